@@ -1,0 +1,165 @@
+/* engine.h - the WebAssembly engine as other rooms see it.
+ *
+ * Life of things: a struct module is decoded and validated once, immutable and shared. A struct store
+ * (spec 4.2.3) owns instances, functions, tables, memories, globals and the guest threads' frame stacks; it belongs to
+ * one host thread at a time. thread_run() runs until the call is done, traps, blocks in a host call,
+ * exits, or was asked to stop; it then stands at a safepoint and the store can be written with
+ * store_save() and rebuilt, here or on another machine, with store_load().
+ *
+ * Only thread_request_stop() may be called from other host threads (and signal handlers).
+ *
+ *	struct module *m;     module_load(bytes, size, true, &m, &msg);
+ *	struct store *s;      store_new(&config, &s);
+ *	struct instance *in;  store_instantiate(s, m, &imports, &in, &msg);   // does not run start
+ *	struct thread *t;     thread_new(s, &t);
+ *	thread_call_export(t, in, "_start", NULL, 0, &msg);
+ *	while ((st = thread_run(t)) == RUN_BLOCKED) wait_for_something();
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+struct module;
+struct store;
+struct instance;
+struct thread;
+
+/* ---- modules ---- */
+
+/* Decodes and validates. owns: the module frees bytes with free() at the end; otherwise the bytes are
+ * borrowed and must outlive it. Errors: MALFORMED, INVALID, LIMIT, NOMEM; the message names section, offset, reason. */
+enum err module_load(const uint8_t *bytes, size_t size, bool owns, struct module **out,
+		     struct errmsg *msg);
+struct module *module_ref(struct module *m);
+void module_unref(struct module *m);
+/* BLAKE2b-256 of the module's bytes. */
+const uint8_t *module_hash(const struct module *m);
+const uint8_t *module_bytes(const struct module *m, size_t *size);
+/* The function's name from the name section or its export; false when it has none. UTF-8, truncated to fit. */
+bool module_func_name(const struct module *m, uint32_t funcidx, char *buf, size_t size);
+
+struct import_info {
+	const char *module, *name; /* NUL-terminated copies, valid while the module is */
+	int kind;                  /* enum extkind of module.h: 0 func, 1 table, 2 memory, 3 global */
+	const char *type;          /* signature text such as "(iIfF)i"; funcs only */
+};
+uint32_t module_import_count(const struct module *m);
+void module_import(const struct module *m, uint32_t i, struct import_info *out);
+
+/* ---- host functions ---- */
+
+enum host_result {
+	HOST_DONE,  /* results are written; the call is committed */
+	HOST_BLOCK, /* nothing has happened; the thread stays before the call, thread_run() returns RUN_BLOCKED */
+	HOST_TRAP,  /* thread_trap_set() was called */
+	HOST_EXIT,  /* the program ends now: thread_run() returns RUN_EXITED */
+};
+
+/* args[0..n) hold the arguments, results are written to args[0..m). i32 and f32 use the low half
+ * (the upper half of a result is ignored). env is the binding's. Called on the running host thread. */
+typedef enum host_result (*host_fn)(void *env, struct thread *t, uint64_t *args);
+
+/* Answers an import. type is the signature the module wants as text, e.g. "(iIfF)i" with i=i32 I=i64 f=f32 F=f64
+ * r=funcref x=externref. Writes fn and env and returns true when it has such a function of that type. */
+struct host_resolver {
+	bool (*resolve)(void *ctx, const char *module, const char *name, const char *type,
+			host_fn *fn, void **env);
+	void *ctx;
+};
+
+/* ---- store ---- */
+
+struct store_config {
+	uint32_t max_stack_slots; /* values of all frames of one thread; 0: default. Travels with an image */
+	uint32_t max_call_depth;  /* frames of one thread; 0: default. Travels with an image */
+	uint32_t max_memory_pages; /* 64 KiB pages a memory may grow to here; 0: 65536. Travels with an image */
+	bool track_dirty;         /* memories will be write-tracked */
+};
+
+enum err store_new(const struct store_config *cfg, struct store **out);
+void store_free(struct store *s);
+
+/* Instantiates (spec 4.5.4) with imports from the resolver, and from registered instances (store_register).
+ * The start function is not run: instance_start() says whether there is one. A failing active segment
+ * gives ERR_INVALID with the trap's text in msg ("out of bounds memory access"). Takes a reference on m. */
+enum err store_instantiate(struct store *s, struct module *m, const struct host_resolver *r,
+			   struct instance **out, struct errmsg *msg);
+/* Other modules may import the instance's exports under this module name. */
+enum err store_register(struct store *s, const char *name, struct instance *in);
+
+/* ---- memory as host calls see it ---- */
+
+/* The instance's memory 0. size_bytes is its present size. NULL when it has none. The address is stable
+ * for the life of the store. */
+uint8_t *instance_memory(struct instance *in, uint64_t *size_bytes);
+/* A checked range of the memory of the instance that made the host call; NULL when out of bounds. The
+ * _write form marks the pages dirty and makes them writable, as a system call into a tracked page
+ * gives EFAULT and no signal. */
+const uint8_t *thread_mem_read(struct thread *t, uint32_t addr, uint64_t size);
+uint8_t *thread_mem_write(struct thread *t, uint32_t addr, uint64_t size);
+
+/* ---- running ---- */
+
+enum run_status { RUN_DONE, RUN_STOPPED, RUN_BLOCKED, RUN_TRAPPED, RUN_EXITED };
+
+enum err thread_new(struct store *s, struct thread **out);
+void thread_free(struct thread *t);
+struct store *thread_store(struct thread *t);
+/* Pushes a frame for the export (a function); the thread must be idle. nargs must match its type. */
+enum err thread_call_export(struct thread *t, struct instance *in, const char *name,
+			    const uint64_t *args, uint32_t nargs, struct errmsg *msg);
+/* Pushes a call of the start function; ERR_NOTFOUND when there is none. */
+enum err thread_call_start(struct thread *t, struct instance *in);
+enum run_status thread_run(struct thread *t);
+/* After RUN_DONE: the results of the outermost call. */
+const uint64_t *thread_results(const struct thread *t, uint32_t *count);
+/* After RUN_TRAPPED: the spec's words ("integer divide by zero", "out of bounds memory access", ...), then in
+ * where: function name or index and offset. */
+const char *thread_trap_text(const struct thread *t, char *where, size_t where_size);
+/* For host functions that return HOST_TRAP. text is a constant. */
+void thread_trap_set(struct thread *t, const char *text);
+/* Drops all frames: the thread is idle again. */
+void thread_reset(struct thread *t);
+/* Any host thread, any time, also while not running (then the next thread_run() stops at its first safepoint).
+ * Honoured within 1 ms. thread_run() clears it when it returns RUN_STOPPED. */
+void thread_request_stop(struct thread *t);
+/* Stops at every nth safepoint from now on; 0 turns it off. For tests. */
+void thread_stop_every(struct thread *t, uint64_t n);
+/* Frames on the stack now. */
+uint32_t thread_depth(const struct thread *t);
+
+/* ---- state as bytes: docs/formats/image.md, section "engine" ---- */
+
+enum save_flags {
+	SAVE_MEMORY = 1, /* linear memories inside the bytes; else only their sizes (migrate/ moves the pages) */
+};
+/* Writes the whole store, all its threads standing at safepoints, in canonical form: no pointers, little-endian,
+ * the same bytes for the same state. Modules are named by hash. */
+enum err store_save(struct store *s, unsigned flags, struct wr *out);
+/* Rebuilds a store from hostile bytes: everything is checked against the validated modules (frames, safepoints,
+ * types, indices, limits) before anything is given out. find_module returns a borrowed module or NULL. Threads and
+ * instances keep their order: store_thread(s, 0), store_instance(s, 0). */
+struct module_finder {
+	struct module *(*find)(void *ctx, const uint8_t hash[32]);
+	void *ctx;
+};
+enum err store_load(struct rd *in, const struct module_finder *f, const struct host_resolver *r,
+		    bool track_dirty, struct store **out, struct errmsg *msg);
+struct thread *store_thread(struct store *s, uint32_t i);
+struct instance *store_instance(struct store *s, uint32_t i);
+uint32_t store_thread_count(const struct store *s);
+
+/* ---- linear memory as pages of 4 KiB, for images ---- */
+
+uint32_t store_memory_count(const struct store *s);
+/* Base address and present size of memory i of the store. */
+uint8_t *store_memory(struct store *s, uint32_t i, uint64_t *size_bytes);
+/* Bytes of a memory that was rebuilt without SAVE_MEMORY: ready to be filled by the caller. Tracking is
+ * off until store_track_start(). */
+/* Starts write tracking: all pages are clean from now on. */
+enum err store_track_start(struct store *s);
+/* Writes one bit a 4 KiB page of memory i into bits (LSB first; at least size/4096/8 bytes, rounded up): dirty since the
+ * last call or start. clear: the pages are clean (and tracked) again. The thread stands or runs. */
+enum err store_track_collect(struct store *s, uint32_t i, uint8_t *bits, size_t bits_size, bool clear);
+void store_track_stop(struct store *s);
