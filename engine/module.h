@@ -1,14 +1,18 @@
 /* module.h - a decoded and validated WebAssembly module. Internal to engine/.
  *
- * A module is immutable once module_load() gave it out; it is shared by every process that runs it and
- * by all threads, and counted (module_ref/module_unref, atomic). It keeps the bytes it was made from:
- * function bodies are read from them when a function is translated on its first call.
- * Index spaces are the spec's: imports first, then the module's own. Spec: core 2.0 chapters 2, 3, 5.
+ * A module is immutable once module_load() gave it out; it is shared by every process that runs it
+ * and by all threads, and counted (module_ref/module_unref, atomic). It keeps the bytes it was made
+ * from: function bodies are read from them when a function is translated on its first call. Index
+ * spaces are the spec's: imports first, then the module's own. Spec: core 2.0 chapters 2, 3, 5.
  */
 #pragma once
 
+#include "base/arena.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "engine/engine.h"
+
+#include <stdatomic.h>
 
 enum valtype {
 	VT_I32 = 0x7f,
@@ -26,7 +30,8 @@ struct name {
 	uint32_t size;
 };
 
-/* Equal functypes of one module share the same canonical index `same` (the lowest equal typeidx). */
+/* Equal functypes of one module share the same canonical index `same` (the lowest equal typeidx).
+ */
 struct functype {
 	uint32_t nparams, nresults;
 	const uint8_t *params;  /* enum valtype each */
@@ -65,7 +70,8 @@ struct import {
 	};
 };
 
-struct export {
+struct export
+{
 	struct name name;
 	enum extkind kind;
 	uint32_t index;
@@ -76,7 +82,8 @@ struct global {
 	struct constexpr_ref init;
 };
 
-/* A function of the module's own. What validation learnt is kept, so that translation need not ask again. */
+/* A function of the module's own. What validation learnt is kept, so that translation need not ask
+ * again. */
 struct func {
 	uint32_t typeidx;
 	uint32_t body_offset; /* of the body (local declarations first) in module->bytes */
@@ -109,15 +116,19 @@ struct module {
 	_Atomic uint32_t refs;
 	const uint8_t *bytes;
 	size_t size;
-	uint8_t hash[32]; /* BLAKE2b-256 of bytes: what an image names the code by */
+	bool owns_bytes;
+	/* BLAKE2b-256 of bytes: made when module_hash() first asks, as a 31 MB module takes 30 ms.
+	 */
+	_Atomic int hash_state;
+	uint8_t hash[32];
 
 	struct functype *types;
 	struct import *imports;
-	struct func *funcs;          /* own functions: funcs[i] is function index nimport_funcs + i */
-	uint32_t *func_types;        /* typeidx of every function index, imports first */
-	struct tabletype *tables;    /* every table index, imports first */
-	struct limits *mems;         /* every memory index, imports first */
-	struct global *globals;      /* every global index, imports first (init empty for imports) */
+	struct func *funcs;       /* own functions: funcs[i] is function index nimport_funcs + i */
+	uint32_t *func_types;     /* typeidx of every function index, imports first */
+	struct tabletype *tables; /* every table index, imports first */
+	struct limits *mems;      /* every memory index, imports first */
+	struct global *globals;   /* every global index, imports first (init empty for imports) */
 	struct export *exports;
 	struct elem *elems;
 	struct data *datas;
@@ -125,6 +136,26 @@ struct module {
 	uint32_t nimport_funcs, nimport_tables, nimport_mems, nimport_globals;
 	uint32_t start; /* function index or UINT32_MAX */
 	bool has_datacount;
+	struct import_info *import_infos; /* NUL-terminated copies, one an import */
 	struct rd name_section; /* custom "name" section, empty when there is none; hostile */
-	void *arena;            /* what the arrays live in */
+	struct arena arena;     /* what the arrays live in */
 };
+
+/* A function's type by its index in the function index space. */
+static inline const struct functype *module_functype(const struct module *m, uint32_t funcidx)
+{
+	return &m->types[m->func_types[funcidx]];
+}
+
+/* One of the module's own functions; NULL when funcidx is an import's. */
+static inline const struct func *module_func(const struct module *m, uint32_t funcidx)
+{
+	return funcidx < m->nimport_funcs ? NULL : &m->funcs[funcidx - m->nimport_funcs];
+}
+
+/* The export of that name, or NULL. Names may hold zero bytes. */
+const struct export *module_export(const struct module *m, const char *name, size_t size);
+/* Text of a signature such as "(iIfF)i", as engine.h describes it, in the module's arena. NULL: no
+ * memory. */
+const char *functype_text(struct arena *a, const struct functype *t);
+const char *valtype_name(uint8_t type);
