@@ -1,0 +1,57 @@
+/* opcode.h - the list of wasm instructions as an enum, their immediates and their fixed types.
+ *
+ * Expanded from opcodes.def. Internal to engine/.
+ */
+#pragma once
+
+#include <stdint.h>
+
+enum imm_kind {
+	IMM_NONE,
+	IMM_BLOCK,         /* block type: s33 */
+	IMM_LABEL,         /* u32 */
+	IMM_BR_TABLE,      /* vec(u32) u32 */
+	IMM_FUNC,          /* u32 */
+	IMM_CALL_INDIRECT, /* typeidx u32, tableidx u32 */
+	IMM_LOCAL,         /* u32 */
+	IMM_GLOBAL,        /* u32 */
+	IMM_TABLE,         /* u32 */
+	IMM_MEMARG1,       /* align u32, offset u32; the number is the access' size in bytes */
+	IMM_MEMARG2,
+	IMM_MEMARG4,
+	IMM_MEMARG8,
+	IMM_MEM,         /* memory index: one zero byte */
+	IMM_MEM_MEM,     /* two of them */
+	IMM_DATA_MEM,    /* dataidx u32, memory index */
+	IMM_DATA,        /* u32 */
+	IMM_ELEM,        /* u32 */
+	IMM_ELEM_TABLE,  /* elemidx u32, tableidx u32 */
+	IMM_TABLE_TABLE, /* destination u32, source u32 */
+	IMM_I32,         /* s32 */
+	IMM_I64,         /* s64 */
+	IMM_F32,         /* 4 bytes */
+	IMM_F64,         /* 8 bytes */
+	IMM_SELECT_T,    /* vec(valtype) of length 1 */
+	IMM_REFTYPE,     /* one byte */
+};
+
+/* WOP_i32_add = 0x6a, WOP_memory_fill = 0xfc0b, ... */
+enum wop {
+#define OP(code, ident, text, imm, operands, results) WOP_##ident = code,
+#include "engine/opcodes.def"
+#undef OP
+};
+
+struct opcode {
+	const char *text;     /* NULL: no such instruction */
+	const char *operands; /* letters, "*": by hand */
+	const char *results;
+	uint8_t imm; /* enum imm_kind */
+};
+
+#define OPCODE_FC_COUNT 18
+
+/* One table for the plain opcodes, one for those behind 0xfc (index: the sub-opcode, below
+ * OPCODE_FC_COUNT). */
+extern const struct opcode opcodes[256];
+extern const struct opcode opcodes_fc[OPCODE_FC_COUNT];
