@@ -1,0 +1,102 @@
+/* fdtable.h - the open files of one process.
+ *
+ * A descriptor is a number with rights; it stands for an open file description (struct vfs_file):
+ *an object, an offset and flags, which dup'ed descriptors share. Descriptors are the lowest free
+ *number. Used by the thread that runs the process, or by the node while it stands.
+ *
+ * Rights are WASI preview 1's: what may be done with a descriptor, and (inheriting) what
+ *descriptors opened beneath it may have.
+ *
+ *	struct fd_entry *e;
+ *	FTRY(fdtable_use(t, fd, RIGHT_FD_READ, &e));     // BADF, NOTCAPABLE
+ *	FTRY(vfs_read(e->file->obj, e->file->offset, iov, n, &done));
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "vfs/mount.h"
+#include "vfs/vfs.h"
+
+enum { FDTABLE_MAX = 4096 };
+
+enum {
+#define RIGHT(bit, name) RIGHT_##name##_BIT = bit,
+#include "vfs/rights.def"
+#undef RIGHT
+	RIGHT_COUNT
+};
+#define RIGHT(bit, name) static const uint64_t RIGHT_##name = UINT64_C(1) << bit;
+#include "vfs/rights.def"
+#undef RIGHT
+#define RIGHTS_ALL ((UINT64_C(1) << RIGHT_COUNT) - 1)
+
+/* The rights that make sense for a type of file: what open gives at most. */
+uint64_t rights_of_type(enum vfs_type type);
+
+/* An open file description. */
+struct vfs_file {
+	uint32_t refs;
+	struct vfs_obj *obj;     /* owned reference */
+	struct vfs_mount *mount; /* owned reference; NULL for streams and pipes */
+	char *path; /* in the mount, as it was opened ("." for its root); NULL with no mount */
+	uint64_t offset;
+	unsigned flags;  /* VFS_READ, VFS_WRITE, VFS_APPEND, VFS_NONBLOCK, VFS_*SYNC */
+	char stream[16]; /* what a stream is called in an image ("stdin"); the node finds it by this
+	                  */
+};
+
+struct fd_entry {
+	struct vfs_file *file; /* NULL: free */
+	uint64_t rights, inheriting;
+	bool preopen; /* WASI prestat: path is the mount's guest path */
+};
+
+struct fdtable;
+
+enum err fdtable_new(struct fdtable **out);
+void fdtable_free(struct fdtable *t);
+uint32_t fdtable_size(const struct fdtable *t); /* one past the highest descriptor in use */
+
+/* Takes the reference to obj, also on failure (NULL). path is copied; mount is referenced. */
+struct vfs_file *vfs_file_new(struct vfs_obj *obj, struct vfs_mount *mount, const char *path,
+                              unsigned flags);
+void vfs_file_unref(struct vfs_file *f);
+
+/* Takes the reference to f, also on failure. MFILE. */
+enum ferr fdtable_add(struct fdtable *t, struct vfs_file *f, uint64_t rights, uint64_t inheriting,
+                      uint32_t *fd);
+enum ferr fdtable_add_at(struct fdtable *t, uint32_t fd, struct vfs_file *f, uint64_t rights,
+                         uint64_t inheriting);
+/* Borrowed until the table changes. BADF; NOTCAPABLE when the descriptor lacks one of rights. */
+enum ferr fdtable_use(struct fdtable *t, uint32_t fd, uint64_t rights, struct fd_entry **out);
+enum ferr fdtable_close(struct fdtable *t, uint32_t fd);
+/* WASI: from becomes to, what to was is closed; both must be open. */
+enum ferr fdtable_renumber(struct fdtable *t, uint32_t from, uint32_t to);
+/* POSIX dup: the lowest free descriptor >= at_least, same description. */
+enum ferr fdtable_dup(struct fdtable *t, uint32_t fd, uint32_t at_least, uint32_t *out);
+/* Opens a mount's root as a preopened descriptor, at the lowest free number. */
+enum ferr fdtable_preopen(struct fdtable *t, struct vfs_mount *m, uint32_t *fd);
+
+/* ---- as part of an image: docs/formats/image.md, section "wasi" ---- */
+
+/* Writes mounts, descriptions, descriptors, memory files, pipe bytes. A host file that was unlinked
+ * is carried by its contents. UNSUPPORTED names what cannot move. */
+enum err fdtable_save(struct fdtable *t, struct vfs_ns *ns, struct wr *out, struct errmsg *msg);
+
+/* What the node does for a table that is loaded. A mount whose home is another device becomes
+ * vfs_remote there. */
+struct fdtable_loader {
+	/* The root of a mount that is not in memory. */
+	enum err (*open_mount)(void *ctx, const struct vfs_mount_config *c, struct vfs_obj **root,
+	                       struct errmsg *msg);
+	/* A file of a mount that was open: handle is the number its home knows it by (0: none);
+	 * when the home has lost it, it is opened again by path, and must have the same dev and
+	 * ino. */
+	enum err (*open_stream)(void *ctx, const char *name, struct vfs_obj **out,
+	                        struct errmsg *msg);
+	void *ctx;
+};
+/* Hostile bytes. */
+enum err fdtable_load(struct rd *in, const struct fdtable_loader *l, struct fdtable **t,
+                      struct vfs_ns **ns, struct errmsg *msg);

@@ -1,0 +1,21 @@
+/* pipe.h - a pipe between two processes of this node, or within one.
+ *
+ * 64 KiB of bytes, a reading and a writing end. Ends may live in different processes and threads:
+ * the pipe locks itself. Each end carries a wake function, called when the other end made it ready.
+ * Bytes in flight are part of an image (vfs/fdtable.h).
+ */
+#pragma once
+
+#include "vfs/vfs.h"
+
+enum { VFS_PIPE_BYTES = 65536 };
+
+struct vfs_wake {
+	void (*wake)(void *ctx); /* any thread; NULL: nobody to wake */
+	void *ctx;
+};
+
+/* Both ends, one reference each. NOMEM. */
+enum ferr vfs_pipe_new(struct vfs_obj **read_end, struct vfs_obj **write_end);
+/* Who is poked when this end becomes ready. */
+void vfs_pipe_set_wake(struct vfs_obj *end, struct vfs_wake w);

@@ -1,0 +1,38 @@
+/* stream.h - terminals and byte streams as files: the node provides the other half.
+ *
+ * A stream object forwards to a table that its provider (a terminal, a socket to an attached
+ *client, the host's own stdin) implements. It has no offset. The provider pokes the process's waker
+ *when a stream that answered AGAIN becomes ready, or names a host fd to wait on. Functions of the
+ *table are called by the worker that runs the process; a provider used from several threads locks
+ *itself.
+ *
+ *	static const struct vfs_stream_ops tty_stream_ops = {...};
+ *	struct vfs_obj *o = vfs_stream_new(&tty_stream_ops, tty);
+ */
+#pragma once
+
+#include "vfs/vfs.h"
+
+struct vfs_stream_ops {
+	/* AGAIN: nothing there now. OK with *done 0: the end. */
+	enum ferr (*read)(void *ctx, void *buf, size_t size, size_t *done);
+	/* AGAIN: no room now. PIPE: nobody will read this. May take fewer bytes than given. */
+	enum ferr (*write)(void *ctx, const void *buf, size_t size, size_t *done);
+	/* Which of enum vfs_events are there now. */
+	unsigned (*ready)(void *ctx);
+	/* The host fd the worker may wait on for events (enum vfs_events), or -1: the waker is
+	 * poked. NULL: -1. */
+	int (*wait_fd)(void *ctx, unsigned events);
+	bool (*is_tty)(void *ctx);
+	void (*close)(void *ctx); /* NULL: nothing to do */
+};
+
+/* NULL when memory ran out. ctx is given to ops->close at the end. */
+struct vfs_obj *vfs_stream_new(const struct vfs_stream_ops *ops, void *ctx);
+
+/* Reads the end, swallows what is written. */
+struct vfs_obj *vfs_null_new(void);
+
+/* The host's fd as a stream (solo programs, tests): waits on the fd itself, closes it only when
+ * owns. */
+struct vfs_obj *vfs_hostfd_new(int fd, bool owns);

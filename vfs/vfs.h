@@ -1,0 +1,189 @@
+/* vfs.h - what a backend of files is: one table of operations on open objects.
+ *
+ * An object (struct vfs_obj) is something open: a file, a folder, one end of a pipe, a stream. Its
+ * table (struct vfs_ops) is all that the rest of the system knows of it. Backends: vfs/host.h (a
+ * folder of the host), vfs/memory.h (files in memory that move along), vfs/pipe.h, vfs/stream.h
+ * (terminals, byte streams, null) and vfs/remote.h (a folder of another device, reached by
+ * messages).
+ *
+ * Names: a path is relative to an open folder and never leads out of it: not by "..", by a symbolic
+ * link (relative or absolute, dangling or not, also when it creates), by a hard link or a rename,
+ * nor by a race with somebody who swaps folders. A path that would leave is FE_NOTCAPABLE. Mounts
+ * (vfs/mount.h) never lead into each other.
+ *
+ * Blocking: nothing here waits for a person or another process: FE_AGAIN says that it would,
+ * vfs_ready() asks, and the object's owner pokes the process's waker when it becomes ready. Disk
+ * I/O and a remote device's answer are waited for.
+ *
+ * Threads: an object is used by one thread at a time, but for pipes and streams, which lock
+ * themselves. References are atomic.
+ */
+#pragma once
+
+#include "vfs/ferr.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	VFS_PATH_MAX = 4096, /* bytes of a path, with its end */
+	VFS_NAME_MAX = 255,  /* bytes of one name */
+	VFS_SYMLINKS_MAX = 40,
+	VFS_IOVS_MAX = 1024,
+};
+
+/* The numbers are WASI's filetype. */
+enum vfs_type {
+	VFS_TYPE_UNKNOWN,
+	VFS_TYPE_BLOCK,
+	VFS_TYPE_CHAR,
+	VFS_TYPE_DIR,
+	VFS_TYPE_FILE,
+	VFS_TYPE_DGRAM,
+	VFS_TYPE_STREAM, /* sockets and pipes */
+	VFS_TYPE_SYMLINK,
+};
+
+struct vfs_stat {
+	uint64_t dev, ino; /* together they name the file on its device */
+	uint64_t nlink, size_bytes;
+	uint64_t atime_ns, mtime_ns, ctime_ns; /* since 1970 */
+	uint8_t type;                          /* enum vfs_type */
+};
+
+struct vfs_iov {
+	void *p;
+	size_t size;
+};
+
+enum { VFS_TIME_KEEP, VFS_TIME_SET, VFS_TIME_NOW };
+
+struct vfs_times {
+	uint8_t atime_how, mtime_how;
+	uint64_t atime_ns, mtime_ns;
+};
+
+enum vfs_open_flags {
+	VFS_READ = 1,
+	VFS_WRITE = 2,
+	VFS_CREATE = 4,
+	VFS_EXCLUSIVE = 8,
+	VFS_TRUNCATE = 16,
+	VFS_DIRECTORY = 32, /* fails with NOTDIR on anything else */
+	VFS_NOFOLLOW = 64,  /* the last name may not be a symbolic link: LOOP */
+	VFS_APPEND = 128,
+	VFS_NONBLOCK = 256,
+	VFS_DSYNC = 512,
+	VFS_SYNC = 1024,
+	VFS_RSYNC = 2048,
+};
+
+enum vfs_events { VFS_READABLE = 1, VFS_WRITABLE = 2, VFS_HANGUP = 4 };
+
+struct vfs_dirent {
+	uint64_t next; /* cookie that continues after this entry; never 0 */
+	uint64_t ino;
+	uint8_t type;
+	const char *name; /* borrowed until the callback returns */
+	size_t name_size;
+};
+
+/* Returns false to end the listing (the entry was not taken). */
+typedef bool (*vfs_dirent_fn)(void *ctx, const struct vfs_dirent *e);
+
+struct vfs_obj;
+
+/* Any pointer but close may be NULL: the call then answers what POSIX would (NOTDIR, ISDIR, SPIPE,
+ * NOTSUP). path is NUL-terminated, relative, not empty, without a NUL or a component longer than
+ * VFS_NAME_MAX. Two-path operations get two folders of the same backend and mount. */
+struct vfs_ops {
+	const char *name;                 /* "host", "memory", "remote", "pipe", "stream" */
+	void (*close)(struct vfs_obj *o); /* the last reference is gone: frees o */
+
+	/* At an offset; streams ignore it. *done bytes happened (0 at the end); it may be fewer
+	 * than asked. */
+	enum ferr (*read)(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov, size_t n,
+	                  size_t *done);
+	/* flags: VFS_APPEND (offset ignored, *end says where the file ended afterwards), VFS_*SYNC.
+	 */
+	enum ferr (*write)(struct vfs_obj *o, uint64_t offset, unsigned flags,
+	                   const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end);
+	enum ferr (*stat)(struct vfs_obj *o, struct vfs_stat *out);
+	enum ferr (*set_size)(struct vfs_obj *o, uint64_t size_bytes);
+	enum ferr (*allocate)(struct vfs_obj *o, uint64_t offset, uint64_t size_bytes);
+	enum ferr (*set_times)(struct vfs_obj *o, const struct vfs_times *t);
+	enum ferr (*sync)(struct vfs_obj *o, bool data_only);
+	/* Entries after cookie (0: from the start), "." and ".." included. */
+	enum ferr (*readdir)(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, void *ctx);
+
+	/* Streams and pipes: which of events are there now; files are always ready. */
+	unsigned (*ready)(struct vfs_obj *o, unsigned events);
+	/* The host fd to wait on for events, or -1: its owner pokes the waker. */
+	int (*wait_fd)(struct vfs_obj *o, unsigned events);
+
+	enum ferr (*open)(struct vfs_obj *dir, const char *path, unsigned flags,
+	                  struct vfs_obj **out);
+	enum ferr (*stat_at)(struct vfs_obj *dir, const char *path, bool follow,
+	                     struct vfs_stat *out);
+	enum ferr (*set_times_at)(struct vfs_obj *dir, const char *path, bool follow,
+	                          const struct vfs_times *t);
+	enum ferr (*mkdir)(struct vfs_obj *dir, const char *path);
+	enum ferr (*rmdir)(struct vfs_obj *dir, const char *path);
+	enum ferr (*unlink)(struct vfs_obj *dir, const char *path);
+	enum ferr (*symlink)(struct vfs_obj *dir, const char *target, const char *path);
+	/* *size: in room, out bytes written (cut off when longer; not terminated). */
+	enum ferr (*readlink)(struct vfs_obj *dir, const char *path, char *buf, size_t *size);
+	enum ferr (*link)(struct vfs_obj *from, const char *from_path, bool follow,
+	                  struct vfs_obj *to, const char *to_path);
+	enum ferr (*rename)(struct vfs_obj *from, const char *from_path, struct vfs_obj *to,
+	                    const char *to_path);
+
+	/* For an image: where the object is now, as a path in the mount whose root is given; NOENT
+	 * when it has no name any more (unlinked). NULL: the path it was opened by stands. */
+	enum ferr (*path_of)(struct vfs_obj *o, struct vfs_obj *root, char *buf, size_t size);
+};
+
+/* A backend's object begins with this. */
+struct vfs_obj {
+	const struct vfs_ops *ops;
+	_Atomic uint32_t refs;
+	uint8_t type; /* enum vfs_type */
+};
+
+void vfs_obj_init(struct vfs_obj *o, const struct vfs_ops *ops, enum vfs_type type);
+struct vfs_obj *vfs_ref(struct vfs_obj *o);
+/* NULL is allowed. */
+void vfs_unref(struct vfs_obj *o);
+
+/* The table's operations with NULL pointers answered. */
+enum ferr vfs_read(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov, size_t n,
+                   size_t *done);
+enum ferr vfs_write(struct vfs_obj *o, uint64_t offset, unsigned flags, const struct vfs_iov *iov,
+                    size_t n, size_t *done, uint64_t *end);
+enum ferr vfs_stat(struct vfs_obj *o, struct vfs_stat *out);
+enum ferr vfs_set_size(struct vfs_obj *o, uint64_t size_bytes);
+enum ferr vfs_allocate(struct vfs_obj *o, uint64_t offset, uint64_t size_bytes);
+enum ferr vfs_set_times(struct vfs_obj *o, const struct vfs_times *t);
+enum ferr vfs_sync(struct vfs_obj *o, bool data_only);
+enum ferr vfs_readdir(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, void *ctx);
+unsigned vfs_ready(struct vfs_obj *o, unsigned events);
+int vfs_wait_fd(struct vfs_obj *o, unsigned events);
+/* By name: dir must be a folder (NOTDIR), path is checked (vfs_path_check). */
+enum ferr vfs_open(struct vfs_obj *dir, const char *path, unsigned flags, struct vfs_obj **out);
+enum ferr vfs_stat_at(struct vfs_obj *dir, const char *path, bool follow, struct vfs_stat *out);
+enum ferr vfs_set_times_at(struct vfs_obj *dir, const char *path, bool follow,
+                           const struct vfs_times *t);
+enum ferr vfs_mkdir(struct vfs_obj *dir, const char *path);
+enum ferr vfs_rmdir(struct vfs_obj *dir, const char *path);
+enum ferr vfs_unlink(struct vfs_obj *dir, const char *path);
+enum ferr vfs_symlink(struct vfs_obj *dir, const char *target, const char *path);
+enum ferr vfs_readlink(struct vfs_obj *dir, const char *path, char *buf, size_t *size);
+enum ferr vfs_link(struct vfs_obj *from, const char *from_path, bool follow, struct vfs_obj *to,
+                   const char *to_path);
+enum ferr vfs_rename(struct vfs_obj *from, const char *from_path, struct vfs_obj *to,
+                     const char *to_path);
+
+/* NOENT when empty, NOTCAPABLE when absolute, NAMETOOLONG when a name or the whole is too long. */
+enum ferr vfs_path_check(const char *path);
