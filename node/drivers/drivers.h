@@ -1,0 +1,109 @@
+/* drivers.h - the guest halves of a process's screen, keyboard and speaker: the module "wasmos".
+ *
+ * A struct drivers belongs to one process. It answers the host calls of sdk/abi/wasmos.def, knows
+ *no device, and can be written to bytes and rebuilt on another node. What is seen and heard goes
+ *through its struct panel (panel.h) to a host half (host.h): a window, a terminal, or nothing. The
+ *host half is attached when the guest first opens a display or a queue, and when a process that has
+ *one is loaded; it can be taken away and replaced while the program runs.
+ *
+ * Threads: the process's worker makes the host calls; save, load and free are for whoever owns the
+ * stopped process. The functions marked "any thread" lock inside.
+ *
+ * A blocked call (display_present, input_wait) has done nothing; it leaves the time at which it is
+ * worth trying again in config.wait_until_ns, and events poke the worker before that.
+ *
+ *	struct drivers_config cfg = {.hosts = hosts, .screen = SCREEN_AUTO, .name = "doom.wasm"};
+ *	struct drivers *d;
+ *	TRY(drivers_new(&cfg, &d));
+ *	struct host_resolver r = drivers_resolver(d);
+ *	... run ...
+ *	drivers_save(d, &w);                  // the worker stands; bytes of section "drivers"
+ *	struct view *last = drivers_take_view(d);
+ *	drivers_free(d);
+ *	... the target has shown its first frame: view_close(last);
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "engine/engine.h"
+#include "node/drivers/host.h"
+
+struct drivers;
+
+struct drivers_config {
+	/* Host halves of this node. Borrowed, outlives the drivers. NULL: nothing is ever shown,
+	 * and time passes as for a headless screen. */
+	struct hosts *hosts;
+	enum screen_kind screen;
+	/* The process's terminal, for the host half of kind terminal; .write NULL when it has none.
+	 */
+	struct host_tty tty;
+	/* What the title says before the guest names its display. Copied. */
+	const char *name;
+
+	/* Where a call that blocks stores the host monotonic time (ns) at which it wants to be
+	 * tried again; UINT64_MAX for never (a poke will come). Borrowed. */
+	uint64_t *wait_until_ns;
+	/* Wakes the worker: an event came. Any thread; must not block or call back. May be NULL. */
+	void (*poke)(void *ctx);
+	/* The first frame after drivers_load() was taken: the node we came from may close its
+	 * window. Called on the worker. May be NULL. */
+	void (*shown)(void *ctx);
+	/* Host monotonic time now, and of an instant of the guest's monotonic clock. May be NULL:
+	 * os_now and no difference. */
+	uint64_t (*now_ns)(void *ctx);
+	uint64_t (*host_time_ns)(void *ctx, uint64_t guest_ns);
+	void *ctx;
+
+	bool frame_hash; /* keep the chain of hashes over all frames (drivers_stats) */
+	bool unpaced;    /* present never waits: tests and benchmarks */
+};
+
+/* The config's pointers are borrowed, its strings copied. Errors: NOMEM. */
+enum err drivers_new(const struct drivers_config *cfg, struct drivers **out);
+/* Closes the view. The guest must not run any more. NULL is fine. */
+void drivers_free(struct drivers *d);
+
+/* Answers imports of the module "wasmos". */
+struct host_resolver drivers_resolver(struct drivers *d);
+
+/* ---- section "drivers": docs/formats/image.md ---- */
+
+/* The guest stands. Same state, same bytes. A frame that the guest drew less than 250 ms ago is not
+ * in them: it will draw the next one at once, and the old window shows the last one until then. */
+enum err drivers_save(struct drivers *d, struct wr *out);
+/* From hostile bytes. frame_hash is the image's. Held keys are released towards the guest, queued
+ * sound is gone, waiting events are kept. Attaches the host half: with a window that stays hidden
+ * until the first frame. Errors: MALFORMED, LIMIT, NOMEM; nothing is kept then. */
+enum err drivers_load(struct rd *in, const struct drivers_config *cfg, struct drivers **out,
+                      struct errmsg *msg);
+
+/* ---- for the node ---- */
+
+struct drivers_stats {
+	bool display, audio, input; /* open now; input: the guest ever asked for events */
+	uint32_t width, height;
+	uint64_t frames;  /* presented over the process's life */
+	bool frame_hash;  /* hash is kept */
+	uint8_t hash[32]; /* chain after the last frame: sdk/abi, docs/ABI.md "Frame hash" */
+	const char *host; /* name of the host half: "sdl2", "terminal", "headless", "none" */
+};
+/* Any thread. */
+void drivers_stats(struct drivers *d, struct drivers_stats *out);
+
+/* A PNG of the last frame, as the guest drew it (palette applied, square pixels). ERR_NOTFOUND when
+ * there is none. Any thread. */
+enum err drivers_screenshot(struct drivers *d, struct wr *out, struct errmsg *msg);
+
+/* Takes the host half off: it goes on showing the last frame (a terminal stops drawing), no event
+ * reaches the guest any more. The caller closes it with view_close(). NULL when there is none. */
+struct view *drivers_take_view(struct drivers *d);
+
+/* Puts another host half on, replacing the present one. Any thread. */
+enum err drivers_attach(struct drivers *d, enum screen_kind screen, const struct host_tty *tty,
+                        struct errmsg *msg);
+
+/* Bytes the process's terminal received while the display is drawn in it: keys. Any thread. False
+ * when the display is not in the terminal: the bytes are the guest's stdin. */
+bool drivers_tty_input(struct drivers *d, const uint8_t *bytes, size_t size);
