@@ -1,0 +1,92 @@
+/* node.h - the running WasmOS of one device: loop, home folder, and the parts that make it up.
+ *
+ * A node is one value; a test may hold several, each with its own home. All of it belongs to the
+ *loop thread. What a node is made of is listed in parts.def: each row is a part with NAME_open()
+ *and NAME_close(), opened in that order when the node starts and closed in reverse. To add a part:
+ *a row in parts.def and the two functions; its state is the field n->NAME of type struct NAME *.
+ *
+ * The home folder (mode 0700): lock (held while the node lives), control (socket, 0600), log,
+ *device (key), store/ (LMDB), modules/ (bytes of modules by hash).
+ *
+ *	struct node *n;
+ *	node_open(&cfg, &n, &msg);
+ *	node_run(n);       // until node_stop(), SIGTERM or SIGINT
+ *	node_close(n);
+ */
+#pragma once
+
+#include "base/err.h"
+#include "node/process.h"
+
+#include <uv.h>
+
+struct node_log;
+#define PART(name, text) struct name;
+#include "node/parts.def"
+#undef PART
+
+struct node_config {
+	const char *home; /* absolute */
+	const char *
+	    name; /* what other devices call this one; NULL: the stored one, else the host's name */
+	const char *listen;  /* "ADDR:PORT" for links; NULL: the default of link.h */
+	const char *display; /* "sdl", "terminal", "headless"; NULL: sdl when there is a display,
+	                        else headless */
+	bool foreground;     /* log to stderr too */
+	int log_level;       /* enum log_level */
+};
+
+enum { NODE_SUBSCRIBERS_MAX = 8 };
+
+/* Open inside node/. */
+struct node {
+	uv_loop_t loop;
+	struct node_config cfg; /* strings are owned */
+	char name[64];
+	struct node_log *log;
+	int lock_fd;
+	int home_fd; /* the home folder, for openat() */
+	bool stopping;
+
+	struct {
+		struct process *first;
+		uint32_t alive, ended, next_pid;
+		struct {
+			process_event_fn fn;
+			void *ctx;
+		} subscribers[NODE_SUBSCRIBERS_MAX];
+		uint32_t nsubscribers;
+	} table;
+
+	struct {
+		uv_async_t async;
+		uv_mutex_t lock;
+		struct letter *first, *last;
+	} mailbox;
+
+#define PART(name, text) struct name *name;
+#include "node/parts.def"
+#undef PART
+};
+
+/* Makes the home when it is missing. ERR_BUSY: another node serves this home (its pid is in msg).
+ */
+enum err node_open(const struct node_config *cfg, struct node **out, struct errmsg *msg);
+void node_run(struct node *n);
+/* Ends node_run() after a clean stop: processes are checkpointed (or stopped), links and control
+ * closed. */
+void node_stop(struct node *n);
+void node_close(struct node *n);
+
+/* ---- log: <home>/log, one line each "2026-01-31T12:00:00.123 warn link: text". Any thread. ----
+ */
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+/* part: the part's name, "link". */
+void node_log(struct node *n, enum log_level level, const char *part, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#define PART(name, text)                                          \
+	enum err name##_open(struct node *n, struct errmsg *msg); \
+	void name##_close(struct node *n);
+#include "node/parts.def"
+#undef PART

@@ -1,0 +1,213 @@
+/* process.h - a process of this node: what it is, how it starts, stops, ends, and becomes sections.
+ *
+ * A process is one guest program: engine store + WASI + drivers + terminal. It has one worker
+ *thread, which alone runs it (worker.h); the table and every function here belong to the loop
+ *thread, unless a function says otherwise. The two meet at the stop word and a mailbox only, so
+ *nothing here blocks.
+ *
+ * Life:   process_create / process_restore
+ *              |  worker loads the module, checks everything     (fails: started callback with the
+ *error, v                                                   and there never was a process) create:
+ *RUNNING   restore: FROZEN RUNNING --process_freeze--> (worker stops at a safepoint within 1 ms, or
+ *at once when it waits) --> FROZEN FROZEN  --process_thaw----> RUNNING RUNNING or FROZEN
+ *--process_kill, exit, trap--> ENDED (exit record, kept for `ps -a`) FROZEN  --process_forget-->
+ *the process is gone from this node (it moved away, or is only stored)
+ *
+ * While FROZEN the store, wasi and drivers may be read and written by one thread of the freezer's
+ *choice (the loop, or a uv_queue_work task). While RUNNING only store_track_collect() and reading
+ *linear memory (which then may tear) are allowed. Freezes nest: the process runs when each was
+ *thawed.
+ *
+ * Pins: a process that ends while someone works with its store keeps the store until it is
+ *unpinned.
+ *
+ *	process_pin(p);
+ *	process_freeze(p, on_frozen, move);         ... later, on the loop: on_frozen(move, p,
+ *PROCESS_FROZEN) process_save_section(p, SECTION_WASI, &bytes); process_thaw(p); process_unpin(p);
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "node/tty.h"
+#include "node/wait.h"
+
+struct drivers;
+struct instance;
+struct module;
+struct node;
+struct os_wake;
+struct process;
+struct store;
+struct thread;
+struct wasi;
+struct worker;
+
+enum {
+	PROCESS_UID_SIZE = 16,
+	PROCESS_NAME_MAX = 63,
+	PROCESS_ARGS_MAX = 4096,
+	PROCESS_ARGS_BYTES_MAX = 1 << 20, /* arguments together, environment together */
+	PROCESS_MOUNTS_MAX = 64,
+	PROCESSES_MAX = 4096,           /* alive on one node */
+	PROCESSES_ENDED_MAX = 256,      /* exit records kept */
+	PROCESS_SECTION_MAX = 64 << 20, /* bytes of one section */
+};
+
+/* What `ps` shows. HOLD: why a frozen process is frozen; migrate sets it. */
+enum process_state { PROCESS_STARTING, PROCESS_RUNNING, PROCESS_FROZEN, PROCESS_ENDED };
+enum process_hold {
+	HOLD_NONE,
+	HOLD_SUSPENDED, /* by `wasmos suspend` */
+	HOLD_MOVING,    /* leaving: may run on here until it is released */
+	HOLD_ARRIVING,  /* restored, not owned yet */
+	HOLD_IN_FLIGHT, /* released to another device that has not confirmed; never runs here by
+	                   itself */
+};
+
+struct process_mount {
+	const char *host;  /* absolute host path */
+	const char *guest; /* absolute guest path */
+	bool readonly;
+};
+
+/* How frames are shown and paced; `doom`'s drivers read it. */
+struct display_options {
+	const char *display; /* "sdl", "terminal", "headless"; NULL: the node's default */
+	bool frame_hash;     /* keep a hash chain over all presented frames */
+	bool unpaced;        /* present does not wait for vsync (tests) */
+	bool music;
+};
+
+/* Everything a new process needs. Borrowed by process_create()/solo_run() until they return. */
+struct process_config {
+	const char *path;  /* host path of the module */
+	const char *name;  /* NULL: the file's base name */
+	char *const *argv; /* argv[0] is the guest's program name */
+	uint32_t argc;
+	char *const *env; /* "K=V" */
+	uint32_t nenv;
+	const struct process_mount *mounts;
+	uint32_t nmounts;
+	struct tty_config tty;
+	struct display_options display;
+	uint32_t max_memory_pages; /* 0: no limit but the module's */
+	uint32_t parent;           /* pid or 0 */
+};
+
+enum end_reason { END_EXIT, END_TRAP, END_KILLED, END_LOST };
+
+/* How a process ended. status is what `wasmos run` exits with: the guest's own, or 134 trap, 137
+ * killed, 130 ^C. */
+struct exit_record {
+	enum end_reason reason;
+	int status;
+	char text[192]; /* trap: "integer divide by zero"; with where: " in func (12+0x33)" */
+	int64_t ended_unix_ms;
+	uint64_t cpu_ns;
+};
+
+/* Open inside node/. Fields marked L belong to the loop, W to the worker while the process runs (to
+ * the freezer while it is frozen), C are constant after start. */
+struct process {
+	uint32_t pid;                    /* C */
+	uint8_t uid[PROCESS_UID_SIZE];   /* C: the process's identity on all devices, random */
+	uint64_t epoch;                  /* L: ownership epoch; migrate raises it */
+	char name[PROCESS_NAME_MAX + 1]; /* C */
+	char **argv;                     /* C */
+	uint32_t argc;                   /* C */
+	uint32_t parent;                 /* C */
+	int64_t created_unix_ms;         /* C */
+	uint8_t module_hash[32];         /* C */
+	enum process_state state;        /* L */
+	enum process_hold hold;          /* L */
+	struct exit_record end;          /* L: when ENDED */
+	uint32_t pins, freezes;          /* L */
+	uint64_t cpu_ns_before;          /* C: used on other devices or before a restart */
+
+	struct node *node;         /* C */
+	struct worker *worker;     /* L */
+	struct tty *tty;           /* C */
+	struct os_wake *waker;     /* C: any thread may poke */
+	struct wait wait;          /* W: what the blocked host call waits for */
+	struct module *module;     /* W */
+	struct store *store;       /* W; NULL before it started and after it ended */
+	struct instance *instance; /* W */
+	struct thread *thread;     /* W */
+	struct wasi *wasi;         /* W */
+	struct drivers *drivers;   /* W */
+	void *move;                /* L: migrate's own state of this process, or NULL */
+	struct process *next;      /* L: table order: by pid */
+};
+
+/* ---- start ---- */
+
+/* Called once on the loop. p is NULL when it failed: then there never was a process. */
+typedef void (*process_started_fn)(void *ctx, struct process *p, enum err e,
+                                   const struct errmsg *msg);
+
+/* Starts a program; returns at once. */
+void process_create(struct node *n, const struct process_config *cfg, process_started_fn fn,
+                    void *ctx);
+
+enum section { SECTION_ENGINE, SECTION_WASI, SECTION_DRIVERS, SECTION_PROCESS, SECTIONS };
+/* "engine", "wasi", "drivers", "process"; ERR_NOTFOUND for another name. */
+const char *section_name(enum section s);
+enum err section_find(const char *name, enum section *out);
+
+/* The bytes of an image, all of them from outside. Borrowed until the callback. */
+struct process_sections {
+	struct rd bytes[SECTIONS];
+	uint8_t module_hash[32]; /* the module must be in the cache or the store: modules.h */
+};
+
+/* Rebuilds a process: everything is checked by the worker, on its own thread, before the process
+ * exists. It then stands FROZEN (one freeze) with its linear memory zero: the caller fills
+ * store_memory() and thaws it. pid is kept unless taken. A process with the same uid that is alive
+ * here: ERR_EXISTS. */
+void process_restore(struct node *n, const struct process_sections *s, process_started_fn fn,
+                     void *ctx);
+
+/* ---- control ---- */
+
+/* state: PROCESS_FROZEN, or PROCESS_ENDED when it ended first. Called on the loop, never from
+ * within process_freeze(). */
+typedef void (*process_frozen_fn)(void *ctx, struct process *p, enum process_state state);
+void process_freeze(struct process *p, process_frozen_fn fn, void *ctx);
+/* Undoes one freeze that was called back with PROCESS_FROZEN. */
+void process_thaw(struct process *p);
+/* status as in exit_record: 137, 130. */
+void process_kill(struct process *p, int status);
+/* Only FROZEN, with one freeze: drops the engine and the row, no exit record, subscribers get
+ * PROCESS_EVENT_GONE. */
+void process_forget(struct process *p);
+void process_pin(struct process *p);
+void process_unpin(struct process *p);
+/* Any thread. Runs the blocked host call again. */
+void process_wake(struct process *p);
+/* CPU time of the guest, all devices together. */
+uint64_t process_cpu_ns(const struct process *p);
+
+/* Only FROZEN. Any one thread. The same state gives the same bytes. */
+enum err process_save_section(struct process *p, enum section s, struct wr *out,
+                              struct errmsg *msg);
+
+/* ---- the table ---- */
+
+/* NULL when there is none. Ended ones are found too. */
+struct process *process_find(struct node *n, uint32_t pid);
+struct process *process_find_uid(struct node *n, const uint8_t uid[PROCESS_UID_SIZE]);
+/* Rows in order of pid: for (p = process_first(n); p; p = p->next). */
+struct process *process_first(struct node *n);
+/* "running", "waiting", "frozen", "suspended", "moving", "in flight", "exited" ... for people. */
+const char *process_state_text(const struct process *p);
+bool process_alive(const struct process *p);
+
+enum process_event {
+	PROCESS_EVENT_STARTED,
+	PROCESS_EVENT_ENDED, /* p->end is set; the store is still there if it is pinned */
+	PROCESS_EVENT_GONE,  /* process_forget() */
+};
+typedef void (*process_event_fn)(void *ctx, struct process *p, enum process_event ev);
+/* Subscribers are told in order of subscription, on the loop. There is no way to leave. */
+enum err process_subscribe(struct node *n, process_event_fn fn, void *ctx);
