@@ -1,0 +1,273 @@
+/* os_linux.c - os.h on Linux (and Android): memory, page faults, clocks, randomness, waiting.
+ *
+ * The list of watched ranges is the one piece of mutable global state in the tree, because the
+ * SIGSEGV handler it serves is the process'. Its slots are claimed with an atomic flag and read
+ * without locks: the handler may run on any thread at any time. A watch must not be removed while
+ * its range can still fault.
+ */
+#include "base/os.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- memory ---- */
+
+size_t os_page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+void *os_reserve(size_t size_bytes)
+{
+	void *p =
+	    mmap(NULL, size_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+enum err os_commit(void *p, size_t size_bytes)
+{
+	return os_protect(p, size_bytes, OS_READ_WRITE);
+}
+
+enum err os_protect(void *p, size_t size_bytes, enum os_access access)
+{
+	static const int prot[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE};
+	if (size_bytes && mprotect(p, size_bytes, prot[access]) != 0)
+		return ERR_NOMEM;
+	return ERR_OK;
+}
+
+void os_release(void *p, size_t size_bytes)
+{
+	if (p)
+		munmap(p, size_bytes);
+}
+
+/* ---- page faults ---- */
+
+struct watch {
+	_Atomic int claimed;
+	_Atomic uintptr_t start; /* 0: not in use; written last, cleared first */
+	size_t size;
+	os_fault_fn fn;
+	void *ctx;
+};
+
+struct guard {
+	sigjmp_buf env;
+	struct guard *outer;
+	uintptr_t addr;
+};
+
+static struct watch watches[OS_MAX_WATCHES];
+static _Atomic int watch_top; /* one past the highest slot ever used */
+static struct sigaction old_segv, old_bus;
+static _Thread_local struct guard *guard_now;
+
+static struct watch *watch_find(uintptr_t addr)
+{
+	int n = atomic_load_explicit(&watch_top, memory_order_acquire);
+	for (int i = 0; i < n; i++) {
+		uintptr_t start = atomic_load_explicit(&watches[i].start, memory_order_acquire);
+		if (start && addr >= start && addr - start < watches[i].size)
+			return &watches[i];
+	}
+	return NULL;
+}
+
+static void on_fault(int sig, siginfo_t *info, void *machine)
+{
+	int saved = errno;
+	uintptr_t addr = (uintptr_t)info->si_addr;
+	struct watch *w = watch_find(addr);
+	if (w && w->fn(w->ctx, addr - atomic_load(&w->start))) {
+		errno = saved;
+		return;
+	}
+	if (w && guard_now) {
+		guard_now->addr = addr;
+		siglongjmp(guard_now->env, 1);
+	}
+	/* Not ours: the access is tried again under the handler that was there before us. */
+	sigaction(sig, sig == SIGSEGV ? &old_segv : &old_bus, NULL);
+	errno = saved;
+}
+
+static void install_handler(void)
+{
+	static _Atomic int installed;
+	int none = 0;
+	if (!atomic_compare_exchange_strong(&installed, &none, 1))
+		return;
+	struct sigaction sa = {.sa_sigaction = on_fault,
+	                       .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+	sigaction(SIGSEGV, &sa, &old_segv);
+	sigaction(SIGBUS, &sa, &old_bus);
+}
+
+enum err os_fault_watch(void *start, size_t size_bytes, os_fault_fn fn, void *ctx, int *id)
+{
+	install_handler();
+	for (int i = 0; i < OS_MAX_WATCHES; i++) {
+		int none = 0;
+		struct watch *w = &watches[i];
+		if (!atomic_compare_exchange_strong(&w->claimed, &none, 1))
+			continue;
+		w->size = size_bytes;
+		w->fn = fn;
+		w->ctx = ctx;
+		atomic_store_explicit(&w->start, (uintptr_t)start, memory_order_release);
+		int top = atomic_load(&watch_top);
+		while (top < i + 1 && !atomic_compare_exchange_weak(&watch_top, &top, i + 1))
+			;
+		*id = i;
+		return ERR_OK;
+	}
+	return ERR_LIMIT;
+}
+
+void os_fault_unwatch(int id)
+{
+	if (id < 0)
+		return;
+	atomic_store_explicit(&watches[id].start, 0, memory_order_release);
+	atomic_store_explicit(&watches[id].claimed, 0, memory_order_release);
+}
+
+bool os_fault_guarded(void (*body)(void *ctx), void *ctx, uintptr_t *addr)
+{
+	struct guard g = {.outer = guard_now};
+	/* The signal mask is not saved: SA_NODEFER and an empty sa_mask leave it as it was. */
+	if (sigsetjmp(g.env, 0) == 0) {
+		guard_now = &g;
+		body(ctx);
+		guard_now = g.outer;
+		return true;
+	}
+	struct guard *caught = guard_now;
+	guard_now = caught->outer;
+	*addr = caught->addr;
+	return false;
+}
+
+/* ---- clocks and randomness ---- */
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t os_monotonic_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t os_wall_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+uint64_t os_thread_cpu_ns(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t os_process_cpu_ns(void)
+{
+	return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+void os_random(void *buf, size_t size_bytes)
+{
+	uint8_t *p = buf;
+	while (size_bytes) {
+		ssize_t n = getrandom(p, size_bytes, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			abort();
+		p += n;
+		size_bytes -= (size_t)n;
+	}
+}
+
+/* ---- waiting ---- */
+
+enum err os_wake_init(struct os_wake *w)
+{
+	w->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return w->fd < 0 ? ERR_LIMIT : ERR_OK;
+}
+
+void os_wake_free(struct os_wake *w)
+{
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = -1;
+}
+
+void os_wake_post(struct os_wake *w)
+{
+	int saved = errno;
+	uint64_t one = 1;
+	ssize_t n = write(w->fd, &one, sizeof one);
+	(void)n; /* EAGAIN: the flag is up already */
+	errno = saved;
+}
+
+static void wake_lower(struct os_wake *w)
+{
+	uint64_t count;
+	ssize_t n = read(w->fd, &count, sizeof count);
+	(void)n;
+}
+
+/* What is left until the deadline; NULL for no deadline. */
+static struct timespec *time_left(uint64_t deadline_ns, struct timespec *ts)
+{
+	if (deadline_ns == OS_NO_DEADLINE)
+		return NULL;
+	uint64_t now = os_monotonic_ns();
+	uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
+	*ts = (struct timespec){.tv_sec = (time_t)(left / 1000000000u),
+	                        .tv_nsec = (long)(left % 1000000000u)};
+	return ts;
+}
+
+int os_wait(struct os_wake *w, struct os_fd *fds, int n, uint64_t deadline_ns)
+{
+	struct pollfd p[OS_MAX_WAIT_FDS + 1];
+	if (n > OS_MAX_WAIT_FDS)
+		n = OS_MAX_WAIT_FDS;
+	p[0] = (struct pollfd){.fd = w->fd, .events = POLLIN};
+	for (int i = 0; i < n; i++) {
+		p[i + 1] = (struct pollfd){.fd = fds[i].fd};
+		p[i + 1].events =
+		    (short)((fds[i].want_read ? POLLIN : 0) | (fds[i].want_write ? POLLOUT : 0));
+		fds[i].is_readable = fds[i].is_writable = false;
+	}
+	struct timespec ts;
+	if (ppoll(p, (nfds_t)n + 1, time_left(deadline_ns, &ts), NULL) <= 0)
+		return 0;
+	if (p[0].revents)
+		wake_lower(w);
+	int ready = 0;
+	for (int i = 0; i < n; i++) {
+		short broken = p[i + 1].revents & (POLLERR | POLLHUP | POLLNVAL);
+		fds[i].is_readable = fds[i].want_read && (broken || p[i + 1].revents & POLLIN);
+		fds[i].is_writable = fds[i].want_write && (broken || p[i + 1].revents & POLLOUT);
+		ready += fds[i].is_readable || fds[i].is_writable;
+	}
+	return ready;
+}
