@@ -1,0 +1,71 @@
+/* owner.h - who owns a process: the record every node keeps on disk, and which of two claims wins.
+ *
+ * A process is known across the system by its uid (16 random bytes). Ownership of it is (uid,
+ *epoch, device): a move raises the epoch by one, taking a process back by force raises the upper
+ *half of the epoch, so a forced epoch is above any that ordinary moves can reach. Of two claims the
+ *higher epoch wins; equal epochs (two people forced at once) are decided by the greater device id.
+ *Every sink (files, screen, terminal) refuses the loser.
+ *
+ *	        move arrives                 RELEASED written              OWNED ack of the target
+ *	 none --------------> OWNED (runs) ------------------> RELEASED
+ *----------------------------> GONE |   ^  |                           | suspend |   |  | exits |
+ *taken back by force v   |  v                           v SUSPENDED ENDED OWNED (epoch above every
+ *other)
+ *
+ * O1  A node runs a process only while its record on disk says OWNED (a process that never moved
+ *may have no record yet). O2  RELEASED and later: this node never runs it again unless it writes
+ *OWNED with a higher epoch first. O3  The epoch of a record never sinks. O4  RELEASED and SUSPENDED
+ *name an image that is whole on this node's disk. Pure; any thread.
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "migrate/chunk.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { UID_SIZE = 16, DEVICE_ID_SIZE = 32, OWNER_NAME_MAX = 64 };
+
+/* OWNER(name, what a person reads) */
+#define OWNER_STATES(OWNER)           \
+	OWNER(OWNED, "here")          \
+	OWNER(SUSPENDED, "suspended") \
+	OWNER(RELEASED, "in flight")  \
+	OWNER(GONE, "moved away")     \
+	OWNER(ENDED, "ended")
+
+enum owner_state {
+#define OWNER(name, text) OWNER_##name,
+	OWNER_STATES(OWNER)
+#undef OWNER
+	    OWNER_STATE_COUNT
+};
+
+struct owner {
+	uint8_t uid[UID_SIZE];
+	uint64_t epoch;
+	enum owner_state state;
+	uint8_t peer[DEVICE_ID_SIZE]; /* RELEASED: the target. GONE: where it went. else: where it
+	                                 came from, or zero */
+	struct chunk_addr image;      /* newest whole image on this node's disk; null: none */
+	uint32_t pid;                 /* its number here */
+	uint64_t created_ms;          /* wall clock, of the record's last change of state */
+	bool unacked; /* OWNED, ENDED: the device it came from has not yet forgotten it */
+	char name[OWNER_NAME_MAX]; /* NUL-terminated */
+};
+
+const char *owner_state_text(enum owner_state s);
+/* The record as bytes (docs/formats/store.md), and back: hostile. */
+void owner_write(struct wr *w, const struct owner *o);
+enum err owner_read(struct rd *r, struct owner *o);
+/* Asserts O3/O4 and that the fields fit the state. */
+void owner_check(const struct owner *o);
+
+/* The epoch after an ordinary move, and after taking back by force. */
+uint64_t epoch_next(uint64_t epoch);
+uint64_t epoch_force(uint64_t epoch);
+/* True when claim a beats claim b. Equal claims beat nobody. */
+bool claim_beats(uint64_t epoch_a, const uint8_t dev_a[DEVICE_ID_SIZE], uint64_t epoch_b,
+                 const uint8_t dev_b[DEVICE_ID_SIZE]);

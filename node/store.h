@@ -1,0 +1,116 @@
+/* store.h - what a node keeps on disk: chunks, images, ownership, checkpoints, peers. The only door
+ *to LMDB.
+ *
+ * One LMDB environment in <home>/store, opened once by the node. Writing goes through a batch: puts
+ *and deletes are collected in memory (any thread, no lock held) and depot_write() performs them in
+ *one transaction: all or none, on disk when it returns (kill -9 and power cuts lose nothing that
+ *was acknowledged, and nothing half-written is ever seen). Reading and writing may be done from any
+ *thread; writers take turns. Everything here may block on the disk for milliseconds: not on the
+ *loop thread, but for single small reads. (The engine's `struct store` is another thing; hence
+ *`depot`.) Byte layouts: docs/formats/store.md.
+ *
+ *	struct depot *d;          depot_open("/home/u/.wasmos/store", &d, &msg);
+ *	struct depot_batch *b = depot_batch_new(d);
+ *	depot_put(b, DEPOT_PEERS, id, 32, bytes, size);
+ *	enum err e = depot_write(b, &msg);       // durable when ERR_OK
+ *	depot_batch_free(b);
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "migrate/chunk.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct depot;
+struct depot_batch;
+
+/* DEPOT(name, what its keys and values are): small tables of bytes by key. */
+#define DEPOT_TABLES(DEPOT)                                                              \
+	DEPOT(PEERS, "device id (32 bytes) -> what proto keeps about a paired device")   \
+	DEPOT(OWNERS, "process uid (16 bytes) -> struct owner record (migrate/owner.h)") \
+	DEPOT(SETTINGS, "name -> bytes")
+
+enum depot_table {
+#define DEPOT(name, what) DEPOT_##name,
+	DEPOT_TABLES(DEPOT)
+#undef DEPOT
+	    DEPOT_TABLE_COUNT
+};
+
+enum {
+	DEPOT_KEY_MAX = 256,        /* bytes of a key; at least 1 */
+	DEPOT_VALUE_MAX = 16 << 20, /* bytes of a value */
+};
+
+/* Creates dir (0700) when missing. ERR_BUSY: another node has it open; ERR_MALFORMED: of a newer
+ * version or damaged; the message says which. */
+enum err depot_open(const char *dir, struct depot **out, struct errmsg *msg);
+/* No batch, hold or reader may be left. NULL is fine. */
+void depot_close(struct depot *d);
+
+/* ---- small tables ---- */
+
+/* Appends the value to out. ERR_NOTFOUND when there is none. */
+enum err depot_get(struct depot *d, enum depot_table t, const void *key, size_t key_size,
+                   struct wr *out);
+/* Calls fn for each row in key order until it returns false. The rows are a snapshot: fn may write.
+ */
+enum err depot_each(struct depot *d, enum depot_table t,
+                    bool (*fn)(void *ctx, const uint8_t *key, size_t key_size, const uint8_t *value,
+                               size_t size),
+                    void *ctx);
+
+/* ---- writing ---- */
+
+/* NULL when memory ran out. A batch is used by one thread at a time. */
+struct depot_batch *depot_batch_new(struct depot *d);
+void depot_batch_free(struct depot_batch *b);
+/* Key and value are copied. Memory running out is remembered and reported by depot_write(). */
+void depot_put(struct depot_batch *b, enum depot_table t, const void *key, size_t key_size,
+               const void *value, size_t size);
+void depot_del(struct depot_batch *b, enum depot_table t, const void *key, size_t key_size);
+/* Compresses the chunk here (so: on a worker) unless the depot has it already. addr must be the
+ * chunk's address (asserted in tests only: the caller has just hashed it). */
+void depot_put_chunk(struct depot_batch *b, const struct chunk_addr *addr, const void *bytes,
+                     size_t size);
+/* Bytes collected so far. */
+size_t depot_batch_size(const struct depot_batch *b);
+/* One transaction; durable when it returns ERR_OK, nothing written otherwise. The batch is empty
+ * afterwards either way. Errors: FULL, IO, NOMEM, LIMIT. */
+enum err depot_write(struct depot_batch *b, struct errmsg *msg);
+
+/* ---- chunks ---- */
+
+bool depot_has_chunk(struct depot *d, const struct chunk_addr *addr);
+/* Sets bit i of have (LSB first, (count + 7) / 8 bytes, cleared first) for each chunk that is here.
+ */
+enum err depot_has_chunks(struct depot *d, const struct chunk_addr *addrs, size_t count,
+                          uint8_t *have);
+/* Appends the chunk to out after checking its hash. ERR_NOTFOUND; ERR_MALFORMED when the bytes on
+ * disk are damaged. */
+enum err depot_get_chunk(struct depot *d, const struct chunk_addr *addr, struct wr *out,
+                         struct errmsg *msg);
+
+/* While any hold is out depot_gc() does nothing (ERR_BUSY): chunks of an image that is still being
+ * collected are named by nobody yet. Counted. */
+void depot_hold(struct depot *d);
+void depot_release(struct depot *d);
+
+struct depot_gc_result {
+	uint64_t kept, removed; /* chunks */
+	uint64_t removed_bytes; /* as stored */
+};
+/* Removes every chunk that no ownership record's image names (image -> groups, sections -> pages).
+ * Works in short transactions. A chunk that cannot be read keeps what it might name: then nothing
+ * is removed and the error is returned. */
+enum err depot_gc(struct depot *d, struct depot_gc_result *out, struct errmsg *msg);
+
+struct depot_stats {
+	uint64_t chunks, chunk_bytes, raw_bytes; /* stored bytes, and what they stand for */
+	uint64_t map_bytes, used_bytes;          /* of the LMDB map */
+};
+enum err depot_stats(struct depot *d, struct depot_stats *out);
