@@ -2,7 +2,7 @@
  *
  * All expand from proto/messages.def; proto/table.h has the field kinds, the rules and the recipe
  * for a new message. Any thread; what a decoded message points to are the bytes it was decoded
- *from.
+ * from.
  *
  *	struct msg_ping ping = {.stamp = 7};
  *	TRY(msg_encode(&w, MSG_PING, &ping, &errmsg));
