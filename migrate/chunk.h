@@ -19,8 +19,10 @@
 #include <stdint.h>
 
 enum {
-	CHUNK_PAGE = 4096,    /* bytes of a page of linear memory or of a section */
-	CHUNK_MAX = 64 << 10, /* greatest chunk: a piece of a module */
+	CHUNK_PAGE = 4096, /* bytes of a page of linear memory or of a section */
+	CHUNK_MAX =
+	    1 << 20, /* greatest chunk: the manifest of a 4 GiB memory is about half of it */
+	CHUNK_PIECE = 64 << 10, /* a module is cut into pieces of this size */
 	CHUNK_ADDR_SIZE = 33,
 	CHUNK_HASH_NONE = 0,    /* the null address: a page of zeros, or no chunk */
 	CHUNK_HASH_BLAKE2B = 1, /* BLAKE2b-256, RFC 7693 */
