@@ -170,7 +170,7 @@ enum err image_put_section(struct image *im, const char *name, uint32_t version,
 	return ERR_OK;
 }
 
-enum err image_put_module(struct image *im, const struct module_ref *m)
+enum err image_put_module(struct image *im, const struct code_ref *m)
 {
 	uint32_t at = 0;
 	im->manifest_stored = false;
@@ -238,7 +238,7 @@ uint32_t image_module_count(const struct image *im)
 	return im->nmodules;
 }
 
-const struct module_ref *image_module(const struct image *im, uint32_t index)
+const struct code_ref *image_module(const struct image *im, uint32_t index)
 {
 	assert(index < im->nmodules);
 	return &im->modules[index];

@@ -53,7 +53,7 @@ struct space_info {
 	uint64_t size;             /* bytes */
 };
 
-struct module_ref {
+struct code_ref {
 	uint8_t hash[32]; /* BLAKE2b-256 of the module's bytes */
 	uint64_t size;
 	struct chunk_addr list; /* the chunk that lists the addresses of its pieces */
@@ -75,7 +75,7 @@ enum err image_put_space(struct image *im, enum space_kind kind, const char *nam
 /* Creates or replaces a section; unchanged pages stay fresh. Errors: LIMIT, NOMEM. */
 enum err image_put_section(struct image *im, const char *name, uint32_t version, const void *bytes,
                            size_t size);
-enum err image_put_module(struct image *im, const struct module_ref *m);
+enum err image_put_module(struct image *im, const struct code_ref *m);
 
 uint32_t image_space_count(const struct image *im);
 const struct space_info *image_space(const struct image *im, uint32_t index);
@@ -83,7 +83,7 @@ const struct space_info *image_space(const struct image *im, uint32_t index);
 enum err image_find(const struct image *im, enum space_kind kind, const char *name,
                     uint32_t *index);
 uint32_t image_module_count(const struct image *im);
-const struct module_ref *image_module(const struct image *im, uint32_t index);
+const struct code_ref *image_module(const struct image *im, uint32_t index);
 /* A reader over a section's bytes; borrowed until the section changes. ERR_NOTFOUND. */
 enum err image_section(const struct image *im, const char *name, uint32_t *version, struct rd *out);
 /* All bytes of a space; borrowed until it changes. */
@@ -129,7 +129,7 @@ struct manifest_space {
 
 struct manifest {
 	uint32_t nmodules, nspaces;
-	struct module_ref modules[IMAGE_MODULES_MAX];
+	struct code_ref modules[IMAGE_MODULES_MAX];
 	struct manifest_space spaces[IMAGE_SPACES_MAX];
 	struct chunk_addr *groups; /* owned */
 };
@@ -159,7 +159,7 @@ enum err image_load(const void *manifest, size_t size, const struct chunk_source
 enum err module_cut(const uint8_t hash[32], const uint8_t *bytes, size_t size,
                     void (*put)(void *ctx, const struct chunk_addr *addr, const void *bytes,
                                 size_t size),
-                    void *ctx, struct module_ref *out);
+                    void *ctx, struct code_ref *out);
 /* Appends the module's bytes to out after checking them against ref->hash. */
-enum err module_join(const struct module_ref *ref, const struct chunk_source *from, struct wr *out,
+enum err module_join(const struct code_ref *ref, const struct chunk_source *from, struct wr *out,
                      struct errmsg *msg);

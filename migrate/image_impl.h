@@ -19,7 +19,7 @@ struct image {
 	uint32_t nspaces, nmodules;
 	bool manifest_stored;
 	struct space spaces[IMAGE_SPACES_MAX];
-	struct module_ref modules[IMAGE_MODULES_MAX];
+	struct code_ref modules[IMAGE_MODULES_MAX];
 };
 
 _Static_assert(sizeof(struct chunk_addr) == CHUNK_ADDR_SIZE, "addresses stand side by side");

@@ -69,7 +69,7 @@ static enum err read_modules(struct rd *r, struct manifest *m, struct errmsg *ms
 		return err_set(msg, ERR_LIMIT, "image: %u modules, at most %d", m->nmodules,
 		               IMAGE_MODULES_MAX);
 	for (uint32_t i = 0; i < m->nmodules; i++) {
-		struct module_ref *ref = &m->modules[i];
+		struct code_ref *ref = &m->modules[i];
 		const uint8_t *p;
 		TRY(rd_bytes(r, 32, &p));
 		memcpy(ref->hash, p, 32);
@@ -278,7 +278,7 @@ enum err image_load(const void *bytes, size_t size, const struct chunk_source *f
 enum err module_cut(const uint8_t hash[32], const uint8_t *bytes, size_t size,
                     void (*put)(void *ctx, const struct chunk_addr *addr, const void *bytes,
                                 size_t size),
-                    void *ctx, struct module_ref *out)
+                    void *ctx, struct code_ref *out)
 {
 	struct wr list = {0};
 	if (size > IMAGE_MODULE_MAX)
@@ -302,7 +302,7 @@ enum err module_cut(const uint8_t hash[32], const uint8_t *bytes, size_t size,
 	return e;
 }
 
-static enum err join_pieces(const struct module_ref *ref, struct rd *list,
+static enum err join_pieces(const struct code_ref *ref, struct rd *list,
                             const struct chunk_source *from, struct wr *out, struct errmsg *msg)
 {
 	uint64_t left = ref->size;
@@ -319,7 +319,7 @@ static enum err join_pieces(const struct module_ref *ref, struct rd *list,
 	return ERR_OK;
 }
 
-enum err module_join(const struct module_ref *ref, const struct chunk_source *from, struct wr *out,
+enum err module_join(const struct code_ref *ref, const struct chunk_source *from, struct wr *out,
                      struct errmsg *msg)
 {
 	struct wr list = {0};

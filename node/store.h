@@ -46,8 +46,8 @@ enum {
 	DEPOT_VALUE_MAX = 16 << 20, /* bytes of a value */
 };
 
-/* Creates dir (0700) when missing. ERR_BUSY: another node has it open; ERR_MALFORMED: of a newer
- * version or damaged; the message says which. */
+/* Creates dir (0700) when missing. Once in a process, and never before a fork (LMDB's rules).
+ * ERR_MALFORMED: of a newer version or damaged; the message says which. */
 enum err depot_open(const char *dir, struct depot **out, struct errmsg *msg);
 /* No batch, hold or reader may be left. NULL is fine. */
 void depot_close(struct depot *d);
@@ -95,8 +95,9 @@ enum err depot_has_chunks(struct depot *d, const struct chunk_addr *addrs, size_
 enum err depot_get_chunk(struct depot *d, const struct chunk_addr *addr, struct wr *out,
                          struct errmsg *msg);
 
-/* While any hold is out depot_gc() does nothing (ERR_BUSY): chunks of an image that is still being
- * collected are named by nobody yet. Counted. */
+/* While any hold is out depot_gc() does nothing (ERR_BUSY), and one that runs stops: chunks of an
+ * image that is still being collected are named by nobody yet. So: hold, put chunks, write the
+ * ownership record that names the image, release. Counted. */
 void depot_hold(struct depot *d);
 void depot_release(struct depot *d);
 

@@ -1,0 +1,283 @@
+/* test_store.c - the depot: what was acknowledged is there after kill -9, what was not is not; damage is noticed;
+ * garbage goes and nothing else. */
+#include "migrate/image.h"
+#include "migrate/owner.h"
+#include "node/store.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[64];
+
+static void make_dir(void)
+{
+	snprintf(dir, sizeof dir, "%s/wasmos-store-XXXXXX", P_tmpdir);
+	cr_assert(mkdtemp(dir));
+}
+
+static void remove_dir(void)
+{
+	char path[128];
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	unlink(path);
+	snprintf(path, sizeof path, "%s/lock.mdb", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
+TestSuite(store, .init = make_dir, .fini = remove_dir);
+
+static struct depot *opened(void)
+{
+	struct depot *d = NULL;
+	struct errmsg msg = {0};
+	cr_assert_eq(depot_open(dir, &d, &msg), ERR_OK, "%s", msg.text);
+	return d;
+}
+
+static void write_ok(struct depot_batch *b)
+{
+	struct errmsg msg = {0};
+	cr_assert_eq(depot_write(b, &msg), ERR_OK, "%s", msg.text);
+}
+
+Test(store, keeps_rows_over_a_restart_in_key_order)
+{
+	struct depot *d = opened();
+	struct depot_batch *b = depot_batch_new(d);
+	depot_put(b, DEPOT_PEERS, "b", 1, "two", 3);
+	depot_put(b, DEPOT_PEERS, "a", 1, "one", 3);
+	depot_put(b, DEPOT_PEERS, "c", 1, "three", 5);
+	depot_del(b, DEPOT_PEERS, "c", 1);
+	depot_del(b, DEPOT_PEERS, "never there", 11);
+	write_ok(b);
+	depot_batch_free(b);
+	depot_close(d);
+	d = opened();
+	struct wr w = {0};
+	cr_assert_eq(depot_get(d, DEPOT_PEERS, "a", 1, &w), ERR_OK);
+	cr_assert(w.size == 3 && memcmp(w.data, "one", 3) == 0);
+	cr_assert_eq(depot_get(d, DEPOT_PEERS, "c", 1, &w), ERR_NOTFOUND);
+	cr_assert_eq(depot_get(d, DEPOT_OWNERS, "a", 1, &w), ERR_NOTFOUND);
+	wr_free(&w);
+	depot_close(d);
+}
+
+static void fill(uint8_t *page, uint32_t n)
+{
+	memset(page, 0, CHUNK_PAGE);
+	for (size_t i = 0; i < CHUNK_PAGE; i += 4)
+		memcpy(page + i, &(uint32_t){n * 2654435761u + (uint32_t)i * 40503u}, 4);
+}
+
+Test(store, grows_beyond_its_first_map_and_gives_every_chunk_back)
+{
+	struct depot *d = opened();
+	struct depot_batch *b = depot_batch_new(d);
+	uint8_t page[CHUNK_PAGE];
+	enum { N = 30000 };
+	for (uint32_t i = 0; i < N; i++) {
+		fill(page, i);
+		struct chunk_addr a = chunk_addr_of(page, sizeof page);
+		depot_put_chunk(b, &a, page, sizeof page);
+		if (depot_batch_size(b) > 40 << 20)
+			write_ok(b);
+	}
+	write_ok(b);
+	struct depot_stats st;
+	cr_assert_eq(depot_stats(d, &st), ERR_OK);
+	cr_assert_eq(st.chunks, N);
+	cr_assert_gt(st.map_bytes, 64 << 20);
+	for (uint32_t i = 0; i < N; i += 997) {
+		struct wr w = {0};
+		fill(page, i);
+		struct chunk_addr a = chunk_addr_of(page, sizeof page);
+		cr_assert_eq(depot_get_chunk(d, &a, &w, NULL), ERR_OK);
+		cr_assert(w.size == sizeof page && memcmp(w.data, page, sizeof page) == 0);
+		wr_free(&w);
+	}
+	depot_batch_free(b);
+	depot_close(d);
+}
+
+/* Flips one byte of the chunk's stored form in the data file. */
+static void damage(const char *needle, size_t size)
+{
+	char path[128];
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	FILE *f = fopen(path, "r+b");
+	cr_assert(f);
+	fseek(f, 0, SEEK_END);
+	size_t n = (size_t)ftell(f);
+	uint8_t *all = malloc(n);
+	rewind(f);
+	cr_assert_eq(fread(all, 1, n, f), n);
+	uint8_t *at = memmem(all, n, needle, size);
+	cr_assert(at);
+	fseek(f, at - all + 3, SEEK_SET);
+	fputc(at[3] ^ 1, f);
+	fclose(f);
+	free(all);
+}
+
+Test(store, notices_a_damaged_chunk)
+{
+	const char text[] = "a short chunk is stored as it is";
+	struct depot *d = opened();
+	struct depot_batch *b = depot_batch_new(d);
+	struct chunk_addr a = chunk_addr_of(text, sizeof text);
+	struct errmsg msg = {0};
+	struct wr w = {0};
+	depot_put_chunk(b, &a, text, sizeof text);
+	write_ok(b);
+	depot_batch_free(b);
+	depot_close(d);
+	damage(text, sizeof text);
+	d = opened();
+	cr_assert_eq(depot_get_chunk(d, &a, &w, &msg), ERR_MALFORMED);
+	cr_assert(strstr(msg.text, "damaged"), "%s", msg.text);
+	cr_assert_eq(w.size, 0);
+	wr_free(&w);
+	depot_close(d);
+}
+
+static void put_chunk(void *ctx, const struct chunk_addr *a, const void *bytes, size_t size)
+{
+	depot_put_chunk(ctx, a, bytes, size);
+}
+
+static enum err get_chunk(void *ctx, const struct chunk_addr *a, struct wr *out, struct errmsg *msg)
+{
+	return depot_get_chunk(ctx, a, out, msg);
+}
+
+/* An image of n pages and the record that names it. */
+static struct chunk_addr put_image(struct depot_batch *b, uint8_t uid, uint32_t first, uint32_t n)
+{
+	struct image *im = image_new();
+	uint32_t mem;
+	uint8_t page[CHUNK_PAGE];
+	struct owner o = {.uid = {uid}, .epoch = 1, .state = OWNER_SUSPENDED};
+	cr_assert_eq(image_put_space(im, SPACE_MEMORY, "00", 0, n * CHUNK_PAGE, &mem), ERR_OK);
+	for (uint32_t i = 0; i < n; i++) {
+		fill(page, first + i);
+		image_write_page(im, mem, i, page);
+	}
+	cr_assert_eq(image_store(im, put_chunk, b), ERR_OK);
+	cr_assert_eq(image_id(im, &o.image), ERR_OK);
+	struct wr w = {0};
+	owner_write(&w, &o);
+	depot_put(b, DEPOT_OWNERS, o.uid, UID_SIZE, w.data, w.size);
+	wr_free(&w);
+	image_free(im);
+	return o.image;
+}
+
+static bool loads(struct depot *d, const struct chunk_addr *id)
+{
+	struct wr w = {0};
+	struct image *im;
+	struct errmsg msg = {0};
+	struct chunk_source from = {get_chunk, d};
+	enum err e = depot_get_chunk(d, id, &w, &msg);
+	if (e == ERR_OK)
+		e = image_load(w.data, w.size, &from, &im, &msg);
+	if (e == ERR_OK)
+		image_free(im);
+	wr_free(&w);
+	return e == ERR_OK;
+}
+
+Test(store, garbage_goes_and_what_an_image_names_stays)
+{
+	struct depot *d = opened();
+	struct depot_batch *b = depot_batch_new(d);
+	struct depot_gc_result res;
+	struct errmsg msg = {0};
+	struct chunk_addr one = put_image(b, 1, 0, 3000), two = put_image(b, 2, 2000, 3000);
+	write_ok(b);
+	depot_hold(d);
+	cr_assert_eq(depot_gc(d, &res, &msg), ERR_BUSY);
+	depot_release(d);
+	cr_assert_eq(depot_gc(d, &res, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(res.removed, 0);
+	depot_del(b, DEPOT_OWNERS, (uint8_t[UID_SIZE]){1}, UID_SIZE);
+	write_ok(b);
+	cr_assert_eq(depot_gc(d, &res, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_geq(res.removed, 2000, "pages of the first only, its groups, its manifest");
+	cr_assert_not(loads(d, &one));
+	cr_assert(loads(d, &two));
+	cr_assert_eq(depot_gc(d, &res, &msg), ERR_OK);
+	cr_assert_eq(res.removed, 0);
+	cr_assert_geq(res.kept, 3000);
+	depot_batch_free(b);
+	depot_close(d);
+}
+
+/* Writes batches of three rows and a chunk, and says each number on the pipe once it was acknowledged. */
+static void write_forever(int fd)
+{
+	struct depot *d = opened();
+	struct depot_batch *b = depot_batch_new(d);
+	uint8_t page[CHUNK_PAGE];
+	for (uint32_t i = 0;; i++) {
+		for (uint32_t k = 0; k < 3; k++)
+			depot_put(b, DEPOT_SETTINGS, &k, sizeof k, &i, sizeof i);
+		fill(page, i);
+		struct chunk_addr a = chunk_addr_of(page, sizeof page);
+		depot_put_chunk(b, &a, page, sizeof page);
+		if (depot_write(b, NULL) != ERR_OK || write(fd, &i, sizeof i) != sizeof i)
+			_exit(1);
+	}
+}
+
+static uint32_t run_and_kill(unsigned wait_us)
+{
+	int fds[2];
+	uint32_t last = UINT32_MAX, n;
+	cr_assert_eq(pipe(fds), 0);
+	pid_t pid = fork();
+	if (pid == 0)
+		write_forever(fds[1]);
+	close(fds[1]);
+	usleep(wait_us);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	while (read(fds[0], &n, sizeof n) == sizeof n)
+		last = n;
+	close(fds[0]);
+	return last;
+}
+
+Test(store, what_was_acknowledged_survives_kill_9_and_batches_are_whole, .timeout = 60)
+{
+	for (unsigned round = 0; round < 40; round++) {
+		uint32_t last = run_and_kill(3000 + round * 2711);
+		struct depot *d = opened();
+		uint32_t first = 0, n;
+		for (uint32_t k = 0; k < 3 && last != UINT32_MAX; k++) {
+			struct wr w = {0};
+			cr_assert_eq(depot_get(d, DEPOT_SETTINGS, &k, sizeof k, &w), ERR_OK);
+			memcpy(&n, w.data, sizeof n);
+			first = k == 0 ? n : first;
+			cr_assert_eq(n, first, "a batch is whole");
+			cr_assert(n == last || n == last + 1, "%u after %u", n, last);
+			wr_free(&w);
+		}
+		uint8_t page[CHUNK_PAGE];
+		fill(page, last);
+		struct chunk_addr a = chunk_addr_of(page, sizeof page);
+		struct wr w = {0};
+		if (last != UINT32_MAX)
+			cr_assert_eq(depot_get_chunk(d, &a, &w, NULL), ERR_OK);
+		wr_free(&w);
+		depot_close(d);
+	}
+}
