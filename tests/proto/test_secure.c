@@ -1,0 +1,167 @@
+/* test_secure.c - the secure stream: whole runs, cut and glued bytes, flips, replays, rekeying. */
+#include "proto/secure.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static const uint8_t secret_a[32] = {1}, secret_b[32] = {2};
+
+/* Feeds bytes; true when the event came and all bytes were used. */
+static bool feed(struct secure *s, struct wr *bytes, enum secure_event want, uint8_t **data,
+                 size_t *size)
+{
+	size_t used;
+	enum secure_event event;
+	return secure_next(s, bytes->data, bytes->size, &used, &event, data, size) == ERR_OK &&
+	       event == want && used == bytes->size;
+}
+
+static void open_both(struct secure *a, struct secure *b)
+{
+	struct wr out = {0};
+	uint8_t public_b[32], random[32] = {3};
+	crypto_x25519_public(public_b, secret_b);
+	secure_listen(b, secret_b);
+	cr_assert_eq(secure_dial(a, secret_a, public_b, random, &out), ERR_OK);
+	cr_assert(feed(b, &out, SECURE_CALLER, NULL, NULL));
+	uint8_t public_a[32];
+	crypto_x25519_public(public_a, secret_a);
+	cr_assert(crypto_equal(secure_peer(b), public_a, 32));
+	wr_clear(&out);
+	random[0] = 4;
+	cr_assert_eq(secure_accept(b, random, &out), ERR_OK);
+	cr_assert(feed(a, &out, SECURE_OPEN, NULL, NULL));
+	wr_free(&out);
+}
+
+Test(secure, bytes_come_through_in_both_directions_across_key_changes)
+{
+	struct secure a, b;
+	open_both(&a, &b);
+	struct wr out = {0};
+	for (unsigned i = 0; i < 2 * SECURE_REKEY_FRAMES + 10; i++) {
+		struct secure *from = i & 1 ? &b : &a, *to = i & 1 ? &a : &b;
+		uint8_t *data;
+		size_t size;
+		wr_clear(&out);
+		cr_assert_eq(secure_send(from, "he", 2, &i, sizeof i, &out), ERR_OK);
+		cr_assert(feed(to, &out, SECURE_DATA, &data, &size));
+		cr_assert_eq(size, 2 + sizeof i);
+		cr_assert(memcmp(data + 2, &i, sizeof i) == 0);
+	}
+	wr_free(&out);
+}
+
+Test(secure, the_largest_and_the_empty_frame_come_through)
+{
+	static uint8_t big[SECURE_PLAIN_MAX];
+	struct secure a, b;
+	struct wr out = {0};
+	uint8_t *data;
+	size_t size;
+	open_both(&a, &b);
+	big[SECURE_PLAIN_MAX - 1] = 7;
+	cr_assert_eq(secure_send(&a, NULL, 0, big, sizeof big, &out), ERR_OK);
+	cr_assert(feed(&b, &out, SECURE_DATA, &data, &size));
+	cr_assert(size == sizeof big && data[size - 1] == 7);
+	wr_clear(&out);
+	cr_assert_eq(secure_send(&a, NULL, 0, NULL, 0, &out), ERR_OK);
+	cr_assert(feed(&b, &out, SECURE_DATA, &data, &size));
+	cr_assert_eq(size, 0);
+	wr_free(&out);
+}
+
+Test(secure, bytes_may_come_one_at_a_time)
+{
+	struct secure a, b;
+	struct wr out = {0}, in = {0};
+	uint8_t public_b[32], random[32] = {3}, *data;
+	size_t used, size;
+	enum secure_event event = SECURE_MORE;
+	crypto_x25519_public(public_b, secret_b);
+	secure_listen(&b, secret_b);
+	cr_assert_eq(secure_dial(&a, secret_a, public_b, random, &out), ERR_OK);
+	for (size_t i = 0; i < out.size; i++) {
+		cr_assert_eq(event, SECURE_MORE);
+		wr_u8(&in, out.data[i]);
+		cr_assert_eq(secure_next(&b, in.data, in.size, &used, &event, &data, &size),
+		             ERR_OK);
+		memmove(in.data, in.data + used, in.size - used);
+		in.size -= used;
+	}
+	cr_assert_eq(event, SECURE_CALLER);
+	wr_free(&out);
+	wr_free(&in);
+}
+
+Test(secure, every_flipped_bit_of_a_frame_ends_the_stream_or_waits_for_bytes_that_never_come)
+{
+	for (size_t bit = 0; bit < (2 + 5 + 16) * 8; bit++) {
+		struct secure a, b;
+		struct wr out = {0};
+		uint8_t *data;
+		size_t used, size;
+		enum secure_event event;
+		open_both(&a, &b);
+		cr_assert_eq(secure_send(&a, NULL, 0, "hello", 5, &out), ERR_OK);
+		out.data[bit / 8] ^= 1 << bit % 8;
+		enum err e = secure_next(&b, out.data, out.size, &used, &event, &data, &size);
+		cr_assert(e != ERR_OK || event == SECURE_MORE);
+		if (e != ERR_OK)
+			cr_assert_eq(
+			    secure_next(&b, out.data, out.size, &used, &event, &data, &size),
+			    ERR_STATE);
+		wr_free(&out);
+	}
+}
+
+Test(secure, a_replayed_a_dropped_and_a_swapped_frame_end_the_stream)
+{
+	for (int what = 0; what < 3; what++) {
+		struct secure a, b;
+		struct wr one = {0}, two = {0}, copy = {0};
+		uint8_t *data;
+		size_t size;
+		open_both(&a, &b);
+		cr_assert_eq(secure_send(&a, NULL, 0, "one", 3, &one), ERR_OK);
+		cr_assert_eq(secure_send(&a, NULL, 0, "two", 3, &two), ERR_OK);
+		wr_bytes(&copy, one.data, one.size);
+		if (what == 0) {
+			cr_assert(feed(&b, &one, SECURE_DATA, &data, &size));
+			cr_assert_not(feed(&b, &copy, SECURE_DATA, &data, &size));
+		} else {
+			cr_assert_not(feed(&b, &two, SECURE_DATA, &data, &size));
+		}
+		cr_assert_eq(b.state, SECURE_DEAD);
+		wr_free(&one);
+		wr_free(&two);
+		wr_free(&copy);
+	}
+}
+
+Test(secure, a_stream_begun_with_anything_else_is_refused_at_its_first_wrong_byte)
+{
+	struct secure b;
+	size_t used;
+	enum secure_event event;
+	uint8_t web[] = "GET / HTTP/1.1", large[] = "WOS1\xff\xff";
+	secure_listen(&b, secret_b);
+	cr_assert_eq(secure_next(&b, web, 1, &used, &event, NULL, NULL), ERR_MALFORMED);
+	secure_listen(&b, secret_b);
+	cr_assert_eq(secure_next(&b, large, 6, &used, &event, NULL, NULL), ERR_MALFORMED);
+}
+
+Test(secure, a_dialer_that_expects_another_device_is_not_understood)
+{
+	struct secure a, b;
+	struct wr out = {0};
+	size_t used;
+	enum secure_event event;
+	uint8_t other[32], random[32] = {3}, secret_c[32] = {5};
+	crypto_x25519_public(other, secret_c);
+	crypto_x25519_public(other, secret_c);
+	secure_listen(&b, secret_b);
+	cr_assert_eq(secure_dial(&a, secret_a, other, random, &out), ERR_OK);
+	cr_assert_eq(secure_next(&b, out.data, out.size, &used, &event, NULL, NULL), ERR_AUTH);
+	wr_free(&out);
+}
