@@ -54,7 +54,7 @@ Test(crypto, a_hash_in_pieces_equals_the_hash_in_one)
 
 Test(crypto, both_sides_of_x25519_agree_and_low_order_points_are_refused)
 {
-	uint8_t a[32] = {1, 2, 3}, b[32] = {4, 5, 6}, pa[32], pb[32], k1[32], k2[32],
+	uint8_t a[32] = {8, 2, 3}, b[32] = {16, 5, 6}, pa[32], pb[32], k1[32], k2[32],
 	        zero[32] = {0};
 	crypto_x25519_public(pa, a);
 	crypto_x25519_public(pb, b);

@@ -164,7 +164,7 @@ Test(noise, the_published_vectors_pass_byte_for_byte)
 	cr_assert_geq(count, 6);
 }
 
-static const uint8_t secret_a[32] = {1}, secret_b[32] = {2}, psk[1][32] = {{3}};
+static const uint8_t secret_a[32] = {8}, secret_b[32] = {16}, psk[1][32] = {{3}};
 
 static void pair_init(struct noise n[2], const char *protocol)
 {
@@ -191,7 +191,7 @@ static bool handshake_with_flip(const char *protocol, unsigned at, size_t bit, s
 	pair_init(n, protocol);
 	for (unsigned i = 0; ok && !(noise_is_done(&n[0]) && noise_is_done(&n[1])); i++) {
 		unsigned from = noise_is_my_turn(&n[0]) ? 0 : 1;
-		uint8_t eph[32] = {(uint8_t)(10 + from)};
+		uint8_t eph[32] = {(uint8_t)(24 + 8 * from)};
 		wr_clear(&out);
 		wr_clear(&payload);
 		cr_assert_eq(noise_write(&n[from], eph, "hello", 5, &out), ERR_OK);
@@ -234,7 +234,7 @@ Test(noise, the_responder_of_ik_knows_who_calls_after_the_first_message)
 {
 	struct noise n[2];
 	struct wr out = {0}, payload = {0};
-	uint8_t eph[32] = {9}, public_a[32];
+	uint8_t eph[32] = {40}, public_a[32];
 	pair_init(n, NOISE_IK);
 	crypto_x25519_public(public_a, secret_a);
 	cr_assert_null(noise_remote(&n[1]));

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-static const uint8_t secret_a[32] = {1}, secret_b[32] = {2};
+static const uint8_t secret_a[32] = {8}, secret_b[32] = {16};
 
 /* Feeds bytes; true when the event came and all bytes were used. */
 static bool feed(struct secure *s, struct wr *bytes, enum secure_event want, uint8_t **data,
@@ -19,7 +19,7 @@ static bool feed(struct secure *s, struct wr *bytes, enum secure_event want, uin
 static void open_both(struct secure *a, struct secure *b)
 {
 	struct wr out = {0};
-	uint8_t public_b[32], random[32] = {3};
+	uint8_t public_b[32], random[32] = {32};
 	crypto_x25519_public(public_b, secret_b);
 	secure_listen(b, secret_b);
 	cr_assert_eq(secure_dial(a, secret_a, public_b, random, &out), ERR_OK);
@@ -28,7 +28,7 @@ static void open_both(struct secure *a, struct secure *b)
 	crypto_x25519_public(public_a, secret_a);
 	cr_assert(crypto_equal(secure_peer(b), public_a, 32));
 	wr_clear(&out);
-	random[0] = 4;
+	random[0] = 40;
 	cr_assert_eq(secure_accept(b, random, &out), ERR_OK);
 	cr_assert(feed(a, &out, SECURE_OPEN, NULL, NULL));
 	wr_free(&out);
@@ -75,7 +75,7 @@ Test(secure, bytes_may_come_one_at_a_time)
 {
 	struct secure a, b;
 	struct wr out = {0}, in = {0};
-	uint8_t public_b[32], random[32] = {3}, *data;
+	uint8_t public_b[32], random[32] = {32}, *data;
 	size_t used, size;
 	enum secure_event event = SECURE_MORE;
 	crypto_x25519_public(public_b, secret_b);
@@ -157,8 +157,7 @@ Test(secure, a_dialer_that_expects_another_device_is_not_understood)
 	struct wr out = {0};
 	size_t used;
 	enum secure_event event;
-	uint8_t other[32], random[32] = {3}, secret_c[32] = {5};
-	crypto_x25519_public(other, secret_c);
+	uint8_t other[32], random[32] = {32}, secret_c[32] = {24};
 	crypto_x25519_public(other, secret_c);
 	secure_listen(&b, secret_b);
 	cr_assert_eq(secure_dial(&a, secret_a, other, random, &out), ERR_OK);
