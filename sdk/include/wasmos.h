@@ -24,10 +24,11 @@ enum wasmos_event_type {
 	WASMOS_KEY = 1,     /* code: USB HID usage on page 7; value: WASMOS_UP, _DOWN or _REPEAT */
 	WASMOS_TEXT = 2,    /* code: one Unicode scalar that typing produced */
 	WASMOS_POINTER = 3, /* x, y: place in frame pixels (0, 0 is top left); dx, dy: movement */
-	WASMOS_BUTTON = 4,  /* code: 1 left, 2 middle, 3 right, 4, 5; value: WASMOS_UP or _DOWN; x, y */
-	WASMOS_WHEEL = 5,   /* dx, dy: notches, right and away from the person are positive */
-	WASMOS_FOCUS = 6,   /* value: 1 when the display got the keyboard, 0 when it lost it */
-	WASMOS_QUIT = 7,    /* the person closed the display: save and exit */
+	WASMOS_BUTTON =
+	    4, /* code: 1 left, 2 middle, 3 right, 4, 5; value: WASMOS_UP or _DOWN; x, y */
+	WASMOS_WHEEL = 5, /* dx, dy: notches, right and away from the person are positive */
+	WASMOS_FOCUS = 6, /* value: 1 when the display got the keyboard, 0 when it lost it */
+	WASMOS_QUIT = 7,  /* the person closed the display: save and exit */
 };
 
 enum wasmos_key_value {
@@ -59,9 +60,9 @@ _Static_assert(sizeof(struct wasmos_event) == 28, "the event's layout is part of
 
 #ifdef __wasm__
 #define HOST_SECTION(title, text)
-#define HOST_CALL(name, signature, result, parameters, text)                                       \
-	__attribute__((import_module("wasmos"), import_name(#name)))                               \
-	result wasmos_##name parameters;
+#define HOST_CALL(name, signature, result, parameters, text) \
+	__attribute__((import_module("wasmos"),              \
+	               import_name(#name))) result wasmos_##name parameters;
 #include "../abi/wasmos.def"
 #undef HOST_CALL
 #undef HOST_SECTION
