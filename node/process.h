@@ -10,7 +10,7 @@
  * error, v                                                   and there never was a process) create:
  * RUNNING   restore: FROZEN RUNNING --process_freeze--> (worker stops at a safepoint within 1 ms, or
  * at once when it waits) --> FROZEN FROZEN  --process_thaw----> RUNNING RUNNING or FROZEN
- *--process_kill, exit, trap--> ENDED (exit record, kept for `ps -a`) FROZEN  --process_forget-->
+ * --process_kill, exit, trap--> ENDED (exit record, kept for `ps -a`) FROZEN  --process_forget-->
  * the process is gone from this node (it moved away, or is only stored)
  *
  * While FROZEN the store, wasi and drivers may be read and written by one thread of the freezer's
