@@ -43,7 +43,8 @@ struct node {
 	uv_loop_t loop;
 	struct node_config cfg; /* strings are owned */
 	char name[64];
-	uint8_t device_id[32]; /* BLAKE2b-256 of the device's public key; set by the part that reads <home>/device */
+	/* BLAKE2b-256 of the device's public key; set by the part that reads <home>/device */
+	uint8_t device_id[32];
 	int64_t started_unix_ms;
 	struct node_log *log;
 	int lock_fd;

@@ -111,7 +111,8 @@ struct exit_record {
 };
 
 /* Called once on the loop. p is NULL when it failed: then there never was a process. */
-typedef void (*process_started_fn)(void *ctx, struct process *p, enum err e, const struct errmsg *msg);
+typedef void (*process_started_fn)(void *ctx, struct process *p, enum err e,
+                                   const struct errmsg *msg);
 
 /* Open inside node/. Fields marked L belong to the loop, W to the worker while the process runs (to
  * the freezer while it is frozen), C are constant after start. */
@@ -129,16 +130,16 @@ struct process {
 	enum process_hold hold;          /* L */
 	struct exit_record end;          /* L: when ENDED */
 	uint32_t pins, freezes;          /* L */
-	struct freeze_waiter *waiters; /* L: callbacks of process_freeze() not called yet */
-	struct session *sessions; /* L: attached clients (session.h) */
-	bool begun;      /* W: the start function is over, _start was called */
-	bool forgotten;  /* L: process_forget() was called */
-	atomic_bool has_output; /* any thread: the terminal has something for the clients */
-	atomic_bool has_shown;  /* any thread: see PROCESS_EVENT_SHOWN */
+	struct freeze_waiter *waiters;   /* L: callbacks of process_freeze() not called yet */
+	struct session *sessions;        /* L: attached clients (session.h) */
+	bool begun;                      /* W: the start function is over, _start was called */
+	bool forgotten;                  /* L: process_forget() was called */
+	atomic_bool has_output;         /* any thread: the terminal has something for the clients */
+	atomic_bool has_shown;          /* any thread: see PROCESS_EVENT_SHOWN */
 	struct display_options display; /* C: strings are static */
 	process_started_fn started_fn;  /* L: until it was called */
 	void *started_ctx;
-	uint64_t cpu_ns_before;          /* C: used on other devices or before a restart */
+	uint64_t cpu_ns_before; /* C: used on other devices or before a restart */
 
 	struct node *node;         /* C */
 	struct worker *worker;     /* L */
@@ -213,8 +214,8 @@ struct vfs_mount_config;
 struct vfs_obj;
 /* The root of a mount of a process that came in by an image: of this device only what it granted to this process before,
  * of another one through the link. Any thread; may block. */
-enum err process_open_mount(struct process *p, const struct vfs_mount_config *c, struct vfs_obj **root,
-			    struct errmsg *msg);
+enum err process_open_mount(struct process *p, const struct vfs_mount_config *c,
+                            struct vfs_obj **root, struct errmsg *msg);
 
 /* ---- the table ---- */
 

@@ -10,10 +10,10 @@
 #include "node/worker.h"
 
 /* Both copy all they need. On failure there is nothing to free. */
-enum err build_for_create(struct process *p, const struct process_config *cfg, struct worker_setup *out,
-			  struct errmsg *msg);
-enum err build_for_restore(struct process *p, const struct process_sections *s, struct worker_setup *out,
-			   struct errmsg *msg);
+enum err build_for_create(struct process *p, const struct process_config *cfg,
+                          struct worker_setup *out, struct errmsg *msg);
+enum err build_for_restore(struct process *p, const struct process_sections *s,
+                           struct worker_setup *out, struct errmsg *msg);
 
 /* The insides of a process as one piece, so that they can be taken down on another thread: closing remote files and
  * unmapping memory takes time. */

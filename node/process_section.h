@@ -12,4 +12,4 @@ enum err process_section_save(struct process *p, struct wr *out);
 /* Hostile bytes. Fills pid, uid, epoch, name, argv, parent, created, cpu_ns_before, begun, display, tty; what was filled when
  * it fails is freed by process_free(). */
 enum err process_section_load(struct rd in, const struct tty_hooks *hooks, struct process *p,
-			      struct errmsg *msg);
+                              struct errmsg *msg);

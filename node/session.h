@@ -17,9 +17,10 @@ struct session;
 enum { SESSION_WINDOW = 64 * 1024 };
 
 enum session_flags {
-	SESSION_OWNS = 1,    /* hang-up ends the process */
-	SESSION_FOLLOWS = 2, /* output only; a slow client loses some instead of holding the guest up */
-	SESSION_RECENT = 4,  /* begins with the recent output */
+	SESSION_OWNS = 1, /* hang-up ends the process */
+	SESSION_FOLLOWS =
+	    2, /* output only; a slow client loses some instead of holding the guest up */
+	SESSION_RECENT = 4, /* begins with the recent output */
 };
 
 /* The call is the session's from now on. Errors are answered to the call. */

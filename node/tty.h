@@ -32,7 +32,7 @@ enum {
 struct tty_config {
 	bool is_terminal[TTY_STREAMS]; /* what the guest's isatty(0), (1), (2) shall say */
 	uint16_t cols, rows;           /* 0: 80 x 24 */
-	bool attached;                 /* a client is about to attach: output waits for it from the start */
+	bool attached; /* a client is about to attach: output waits for it from the start */
 };
 
 /* Called (on any thread, under no lock) when the other side has something to do. */

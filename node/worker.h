@@ -21,7 +21,6 @@
 
 enum letter_kind { LETTER_STARTED, LETTER_FAILED, LETTER_FROZEN, LETTER_ENDED };
 
-
 struct letter {
 	enum letter_kind kind;
 	struct process *process;
