@@ -1,11 +1,11 @@
 /* fdtable.h - the open files of one process.
  *
  * A descriptor is a number with rights; it stands for an open file description (struct vfs_file):
- * an object, an offset and flags, which dup'ed descriptors share. Descriptors are the lowest free
- * number. Used by the thread that runs the process, or by the node while it stands.
+ *an object, an offset and flags, which dup'ed descriptors share. Descriptors are the lowest free
+ *number. Used by the thread that runs the process, or by the node while it stands.
  *
  * Rights are WASI preview 1's: what may be done with a descriptor, and (inheriting) what
- * descriptors opened beneath it may have.
+ *descriptors opened beneath it may have.
  *
  *	struct fd_entry *e;
  *	FTRY(fdtable_use(t, fd, RIGHT_FD_READ, &e));     // BADF, NOTCAPABLE
@@ -68,6 +68,7 @@ enum ferr fdtable_add(struct fdtable *t, struct vfs_file *f, uint64_t rights, ui
                       uint32_t *fd);
 enum ferr fdtable_add_at(struct fdtable *t, uint32_t fd, struct vfs_file *f, uint64_t rights,
                          uint64_t inheriting);
+bool fdtable_has_room(const struct fdtable *t);
 /* Borrowed until the table changes. BADF; NOTCAPABLE when the descriptor lacks one of rights. */
 enum ferr fdtable_use(struct fdtable *t, uint32_t fd, uint64_t rights, struct fd_entry **out);
 enum ferr fdtable_close(struct fdtable *t, uint32_t fd);
@@ -80,23 +81,29 @@ enum ferr fdtable_preopen(struct fdtable *t, struct vfs_mount *m, uint32_t *fd);
 
 /* ---- as part of an image: docs/formats/image.md, section "wasi" ---- */
 
-/* Writes mounts, descriptions, descriptors, memory files, pipe bytes. A host file that was unlinked
- * is carried by its contents. UNSUPPORTED names what cannot move. */
+/* Writes mounts, descriptions, descriptors, memory files, pipe bytes. A file of this device that has no name any more
+ * is carried by its contents when it is not larger than FDTABLE_CARRY_MAX. UNSUPPORTED names what cannot move. */
+enum { FDTABLE_CARRY_MAX = 32 << 20 };
 enum err fdtable_save(struct fdtable *t, struct vfs_ns *ns, struct wr *out, struct errmsg *msg);
 
-/* What the node does for a table that is loaded. A mount whose home is another device becomes
- * vfs_remote there. */
+/* The open files in the order in which fdtable_save() writes them: the handle of the i-th in an image is i + 1.
+ * NULL past the last. For vfs/serve.h. */
+struct vfs_file *fdtable_file(struct fdtable *t, uint32_t i);
+
+/* What the node does for a table that is loaded. */
 struct fdtable_loader {
-	/* The root of a mount that is not in memory. */
+	/* The root of a mount that is not in memory: vfs_host_new() when this device is its home, else
+	 * vfs_remote_mount(). */
 	enum err (*open_mount)(void *ctx, const struct vfs_mount_config *c, struct vfs_obj **root,
 	                       struct errmsg *msg);
-	/* A file of a mount that was open: handle is the number its home knows it by (0: none);
-	 * when the home has lost it, it is opened again by path, and must have the same dev and
-	 * ino. */
+	/* "stdin", ... of the process's terminal. */
 	enum err (*open_stream)(void *ctx, const char *name, struct vfs_obj **out,
 	                        struct errmsg *msg);
+	/* May be NULL. A file that this device kept open for the process while it was elsewhere, under
+	 * this handle: a reference, or NULL when it is not there (then it is opened again by its path). */
+	struct vfs_obj *(*held)(void *ctx, uint32_t mount_id, uint32_t handle);
 	void *ctx;
 };
-/* Hostile bytes. */
+/* Hostile bytes. A file that is not there any more becomes vfs_gone_new(). */
 enum err fdtable_load(struct rd *in, const struct fdtable_loader *l, struct fdtable **t,
                       struct vfs_ns **ns, struct errmsg *msg);

@@ -1,7 +1,7 @@
 /* memory.h - a file system in memory that belongs to one process and moves along with it.
  *
  * Files, folders, symbolic and hard links; sizes are limited as a whole. Saved and loaded as bytes
- * (the format stands in docs/formats/image.md, section "wasi").
+ *(the format stands in docs/formats/image.md, section "wasi").
  *
  *	struct vfs_obj *root;
  *	vfs_memory_new(64 << 20, &root);     // an empty folder
@@ -15,12 +15,9 @@
 enum ferr vfs_memory_new(uint64_t limit_bytes, struct vfs_obj **root);
 /* True for objects of this backend. */
 bool vfs_is_memory(const struct vfs_obj *o);
-/* Writes the whole tree root belongs to, and unlinked files that are still open: held lists those
- * objects' numbers. */
+/* Writes the whole tree that root belongs to, with files that have no name any more but are open. */
 enum err vfs_memory_save(struct vfs_obj *root, struct wr *out);
 /* Hostile bytes: everything is checked before anything is given out. */
 enum err vfs_memory_load(struct rd *in, struct vfs_obj **root, struct errmsg *msg);
-/* The number of the object's file in its tree (as vfs_stat.ino), and back: opens it again (NOENT).
- */
-enum ferr vfs_memory_reopen(struct vfs_obj *root, uint64_t ino, unsigned flags,
-                            struct vfs_obj **out);
+/* After a load, when everything that was open is open again: frees what has no name and is not open. */
+void vfs_memory_drop_orphans(struct vfs_obj *root);

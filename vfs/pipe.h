@@ -19,3 +19,11 @@ struct vfs_wake {
 enum ferr vfs_pipe_new(struct vfs_obj **read_end, struct vfs_obj **write_end);
 /* Who is poked when this end becomes ready. */
 void vfs_pipe_set_wake(struct vfs_obj *end, struct vfs_wake w);
+
+bool vfs_is_pipe(const struct vfs_obj *o);
+/* True for the writing end. */
+bool vfs_pipe_writes(const struct vfs_obj *end);
+/* The same for both ends of one pipe, and for no other. */
+const void *vfs_pipe_identity(const struct vfs_obj *end);
+/* For an image: copies the bytes in flight without taking them. */
+size_t vfs_pipe_peek(struct vfs_obj *end, uint8_t bytes[VFS_PIPE_BYTES], bool *other_open);

@@ -95,6 +95,15 @@ typedef bool (*vfs_dirent_fn)(void *ctx, const struct vfs_dirent *e);
 
 struct vfs_obj;
 
+/* How an image names a file that was open. */
+struct vfs_saved {
+	uint32_t handle;  /* its home's number for it, see vfs/serve.h; 0: none */
+	const char *path; /* in its mount, when the image was written */
+	unsigned flags;   /* VFS_READ, VFS_WRITE */
+	uint64_t dev, ino; /* what stands at path must be this file */
+	uint8_t type;
+};
+
 /* Any pointer but close may be NULL: the call then answers what POSIX would (NOTDIR, ISDIR, SPIPE,
  * NOTSUP). path is NUL-terminated, relative, not empty, without a NUL or a component longer than
  * VFS_NAME_MAX. Two-path operations get two folders of the same backend and mount. */
@@ -140,6 +149,10 @@ struct vfs_ops {
 	enum ferr (*rename)(struct vfs_obj *from, const char *from_path, struct vfs_obj *to,
 	                    const char *to_path);
 
+	/* For an image: opens again what was open when it was written. STALE: it is not there any more. root is the mount's. */
+	enum ferr (*reopen)(struct vfs_obj *root, const struct vfs_saved *s, struct vfs_obj **out);
+	/* The number its home device knows an object of another device by. NULL: it is of this one. */
+	uint32_t (*handle_of)(struct vfs_obj *o);
 	/* For an image: where the object is now, as a path in the mount whose root is given; NOENT
 	 * when it has no name any more (unlinked). NULL: the path it was opened by stands. */
 	enum ferr (*path_of)(struct vfs_obj *o, struct vfs_obj *root, char *buf, size_t size);
@@ -170,6 +183,8 @@ enum ferr vfs_sync(struct vfs_obj *o, bool data_only);
 enum ferr vfs_readdir(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, void *ctx);
 unsigned vfs_ready(struct vfs_obj *o, unsigned events);
 int vfs_wait_fd(struct vfs_obj *o, unsigned events);
+/* True for files, which have an offset and a size; false for folders and streams. */
+bool vfs_has_offset(const struct vfs_obj *o);
 /* By name: dir must be a folder (NOTDIR), path is checked (vfs_path_check). */
 enum ferr vfs_open(struct vfs_obj *dir, const char *path, unsigned flags, struct vfs_obj **out);
 enum ferr vfs_stat_at(struct vfs_obj *dir, const char *path, bool follow, struct vfs_stat *out);
@@ -184,6 +199,12 @@ enum ferr vfs_link(struct vfs_obj *from, const char *from_path, bool follow, str
                    const char *to_path);
 enum ferr vfs_rename(struct vfs_obj *from, const char *from_path, struct vfs_obj *to,
                      const char *to_path);
+
+enum ferr vfs_reopen(struct vfs_obj *root, const struct vfs_saved *s, struct vfs_obj **out);
+/* 0: an object of this device. */
+uint32_t vfs_handle_of(struct vfs_obj *o);
+/* NOENT: it has no name any more. NOTSUP: the backend does not know; the path it was opened by stands. */
+enum ferr vfs_path_of(struct vfs_obj *o, struct vfs_obj *root, char *buf, size_t size);
 
 /* NOENT when empty, NOTCAPABLE when absolute, NAMETOOLONG when a name or the whole is too long. */
 enum ferr vfs_path_check(const char *path);

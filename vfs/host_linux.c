@@ -1,0 +1,740 @@
+/* host_linux.c - a folder of the host, on Linux and Android.
+ *
+ * Every path is resolved beneath the folder it is relative to, in one of two ways. openat2(RESOLVE_BENEATH) leaves
+ * the whole walk to the kernel. Where it is missing (or a race made it give up), vfs/walk.h enters one folder after
+ * another with O_NOFOLLOW. Operations that have no openat2 form (unlink, mkdir, link, ...) resolve the parent folder so, and then act on one name
+ * in it, which none of them follows.
+ */
+#include "vfs/host.h"
+#include "vfs/walk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct host_obj {
+	struct vfs_obj base;
+	int fd;
+	bool use_openat2;
+};
+
+static const struct vfs_ops host_ops;
+
+bool vfs_is_host(const struct vfs_obj *o)
+{
+	return o->ops == &host_ops;
+}
+
+static struct host_obj *host_of(struct vfs_obj *o)
+{
+	return (struct host_obj *)o;
+}
+
+/* ---- errors, times, types ---- */
+
+static enum ferr ferr_of(int host_errno)
+{
+	enum { EOK = 0, ENOTCAPABLE = 100000 };
+	switch (host_errno) {
+#define FERR(number, name, text)                                                                   \
+	case E##name: return FE_##name;
+#include "vfs/ferr.def"
+#undef FERR
+	default: return FE_IO;
+	}
+}
+
+static enum ferr result(long r)
+{
+	return r < 0 ? ferr_of(errno) : FE_OK;
+}
+
+static uint64_t ns_of(struct timespec t)
+{
+	return t.tv_sec < 0 ? 0 : (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static enum vfs_type type_of(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFBLK: return VFS_TYPE_BLOCK;
+	case S_IFCHR: return VFS_TYPE_CHAR;
+	case S_IFDIR: return VFS_TYPE_DIR;
+	case S_IFREG: return VFS_TYPE_FILE;
+	case S_IFLNK: return VFS_TYPE_SYMLINK;
+	case S_IFIFO:
+	case S_IFSOCK: return VFS_TYPE_STREAM;
+	default: return VFS_TYPE_UNKNOWN;
+	}
+}
+
+static void stat_of(const struct stat *st, struct vfs_stat *out)
+{
+	*out = (struct vfs_stat){
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.nlink = st->st_nlink,
+		.size_bytes = st->st_size < 0 ? 0 : (uint64_t)st->st_size,
+		.atime_ns = ns_of(st->st_atim),
+		.mtime_ns = ns_of(st->st_mtim),
+		.ctime_ns = ns_of(st->st_ctim),
+		.type = (uint8_t)type_of(st->st_mode),
+	};
+}
+
+static struct timespec timespec_of(uint8_t how, uint64_t ns)
+{
+	if (how == VFS_TIME_SET)
+		return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u),
+					 .tv_nsec = (long)(ns % 1000000000u)};
+	return (struct timespec){.tv_nsec = how == VFS_TIME_NOW ? UTIME_NOW : UTIME_OMIT};
+}
+
+static void timespecs_of(const struct vfs_times *t, struct timespec out[2])
+{
+	out[0] = timespec_of(t->atime_how, t->atime_ns);
+	out[1] = timespec_of(t->mtime_how, t->mtime_ns);
+}
+
+/* ---- the walk ---- */
+
+static enum ferr walk_enter(void *ctx, uintptr_t dir, const char *name, uintptr_t *out)
+{
+	int fd = openat((int)dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0)
+		return ferr_of(errno);
+	enum ferr e = result(fstat(fd, &st));
+	if (e == FE_OK && S_ISLNK(st.st_mode))
+		e = FE_LOOP;
+	else if (e == FE_OK && !S_ISDIR(st.st_mode))
+		e = FE_NOTDIR;
+	if (e != FE_OK) {
+		close(fd);
+		return e;
+	}
+	*out = (uintptr_t)fd;
+	return FE_OK;
+}
+
+static enum ferr walk_readlink(void *ctx, uintptr_t dir, const char *name, char *buf, size_t *size)
+{
+	ssize_t n = readlinkat((int)dir, name, buf, *size);
+	if (n < 0)
+		return ferr_of(errno);
+	*size = (size_t)n;
+	return FE_OK;
+}
+
+static void walk_leave(void *ctx, uintptr_t dir)
+{
+	close((int)dir);
+}
+
+static const struct walk_ops host_walk = {walk_enter, walk_readlink, walk_leave};
+
+/* NOSYS: not to be had here. AGAIN: a race; the caller walks by itself. */
+static enum ferr open_beneath(const struct host_obj *dir, const char *path, int flags, int *fd)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC),
+		.mode = flags & O_CREAT ? 0666 : 0,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	for (int tries = 0; tries < 4; tries++) {
+		long r = syscall(SYS_openat2, dir->fd, path, &how, sizeof how);
+		if (r >= 0) {
+			*fd = (int)r;
+			return FE_OK;
+		}
+		if (errno != EAGAIN && errno != EINTR)
+			break;
+	}
+	return errno == EXDEV ? FE_NOTCAPABLE : ferr_of(errno);
+}
+
+/* One name in one folder, resolved. */
+struct place {
+	int dir; /* borrowed from the walk, or owned */
+	const char *name;
+	bool slash; /* the name must be a folder's */
+	bool owned;
+	struct walk walk;
+};
+
+static void place_end(struct place *p)
+{
+	if (p->owned)
+		close(p->dir);
+	else
+		walk_end(&p->walk);
+}
+
+/* Splits "a/b/c//" into "a/b/" and "c". False when the last name is "." or "..": the walk knows those. */
+static bool split_last(struct place *p, const char *path, char *parent)
+{
+	size_t end = strlen(path);
+	p->slash = end && path[end - 1] == '/';
+	while (end && path[end - 1] == '/')
+		end--;
+	size_t start = end;
+	while (start && path[start - 1] != '/')
+		start--;
+	size_t size = end - start;
+	memcpy(p->walk.name, path + start, size);
+	p->walk.name[size] = 0;
+	p->name = p->walk.name;
+	memcpy(parent, path, start);
+	parent[start] = 0;
+	return strcmp(p->name, ".") && strcmp(p->name, "..");
+}
+
+/* The folder of the last name, by the kernel's walk. */
+static enum ferr place_beneath(struct place *p, const struct host_obj *dir, const char *path)
+{
+	char parent[VFS_PATH_MAX];
+	if (!split_last(p, path, parent))
+		return FE_NOSYS;
+	p->owned = true;
+	return open_beneath(dir, parent[0] ? parent : ".", O_PATH | O_DIRECTORY, &p->dir);
+}
+
+static bool ends_in_slash(const char *path)
+{
+	size_t size = strlen(path);
+	return size && path[size - 1] == '/';
+}
+
+static enum ferr place_of(struct place *p, struct vfs_obj *dir, const char *path,
+			  enum walk_follow follow)
+{
+	const struct host_obj *d = host_of(dir);
+	if (follow == WALK_FOLLOW_SLASH && !ends_in_slash(path))
+		follow = WALK_NOFOLLOW;
+	if (d->use_openat2 && follow == WALK_NOFOLLOW) {
+		enum ferr e = place_beneath(p, d, path);
+		if (e != FE_NOSYS && e != FE_AGAIN)
+			return e;
+	}
+	p->owned = false;
+	enum ferr e = walk_parent(&p->walk, &host_walk, NULL, (uintptr_t)d->fd, path, follow);
+	if (e != FE_OK) {
+		walk_end(&p->walk);
+		return e;
+	}
+	p->dir = (int)walk_dir(&p->walk);
+	p->name = p->walk.name;
+	p->slash = p->walk.slash;
+	return FE_OK;
+}
+
+static bool is_dot(const struct place *p)
+{
+	return !strcmp(p->name, ".");
+}
+
+/* A path with a trailing slash names a folder; the kernel is never given the slash, as it would follow a link. */
+static enum ferr check_slash(const struct place *p)
+{
+	struct stat st;
+	if (!p->slash)
+		return FE_OK;
+	if (fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return ferr_of(errno);
+	return S_ISDIR(st.st_mode) ? FE_OK : FE_NOTDIR;
+}
+
+/* ---- opening ---- */
+
+static enum ferr obj_of_fd(int fd, bool use_openat2, struct vfs_obj **out)
+{
+	struct stat st;
+	struct host_obj *o = NULL;
+	enum ferr e = result(fstat(fd, &st));
+	if (e == FE_OK && !(o = calloc(1, sizeof *o)))
+		e = FE_NOMEM;
+	if (e != FE_OK) {
+		close(fd);
+		return e;
+	}
+	vfs_obj_init(&o->base, &host_ops, type_of(st.st_mode));
+	o->fd = fd;
+	o->use_openat2 = use_openat2;
+	*out = &o->base;
+	return FE_OK;
+}
+
+static bool has_openat2(int fd)
+{
+	struct host_obj o = {.fd = fd};
+	int got;
+	if (open_beneath(&o, ".", O_PATH, &got) != FE_OK)
+		return false;
+	close(got);
+	return true;
+}
+
+enum err vfs_host_new(const char *host_path, enum vfs_host_walk walk, struct vfs_obj **root,
+		      struct errmsg *msg)
+{
+	int fd = open(host_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		enum err e = errno == ENOENT    ? ERR_NOTFOUND
+			     : errno == ENOTDIR ? ERR_INVALID
+			     : errno == EACCES  ? ERR_DENIED
+						: ERR_IO;
+		return err_set(msg, e, "folder %s: %s", host_path, strerror(errno));
+	}
+	if (obj_of_fd(fd, walk == VFS_WALK_BEST && has_openat2(fd), root) != FE_OK)
+		return err_set(msg, ERR_NOMEM, "folder %s: out of memory", host_path);
+	return ERR_OK;
+}
+
+/* O_NONBLOCK: opening a fifo or a device does not wait. Appending and syncing are flags of each write. */
+static int host_flags(unsigned flags)
+{
+	int f = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	f |= flags & VFS_WRITE ? (flags & VFS_READ ? O_RDWR : O_WRONLY) : O_RDONLY;
+	f |= flags & VFS_CREATE ? O_CREAT : 0;
+	f |= flags & VFS_EXCLUSIVE ? O_EXCL : 0;
+	f |= flags & VFS_TRUNCATE ? O_TRUNC : 0;
+	f |= flags & VFS_DIRECTORY ? O_DIRECTORY : 0;
+	f |= flags & VFS_NOFOLLOW ? O_NOFOLLOW : 0;
+	return f;
+}
+
+/* One try by components. LOOP with follow: a link appeared after it was looked for. */
+static enum ferr open_components(struct vfs_obj *dir, const char *path, unsigned flags, int *fd)
+{
+	struct place p;
+	bool exclusive = flags & VFS_CREATE && flags & VFS_EXCLUSIVE;
+	FTRY(place_of(&p, dir, path,
+		      flags & VFS_NOFOLLOW || exclusive ? WALK_FOLLOW_SLASH : WALK_FOLLOW));
+	enum ferr e = FE_OK;
+	int f = host_flags(flags) | O_NOFOLLOW;
+	if (p.slash && flags & VFS_CREATE)
+		e = FE_ISDIR;
+	else if (p.slash)
+		f |= O_DIRECTORY;
+	if (e == FE_OK) {
+		*fd = openat(p.dir, p.name, f, 0666);
+		e = result(*fd);
+	}
+	place_end(&p);
+	return e;
+}
+
+static enum ferr host_open(struct vfs_obj *dir, const char *path, unsigned flags,
+			   struct vfs_obj **out)
+{
+	const struct host_obj *d = host_of(dir);
+	enum ferr e = FE_NOSYS;
+	int fd = -1;
+	if (d->use_openat2)
+		e = open_beneath(d, path, host_flags(flags), &fd);
+	if (e == FE_NOSYS || e == FE_AGAIN)
+		for (int tries = 0; tries < 4; tries++) {
+			e = open_components(dir, path, flags, &fd);
+			if (e != FE_LOOP || flags & VFS_NOFOLLOW)
+				break;
+		}
+	FTRY(e);
+	return obj_of_fd(fd, d->use_openat2, out);
+}
+
+static void host_close(struct vfs_obj *o)
+{
+	close(host_of(o)->fd);
+	free(o);
+}
+
+/* ---- contents ---- */
+
+static int iovs_of(const struct vfs_iov *iov, size_t n, struct iovec *out)
+{
+	size_t count = n < VFS_IOVS_MAX ? n : VFS_IOVS_MAX;
+	for (size_t i = 0; i < count; i++)
+		out[i] = (struct iovec){.iov_base = iov[i].p, .iov_len = iov[i].size};
+	return (int)count;
+}
+
+static bool has_offset(const struct vfs_obj *o)
+{
+	return o->type == VFS_TYPE_FILE || o->type == VFS_TYPE_BLOCK;
+}
+
+static enum ferr host_read(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov, size_t n,
+			   size_t *done)
+{
+	struct iovec v[VFS_IOVS_MAX];
+	int count = iovs_of(iov, n, v);
+	int fd = host_of(o)->fd;
+	ssize_t r;
+	if (offset > INT64_MAX)
+		return FE_INVAL;
+	do
+		r = has_offset(o) ? preadv(fd, v, count, (off_t)offset) : readv(fd, v, count);
+	while (r < 0 && errno == EINTR);
+	FTRY(result(r));
+	*done = (size_t)r;
+	return FE_OK;
+}
+
+static enum ferr host_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
+			    const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
+{
+	struct iovec v[VFS_IOVS_MAX];
+	int count = iovs_of(iov, n, v);
+	int fd = host_of(o)->fd;
+	bool append = flags & VFS_APPEND && has_offset(o);
+	int rwf = (append ? RWF_APPEND : 0) | (flags & VFS_SYNC ? RWF_SYNC : 0) |
+		  (flags & VFS_DSYNC ? RWF_DSYNC : 0);
+	ssize_t r;
+	if (offset > INT64_MAX)
+		return FE_FBIG;
+	do
+		r = has_offset(o) ? pwritev2(fd, v, count, append ? -1 : (off_t)offset, rwf)
+				  : writev(fd, v, count);
+	while (r < 0 && errno == EINTR);
+	FTRY(result(r));
+	*done = (size_t)r;
+	off_t at = append ? lseek(fd, 0, SEEK_CUR) : (off_t)(offset + (size_t)r);
+	*end = at < 0 ? offset : (uint64_t)at;
+	return FE_OK;
+}
+
+static enum ferr host_stat(struct vfs_obj *o, struct vfs_stat *out)
+{
+	struct stat st;
+	FTRY(result(fstat(host_of(o)->fd, &st)));
+	stat_of(&st, out);
+	return FE_OK;
+}
+
+static enum ferr host_set_size(struct vfs_obj *o, uint64_t size_bytes)
+{
+	return result(ftruncate(host_of(o)->fd, (off_t)size_bytes));
+}
+
+static enum ferr host_allocate(struct vfs_obj *o, uint64_t offset, uint64_t size_bytes)
+{
+	int e = posix_fallocate(host_of(o)->fd, (off_t)offset, (off_t)size_bytes);
+	return ferr_of(e);
+}
+
+static enum ferr host_set_times(struct vfs_obj *o, const struct vfs_times *t)
+{
+	struct timespec ts[2];
+	timespecs_of(t, ts);
+	return result(futimens(host_of(o)->fd, ts));
+}
+
+static enum ferr host_sync(struct vfs_obj *o, bool data_only)
+{
+	int fd = host_of(o)->fd;
+	return result(data_only ? fdatasync(fd) : fsync(fd));
+}
+
+/* ---- listing ---- */
+
+struct kernel_dirent {
+	uint64_t ino;
+	int64_t next;
+	uint16_t size;
+	uint8_t type;
+	char name[];
+};
+
+static enum ferr emit_one(const struct kernel_dirent *k, struct host_obj *dir, vfs_dirent_fn emit,
+			  void *ctx, bool *more)
+{
+	struct vfs_dirent e = {
+		.next = (uint64_t)k->next,
+		.ino = k->ino,
+		.type = (uint8_t)type_of(DTTOIF(k->type)),
+		.name = k->name,
+		.name_size = strlen(k->name),
+	};
+	struct stat st;
+	/* What lies above a mount is nobody's business. */
+	const char *asked = strcmp(k->name, "..") ? k->name : ".";
+	if (asked != k->name || e.type == VFS_TYPE_UNKNOWN) {
+		if (fstatat(dir->fd, asked, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return errno == ENOENT ? FE_OK : ferr_of(errno);
+		e.type = (uint8_t)type_of(st.st_mode);
+		e.ino = st.st_ino;
+	}
+	*more = emit(ctx, &e);
+	return FE_OK;
+}
+
+static enum ferr host_readdir(struct vfs_obj *o, uint64_t cookie, vfs_dirent_fn emit, void *ctx)
+{
+	struct host_obj *dir = host_of(o);
+	_Alignas(8) char buf[16384];
+	bool more = true;
+	if (lseek(dir->fd, (off_t)cookie, SEEK_SET) < 0)
+		return ferr_of(errno);
+	while (more) {
+		long n = syscall(SYS_getdents64, dir->fd, buf, sizeof buf);
+		if (n <= 0)
+			return result(n);
+		for (long at = 0; at < n && more;) {
+			const struct kernel_dirent *k = (const void *)(buf + at);
+			FTRY(emit_one(k, dir, emit, ctx, &more));
+			at += k->size;
+		}
+	}
+	return FE_OK;
+}
+
+/* ---- by name ---- */
+
+static enum ferr host_stat_at(struct vfs_obj *dir, const char *path, bool follow,
+			      struct vfs_stat *out)
+{
+	struct host_obj *d = host_of(dir);
+	struct stat st;
+	int fd;
+	enum ferr e = FE_NOSYS;
+	if (d->use_openat2)
+		e = open_beneath(d, path, O_PATH | (follow ? 0 : O_NOFOLLOW), &fd);
+	if (e == FE_OK) {
+		e = result(fstat(fd, &st));
+		close(fd);
+	} else if (e == FE_NOSYS || e == FE_AGAIN) {
+		struct place p;
+		FTRY(place_of(&p, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
+		e = check_slash(&p);
+		if (e == FE_OK)
+			e = result(fstatat(p.dir, p.name, &st, AT_SYMLINK_NOFOLLOW));
+		place_end(&p);
+	}
+	if (e == FE_OK)
+		stat_of(&st, out);
+	return e;
+}
+
+static enum ferr host_set_times_at(struct vfs_obj *dir, const char *path, bool follow,
+				   const struct vfs_times *t)
+{
+	struct timespec ts[2];
+	struct place p;
+	timespecs_of(t, ts);
+	FTRY(place_of(&p, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
+	enum ferr e = check_slash(&p);
+	if (e == FE_OK)
+		e = result(utimensat(p.dir, p.name, ts, AT_SYMLINK_NOFOLLOW));
+	place_end(&p);
+	return e;
+}
+
+static enum ferr host_mkdir(struct vfs_obj *dir, const char *path)
+{
+	struct place p;
+	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
+	enum ferr e = result(mkdirat(p.dir, p.name, 0777));
+	place_end(&p);
+	return e;
+}
+
+static enum ferr host_rmdir(struct vfs_obj *dir, const char *path)
+{
+	struct place p;
+	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
+	enum ferr e = is_dot(&p) ? FE_INVAL : result(unlinkat(p.dir, p.name, AT_REMOVEDIR));
+	place_end(&p);
+	return e;
+}
+
+static enum ferr host_unlink(struct vfs_obj *dir, const char *path)
+{
+	struct place p;
+	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
+	enum ferr e = is_dot(&p) ? FE_ISDIR : check_slash(&p);
+	if (e == FE_OK)
+		e = result(unlinkat(p.dir, p.name, 0));
+	place_end(&p);
+	return e;
+}
+
+static enum ferr host_symlink(struct vfs_obj *dir, const char *target, const char *path)
+{
+	struct place p;
+	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
+	enum ferr e = is_dot(&p) ? FE_EXIST : p.slash ? FE_NOENT : FE_OK;
+	if (e == FE_OK)
+		e = result(symlinkat(target, p.dir, p.name));
+	place_end(&p);
+	return e;
+}
+
+static enum ferr host_readlink(struct vfs_obj *dir, const char *path, char *buf, size_t *size)
+{
+	struct place p;
+	FTRY(place_of(&p, dir, path, WALK_FOLLOW_SLASH));
+	enum ferr e = is_dot(&p) ? FE_INVAL : check_slash(&p);
+	if (e == FE_OK)
+		e = walk_readlink(NULL, (uintptr_t)p.dir, p.name, buf, size);
+	place_end(&p);
+	return e;
+}
+
+static enum ferr link_places(const struct place *from, const struct place *to)
+{
+	if (is_dot(from))
+		return FE_PERM;
+	if (is_dot(to))
+		return FE_EXIST;
+	FTRY(check_slash(from));
+	if (to->slash)
+		return FE_NOENT;
+	return result(linkat(from->dir, from->name, to->dir, to->name, 0));
+}
+
+static enum ferr rename_places(const struct place *from, const struct place *to)
+{
+	struct stat st;
+	if (is_dot(from) || is_dot(to))
+		return FE_BUSY;
+	FTRY(check_slash(from));
+	if (to->slash) {
+		if (fstatat(from->dir, from->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return ferr_of(errno);
+		if (!S_ISDIR(st.st_mode))
+			return FE_NOTDIR;
+	}
+	return result(renameat(from->dir, from->name, to->dir, to->name));
+}
+
+static enum ferr host_link(struct vfs_obj *from, const char *from_path, bool follow,
+			   struct vfs_obj *to, const char *to_path)
+{
+	struct place a, b;
+	FTRY(place_of(&a, from, from_path, follow ? WALK_FOLLOW : WALK_NOFOLLOW));
+	enum ferr e = place_of(&b, to, to_path, WALK_NOFOLLOW);
+	if (e == FE_OK) {
+		e = link_places(&a, &b);
+		place_end(&b);
+	}
+	place_end(&a);
+	return e;
+}
+
+static enum ferr host_rename(struct vfs_obj *from, const char *from_path, struct vfs_obj *to,
+			     const char *to_path)
+{
+	struct place a, b;
+	FTRY(place_of(&a, from, from_path, WALK_NOFOLLOW));
+	enum ferr e = place_of(&b, to, to_path, WALK_NOFOLLOW);
+	if (e == FE_OK) {
+		e = rename_places(&a, &b);
+		place_end(&b);
+	}
+	place_end(&a);
+	return e;
+}
+
+/* ---- waiting (fifos and devices in the folder) ---- */
+
+static unsigned host_ready(struct vfs_obj *o, unsigned events)
+{
+	if (has_offset(o) || o->type == VFS_TYPE_DIR)
+		return events & (VFS_READABLE | VFS_WRITABLE);
+	struct pollfd p = {.fd = host_of(o)->fd};
+	p.events = (short)((events & VFS_READABLE ? POLLIN : 0) |
+			   (events & VFS_WRITABLE ? POLLOUT : 0));
+	if (poll(&p, 1, 0) <= 0)
+		return 0;
+	return (p.revents & POLLIN ? VFS_READABLE : 0u) |
+	       (p.revents & POLLOUT ? VFS_WRITABLE : 0u) |
+	       (p.revents & (POLLHUP | POLLERR) ? VFS_HANGUP : 0u);
+}
+
+static int host_wait_fd(struct vfs_obj *o, unsigned events)
+{
+	return host_of(o)->fd;
+}
+
+/* ---- where it is now ---- */
+
+static enum ferr fd_path(int fd, char *buf, size_t size)
+{
+	char link[40];
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, buf, size);
+	FTRY(result(n));
+	if ((size_t)n >= size)
+		return FE_NAMETOOLONG;
+	buf[n] = 0;
+	return FE_OK;
+}
+
+static enum ferr host_path_of(struct vfs_obj *o, struct vfs_obj *root, char *buf, size_t size)
+{
+	char base[VFS_PATH_MAX], path[VFS_PATH_MAX];
+	struct stat st;
+	FTRY(result(fstat(host_of(o)->fd, &st)));
+	if (st.st_nlink == 0)
+		return FE_NOENT;
+	FTRY(fd_path(host_of(root)->fd, base, sizeof base));
+	FTRY(fd_path(host_of(o)->fd, path, sizeof path));
+	size_t n = strcmp(base, "/") ? strlen(base) : 0;
+	if (strncmp(path, base, n) || (path[n] != '/' && path[n] != 0))
+		return FE_NOTCAPABLE; /* moved out of the mount by somebody */
+	const char *rest = path[n] ? path + n + 1 : ".";
+	if (strlen(rest) >= size)
+		return FE_NAMETOOLONG;
+	strcpy(buf, *rest ? rest : ".");
+	return FE_OK;
+}
+
+/* Numbers of devices change when a machine restarts: the path and the inode must agree. */
+static enum ferr host_reopen(struct vfs_obj *root, const struct vfs_saved *s, struct vfs_obj **out)
+{
+	struct vfs_stat st;
+	unsigned flags = (s->flags & (VFS_READ | VFS_WRITE)) | VFS_NOFOLLOW;
+	FTRY(host_open(root, s->path, flags, out));
+	enum ferr e = host_stat(*out, &st);
+	if (e == FE_OK && (st.ino != s->ino || st.type != s->type))
+		e = FE_STALE;
+	if (e != FE_OK)
+		vfs_unref(*out);
+	return e;
+}
+
+static const struct vfs_ops host_ops = {
+	.name = "host",
+	.close = host_close,
+	.read = host_read,
+	.write = host_write,
+	.stat = host_stat,
+	.set_size = host_set_size,
+	.allocate = host_allocate,
+	.set_times = host_set_times,
+	.sync = host_sync,
+	.readdir = host_readdir,
+	.ready = host_ready,
+	.wait_fd = host_wait_fd,
+	.open = host_open,
+	.stat_at = host_stat_at,
+	.set_times_at = host_set_times_at,
+	.mkdir = host_mkdir,
+	.rmdir = host_rmdir,
+	.unlink = host_unlink,
+	.symlink = host_symlink,
+	.readlink = host_readlink,
+	.link = host_link,
+	.rename = host_rename,
+	.reopen = host_reopen,
+	.path_of = host_path_of,
+};
