@@ -1,0 +1,267 @@
+/* emit.c - the translator's code buffer and virtual operand stack (translate.h). */
+#include "engine/translate.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool reserve(struct translator *tr, void **array, uint32_t *cap, uint32_t need, size_t size)
+{
+	if (need <= *cap)
+		return true;
+	uint32_t c = *cap ? *cap : 256;
+	while (c < need)
+		c *= 2;
+	void *p = realloc(*array, c * size);
+	if (!p) {
+		tr->failed = true;
+		return false;
+	}
+	*array = p;
+	*cap = c;
+	return true;
+}
+
+/* ---- code ---- */
+
+static uint32_t begin(struct translator *tr, uint32_t iop)
+{
+	if (!reserve(tr, (void **)&tr->w, &tr->cap, tr->n + 8, sizeof *tr->w)) {
+		tr->n = 0; /* the rest of the translation writes nonsense into what there is */
+		tr->cap = tr->cap ? tr->cap : 0;
+	}
+	uint32_t pos = tr->n;
+	tr->w[pos] = (uint64_t)(uintptr_t)tr->handlers[iop];
+	tr->n += tr->len;
+	tr->last_pos = pos;
+	tr->last_iop = (int32_t)iop;
+	tr->last_info = NULL;
+	return pos;
+}
+
+static void set_field(struct translator *tr, uint32_t pos, unsigned k, uint32_t v)
+{
+	if (tr->wide)
+		((uint32_t *)(tr->w + pos + 1))[k] = v;
+	else
+		((uint16_t *)(tr->w + pos + 1))[k] = (uint16_t)v;
+}
+
+uint32_t get_field(const struct translator *tr, uint32_t pos, unsigned k)
+{
+	return tr->wide ? ((const uint32_t *)(tr->w + pos + 1))[k]
+			: ((const uint16_t *)(tr->w + pos + 1))[k];
+}
+
+uint32_t emit(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t f2,
+	      uint32_t f3)
+{
+	uint32_t pos = begin(tr, iop);
+	set_field(tr, pos, 0, f0);
+	set_field(tr, pos, 1, f1);
+	set_field(tr, pos, 2, f2);
+	set_field(tr, pos, 3, f3);
+	return pos;
+}
+
+uint32_t imm_at32(const struct translator *tr, uint32_t pos)
+{
+	return tr->wide ? pos * 2 + 4 : pos * 2 + 3;
+}
+
+uint32_t get_imm(const struct translator *tr, uint32_t pos)
+{
+	return ((const uint32_t *)tr->w)[imm_at32(tr, pos)];
+}
+
+uint32_t emit_imm(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t imm)
+{
+	uint32_t pos = begin(tr, iop);
+	set_field(tr, pos, 0, f0);
+	set_field(tr, pos, 1, f1);
+	set_field(tr, pos, 3, 0);
+	((uint32_t *)tr->w)[imm_at32(tr, pos)] = imm;
+	return pos;
+}
+
+void emit_word(struct translator *tr, uint64_t word)
+{
+	if (reserve(tr, (void **)&tr->w, &tr->cap, tr->n + 8, sizeof *tr->w))
+		tr->w[tr->n++] = word;
+}
+
+void barrier(struct translator *tr)
+{
+	tr->last_iop = -1;
+	tr->last_info = NULL;
+}
+
+void unemit(struct translator *tr)
+{
+	assert(tr->last_iop >= 0);
+	tr->n = tr->last_pos;
+	barrier(tr);
+}
+
+/* ---- branches ---- */
+
+void patch_add(struct translator *tr, uint32_t *list, uint32_t at32, uint32_t base)
+{
+	if (!reserve(tr, (void **)&tr->patches, &tr->patches_cap, tr->npatches + 1,
+		     sizeof *tr->patches))
+		return;
+	tr->patches[tr->npatches++] = (struct patch){.at32 = at32, .base = base, .next = *list};
+	*list = tr->npatches;
+}
+
+void patch_bind(struct translator *tr, uint32_t *list)
+{
+	for (uint32_t i = *list; i; i = tr->patches[i - 1].next) {
+		struct patch *p = &tr->patches[i - 1];
+		if (!tr->failed)
+			((uint32_t *)tr->w)[p->at32] = tr->n - p->base;
+	}
+	*list = 0;
+	barrier(tr);
+}
+
+/* ---- the virtual stack ---- */
+
+uint32_t home(const struct translator *tr, uint32_t index)
+{
+	return tr->f->nlocals + index;
+}
+
+static struct vval *push(struct translator *tr, uint8_t type, enum loc loc)
+{
+	assert(tr->height <= tr->f->max_height); /* one more: the zero of eqz */
+	struct vval *v = &tr->v[tr->height++];
+	*v = (struct vval){.type = type, .loc = loc};
+	return v;
+}
+
+void push_home(struct translator *tr, uint8_t type)
+{
+	push(tr, type, LOC_HOME);
+	if (tr->clean == tr->height - 1)
+		tr->clean = tr->height;
+}
+
+void push_local(struct translator *tr, uint32_t x)
+{
+	push(tr, tr->local_types[x], LOC_LOCAL)->x = x;
+}
+
+void push_const(struct translator *tr, uint8_t type, uint64_t bits)
+{
+	push(tr, type, LOC_CONST)->c = bits;
+}
+
+void acc_free(struct translator *tr, uint8_t type)
+{
+	int64_t i = tr->acc[is_float(type)];
+	if (i >= 0)
+		go_home(tr, &tr->v[i], (uint32_t)i);
+}
+
+void push_acc(struct translator *tr, uint8_t type, uint32_t pos, uint32_t iop)
+{
+	assert(tr->acc[is_float(type)] < 0);
+	struct vval *v = push(tr, type, LOC_ACC);
+	v->x = pos;
+	v->iop = (uint16_t)iop;
+	tr->acc[is_float(type)] = tr->height - 1;
+}
+
+struct vval pop(struct translator *tr)
+{
+	assert(tr->height > 0);
+	struct vval v = tr->v[--tr->height];
+	if (tr->clean > tr->height)
+		tr->clean = tr->height;
+	if (v.loc == LOC_ACC)
+		tr->acc[is_float(v.type)] = -1;
+	return v;
+}
+
+uint32_t slot_of(const struct translator *tr, const struct vval *v, uint32_t index)
+{
+	assert(v->loc == LOC_HOME || v->loc == LOC_LOCAL);
+	return v->loc == LOC_LOCAL ? v->x : home(tr, index);
+}
+
+/* The instruction at pos, a form _A, writes slot instead. */
+static void redirect(struct translator *tr, const struct vval *v, uint32_t slot)
+{
+	if (tr->failed)
+		return;
+	tr->w[v->x] = (uint64_t)(uintptr_t)tr->handlers[v->iop - 1];
+	set_field(tr, v->x, 0, slot);
+	if (tr->last_pos == v->x)
+		barrier(tr);
+}
+
+static void emit_const(struct translator *tr, uint64_t bits, uint32_t slot)
+{
+	if (bits <= UINT32_MAX) {
+		emit_imm(tr, IOP_const32_R, slot, 0, (uint32_t)bits);
+		return;
+	}
+	emit(tr, IOP_const64_R, slot, 0, 0, 0);
+	emit_word(tr, bits);
+}
+
+void go_home(struct translator *tr, struct vval *v, uint32_t index)
+{
+	uint32_t slot = home(tr, index);
+	switch (v->loc) {
+	case LOC_HOME: return;
+	case LOC_LOCAL: emit(tr, IOP_copy, slot, v->x, 0, 0); break;
+	case LOC_CONST: emit_const(tr, v->c, slot); break;
+	case LOC_ACC:
+		redirect(tr, v, slot);
+		if (tr->acc[is_float(v->type)] == index)
+			tr->acc[is_float(v->type)] = -1;
+		break;
+	}
+	v->loc = LOC_HOME;
+}
+
+void flush(struct translator *tr)
+{
+	for (uint32_t i = tr->clean; i < tr->height; i++)
+		go_home(tr, &tr->v[i], i);
+	tr->clean = tr->height;
+}
+
+void move_to(struct translator *tr, struct vval *v, uint32_t index, uint32_t slot)
+{
+	switch (v->loc) {
+	case LOC_HOME:
+		if (home(tr, index) != slot)
+			emit(tr, IOP_copy, slot, home(tr, index), 0, 0);
+		break;
+	case LOC_LOCAL:
+		if (v->x != slot)
+			emit(tr, IOP_copy, slot, v->x, 0, 0);
+		break;
+	case LOC_CONST: emit_const(tr, v->c, slot); break;
+	case LOC_ACC:
+		if (tr->last_iop >= 0 && tr->last_pos == v->x)
+			redirect(tr, v, slot);
+		else
+			emit(tr, is_float(v->type) ? IOP_facc_to_slot : IOP_iacc_to_slot, slot, 0,
+			     0, 0);
+		break;
+	}
+}
+
+void set_local(struct translator *tr, uint32_t x)
+{
+	struct vval v = pop(tr);
+	uint32_t index = tr->height;
+	for (uint32_t i = tr->clean; i < tr->height; i++)
+		if (tr->v[i].loc == LOC_LOCAL && tr->v[i].x == x)
+			go_home(tr, &tr->v[i], i);
+	move_to(tr, &v, index, x);
+}

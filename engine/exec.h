@@ -1,0 +1,221 @@
+/* exec.h - what exists while modules run: the store's objects, translated code, threads and frames.
+ *
+ * Internal to engine/. Words are the spec's (4.2): an instance is a module instance; memories, tables and
+ * globals are objects of the store that instances point to. Functions have store-wide ids: each instance
+ * takes a range of ids for its module's own functions, each host function takes one; a reference in a slot,
+ * table or global is id (0 is null). Everything belongs to the store and dies with it.
+ *
+ * A thread's values stand in one array of 64-bit slots. The frame of a function begins at its first
+ * parameter: slots [0, nlocals) are locals, operand of height h has its home in slot nlocals + h. A callee's
+ * frame begins at the home of its first argument in the caller, and results replace arguments. Beside it runs
+ * an array of struct frame, one for each call. i32 and f32 use the low half of a slot, the rest is unspecified for
+ * f32 and zero for i32.
+ */
+#pragma once
+
+#include "base/os.h"
+#include "engine/engine.h"
+#include "engine/module.h"
+
+#include <stdatomic.h>
+
+enum trap {
+#define TRAP(name, text) TRAP_##name,
+#include "engine/traps.def"
+#undef TRAP
+	TRAP_COUNT
+};
+
+const char *trap_text(enum trap trap);
+
+#define WASM_PAGE 65536u
+#define DEFAULT_STACK_SLOTS (4u << 20)
+#define DEFAULT_CALL_DEPTH 200000u
+/* What a 32-bit address plus a 32-bit offset can reach, and an access beyond it. */
+#define MEM_RESERVE ((size_t)(8ull << 30) + WASM_PAGE)
+
+struct spmap;
+
+/* One translated function of one instance. In the store's code arena. */
+struct code {
+	const uint64_t *entry;
+	uint32_t need;  /* slots of its frame: nlocals + max_height */
+	uint32_t nzero; /* locals behind the parameters, to be zeroed */
+	uint32_t nparams, nlocals;
+	uint32_t type; /* store-wide */
+	uint32_t funcidx;
+	uint32_t size_words;
+	bool wide;
+	struct instance *inst;
+	struct spmap *map; /* made when first asked for (safepoint.h) */
+};
+
+struct frame {
+	const uint64_t *pc; /* where it goes on: written when it calls */
+	uint64_t *fp;
+	struct code *code;
+};
+
+struct hostfunc {
+	host_fn fn;
+	void *env;
+	uint32_t type; /* store-wide */
+	uint32_t id;
+	uint32_t nparams, nresults;
+	char *module, *name; /* owned; what a saved store names it by */
+};
+
+struct meminst {
+	struct store *store;
+	uint8_t *base;       /* of a reservation of reserved bytes */
+	_Atomic uint64_t size_bytes; /* committed; other threads read it (store_track_collect) */
+	size_t reserved;
+	uint32_t max_pages; /* declared by the module */
+	bool has_max;
+	int watch; /* os_fault_watch id */
+	struct os_track *_Atomic track;
+};
+
+struct tableinst {
+	uint64_t *elems; /* references */
+	uint32_t size, cap;
+	uint32_t max;
+	bool has_max;
+	uint8_t reftype;
+};
+
+struct globalinst {
+	uint64_t value;
+	uint8_t type;
+	bool mut;
+};
+
+struct instance {
+	struct store *store;
+	struct module *module;
+	uint32_t index;     /* in the store */
+	uint32_t func_base; /* id of the module's first own function */
+	uint8_t *mem0;      /* base of memory 0, or NULL */
+	struct code **codes;       /* own functions; NULL: not translated yet */
+	uint32_t *import_funcs;    /* ids */
+	uint32_t *types;           /* store-wide type of each of the module's */
+	struct meminst **mems;     /* every index space below: imports first */
+	struct tableinst **tables;
+	struct globalinst **globals;
+	uint8_t *elem_dropped, *data_dropped; /* one byte each */
+};
+
+/* A range of function ids: an instance's own functions, or one host function. */
+struct func_range {
+	uint32_t base, count;
+	struct instance *inst; /* NULL: host */
+	struct hostfunc *host;
+};
+
+struct reg_name {
+	char *name;
+	struct instance *inst;
+};
+
+struct store {
+	struct store_config cfg;
+	uint32_t next_id; /* function ids given out so far */
+	struct instance **instances;
+	struct meminst **mems;
+	struct tableinst **tables;
+	struct globalinst **globals;
+	struct hostfunc **hosts;
+	struct thread **threads;
+	struct func_range *ranges; /* by base */
+	struct reg_name *names;
+	char **types; /* texts of store-wide function types */
+	uint32_t ninstances, nmems, ntables, nglobals, nhosts, nthreads, nranges, nnames, ntypes;
+	struct arena code; /* translated code and maps */
+	struct translator *translator; /* its buffers are reused */
+};
+
+enum thread_exit {
+	EXIT_DONE,
+	EXIT_STOP,
+	EXIT_BLOCK,
+	EXIT_TRAP,
+	EXIT_PROC,
+	EXIT_FAULT,
+};
+
+struct thread {
+	_Atomic uint32_t stop; /* not 0: look at it at the next safepoint */
+	enum thread_exit exit;
+	struct frame *csp; /* the running function's; frames is the thread's bottom, which is no call */
+	struct frame *frames_end;
+	uint64_t *stack_end;
+	const uint64_t *pc; /* where to go on */
+	uint64_t *fp;
+	uint8_t *mem;
+	struct store *store;
+	struct instance *host_caller; /* whose host call is under way */
+	enum trap trap;
+	const char *trap_words; /* of TRAP_HOST */
+	_Atomic uint32_t stop_asked;
+	uint64_t stop_every, stop_count;
+	struct frame *frames;
+	uint64_t *slots;
+	size_t slots_bytes, frames_bytes;
+	uint32_t result_type; /* store-wide type of the outermost call */
+	uint32_t nresults;
+	bool busy; /* there are frames */
+	char where[160];
+};
+
+/* ---- store.c ---- */
+/* The store-wide number of a type by its text; UINT32_MAX when memory ran out. */
+uint32_t store_type(struct store *s, const char *text);
+uint32_t store_functype(struct store *s, const struct functype *t);
+/* Counts of a type's text. */
+void type_counts(const char *text, uint32_t *nparams, uint32_t *nresults);
+const struct func_range *store_func(struct store *s, uint64_t id);
+/* Store-wide type of the function with that id. */
+uint32_t store_func_type(struct store *s, const struct func_range *r, uint64_t id);
+enum err store_add_host(struct store *s, const char *module, const char *name, const char *type,
+			host_fn fn, void *env, struct hostfunc **out);
+enum err store_add_range(struct store *s, uint32_t count, struct instance *inst, struct hostfunc *h,
+			 uint32_t *base);
+/* Makes room for one more in an array that grows by doubling. */
+bool grow_array(void **array, uint32_t count, size_t elem_size);
+#define GROW(array, count) grow_array((void **)&(array), (count), sizeof *(array))
+
+/* ---- instance.c ---- */
+uint64_t instance_func_id(const struct instance *in, uint32_t funcidx);
+/* Value of a constant expression; module is validated. */
+uint64_t constexpr_eval(struct instance *in, struct constexpr_ref e);
+/* Evaluates items [from, from + n) of an element segment into out. */
+void elem_read(struct instance *in, uint32_t elemidx, uint32_t from, uint32_t n, uint64_t *out);
+void instance_free(struct instance *in);
+enum err instance_alloc(struct store *s, struct module *m, struct instance **out);
+
+/* ---- memory.c ---- */
+enum err mem_new(struct store *s, uint32_t min_pages, uint32_t max_pages, bool has_max, struct meminst **out);
+void mem_free(struct meminst *m);
+/* Pages before, or UINT32_MAX. */
+uint32_t mem_grow(struct meminst *m, uint32_t delta_pages);
+enum trap mem_fill(struct meminst *m, uint32_t d, uint8_t v, uint32_t n);
+enum trap mem_copy(struct meminst *dm, struct meminst *sm, uint32_t d, uint32_t src, uint32_t n);
+enum trap mem_init(struct instance *in, uint32_t dataidx, uint32_t d, uint32_t src, uint32_t n);
+
+/* ---- table.c ---- */
+enum err table_new(struct store *s, struct tabletype tt, struct tableinst **out);
+uint32_t table_grow(struct tableinst *t, uint32_t delta, uint64_t v);
+enum trap table_fill(struct tableinst *t, uint32_t i, uint64_t v, uint32_t n);
+enum trap table_copy(struct tableinst *d, struct tableinst *s, uint32_t di, uint32_t si, uint32_t n);
+enum trap table_init(struct instance *in, uint32_t elemidx, struct tableinst *t, uint32_t d, uint32_t s, uint32_t n);
+
+/* ---- translate.c ---- */
+/* Translates an own function of the instance (index space with imports). NULL: no memory. */
+struct code *translate(struct instance *in, uint32_t funcidx);
+void translator_free(struct translator *tr);
+
+/* ---- run.c ---- */
+/* The stop word was up at a safepoint: true when the thread has to stop there. */
+bool thread_poll(struct thread *t);
+/* The code of an own function, translated on its first call. */
+struct code *instance_code(struct instance *in, uint32_t funcidx);

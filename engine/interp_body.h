@@ -1,0 +1,479 @@
+/* interp_body.h - the interpreter's handlers; compiled twice, for narrow and wide instructions (iop.h).
+ *
+ * Each handler does one instruction and tail-calls the next one's, so that the whole of the machine's state
+ * stays in registers: pc, fp (the frame), t, mem (base of the instance's memory 0), ia and fa (accumulators).
+ * A handler that leaves the loop writes pc and fp back to the thread, says why in t->exit, and returns.
+ * The including file defines WIDE as 0 or 1.
+ */
+#include "engine/interp.h"
+
+#if WIDE
+typedef uint32_t field;
+#define OPW 2
+#define H(name) wide_##name
+#define HANDLERS handlers_wide
+#else
+typedef uint16_t field;
+#define OPW 1
+#define H(name) narrow_##name
+#define HANDLERS handlers_narrow
+#endif
+
+#define LEN (1 + OPW)
+#define F(k) (((const field *)(pc + 1))[k])
+#define IMM (((const int32_t *)(pc + 1))[WIDE ? 2 : 1])
+#define WORD(k) (pc[LEN + (k)])
+/* The second operand of a fused compare and branch, when constant. */
+#define BR_IMM (WIDE ? (int32_t)F(1) : (int32_t)(int16_t)F(1))
+
+#define HANDLER(name)                                                                              \
+	static HANDLER_CC void H(name)(const uint64_t *pc, uint64_t *fp, struct thread *t,         \
+				       uint8_t *mem, uint64_t ia, double fa)
+#define GO(to)                                                                                     \
+	do {                                                                                       \
+		pc = (to);                                                                         \
+		__attribute__((musttail)) return (*(const handler *)pc)(pc, fp, t, mem, ia, fa);   \
+	} while (0)
+#define NEXT(words) GO(pc + (words))
+#define JUMP_TO(fn, x) __attribute__((musttail)) return fn(pc, fp, t, mem, (x), fa)
+#define TRAP_OUT(name) JUMP_TO(out_trap, TRAP_##name)
+/* At a safepoint: pc is the safepoint's. */
+#define POLL()                                                                                     \
+	do {                                                                                       \
+		if (UNLIKELY(atomic_load_explicit(&t->stop, memory_order_relaxed)))                \
+			JUMP_TO(out_poll, 0);                                                      \
+	} while (0)
+
+/* ---- operands ---- */
+
+#define GET_u32(slot) ((u32)fp[slot])
+#define GET_u64(slot) (fp[slot])
+#define GET_f32(slot) (*(const f32 *)&fp[slot])
+#define GET_f64(slot) (*(const f64 *)&fp[slot])
+#define SET_u32(slot, v) (fp[slot] = (u32)(v))
+#define SET_u64(slot, v) (fp[slot] = (v))
+#define SET_f32(slot, v) (*(f32 *)&fp[slot] = (v))
+#define SET_f64(slot, v) (*(f64 *)&fp[slot] = (v))
+#define ACC_u32 ((u32)ia)
+#define ACC_u64 (ia)
+#define ACC_f32 (f32_from_acc(fa))
+#define ACC_f64 (fa)
+#define SETACC_u32(v) (ia = (u32)(v))
+#define SETACC_u64(v) (ia = (v))
+#define SETACC_f32(v) (fa = f32_to_acc(v))
+#define SETACC_f64(v) (fa = (v))
+#define IMM_u32 ((u32)IMM)
+#define IMM_u64 ((u64)(s64)IMM)
+#define IMM_f32 (f32_of_bits((u32)WORD(0)))
+#define IMM_f64 (f64_of_bits(WORD(0)))
+#define BRIMM_u32 ((u32)BR_IMM)
+#define BRIMM_u64 ((u64)(s64)BR_IMM)
+/* Words behind the fields that an immediate takes. */
+#define IMMW_u32 0
+#define IMMW_u64 0
+#define IMMW_f32 1
+#define IMMW_f64 1
+
+/* ---- arithmetic ---- */
+
+#define DEF_BIN1(name, T, R, body, A_, B_, words)                                                  \
+	HANDLER(name##_R)                                                                          \
+	{                                                                                          \
+		T a = A_, b = B_;                                                                  \
+		R r;                                                                               \
+		body;                                                                              \
+		SET_##R(F(0), r);                                                                  \
+		NEXT(LEN + (words));                                                               \
+	}                                                                                          \
+	HANDLER(name##_A)                                                                          \
+	{                                                                                          \
+		T a = A_, b = B_;                                                                  \
+		R r;                                                                               \
+		body;                                                                              \
+		SETACC_##R(r);                                                                     \
+		NEXT(LEN + (words));                                                               \
+	}
+#define DEF_BIN(name, T, R, body)                                                                  \
+	DEF_BIN1(name##_SS, T, R, body, GET_##T(F(1)), GET_##T(F(2)), 0)                           \
+	DEF_BIN1(name##_SI, T, R, body, GET_##T(F(1)), IMM_##T, IMMW_##T)                          \
+	DEF_BIN1(name##_AS, T, R, body, ACC_##T, GET_##T(F(2)), 0)                                 \
+	DEF_BIN1(name##_AI, T, R, body, ACC_##T, IMM_##T, IMMW_##T)                                \
+	DEF_BIN1(name##_SA, T, R, body, GET_##T(F(1)), ACC_##T, 0)
+
+#define DEF_UN1(name, T, R, body, A_)                                                              \
+	HANDLER(name##_R)                                                                          \
+	{                                                                                          \
+		T a = A_;                                                                          \
+		R r;                                                                               \
+		body;                                                                              \
+		SET_##R(F(0), r);                                                                  \
+		NEXT(LEN);                                                                         \
+	}                                                                                          \
+	HANDLER(name##_A)                                                                          \
+	{                                                                                          \
+		T a = A_;                                                                          \
+		R r;                                                                               \
+		body;                                                                              \
+		SETACC_##R(r);                                                                     \
+		NEXT(LEN);                                                                         \
+	}
+
+#define DEF_BR1(name, T, cond, A_, B_)                                                             \
+	HANDLER(name)                                                                              \
+	{                                                                                          \
+		T a = A_, b = B_;                                                                  \
+		if (cond)                                                                          \
+			NEXT((int64_t)IMM);                                                        \
+		NEXT(LEN);                                                                         \
+	}                                                                                          \
+	HANDLER(name##_B)                                                                          \
+	{                                                                                          \
+		T a = A_, b = B_;                                                                  \
+		if (cond) {                                                                        \
+			pc += (int64_t)IMM;                                                        \
+			POLL();                                                                    \
+			NEXT(0);                                                                   \
+		}                                                                                  \
+		NEXT(LEN);                                                                         \
+	}
+#define DEF_BR(name, T, cond)                                                                      \
+	DEF_BR1(br_##name##_SS, T, cond, GET_##T(F(0)), GET_##T(F(1)))                             \
+	DEF_BR1(br_##name##_SI, T, cond, GET_##T(F(0)), BRIMM_##T)                                 \
+	DEF_BR1(br_##name##_AS, T, cond, ACC_##T, GET_##T(F(1)))                                   \
+	DEF_BR1(br_##name##_AI, T, cond, ACC_##T, BRIMM_##T)                                       \
+	DEF_BR1(br_##name##_SA, T, cond, GET_##T(F(0)), ACC_##T)
+/* br_x_SS_N and br_x_SS_N_B come from a name ending in _N. */
+#define DEF_FBR1(name, T, cond, A_, B_)                                                            \
+	DEF_BR1(name, T, cond, A_, B_)                                                             \
+	DEF_BR1(name##_N, T, !(cond), A_, B_)
+#define DEF_FBR(name, T, cond)                                                                     \
+	DEF_FBR1(br_##name##_SS, T, cond, GET_##T(F(0)), GET_##T(F(1)))                            \
+	DEF_FBR1(br_##name##_AS, T, cond, ACC_##T, GET_##T(F(1)))                                  \
+	DEF_FBR1(br_##name##_SA, T, cond, GET_##T(F(0)), ACC_##T)
+
+/* ---- linear memory ----
+ * The address and offset are 32 bits each, so their sum stays inside the memory's reservation: what is not
+ * committed faults, and the fault becomes the trap. The other form compares. */
+#if WASMOS_EXPLICIT_BOUNDS
+#define CHECK_MEM(ea, size)                                                                        \
+	do {                                                                                       \
+		if (UNLIKELY((ea) + (size) > mem_size_now(t)))                                     \
+			TRAP_OUT(MEM_BOUNDS);                                                      \
+	} while (0)
+#else
+#define CHECK_MEM(ea, size) ((void)0)
+#endif
+
+#define DEF_LOAD1(name, M, R, cast, EA)                                                            \
+	HANDLER(name##_R)                                                                          \
+	{                                                                                          \
+		u64 ea = EA;                                                                       \
+		CHECK_MEM(ea, sizeof(M));                                                          \
+		R r = (R)(cast) * (const M##_ua *)(mem + ea);                                      \
+		SET_##R(F(0), r);                                                                  \
+		NEXT(LEN);                                                                         \
+	}                                                                                          \
+	HANDLER(name##_A)                                                                          \
+	{                                                                                          \
+		u64 ea = EA;                                                                       \
+		CHECK_MEM(ea, sizeof(M));                                                          \
+		R r = (R)(cast) * (const M##_ua *)(mem + ea);                                      \
+		SETACC_##R(r);                                                                     \
+		NEXT(LEN);                                                                         \
+	}
+#define DEF_STORE1(name, T, M, EA, V, words)                                                       \
+	HANDLER(name)                                                                              \
+	{                                                                                          \
+		u64 ea = EA;                                                                       \
+		CHECK_MEM(ea, sizeof(M));                                                          \
+		T v = V;                                                                           \
+		*(M##_ua *)(mem + ea) = (M)v;                                                      \
+		NEXT(LEN + (words));                                                               \
+	}
+#define EA_S ((u64)GET_u32(F(1)) + (u32)IMM)
+#define EA_A ((u64)ACC_u32 + (u32)IMM)
+#define EA_I ((u64)(u32)IMM)
+#define WORD_u32 ((u32)WORD(0))
+#define WORD_u64 (WORD(0))
+#define WORD_f32 IMM_f32
+#define WORD_f64 IMM_f64
+
+/* ---- the families ---- */
+
+#define BIN(name, T, R, commutes, body) DEF_BIN(name, T, R, body)
+#define CMP(name, T, condition, swapped, inverse)                                                  \
+	DEF_BIN(name, T, u32, r = condition) DEF_BR(name, T, condition)
+#define FCMP(name, T, condition, swapped)                                                          \
+	DEF_BIN(name, T, u32, r = condition) DEF_FBR(name, T, condition)
+#define UN(name, T, R, body)                                                                       \
+	DEF_UN1(name##_S, T, R, body, GET_##T(F(1))) DEF_UN1(name##_A, T, R, body, ACC_##T)
+#define LOAD(name, M, R, cast)                                                                     \
+	DEF_LOAD1(name##_S, M, R, cast, EA_S)                                                      \
+	DEF_LOAD1(name##_A, M, R, cast, EA_A) DEF_LOAD1(name##_I, M, R, cast, EA_I)
+#define STORE(name, T, M)                                                                          \
+	DEF_STORE1(name##_SS, T, M, EA_S, GET_##T(F(0)), 0)                                        \
+	DEF_STORE1(name##_SA, T, M, EA_S, ACC_##T, 0)                                              \
+	DEF_STORE1(name##_AS, T, M, EA_A, GET_##T(F(0)), 0)                                        \
+	DEF_STORE1(name##_IS, T, M, EA_I, GET_##T(F(0)), 0)                                        \
+	DEF_STORE1(name##_IA, T, M, EA_I, ACC_##T, 0)                                              \
+	DEF_STORE1(name##_SC, T, M, EA_S, WORD_##T, 1)                                             \
+	DEF_STORE1(name##_AC, T, M, EA_A, WORD_##T, 1)                                             \
+	DEF_STORE1(name##_IC, T, M, EA_I, WORD_##T, 1)
+#include "engine/iops.def"
+
+/* ---- moves ---- */
+
+/* Result expression to slot, and to the accumulator. */
+#define DEF_RES(name, R, expr, words)                                                              \
+	HANDLER(name##_R)                                                                          \
+	{                                                                                          \
+		SET_##R(F(0), expr);                                                               \
+		NEXT(LEN + (words));                                                               \
+	}                                                                                          \
+	HANDLER(name##_A)                                                                          \
+	{                                                                                          \
+		SETACC_##R(expr);                                                                  \
+		NEXT(LEN + (words));                                                               \
+	}
+
+DEF_RES(const32, u64, (u64)(s64)IMM, 0)
+DEF_RES(const64, u64, WORD(0), 1)
+DEF_RES(fconst, f64, f64_of_bits(WORD(0)), 1)
+DEF_RES(global_get, u64, ((const struct globalinst *)WORD(0))->value, 1)
+DEF_RES(fglobal_get, f64, f64_of_bits(((const struct globalinst *)WORD(0))->value), 1)
+DEF_RES(select_S, u64, (GET_u32(F(3)) ? fp[F(1)] : fp[F(2)]), 0)
+DEF_RES(select_A, u64, (ACC_u32 ? fp[F(1)] : fp[F(2)]), 0)
+DEF_RES(memory_size, u32, (mem_size_now(t) / WASM_PAGE), 0)
+
+HANDLER(copy)
+{
+	fp[F(0)] = fp[F(1)];
+	NEXT(LEN);
+}
+
+HANDLER(iacc_to_slot)
+{
+	fp[F(0)] = ia;
+	NEXT(LEN);
+}
+
+HANDLER(facc_to_slot)
+{
+	SET_f64(F(0), fa);
+	NEXT(LEN);
+}
+
+HANDLER(global_set_S)
+{
+	((struct globalinst *)WORD(0))->value = fp[F(1)];
+	NEXT(LEN + 1);
+}
+
+HANDLER(global_set_A)
+{
+	((struct globalinst *)WORD(0))->value = ia;
+	NEXT(LEN + 1);
+}
+
+HANDLER(global_set_FA)
+{
+	((struct globalinst *)WORD(0))->value = bits_of_f64(fa);
+	NEXT(LEN + 1);
+}
+
+/* ---- control ---- */
+
+HANDLER(br)
+{
+	NEXT((int64_t)IMM);
+}
+
+HANDLER(br_back)
+{
+	pc += (int64_t)IMM;
+	POLL();
+	NEXT(0);
+}
+
+/* f0: index, imm: labels without the default; then their distances, 32 bits each, the default's last. */
+HANDLER(br_table_S)
+{
+	u32 i = GET_u32(F(0)), n = (u32)IMM;
+	const int32_t *to = (const int32_t *)(pc + LEN);
+	NEXT((int64_t)to[i < n ? i : n]);
+}
+
+HANDLER(br_table_A)
+{
+	u32 i = ACC_u32, n = (u32)IMM;
+	const int32_t *to = (const int32_t *)(pc + LEN);
+	NEXT((int64_t)to[i < n ? i : n]);
+}
+
+#define RETURN()                                                                                   \
+	do {                                                                                       \
+		struct frame *f = t->csp - 1;                                                      \
+		t->csp = f;                                                                        \
+		fp = f->fp;                                                                        \
+		GO(f->pc);                                                                         \
+	} while (0)
+
+HANDLER(ret0)
+{
+	RETURN();
+}
+
+HANDLER(ret_S)
+{
+	fp[0] = fp[F(1)];
+	RETURN();
+}
+
+HANDLER(ret_A)
+{
+	fp[0] = ia;
+	RETURN();
+}
+
+HANDLER(ret_FA)
+{
+	SET_f64(0, fa);
+	RETURN();
+}
+
+/* f1: the first of imm results. */
+HANDLER(ret_N)
+{
+	memmove(fp, fp + F(1), (u32)IMM * sizeof *fp);
+	RETURN();
+}
+
+HANDLER(unreachable)
+{
+	TRAP_OUT(UNREACHABLE);
+}
+
+/* Pushes a frame for c at nfp that goes on at back, and runs it. */
+#define ENTER(c, nfp, back)                                                                        \
+	do {                                                                                       \
+		struct frame *f = t->csp;                                                          \
+		if (UNLIKELY((nfp) + (c)->need > t->stack_end || f + 1 == t->frames_end))          \
+			TRAP_OUT(STACK);                                                           \
+		f->pc = (back);                                                                    \
+		f[1].fp = fp = (nfp);                                                              \
+		f[1].code = (c);                                                                   \
+		t->csp = f + 1;                                                                    \
+		zero_locals(fp + (c)->nparams, (c)->nzero);                                        \
+		pc = (c)->entry;                                                                   \
+		POLL();                                                                            \
+		NEXT(0);                                                                           \
+	} while (0)
+
+/* f0: the callee's frame; word: its code, once translated, until then its function index. */
+HANDLER(call)
+{
+	const struct code *c = (const struct code *)WORD(0);
+	uint64_t *nfp = fp + F(0);
+	ENTER((struct code *)c, nfp, pc + LEN + 1);
+}
+
+HANDLER(call_lazy)
+{
+	struct code *c = instance_code(t->csp->code->inst, (u32)WORD(0));
+	if (!c)
+		TRAP_OUT(NOMEM);
+	uint64_t *me = (uint64_t *)pc;
+	me[LEN] = (uint64_t)(uintptr_t)c;
+	*(handler *)me = H(call);
+	NEXT(0);
+}
+
+/* Behind a call that may have run another instance's function: back in the frame's own. */
+HANDLER(resync)
+{
+	mem = t->mem = t->csp->code->inst->mem0;
+	NEXT(LEN);
+}
+
+/* What follows is `resync`, skipped when the callee is of the same instance. */
+#define ENTER_ANY(c, nfp, behind)                                                                  \
+	do {                                                                                       \
+		const uint64_t *back_ = (behind) + LEN;                                            \
+		if ((c)->inst != t->csp->code->inst) {                                             \
+			back_ = (behind);                                                          \
+			mem = t->mem = (c)->inst->mem0;                                            \
+		}                                                                                  \
+		ENTER(c, nfp, back_);                                                              \
+	} while (0)
+
+#define CALL_HOST(h, v, behind)                                                                    \
+	do {                                                                                       \
+		if (UNLIKELY(atomic_load_explicit(&t->stop, memory_order_relaxed)) &&              \
+		    thread_poll(t))                                                                \
+			JUMP_TO(out_stop, 0);                                                      \
+		if (LIKELY(host_call(t, h, v, pc, fp)))                                            \
+			GO((behind) + LEN);                                                        \
+		return;                                                                            \
+	} while (0)
+
+/* f0: the callee's frame; word: id of a function of another instance. */
+HANDLER(call_import)
+{
+	struct code *c = code_of_id(t->store, (u32)WORD(0));
+	if (!c)
+		TRAP_OUT(NOMEM);
+	uint64_t *nfp = fp + F(0);
+	ENTER_ANY(c, nfp, pc + LEN + 1);
+}
+
+/* f0: arguments and results; word: struct hostfunc. */
+HANDLER(call_host)
+{
+	CALL_HOST((struct hostfunc *)WORD(0), fp + F(0), pc + LEN + 1);
+}
+
+/* f0: the callee's frame, f1: the slot of the index, imm: store-wide type; word: struct tableinst. */
+HANDLER(call_indirect)
+{
+	const struct tableinst *tab = (const struct tableinst *)WORD(0);
+	u32 i = GET_u32(F(1));
+	if (UNLIKELY(i >= tab->size))
+		TRAP_OUT(UNDEFINED_ELEMENT);
+	struct target to = {0};
+	enum trap trap = indirect_target(t, tab->elems[i], (u32)IMM, &to);
+	if (UNLIKELY(trap))
+		JUMP_TO(out_trap, trap);
+	uint64_t *nfp = fp + F(0);
+	if (LIKELY(to.code))
+		ENTER_ANY(to.code, nfp, pc + LEN + 1);
+	CALL_HOST(to.host, nfp, pc + LEN + 1);
+}
+
+/* f0: operands and results; words: slow_fn, its immediate. */
+HANDLER(slow)
+{
+	enum trap trap = ((slow_fn)WORD(0))(t, t->csp->code->inst, fp + F(0), WORD(1));
+	if (UNLIKELY(trap))
+		JUMP_TO(out_trap, trap);
+	NEXT(LEN + 2);
+}
+
+HANDLER(thread_end)
+{
+	t->exit = EXIT_DONE;
+	t->pc = pc;
+	t->fp = fp;
+}
+
+#define IOP_ENTRY(n) [IOP_##n] = H(n),
+const handler HANDLERS[IOP_COUNT] = {
+#define BIN(name, T, R, commutes, body) IOP_BIN(IOP_ENTRY, name)
+#define CMP(name, T, condition, swapped, inverse) IOP_BIN(IOP_ENTRY, name) IOP_BR(IOP_ENTRY, name)
+#define FCMP(name, T, condition, swapped) IOP_BIN(IOP_ENTRY, name) IOP_FBR(IOP_ENTRY, name)
+#define UN(name, T, R, body) IOP_UN(IOP_ENTRY, name)
+#define LOAD(name, M, R, cast) IOP_LOAD(IOP_ENTRY, name)
+#define STORE(name, T, M) IOP_STORE(IOP_ENTRY, name)
+#define RES(name) IOP_PAIR(IOP_ENTRY, name)
+#define ONE(name) IOP_ENTRY(name)
+#include "engine/iops.def"
+};

@@ -1,0 +1,71 @@
+/* iop.h - the interpreter's instructions as numbers, and how one is laid out in memory.
+ *
+ * An instruction is a handler's address (8 bytes), then four fields f0..f3, then, for some, whole words:
+ *
+ *	narrow:  [handler][f0:16 f1:16 f2:16 f3:16][words ...]     slots below 65,536
+ *	wide:    [handler][f0:32 f1:32][f2:32 f3:32][words ...]    functions with more
+ *
+ * In the narrow form f2 and f3 together, in the wide form f2, hold a 32-bit imm. f0 is where the result goes.
+ * Operand modes, in the order of the variants of a family:
+ *
+ *	BIN, CMP, FCMP   SS SI AS AI SA   (S slot, I imm or, for floats and wide values, a word; A accumulator)
+ *	UN               S A
+ *	LOAD             S A I            address from slot, accumulator, or none: imm is all of it
+ *	STORE            SS SA AS IS IA SC AC IC   address, value; C: a word
+ *
+ * each of BIN, CMP, FCMP, UN, LOAD, RES in two forms, _R to slot f0 and, next to it, _A to the accumulator of the result's
+ * class. Fused compare and branch: br_<cmp> in the modes of BIN, each forward and _B (backward: polls);
+ * for floats SS AS SA, each also _N (when not).
+ */
+#pragma once
+
+#include "engine/exec.h"
+
+enum bin_mode { BIN_SS, BIN_SI, BIN_AS, BIN_AI, BIN_SA };
+enum load_mode { LOAD_S, LOAD_A, LOAD_I };
+enum store_mode { STORE_SS, STORE_SA, STORE_AS, STORE_IS, STORE_IA, STORE_SC, STORE_AC, STORE_IC };
+enum fbr_mode { FBR_SS, FBR_AS, FBR_SA };
+
+#define IOP_PAIR(X, n) X(n##_R) X(n##_A)
+#define IOP_BIN(X, n)                                                                              \
+	IOP_PAIR(X, n##_SS)                                                                        \
+	IOP_PAIR(X, n##_SI) IOP_PAIR(X, n##_AS) IOP_PAIR(X, n##_AI) IOP_PAIR(X, n##_SA)
+#define IOP_UN(X, n) IOP_PAIR(X, n##_S) IOP_PAIR(X, n##_A)
+#define IOP_LOAD(X, n) IOP_PAIR(X, n##_S) IOP_PAIR(X, n##_A) IOP_PAIR(X, n##_I)
+#define IOP_STORE(X, n)                                                                            \
+	X(n##_SS) X(n##_SA) X(n##_AS) X(n##_IS) X(n##_IA) X(n##_SC) X(n##_AC) X(n##_IC)
+#define IOP_BR1(X, n) X(n) X(n##_B)
+#define IOP_BR(X, n)                                                                               \
+	IOP_BR1(X, br_##n##_SS)                                                                    \
+	IOP_BR1(X, br_##n##_SI)                                                                    \
+	IOP_BR1(X, br_##n##_AS) IOP_BR1(X, br_##n##_AI) IOP_BR1(X, br_##n##_SA)
+#define IOP_FBR1(X, n) IOP_BR1(X, n) IOP_BR1(X, n##_N)
+#define IOP_FBR(X, n) IOP_FBR1(X, br_##n##_SS) IOP_FBR1(X, br_##n##_AS) IOP_FBR1(X, br_##n##_SA)
+
+/* Every instruction once. */
+#define IOP_ENUM(n) IOP_##n,
+enum iop {
+#define BIN(name, T, R, commutes, body) IOP_BIN(IOP_ENUM, name)
+#define CMP(name, T, condition, swapped, inverse) IOP_BIN(IOP_ENUM, name) IOP_BR(IOP_ENUM, name)
+#define FCMP(name, T, condition, swapped) IOP_BIN(IOP_ENUM, name) IOP_FBR(IOP_ENUM, name)
+#define UN(name, T, R, body) IOP_UN(IOP_ENUM, name)
+#define LOAD(name, M, R, cast) IOP_LOAD(IOP_ENUM, name)
+#define STORE(name, T, M) IOP_STORE(IOP_ENUM, name)
+#define RES(name) IOP_PAIR(IOP_ENUM, name)
+#define ONE(name) IOP_ENUM(name)
+#include "engine/iops.def"
+	IOP_COUNT
+};
+
+#define HANDLER_CC __attribute__((preserve_none))
+typedef HANDLER_CC void (*handler)(const uint64_t *pc, uint64_t *fp, struct thread *t, uint8_t *mem,
+				   uint64_t ia, double fa);
+
+extern const handler handlers_narrow[IOP_COUNT];
+extern const handler handlers_wide[IOP_COUNT];
+
+/* The helper of an instruction `slow`: operands and result stand at v[0..]. */
+typedef enum trap (*slow_fn)(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm);
+
+/* Two instructions that belong to no function: where the outermost call returns to. */
+extern const uint64_t thread_end_code[];

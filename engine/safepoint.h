@@ -1,0 +1,40 @@
+/* safepoint.h - where a function can stop, and where its values are then.
+ *
+ * The map of a function is made by translating it once more with a recorder (translation is deterministic), when
+ * first asked for, and kept with the code. Safepoints stand in body order: entry (offset 0), loop
+ * headers (offset of the opcode `loop`), call sites (offset of the opcode). A frame stands at one either
+ * before it (top frame: the instruction has not begun) or, when it is not the top, in the call: arguments are
+ * consumed, results not there yet.
+ */
+#pragma once
+
+#include "engine/exec.h"
+
+enum sp_kind { SP_ENTRY, SP_LOOP, SP_CALL };
+
+struct safepoint {
+	uint32_t offset;    /* in the body */
+	uint32_t before;    /* word of the code where it starts */
+	uint32_t after;     /* calls: word behind the call; a foreign callee returns to `foreign` */
+	uint32_t foreign;   /* calls that can leave the instance: word of the resync; else = after */
+	uint32_t types;     /* first operand's type in spmap.types */
+	uint32_t height;    /* operands on the stack before it */
+	uint32_t nconsumed; /* calls: arguments, and the index of call_indirect */
+	uint8_t kind;
+};
+
+struct spmap {
+	struct safepoint *points;
+	uint8_t *types;       /* enum valtype of operands */
+	uint8_t *local_types; /* code->nlocals of them */
+	uint32_t npoints, ntypes;
+	uint32_t points_cap, types_cap;
+};
+
+/* NULL: no memory. Belongs to the store. */
+struct spmap *code_map(struct code *c);
+const struct safepoint *spmap_at_offset(const struct spmap *m, uint32_t offset);
+/* The safepoint whose `before` is that word. NULL: none. */
+const struct safepoint *spmap_before(const struct spmap *m, uint32_t word);
+/* The call that goes on at that word. NULL: none. */
+const struct safepoint *spmap_after(const struct spmap *m, uint32_t word);

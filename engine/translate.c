@@ -1,0 +1,700 @@
+/* translate.c - one function's body, instruction by instruction: control flow, calls, safepoints.
+ *
+ * The body was validated, so nothing is checked again. Code that cannot be reached makes no instructions.
+ */
+#include "engine/translate.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reading validated code ---- */
+
+static uint32_t leb_u32(struct translator *tr)
+{
+	uint32_t v = *tr->p++;
+	if (v < 0x80)
+		return v;
+	v &= 0x7f;
+	for (unsigned shift = 7;; shift += 7) {
+		uint8_t b = *tr->p++;
+		v |= (uint32_t)(b & 0x7f) << shift;
+		if (!(b & 0x80))
+			return v;
+	}
+}
+
+static int64_t leb_s64(struct translator *tr)
+{
+	uint64_t v = 0;
+	unsigned shift = 0;
+	uint8_t b;
+	do {
+		b = *tr->p++;
+		v |= (uint64_t)(b & 0x7f) << shift;
+		shift += 7;
+	} while (b & 0x80);
+	if (shift < 64 && b & 0x40)
+		v |= ~(uint64_t)0 << shift;
+	return (int64_t)v;
+}
+
+static uint64_t le(struct translator *tr, unsigned size)
+{
+	uint64_t v = 0;
+	memcpy(&v, tr->p, size); /* wasm and all our hosts are little-endian */
+	tr->p += size;
+	return v;
+}
+
+static uint32_t read_op(struct translator *tr)
+{
+	uint32_t op = *tr->p++;
+	return op == 0xfc ? 0xfc00 + leb_u32(tr) : op;
+}
+
+static void skip_imm(struct translator *tr, enum imm_kind kind)
+{
+	uint32_t n;
+	switch (kind) {
+	case IMM_NONE: break;
+	case IMM_F32: tr->p += 4; break;
+	case IMM_F64: tr->p += 8; break;
+	case IMM_REFTYPE: tr->p++; break;
+	case IMM_BR_TABLE:
+		for (n = leb_u32(tr) + 1; n-- > 0;)
+			leb_u32(tr);
+		break;
+	case IMM_SELECT_T: tr->p += leb_u32(tr); break;
+	case IMM_I32:
+	case IMM_I64:
+	case IMM_BLOCK: leb_s64(tr); break;
+	case IMM_MEMARG1:
+	case IMM_MEMARG2:
+	case IMM_MEMARG4:
+	case IMM_MEMARG8:
+	case IMM_CALL_INDIRECT:
+	case IMM_MEM_MEM:
+	case IMM_DATA_MEM:
+	case IMM_ELEM_TABLE:
+	case IMM_TABLE_TABLE: leb_u32(tr); leb_u32(tr); break;
+	default: leb_u32(tr); break;
+	}
+}
+
+/* After a branch: on to the `else` or `end` of the innermost block, which is left to be read. */
+static void skip_unreachable(struct translator *tr)
+{
+	uint32_t depth = 0;
+	for (;;) {
+		const uint8_t *at = tr->p;
+		uint32_t op = read_op(tr);
+		if ((op == WOP_end || op == WOP_else) && depth == 0) {
+			tr->p = at;
+			return;
+		}
+		if (op == WOP_end)
+			depth--;
+		else if (op == WOP_block || op == WOP_loop || op == WOP_if)
+			depth++;
+		skip_imm(tr, op < 0x100 ? opcodes[op].imm : opcodes_fc[op & 0xff].imm);
+	}
+}
+
+/* ---- safepoints ---- */
+
+static bool rec_room(void **array, uint32_t n, uint32_t *cap, size_t size)
+{
+	if (n < *cap)
+		return true;
+	uint32_t c = *cap ? *cap * 2 : 64;
+	void *p = realloc(*array, c * size);
+	if (!p)
+		return false;
+	*array = p;
+	*cap = c;
+	return true;
+}
+
+/* Every operand is at home. */
+static struct safepoint *record(struct translator *tr, enum sp_kind kind, const uint8_t *at)
+{
+	struct spmap *m = tr->rec;
+	if (!m)
+		return NULL;
+	if (!rec_room((void **)&m->points, m->npoints, &m->points_cap, sizeof *m->points)) {
+		tr->failed = true;
+		return NULL;
+	}
+	struct safepoint *sp = &m->points[m->npoints++];
+	*sp = (struct safepoint){.kind = (uint8_t)kind,
+				 .offset = (uint32_t)(at - tr->body),
+				 .before = tr->n,
+				 .types = m->ntypes,
+				 .height = tr->height};
+	for (uint32_t i = 0; i < tr->height; i++) {
+		if (!rec_room((void **)&m->types, m->ntypes, &m->types_cap, 1)) {
+			tr->failed = true;
+			return sp;
+		}
+		m->types[m->ntypes++] = tr->v[i].type;
+	}
+	return sp;
+}
+
+/* ---- blocks ---- */
+
+static void block_type(struct translator *tr, struct ctrl *c)
+{
+	const uint8_t *at = tr->p;
+	int64_t bt = leb_s64(tr);
+	if (bt >= 0) {
+		const struct functype *ft = &tr->m->types[bt];
+		c->nparams = ft->nparams;
+		c->nresults = ft->nresults;
+		c->params = ft->params;
+		c->results = ft->results;
+	} else if (bt != -64) {
+		c->nresults = 1;
+		c->results = at; /* a value type is its own one-byte encoding */
+	}
+}
+
+static struct ctrl *ctrl_push(struct translator *tr, uint32_t op)
+{
+	if (!rec_room((void **)&tr->ctrls, tr->nctrls, &tr->ctrls_cap, sizeof *tr->ctrls)) {
+		tr->failed = true;
+		tr->nctrls = 0;
+	}
+	struct ctrl *c = &tr->ctrls[tr->nctrls++];
+	*c = (struct ctrl){.kind = (uint8_t)op};
+	return c;
+}
+
+static void begin_block(struct translator *tr, uint32_t op, const uint8_t *at)
+{
+	struct ctrl c = {.kind = (uint8_t)op};
+	block_type(tr, &c);
+	if (op == WOP_if) {
+		uint32_t pos = do_cond(tr, false, false, true);
+		patch_add(tr, &c.else_patches, imm_at32(tr, pos), pos);
+	}
+	flush(tr);
+	c.height = tr->height - c.nparams;
+	if (op == WOP_loop) {
+		barrier(tr);
+		c.loop_pos = tr->n;
+		record(tr, SP_LOOP, at);
+	}
+	*ctrl_push(tr, op) = c;
+}
+
+static struct ctrl *label(struct translator *tr, uint32_t depth)
+{
+	return &tr->ctrls[tr->nctrls - 1 - depth];
+}
+
+static uint32_t label_arity(const struct ctrl *c)
+{
+	return c->kind == WOP_loop ? c->nparams : c->nresults;
+}
+
+static void emit_return(struct translator *tr)
+{
+	const struct ctrl *c = &tr->ctrls[0];
+	uint32_t n = c->nresults, i = tr->height - 1;
+	if (n == 0) {
+		emit(tr, IOP_ret0, 0, 0, 0, 0);
+		return;
+	}
+	if (n > 1) {
+		for (i = tr->height - n; i < tr->height; i++)
+			go_home(tr, &tr->v[i], i);
+		emit_imm(tr, IOP_ret_N, 0, home(tr, tr->height - n), n);
+		return;
+	}
+	struct vval v = tr->v[i];
+	if (v.loc == LOC_ACC) {
+		emit(tr, is_float(v.type) ? IOP_ret_FA : IOP_ret_A, 0, 0, 0, 0);
+		return;
+	}
+	if (v.loc == LOC_CONST)
+		go_home(tr, &v, i);
+	emit(tr, IOP_ret_S, 0, slot_of(tr, &v, i), 0, 0);
+}
+
+/* The values a branch carries, to where the label wants them. Nothing after it uses the stack. */
+static void move_results(struct translator *tr, const struct ctrl *c)
+{
+	uint32_t n = label_arity(c), from = tr->height - n;
+	if (n > 1 || from == c->height) {
+		for (uint32_t i = from; i < tr->height; i++)
+			go_home(tr, &tr->v[i], i);
+		for (uint32_t i = 0; i < n && from != c->height; i++)
+			emit(tr, IOP_copy, home(tr, c->height + i), home(tr, from + i), 0, 0);
+	} else if (n == 1) {
+		move_to(tr, &tr->v[from], from, home(tr, c->height));
+	}
+}
+
+static void emit_jump(struct translator *tr, struct ctrl *c)
+{
+	if (c->kind == WOP_loop) {
+		uint32_t pos = emit_imm(tr, IOP_br_back, 0, 0, c->loop_pos - tr->n);
+		(void)pos;
+		return;
+	}
+	uint32_t pos = emit_imm(tr, IOP_br, 0, 0, 0);
+	patch_add(tr, &c->patches, imm_at32(tr, pos), pos);
+}
+
+static void do_br(struct translator *tr, uint32_t depth)
+{
+	struct ctrl *c = label(tr, depth);
+	if (depth == tr->nctrls - 1) {
+		emit_return(tr);
+		return;
+	}
+	move_results(tr, c);
+	emit_jump(tr, c);
+}
+
+static void put_distance(struct translator *tr, uint32_t pos, uint32_t to)
+{
+	if (!tr->failed)
+		((uint32_t *)tr->w)[imm_at32(tr, pos)] = to - pos;
+}
+
+static void do_br_if(struct translator *tr, uint32_t depth)
+{
+	struct ctrl *c = label(tr, depth);
+	uint32_t n = label_arity(c);
+	bool is_return = depth == tr->nctrls - 1;
+	bool in_place = n == 0 || tr->height - 1 - n == c->height;
+	if (!is_return && in_place) {
+		if (n > 0) { /* before the condition is taken: it may be in an accumulator */
+			for (uint32_t i = c->height; i < tr->height - 1; i++)
+				go_home(tr, &tr->v[i], i);
+		}
+		bool back = c->kind == WOP_loop;
+		uint32_t pos = do_cond(tr, true, back, false);
+		if (back)
+			put_distance(tr, pos, c->loop_pos);
+		else
+			patch_add(tr, &c->patches, imm_at32(tr, pos), pos);
+		if (n > 0)
+			barrier(tr);
+		return;
+	}
+	/* Over the moves when it is zero. Both ways leave the same stack, so it is flushed. */
+	uint32_t skip = do_cond(tr, false, false, true);
+	uint32_t over = 0;
+	patch_add(tr, &over, imm_at32(tr, skip), skip);
+	do_br(tr, depth);
+	patch_bind(tr, &over);
+}
+
+/* A label of a br_table that needs moves, a poll, or a return is reached through a stub behind the table. */
+static bool needs_stub(struct translator *tr, uint32_t depth)
+{
+	const struct ctrl *c = label(tr, depth);
+	if (depth == tr->nctrls - 1 || c->kind == WOP_loop)
+		return true;
+	uint32_t n = label_arity(c);
+	return n > 0 && tr->height - n != c->height;
+}
+
+static void do_br_table(struct translator *tr)
+{
+	struct vval v = pop(tr);
+	if (v.loc == LOC_CONST)
+		go_home(tr, &v, tr->height);
+	flush(tr);
+	uint32_t n = leb_u32(tr);
+	bool acc = v.loc == LOC_ACC;
+	uint32_t pos = emit_imm(tr, acc ? IOP_br_table_A : IOP_br_table_S,
+				acc ? 0 : slot_of(tr, &v, tr->height), 0, n);
+	for (uint32_t i = 0; i < (n + 2) / 2; i++)
+		emit_word(tr, 0);
+	const uint8_t *labels = tr->p;
+	for (uint32_t i = 0; i <= n; i++) {
+		uint32_t depth = leb_u32(tr);
+		struct ctrl *c = label(tr, depth);
+		patch_add(tr, needs_stub(tr, depth) ? &c->stub_patches : &c->patches,
+			  (pos + tr->len) * 2 + i, pos);
+	}
+	tr->p = labels;
+	for (uint32_t i = 0; i <= n; i++) {
+		uint32_t depth = leb_u32(tr);
+		struct ctrl *c = label(tr, depth);
+		if (!c->stub_patches)
+			continue;
+		patch_bind(tr, &c->stub_patches);
+		do_br(tr, depth);
+	}
+	barrier(tr);
+}
+
+static void stack_to(struct translator *tr, uint32_t height, uint32_t n, const uint8_t *types)
+{
+	while (tr->height > height)
+		pop(tr);
+	tr->height = height;
+	tr->clean = height;
+	for (uint32_t i = 0; i < n; i++)
+		push_home(tr, types[i]);
+}
+
+/* reachable: control falls into the `else`. */
+static void do_else(struct translator *tr, bool reachable)
+{
+	struct ctrl *c = label(tr, 0);
+	if (reachable) {
+		flush(tr);
+		uint32_t pos = emit_imm(tr, IOP_br, 0, 0, 0);
+		patch_add(tr, &c->patches, imm_at32(tr, pos), pos);
+	}
+	patch_bind(tr, &c->else_patches);
+	c->kind = WOP_else;
+	stack_to(tr, c->height, c->nparams, c->params);
+}
+
+/* Returns whether the function's end was read. */
+static bool do_end(struct translator *tr, bool reachable)
+{
+	struct ctrl *c = label(tr, 0);
+	if (tr->nctrls == 1) {
+		if (reachable)
+			emit_return(tr);
+		return true;
+	}
+	if (c->kind == WOP_loop) {
+		if (!reachable)
+			stack_to(tr, c->height, c->nresults, c->results);
+		tr->nctrls--;
+		return false;
+	}
+	if (reachable)
+		flush(tr);
+	patch_bind(tr, &c->patches);
+	patch_bind(tr, &c->else_patches);
+	stack_to(tr, c->height, c->nresults, c->results);
+	tr->nctrls--;
+	return false;
+}
+
+/* ---- calls ---- */
+
+/* ft's call was emitted at sp (recorded, or NULL); foreign: a resync stands behind it. */
+static void end_call(struct translator *tr, struct safepoint *sp, const struct functype *ft, bool foreign,
+		     uint32_t nconsumed)
+{
+	uint32_t resync = tr->n;
+	if (foreign)
+		emit(tr, IOP_resync, 0, 0, 0, 0);
+	if (sp) {
+		sp->foreign = resync;
+		sp->after = tr->n;
+		sp->nconsumed = nconsumed;
+	}
+	barrier(tr);
+	for (uint32_t i = 0; i < nconsumed; i++)
+		pop(tr);
+	for (uint32_t i = 0; i < ft->nresults; i++)
+		push_home(tr, ft->results[i]);
+}
+
+static void do_call(struct translator *tr, uint32_t funcidx, const uint8_t *at)
+{
+	const struct functype *ft = module_functype(tr->m, funcidx);
+	flush(tr);
+	struct safepoint *sp = record(tr, SP_CALL, at);
+	uint32_t frame = home(tr, tr->height - ft->nparams);
+	bool own = funcidx >= tr->m->nimport_funcs;
+	if (own) {
+		struct code *c = tr->in->codes[funcidx - tr->m->nimport_funcs];
+		emit(tr, c ? IOP_call : IOP_call_lazy, frame, 0, 0, 0);
+		emit_word(tr, c ? (uint64_t)(uintptr_t)c : funcidx);
+	} else {
+		uint32_t id = tr->in->import_funcs[funcidx];
+		const struct func_range *r = store_func(tr->in->store, id);
+		emit(tr, r->host ? IOP_call_host : IOP_call_import, frame, 0, 0, 0);
+		emit_word(tr, r->host ? (uint64_t)(uintptr_t)r->host : id);
+	}
+	end_call(tr, sp, ft, !own, ft->nparams);
+}
+
+static void do_call_indirect(struct translator *tr, const uint8_t *at)
+{
+	uint32_t typeidx = leb_u32(tr), table = leb_u32(tr);
+	const struct functype *ft = &tr->m->types[typeidx];
+	flush(tr);
+	struct safepoint *sp = record(tr, SP_CALL, at);
+	uint32_t frame = home(tr, tr->height - 1 - ft->nparams);
+	emit_imm(tr, IOP_call_indirect, frame, home(tr, tr->height - 1), tr->in->types[typeidx]);
+	emit_word(tr, (uint64_t)(uintptr_t)tr->in->tables[table]);
+	end_call(tr, sp, ft, true, ft->nparams + 1);
+}
+
+/* ---- the instructions ---- */
+
+static void do_memory_size(struct translator *tr)
+{
+	tr->p++;
+	acc_free(tr, VT_I32);
+	push_acc(tr, VT_I32, emit(tr, IOP_memory_size_A, 0, 0, 0, 0), IOP_memory_size_A);
+}
+
+static void do_family(struct translator *tr, const struct winfo *wi)
+{
+	uint32_t offset;
+	switch (wi->wclass) {
+	case WC_BIN:
+	case WC_CMP:
+	case WC_FCMP: do_bin(tr, wi); break;
+	case WC_UN: do_un(tr, wi); break;
+	default:
+		leb_u32(tr); /* alignment: a hint */
+		offset = leb_u32(tr);
+		if (wi->wclass == WC_LOAD)
+			do_load(tr, wi, offset);
+		else
+			do_store(tr, wi, offset);
+	}
+}
+
+static void do_slow_op(struct translator *tr, uint32_t op)
+{
+	uint32_t a = 0, b = 0;
+	switch (op) {
+	case WOP_memory_grow:
+	case WOP_memory_fill: tr->p++; break;
+	case WOP_memory_copy: tr->p += 2; break;
+	case WOP_memory_init: a = leb_u32(tr); tr->p++; break;
+	case WOP_table_init:
+	case WOP_table_copy: a = leb_u32(tr); b = leb_u32(tr); break;
+	default: a = leb_u32(tr); break;
+	}
+	do_slow(tr, op, a, b);
+}
+
+/* What neither moves control nor belongs to a family. */
+static void do_plain(struct translator *tr, uint32_t op)
+{
+	uint32_t x;
+	switch (op) {
+	case WOP_nop: break;
+	case WOP_drop: pop(tr); break;
+	case WOP_select_t: tr->p += leb_u32(tr); do_select(tr); break;
+	case WOP_select: do_select(tr); break;
+	case WOP_local_get: push_local(tr, leb_u32(tr)); break;
+	case WOP_local_set: set_local(tr, leb_u32(tr)); break;
+	case WOP_local_tee:
+		x = leb_u32(tr);
+		set_local(tr, x);
+		push_local(tr, x);
+		break;
+	case WOP_global_get: do_global_get(tr, leb_u32(tr)); break;
+	case WOP_global_set: do_global_set(tr, leb_u32(tr)); break;
+	case WOP_i32_const: push_const(tr, VT_I32, (uint32_t)leb_s64(tr)); break;
+	case WOP_i64_const: push_const(tr, VT_I64, (uint64_t)leb_s64(tr)); break;
+	case WOP_f32_const: push_const(tr, VT_F32, le(tr, 4)); break;
+	case WOP_f64_const: push_const(tr, VT_F64, le(tr, 8)); break;
+	case WOP_ref_null: push_const(tr, *tr->p++, 0); break;
+	case WOP_ref_is_null:
+		push_const(tr, VT_I64, 0);
+		do_bin(tr, &winfos[WOP_i64_eq]);
+		break;
+	case WOP_ref_func:
+		push_const(tr, VT_FUNCREF, instance_func_id(tr->in, leb_u32(tr)));
+		break;
+	case WOP_memory_size: do_memory_size(tr); break;
+	default: do_slow_op(tr, op); break;
+	}
+}
+
+/* One instruction. False when the function's end was read. *reachable: whether what follows is. */
+static bool step(struct translator *tr, bool *reachable)
+{
+	const uint8_t *at = tr->p;
+	uint32_t op = read_op(tr);
+	const struct winfo *wi = &winfos[wop_index(op)];
+	if (wi->wclass) {
+		do_family(tr, wi);
+		return true;
+	}
+	switch (op) {
+	case WOP_block:
+	case WOP_loop:
+	case WOP_if: begin_block(tr, op, at); break;
+	case WOP_else:
+		do_else(tr, *reachable);
+		*reachable = true;
+		break;
+	case WOP_end:
+		if (do_end(tr, *reachable))
+			return false;
+		*reachable = true;
+		break;
+	case WOP_br: do_br(tr, leb_u32(tr)); *reachable = false; break;
+	case WOP_br_if: do_br_if(tr, leb_u32(tr)); break;
+	case WOP_br_table: do_br_table(tr); *reachable = false; break;
+	case WOP_return: emit_return(tr); *reachable = false; break;
+	case WOP_unreachable: emit(tr, IOP_unreachable, 0, 0, 0, 0); *reachable = false; break;
+	case WOP_call: do_call(tr, leb_u32(tr), at); break;
+	case WOP_call_indirect: do_call_indirect(tr, at); break;
+	default: do_plain(tr, op); break;
+	}
+	return true;
+}
+
+/* ---- a function ---- */
+
+static void read_locals(struct translator *tr, const struct functype *ft)
+{
+	memcpy(tr->local_types, ft->params, ft->nparams);
+	uint32_t n = ft->nparams;
+	for (uint32_t groups = leb_u32(tr); groups-- > 0;) {
+		uint32_t count = leb_u32(tr);
+		memset(tr->local_types + n, *tr->p++, count);
+		n += count;
+	}
+	assert(n == tr->f->nlocals);
+}
+
+static bool room_for(struct translator *tr, uint32_t nlocals, uint32_t max_height)
+{
+	if (!tr->w) {
+		tr->cap = 1024;
+		tr->w = malloc(tr->cap * sizeof *tr->w);
+	}
+	if (tr->vcap < max_height + 2) {
+		free(tr->v);
+		tr->vcap = max_height + 64;
+		tr->v = malloc(tr->vcap * sizeof *tr->v);
+	}
+	if (tr->locals_cap < nlocals + 1) {
+		free(tr->local_types);
+		tr->locals_cap = nlocals + 256;
+		tr->local_types = malloc(tr->locals_cap);
+	}
+	if (!tr->v)
+		tr->vcap = 0;
+	if (!tr->local_types)
+		tr->locals_cap = 0;
+	return tr->w && tr->v && tr->local_types;
+}
+
+static bool begin_function(struct translator *tr, struct instance *in, uint32_t funcidx)
+{
+	tr->in = in;
+	tr->m = in->module;
+	tr->f = module_func(tr->m, funcidx);
+	tr->body = tr->p = tr->m->bytes + tr->f->body_offset;
+	tr->n = tr->height = tr->clean = tr->nctrls = tr->npatches = 0;
+	tr->acc[0] = tr->acc[1] = -1;
+	tr->failed = false;
+	tr->wide = tr->f->nlocals + tr->f->max_height > UINT16_MAX - 1;
+	tr->len = tr->wide ? 3 : 2;
+	tr->handlers = tr->wide ? handlers_wide : handlers_narrow;
+	barrier(tr);
+	if (!room_for(tr, tr->f->nlocals, tr->f->max_height))
+		return false;
+	const struct functype *ft = module_functype(tr->m, funcidx);
+	read_locals(tr, ft);
+	struct ctrl *c = ctrl_push(tr, WOP_block);
+	c->nresults = ft->nresults;
+	c->results = ft->results;
+	return !tr->failed;
+}
+
+static bool translate_body(struct translator *tr)
+{
+	bool reachable = true;
+	record(tr, SP_ENTRY, tr->body);
+	do {
+		if (!reachable)
+			skip_unreachable(tr);
+	} while (!tr->failed && step(tr, &reachable));
+	return !tr->failed;
+}
+
+static struct translator *translator_of(struct store *s)
+{
+	if (!s->translator)
+		s->translator = calloc(1, sizeof *s->translator);
+	return s->translator;
+}
+
+struct code *translate(struct instance *in, uint32_t funcidx)
+{
+	struct store *s = in->store;
+	struct translator *tr = translator_of(s);
+	if (!tr || !begin_function(tr, in, funcidx) || !translate_body(tr))
+		return NULL;
+	struct code *c = arena_alloc(&s->code, 1, sizeof *c + tr->n * sizeof *tr->w);
+	if (!c)
+		return NULL;
+	uint64_t *entry = (uint64_t *)(c + 1);
+	memcpy(entry, tr->w, tr->n * sizeof *tr->w);
+	const struct functype *ft = module_functype(in->module, funcidx);
+	*c = (struct code){
+		.entry = entry,
+		.need = tr->f->nlocals + tr->f->max_height,
+		.nzero = tr->f->nlocals - ft->nparams,
+		.nparams = ft->nparams,
+		.nlocals = tr->f->nlocals,
+		.type = in->types[in->module->func_types[funcidx]],
+		.funcidx = funcidx,
+		.size_words = tr->n,
+		.wide = tr->wide,
+		.inst = in,
+	};
+	return c;
+}
+
+void translator_free(struct translator *tr)
+{
+	if (!tr)
+		return;
+	free(tr->w);
+	free(tr->v);
+	free(tr->ctrls);
+	free(tr->patches);
+	free(tr->local_types);
+	free(tr);
+}
+
+/* ---- the safepoint map ---- */
+
+static struct spmap *map_finish(struct store *s, struct spmap *tmp, const struct translator *tr)
+{
+	struct spmap *m = arena_alloc(&s->code, 1, sizeof *m);
+	if (!m)
+		return NULL;
+	m->npoints = tmp->npoints;
+	m->ntypes = tmp->ntypes;
+	m->points = arena_copy(&s->code, tmp->points, tmp->npoints * sizeof *m->points);
+	m->types = arena_copy(&s->code, tmp->types, tmp->ntypes);
+	m->local_types = arena_copy(&s->code, tr->local_types, tr->f->nlocals);
+	return m->points && m->types && m->local_types ? m : NULL;
+}
+
+struct spmap *code_map(struct code *c)
+{
+	if (c->map)
+		return c->map;
+	struct translator *tr = translator_of(c->inst->store);
+	if (!tr)
+		return NULL;
+	struct spmap tmp = {0};
+	tr->rec = &tmp;
+	bool ok = begin_function(tr, c->inst, c->funcidx) && translate_body(tr);
+	tr->rec = NULL;
+	assert(!ok || tr->n == c->size_words);
+	if (ok)
+		c->map = map_finish(c->inst->store, &tmp, tr);
+	free(tmp.points);
+	free(tmp.types);
+	return c->map;
+}

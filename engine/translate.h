@@ -1,0 +1,136 @@
+/* translate.h - a function's wasm code to instructions of the interpreter (iop.h): state shared by translate*.c.
+ *
+ * One pass over the validated body with a virtual operand stack. An entry is not necessarily in its home
+ * slot: it may still be a constant, an alias of a local, or in an accumulator; it goes home ("flush") where paths
+ * meet, at calls and at safepoints, so that there every operand is in its home. An instruction
+ * that makes a value leaves it in the accumulator of its class; when the value has to be in a slot after all, the
+ * instruction itself is changed to the form that writes a slot. All entries below `clean` are at home.
+ */
+#pragma once
+
+#include "engine/iop.h"
+#include "engine/opcode.h"
+#include "engine/safepoint.h"
+
+enum loc { LOC_HOME, LOC_LOCAL, LOC_CONST, LOC_ACC };
+
+struct vval {
+	uint64_t c;    /* LOC_CONST: the bits */
+	uint32_t x;    /* LOC_LOCAL: the local; LOC_ACC: where the instruction stands that made it */
+	uint16_t iop;  /* LOC_ACC: that instruction, a form _A */
+	uint8_t type;  /* enum valtype */
+	uint8_t loc;   /* enum loc */
+};
+
+struct patch {
+	uint32_t at32; /* the distance's place, counted in 32-bit units */
+	uint32_t base; /* the instruction it is counted from */
+	uint32_t next; /* + 1; 0 ends */
+};
+
+struct ctrl {
+	uint8_t kind; /* opcode: block, loop, if, else; function: block */
+	bool was_reachable; /* before it; else the block is skipped whole */
+	uint32_t height; /* below its parameters */
+	uint32_t loop_pos;
+	uint32_t patches;      /* branches to its end */
+	uint32_t else_patches; /* of an if: the condition's */
+	uint32_t stub_patches; /* of the br_table being made */
+	uint32_t nparams, nresults;
+	const uint8_t *params, *results;
+	uint8_t single; /* result type of a block type that is one value type */
+};
+
+struct translator {
+	struct instance *in;
+	const struct module *m;
+	const struct func *f;
+	const uint8_t *body, *p; /* start of the body; next byte */
+	uint64_t *w;             /* code */
+	uint32_t n, cap;
+	struct vval *v;
+	uint32_t height, vcap, clean;
+	struct ctrl *ctrls;
+	uint32_t nctrls, ctrls_cap;
+	struct patch *patches;
+	uint32_t npatches, patches_cap;
+	uint8_t *local_types;
+	uint32_t locals_cap;
+	int64_t acc[2];     /* stack index of the entry in the int, the float accumulator; -1 */
+	uint32_t last_pos;  /* the last instruction, while no label stands behind it */
+	int32_t last_iop;   /* -1: none */
+	const struct winfo *last_info;
+	bool wide, failed;
+	uint32_t len; /* words of an instruction without further words */
+	const handler *handlers;
+	struct spmap *rec; /* recording instead of making code */
+};
+
+/* How a wasm instruction is done by a family of iops.def. */
+enum wclass { WC_NONE, WC_BIN, WC_CMP, WC_FCMP, WC_UN, WC_LOAD, WC_STORE };
+
+struct winfo {
+	uint8_t wclass;
+	uint8_t commutes;
+	uint8_t type, result; /* enum valtype of operands, of the result */
+	uint16_t iop;         /* first of the family */
+	uint16_t br;          /* CMP, FCMP: first fused branch */
+	uint16_t swapped, inverse; /* wop index (wop_index) */
+};
+
+static inline uint32_t wop_index(uint32_t op)
+{
+	return op < 0x100 ? op : 0x100 + (op & 0xff);
+}
+extern const struct winfo winfos[0x100 + OPCODE_FC_COUNT];
+
+static inline bool is_float(uint8_t type)
+{
+	return type == VT_F32 || type == VT_F64;
+}
+
+/* ---- emit.c: code and the virtual stack ---- */
+uint32_t emit(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t f2, uint32_t f3);
+uint32_t emit_imm(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t imm);
+void emit_word(struct translator *tr, uint64_t word);
+uint32_t get_field(const struct translator *tr, uint32_t pos, unsigned k);
+uint32_t get_imm(const struct translator *tr, uint32_t pos);
+/* Forgets the last instruction as a partner for fusion: a label stands here. */
+void barrier(struct translator *tr);
+/* Takes the last instruction back. */
+void unemit(struct translator *tr);
+uint32_t imm_at32(const struct translator *tr, uint32_t pos);
+void patch_add(struct translator *tr, uint32_t *list, uint32_t at32, uint32_t base);
+void patch_bind(struct translator *tr, uint32_t *list);
+
+uint32_t home(const struct translator *tr, uint32_t index);
+void push_home(struct translator *tr, uint8_t type);
+void push_local(struct translator *tr, uint32_t x);
+void push_const(struct translator *tr, uint8_t type, uint64_t bits);
+/* The result of the instruction at pos, which was emitted as iop (a form _A); makes room in the accumulator first: call
+ * acc_free() before emitting. */
+void push_acc(struct translator *tr, uint8_t type, uint32_t pos, uint32_t iop);
+/* The accumulator of a class is about to be written: who is in it goes home. */
+void acc_free(struct translator *tr, uint8_t type);
+struct vval pop(struct translator *tr);
+/* Puts a popped entry that stood at index into its home; it becomes LOC_HOME. */
+void go_home(struct translator *tr, struct vval *v, uint32_t index);
+/* The slot of a popped LOC_HOME or LOC_LOCAL entry that stood at index. */
+uint32_t slot_of(const struct translator *tr, const struct vval *v, uint32_t index);
+void flush(struct translator *tr);
+void set_local(struct translator *tr, uint32_t x);
+/* Writes a popped entry into a slot that no instruction since its making has read or written. */
+void move_to(struct translator *tr, struct vval *v, uint32_t index, uint32_t slot);
+
+/* ---- translate_op.c: what makes and eats values ---- */
+void do_bin(struct translator *tr, const struct winfo *wi);
+void do_un(struct translator *tr, const struct winfo *wi);
+void do_load(struct translator *tr, const struct winfo *wi, uint32_t offset);
+void do_store(struct translator *tr, const struct winfo *wi, uint32_t offset);
+void do_select(struct translator *tr);
+void do_global_get(struct translator *tr, uint32_t x);
+void do_global_set(struct translator *tr, uint32_t x);
+void do_slow(struct translator *tr, uint32_t op, uint32_t a, uint32_t b);
+/* Pops the condition; flushes the rest when asked; emits a branch taken when it is (sense) not zero. Returns
+ * the branch's place. */
+uint32_t do_cond(struct translator *tr, bool sense, bool backward, bool flush_rest);

@@ -1,0 +1,384 @@
+/* translate_op.c - instructions that eat and make values: which variant of a family does them. */
+#include "engine/translate.h"
+
+#include <assert.h>
+
+#define VT_u32 VT_I32
+#define VT_u64 VT_I64
+#define VT_f32 VT_F32
+#define VT_f64 VT_F64
+
+const struct winfo winfos[0x100 + OPCODE_FC_COUNT] = {
+#define IDX(name) [(WOP_##name < 0x100 ? WOP_##name : 0x100 + (WOP_##name & 0xff))]
+#define IX(name) (WOP_##name < 0x100 ? WOP_##name : 0x100 + (WOP_##name & 0xff))
+#define BIN(name, T, R, comm, body) IDX(name) = {WC_BIN, comm, VT_##T, VT_##R, IOP_##name##_SS_R, 0, 0, 0},
+#define CMP(name, T, cond, swap, inv)                                                              \
+	IDX(name) = {WC_CMP,    0,        VT_##T, VT_I32, IOP_##name##_SS_R, IOP_br_##name##_SS,   \
+		     IX(swap), IX(inv)},
+#define FCMP(name, T, cond, swap)                                                                  \
+	IDX(name) = {WC_FCMP,  0, VT_##T, VT_I32, IOP_##name##_SS_R, IOP_br_##name##_SS,           \
+		     IX(swap), 0},
+#define UN(name, T, R, body) IDX(name) = {WC_UN, 0, VT_##T, VT_##R, IOP_##name##_S_R, 0, 0, 0},
+#define LOAD(name, M, R, cast) IDX(name) = {WC_LOAD, 0, VT_##R, VT_##R, IOP_##name##_S_R, 0, 0, 0},
+#define STORE(name, T, M) IDX(name) = {WC_STORE, 0, VT_##T, 0, IOP_##name##_SS, 0, 0, 0},
+#include "engine/iops.def"
+};
+
+static const struct winfo *wi_of(uint32_t index)
+{
+	return &winfos[index];
+}
+
+/* A constant that an instruction of that operand type can hold (floats: in a word behind it). */
+static bool fits_imm(uint8_t type, uint64_t bits)
+{
+	return type != VT_I64 || (int64_t)bits == (int32_t)bits;
+}
+
+/* A form _A of family iop for a result type; pushes the result. */
+static void emit_bin(struct translator *tr, const struct winfo *wi, enum bin_mode mode, uint32_t f1,
+		     uint32_t f2_or_imm, uint64_t word)
+{
+	acc_free(tr, wi->result);
+	uint32_t iop = wi->iop + 2 * (uint32_t)mode + 1, pos;
+	bool imm = mode == BIN_SI || mode == BIN_AI;
+	if (imm)
+		pos = emit_imm(tr, iop, 0, f1, f2_or_imm);
+	else
+		pos = emit(tr, iop, 0, f1, f2_or_imm, 0);
+	if (imm && is_float(wi->type))
+		emit_word(tr, word);
+	tr->last_info = wi;
+	push_acc(tr, wi->result, pos, iop);
+}
+
+void do_bin(struct translator *tr, const struct winfo *wi)
+{
+	struct vval b = pop(tr), a = pop(tr);
+	uint32_t ia = tr->height, ib = ia + 1;
+	if (a.loc == LOC_CONST && b.loc != LOC_CONST && (wi->commutes || wi->swapped)) {
+		/* Only a constant trades places: a slot's name depends on where it stood. */
+		struct vval x = a;
+		a = b;
+		b = x;
+		ia = ib;
+		ib = tr->height;
+		if (wi->swapped)
+			wi = wi_of(wi->swapped);
+	}
+	if (a.loc == LOC_CONST)
+		go_home(tr, &a, ia);
+	if (b.loc == LOC_CONST && !fits_imm(wi->type, b.c))
+		go_home(tr, &b, ib);
+	uint32_t sa = a.loc == LOC_ACC ? 0 : slot_of(tr, &a, ia);
+	if (b.loc == LOC_CONST)
+		emit_bin(tr, wi, a.loc == LOC_ACC ? BIN_AI : BIN_SI, sa, (uint32_t)b.c, b.c);
+	else if (a.loc == LOC_ACC)
+		emit_bin(tr, wi, BIN_AS, 0, slot_of(tr, &b, ib), 0);
+	else if (b.loc == LOC_ACC)
+		emit_bin(tr, wi, BIN_SA, sa, 0, 0);
+	else
+		emit_bin(tr, wi, BIN_SS, sa, slot_of(tr, &b, ib), 0);
+}
+
+/* The last instruction made the entry v: it is a comparison that can be taken back. */
+static const struct winfo *last_compare(const struct translator *tr, const struct vval *v)
+{
+	if (v->loc != LOC_ACC || tr->last_iop < 0 || tr->last_pos != v->x || !tr->last_info)
+		return NULL;
+	uint8_t c = tr->last_info->wclass;
+	return c == WC_CMP || c == WC_FCMP ? tr->last_info : NULL;
+}
+
+/* eqz of a comparison of integers is the inverse comparison. */
+static bool fold_eqz(struct translator *tr)
+{
+	struct vval v = tr->v[tr->height - 1];
+	const struct winfo *wi = last_compare(tr, &v);
+	if (!wi || wi->wclass != WC_CMP || tr->failed)
+		return false;
+	const struct winfo *inv = wi_of(wi->inverse);
+	uint32_t iop = inv->iop + ((uint32_t)tr->last_iop - wi->iop);
+	tr->w[v.x] = (uint64_t)(uintptr_t)tr->handlers[iop];
+	tr->v[tr->height - 1].iop = (uint16_t)iop;
+	tr->last_iop = (int32_t)iop;
+	tr->last_info = inv;
+	return true;
+}
+
+void do_un(struct translator *tr, const struct winfo *wi)
+{
+	if (wi == &winfos[WOP_i32_eqz] && fold_eqz(tr))
+		return;
+	if (wi == &winfos[WOP_i32_eqz] || wi == &winfos[WOP_i64_eqz]) {
+		/* As a comparison it can be fused with a branch. The zero never gets a slot. */
+		push_const(tr, wi->type, 0);
+		do_bin(tr, &winfos[wi == &winfos[WOP_i32_eqz] ? WOP_i32_eq : WOP_i64_eq]);
+		return;
+	}
+	struct vval a = pop(tr);
+	if (a.loc == LOC_CONST)
+		go_home(tr, &a, tr->height);
+	acc_free(tr, wi->result);
+	uint32_t iop = wi->iop + (a.loc == LOC_ACC ? 2 : 0) + 1;
+	uint32_t slot = a.loc == LOC_ACC ? 0 : slot_of(tr, &a, tr->height);
+	push_acc(tr, wi->result, emit(tr, iop, 0, slot, 0, 0), iop);
+}
+
+void do_load(struct translator *tr, const struct winfo *wi, uint32_t offset)
+{
+	struct vval a = pop(tr);
+	enum load_mode mode = LOAD_S;
+	uint32_t slot = 0;
+	if (a.loc == LOC_CONST && (uint64_t)(uint32_t)a.c + offset <= UINT32_MAX) {
+		mode = LOAD_I;
+		offset += (uint32_t)a.c;
+	} else if (a.loc == LOC_ACC) {
+		mode = LOAD_A;
+	} else {
+		if (a.loc == LOC_CONST)
+			go_home(tr, &a, tr->height);
+		slot = slot_of(tr, &a, tr->height);
+	}
+	acc_free(tr, wi->result);
+	uint32_t iop = wi->iop + 2 * (uint32_t)mode + 1;
+	push_acc(tr, wi->result, emit_imm(tr, iop, 0, slot, offset), iop);
+}
+
+void do_store(struct translator *tr, const struct winfo *wi, uint32_t offset)
+{
+	struct vval v = pop(tr), a = pop(tr);
+	bool absolute = a.loc == LOC_CONST && (uint64_t)(uint32_t)a.c + offset <= UINT32_MAX;
+	if (a.loc == LOC_CONST && !absolute)
+		go_home(tr, &a, tr->height);
+	if (a.loc == LOC_ACC && v.loc == LOC_ACC) /* there is no form with both */
+		go_home(tr, &a, tr->height);
+	if (absolute)
+		offset += (uint32_t)a.c;
+	uint32_t as = absolute || a.loc == LOC_ACC ? 0 : slot_of(tr, &a, tr->height);
+	if (v.loc == LOC_CONST) {
+		enum store_mode m = absolute ? STORE_IC : a.loc == LOC_ACC ? STORE_AC : STORE_SC;
+		emit_imm(tr, wi->iop + (uint32_t)m, 0, as, offset);
+		emit_word(tr, v.c);
+		return;
+	}
+	bool acc = v.loc == LOC_ACC;
+	uint32_t vs = acc ? 0 : slot_of(tr, &v, tr->height + 1);
+	enum store_mode m = absolute		? (acc ? STORE_IA : STORE_IS)
+			    : a.loc == LOC_ACC	? STORE_AS
+			    : acc		? STORE_SA
+						: STORE_SS;
+	emit_imm(tr, wi->iop + (uint32_t)m, vs, as, offset);
+}
+
+/* A popped entry into a slot: its home, or the local it is an alias of. */
+static uint32_t in_slot(struct translator *tr, struct vval *v, uint32_t index)
+{
+	if (v->loc != LOC_LOCAL)
+		go_home(tr, v, index);
+	return slot_of(tr, v, index);
+}
+
+void do_select(struct translator *tr)
+{
+	struct vval c = pop(tr), b = pop(tr), a = pop(tr);
+	uint32_t sa = in_slot(tr, &a, tr->height), sb = in_slot(tr, &b, tr->height + 1);
+	uint32_t sc = c.loc == LOC_ACC ? 0 : in_slot(tr, &c, tr->height + 2);
+	uint32_t iop = c.loc == LOC_ACC ? IOP_select_A_R : IOP_select_S_R;
+	if (is_float(a.type)) {
+		emit(tr, iop, home(tr, tr->height), sa, sb, sc);
+		push_home(tr, a.type);
+		return;
+	}
+	acc_free(tr, a.type);
+	uint32_t pos = emit(tr, iop + 1, 0, sa, sb, sc);
+	push_acc(tr, a.type, pos, iop + 1);
+}
+
+void do_global_get(struct translator *tr, uint32_t x)
+{
+	uint8_t type = tr->m->globals[x].type.type;
+	acc_free(tr, type);
+	uint32_t iop = is_float(type) ? IOP_fglobal_get_A : IOP_global_get_A;
+	uint32_t pos = emit(tr, iop, 0, 0, 0, 0);
+	emit_word(tr, (uint64_t)(uintptr_t)tr->in->globals[x]);
+	push_acc(tr, type, pos, iop);
+}
+
+void do_global_set(struct translator *tr, uint32_t x)
+{
+	struct vval v = pop(tr);
+	uint32_t slot = 0, iop = is_float(v.type) ? IOP_global_set_FA : IOP_global_set_A;
+	if (v.loc != LOC_ACC) {
+		iop = IOP_global_set_S;
+		slot = in_slot(tr, &v, tr->height);
+	}
+	emit(tr, iop, 0, slot, 0, 0);
+	emit_word(tr, (uint64_t)(uintptr_t)tr->in->globals[x]);
+}
+
+uint32_t do_cond(struct translator *tr, bool sense, bool backward, bool flush_rest)
+{
+	struct vval c = pop(tr);
+	uint32_t index = tr->height, back = backward ? 1 : 0;
+	const struct winfo *wi = last_compare(tr, &c);
+	if (!wi) {
+		if (c.loc == LOC_CONST)
+			go_home(tr, &c, index);
+		if (flush_rest)
+			flush(tr);
+		const struct winfo *ne = &winfos[sense ? WOP_i32_ne : WOP_i32_eq];
+		uint32_t iop = ne->br + back + 2 * (c.loc == LOC_ACC ? BIN_AI : BIN_SI);
+		return emit_imm(tr, iop, c.loc == LOC_ACC ? 0 : slot_of(tr, &c, index), 0, 0);
+	}
+	/* The comparison is taken back, and done by the branch. Its operands stood at index and index + 1. */
+	enum bin_mode mode = (enum bin_mode)(((uint32_t)tr->last_iop - wi->iop) / 2);
+	uint32_t a = get_field(tr, c.x, 1), b = get_field(tr, c.x, 2), imm = get_imm(tr, c.x);
+	uint64_t fword = is_float(wi->type) && !tr->failed ? tr->w[c.x + tr->len] : 0;
+	unemit(tr);
+	if (flush_rest)
+		flush(tr);
+	bool is_imm = mode == BIN_SI || mode == BIN_AI;
+	if (is_imm && (is_float(wi->type) || (!tr->wide && (int32_t)imm != (int16_t)imm))) {
+		uint64_t bits = wi->type == VT_I32   ? imm
+				: wi->type == VT_I64 ? (uint64_t)(int64_t)(int32_t)imm
+						     : fword;
+		struct vval k = {.loc = LOC_CONST, .c = bits, .type = wi->type};
+		go_home(tr, &k, index + 1);
+		b = home(tr, index + 1);
+		mode = mode == BIN_SI ? BIN_SS : BIN_AS;
+	} else if (is_imm) {
+		b = imm;
+	}
+	if (mode == BIN_SA)
+		b = 0;
+	if (wi->wclass == WC_FCMP) {
+		enum fbr_mode fm = mode == BIN_SS ? FBR_SS : mode == BIN_AS ? FBR_AS : FBR_SA;
+		return emit_imm(tr, wi->br + 4 * (uint32_t)fm + (sense ? 0 : 2) + back, a, b, 0);
+	}
+	if (!sense)
+		wi = wi_of(wi->inverse);
+	return emit_imm(tr, wi->br + 2 * (uint32_t)mode + back, a, b, 0);
+}
+
+/* ---- instructions done by a function ---- */
+
+static enum trap slow_memory_grow(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	v[0] = mem_grow(in->mems[0], (uint32_t)v[0]);
+	return TRAP_NONE;
+}
+
+static enum trap slow_memory_fill(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	return mem_fill(in->mems[0], (uint32_t)v[0], (uint8_t)v[1], (uint32_t)v[2]);
+}
+
+static enum trap slow_memory_copy(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	return mem_copy(in->mems[0], in->mems[0], (uint32_t)v[0], (uint32_t)v[1], (uint32_t)v[2]);
+}
+
+static enum trap slow_memory_init(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	return mem_init(in, (uint32_t)imm, (uint32_t)v[0], (uint32_t)v[1], (uint32_t)v[2]);
+}
+
+static enum trap slow_data_drop(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	in->data_dropped[(uint32_t)imm] = 1;
+	return TRAP_NONE;
+}
+
+static enum trap slow_elem_drop(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	in->elem_dropped[(uint32_t)imm] = 1;
+	return TRAP_NONE;
+}
+
+static enum trap slow_table_get(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	struct tableinst *tab = in->tables[(uint32_t)imm];
+	if ((uint32_t)v[0] >= tab->size)
+		return TRAP_TABLE_BOUNDS;
+	v[0] = tab->elems[(uint32_t)v[0]];
+	return TRAP_NONE;
+}
+
+static enum trap slow_table_set(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	struct tableinst *tab = in->tables[(uint32_t)imm];
+	if ((uint32_t)v[0] >= tab->size)
+		return TRAP_TABLE_BOUNDS;
+	tab->elems[(uint32_t)v[0]] = v[1];
+	return TRAP_NONE;
+}
+
+static enum trap slow_table_size(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	v[0] = in->tables[(uint32_t)imm]->size;
+	return TRAP_NONE;
+}
+
+static enum trap slow_table_grow(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	v[0] = table_grow(in->tables[(uint32_t)imm], (uint32_t)v[1], v[0]);
+	return TRAP_NONE;
+}
+
+static enum trap slow_table_fill(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	return table_fill(in->tables[(uint32_t)imm], (uint32_t)v[0], v[1], (uint32_t)v[2]);
+}
+
+/* imm: first index (element segment; destination), second index in the upper half. */
+static enum trap slow_table_init(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	return table_init(in, (uint32_t)imm, in->tables[imm >> 32], (uint32_t)v[0], (uint32_t)v[1],
+			  (uint32_t)v[2]);
+}
+
+static enum trap slow_table_copy(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
+{
+	return table_copy(in->tables[(uint32_t)imm], in->tables[imm >> 32], (uint32_t)v[0],
+			  (uint32_t)v[1], (uint32_t)v[2]);
+}
+
+static slow_fn slow_of(uint32_t op, uint32_t *nargs)
+{
+	*nargs = 3;
+	switch (op) {
+	case WOP_memory_grow: *nargs = 1; return slow_memory_grow;
+	case WOP_memory_fill: return slow_memory_fill;
+	case WOP_memory_copy: return slow_memory_copy;
+	case WOP_memory_init: return slow_memory_init;
+	case WOP_data_drop: *nargs = 0; return slow_data_drop;
+	case WOP_elem_drop: *nargs = 0; return slow_elem_drop;
+	case WOP_table_get: *nargs = 1; return slow_table_get;
+	case WOP_table_set: *nargs = 2; return slow_table_set;
+	case WOP_table_size: *nargs = 0; return slow_table_size;
+	case WOP_table_grow: *nargs = 2; return slow_table_grow;
+	case WOP_table_fill: return slow_table_fill;
+	case WOP_table_init: return slow_table_init;
+	case WOP_table_copy: return slow_table_copy;
+	default: return NULL;
+	}
+}
+
+void do_slow(struct translator *tr, uint32_t op, uint32_t a, uint32_t b)
+{
+	uint32_t nargs;
+	slow_fn fn = slow_of(op, &nargs);
+	assert(fn && tr->height >= nargs);
+	for (uint32_t i = tr->height - nargs; i < tr->height; i++)
+		go_home(tr, &tr->v[i], i);
+	for (uint32_t i = 0; i < nargs; i++)
+		pop(tr);
+	emit(tr, IOP_slow, home(tr, tr->height), 0, 0, 0);
+	emit_word(tr, (uint64_t)(uintptr_t)fn);
+	emit_word(tr, (uint64_t)b << 32 | a);
+	if (op == WOP_table_get)
+		push_home(tr, tr->m->tables[a].reftype);
+	else if (op == WOP_memory_grow || op == WOP_table_size || op == WOP_table_grow)
+		push_home(tr, VT_I32);
+}
