@@ -50,11 +50,11 @@ static void set_field(struct translator *tr, uint32_t pos, unsigned k, uint32_t 
 uint32_t get_field(const struct translator *tr, uint32_t pos, unsigned k)
 {
 	return tr->wide ? ((const uint32_t *)(tr->w + pos + 1))[k]
-			: ((const uint16_t *)(tr->w + pos + 1))[k];
+	                : ((const uint16_t *)(tr->w + pos + 1))[k];
 }
 
 uint32_t emit(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t f2,
-	      uint32_t f3)
+              uint32_t f3)
 {
 	uint32_t pos = begin(tr, iop);
 	set_field(tr, pos, 0, f0);
@@ -108,7 +108,7 @@ void unemit(struct translator *tr)
 void patch_add(struct translator *tr, uint32_t *list, uint32_t at32, uint32_t base)
 {
 	if (!reserve(tr, (void **)&tr->patches, &tr->patches_cap, tr->npatches + 1,
-		     sizeof *tr->patches))
+	             sizeof *tr->patches))
 		return;
 	tr->patches[tr->npatches++] = (struct patch){.at32 = at32, .base = base, .next = *list};
 	*list = tr->npatches;
@@ -121,8 +121,9 @@ void patch_bind(struct translator *tr, uint32_t *list)
 		if (!tr->failed)
 			((uint32_t *)tr->w)[p->at32] = tr->n - p->base;
 	}
+	if (*list)
+		barrier(tr);
 	*list = 0;
-	barrier(tr);
 }
 
 /* ---- the virtual stack ---- */

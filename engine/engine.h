@@ -88,6 +88,19 @@ enum err store_instantiate(struct store *s, struct module *m, const struct host_
 /* Other modules may import the instance's exports under this module name. */
 enum err store_register(struct store *s, const char *name, struct instance *in);
 
+/* An export by name. A function's reference is a value of type funcref (what ref.func gives). */
+struct export_info {
+	int kind; /* enum extkind of module.h: 0 func, 1 table, 2 memory, 3 global */
+	const char *
+	    type; /* funcs: signature text; globals: one letter of it. Lives as long as the store */
+	uint64_t
+	    value; /* funcs: the reference; globals: the value now; memories: pages; tables: elements */
+};
+/* False when there is no such export. */
+bool instance_export(struct instance *in, const char *name, size_t name_size,
+                     struct export_info *out);
+struct module *instance_module(struct instance *in);
+
 /* ---- memory as host calls see it ---- */
 
 /* The instance's memory 0. size_bytes is its present size. NULL when it has none. The address is stable
@@ -108,14 +121,17 @@ void thread_free(struct thread *t);
 struct store *thread_store(struct thread *t);
 /* Pushes a frame for the export (a function); the thread must be idle. nargs must match its type. */
 enum err thread_call_export(struct thread *t, struct instance *in, const char *name,
-			    const uint64_t *args, uint32_t nargs, struct errmsg *msg);
+                            const uint64_t *args, uint32_t nargs, struct errmsg *msg);
+/* The same for a function reference; nargs is checked, the values are taken on trust. */
+enum err thread_call_func(struct thread *t, uint64_t funcref, const uint64_t *args, uint32_t nargs,
+                          struct errmsg *msg);
 /* Pushes a call of the start function; ERR_NOTFOUND when there is none. */
 enum err thread_call_start(struct thread *t, struct instance *in);
 enum run_status thread_run(struct thread *t);
-/* After RUN_DONE: the results of the outermost call. */
+/* After RUN_DONE: the results of the outermost call. i32 and f32 have a zero upper half. */
 const uint64_t *thread_results(const struct thread *t, uint32_t *count);
 /* After RUN_TRAPPED: the spec's words ("integer divide by zero", "out of bounds memory access", ...), then in
- * where: function name or index and offset. */
+ * where: function name or index and offset. The thread is idle again. */
 const char *thread_trap_text(const struct thread *t, char *where, size_t where_size);
 /* For host functions that return HOST_TRAP. text is a constant. */
 void thread_trap_set(struct thread *t, const char *text);

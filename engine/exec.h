@@ -67,12 +67,13 @@ struct hostfunc {
 
 struct meminst {
 	struct store *store;
-	uint8_t *base;       /* of a reservation of reserved bytes */
+	uint8_t *base;               /* of a reservation of reserved bytes */
 	_Atomic uint64_t size_bytes; /* committed; other threads read it (store_track_collect) */
 	size_t reserved;
 	uint32_t max_pages; /* declared by the module */
 	bool has_max;
-	int watch; /* os_fault_watch id */
+	int watch;      /* os_fault_watch id; -1: none */
+	uint32_t index; /* in the store, as in the two below */
 	struct os_track *_Atomic track;
 };
 
@@ -82,27 +83,31 @@ struct tableinst {
 	uint32_t max;
 	bool has_max;
 	uint8_t reftype;
+	uint32_t index;
 };
 
 struct globalinst {
 	uint64_t value;
 	uint8_t type;
 	bool mut;
+	uint32_t index;
 };
 
 struct instance {
 	struct store *store;
 	struct module *module;
-	uint32_t index;     /* in the store */
-	uint32_t func_base; /* id of the module's first own function */
-	uint8_t *mem0;      /* base of memory 0, or NULL */
-	struct code **codes;       /* own functions; NULL: not translated yet */
-	uint32_t *import_funcs;    /* ids */
-	uint32_t *types;           /* store-wide type of each of the module's */
-	struct meminst **mems;     /* every index space below: imports first */
+	uint32_t index;         /* in the store */
+	uint32_t func_base;     /* id of the module's first own function */
+	uint8_t *mem0;          /* base of memory 0, or NULL */
+	struct code **codes;    /* own functions; NULL: not translated yet */
+	uint32_t *import_funcs; /* ids */
+	uint32_t *types;        /* store-wide type of each of the module's */
+	struct meminst **mems;  /* every index space below: imports first */
 	struct tableinst **tables;
 	struct globalinst **globals;
+	struct globalinst *own_globals;
 	uint8_t *elem_dropped, *data_dropped; /* one byte each */
+	bool broken; /* its objects could not be made: it cannot be saved */
 };
 
 /* A range of function ids: an instance's own functions, or one host function. */
@@ -128,9 +133,11 @@ struct store {
 	struct thread **threads;
 	struct func_range *ranges; /* by base */
 	struct reg_name *names;
-	char **types; /* texts of store-wide function types */
+	char **types;         /* texts of store-wide function types */
+	uint32_t *type_slots; /* hash of texts to number + 1 */
+	uint32_t ntype_slots;
 	uint32_t ninstances, nmems, ntables, nglobals, nhosts, nthreads, nranges, nnames, ntypes;
-	struct arena code; /* translated code and maps */
+	struct arena code;             /* translated code and maps */
 	struct translator *translator; /* its buffers are reused */
 };
 
@@ -140,20 +147,19 @@ enum thread_exit {
 	EXIT_BLOCK,
 	EXIT_TRAP,
 	EXIT_PROC,
-	EXIT_FAULT,
 };
 
 struct thread {
 	_Atomic uint32_t stop; /* not 0: look at it at the next safepoint */
 	enum thread_exit exit;
-	struct frame *csp; /* the running function's; frames is the thread's bottom, which is no call */
+	struct frame
+	    *csp; /* the running function's; frames is the thread's bottom, which is no call */
 	struct frame *frames_end;
 	uint64_t *stack_end;
 	const uint64_t *pc; /* where to go on */
 	uint64_t *fp;
 	uint8_t *mem;
 	struct store *store;
-	struct instance *host_caller; /* whose host call is under way */
 	enum trap trap;
 	const char *trap_words; /* of TRAP_HOST */
 	_Atomic uint32_t stop_asked;
@@ -161,9 +167,10 @@ struct thread {
 	struct frame *frames;
 	uint64_t *slots;
 	size_t slots_bytes, frames_bytes;
-	uint32_t result_type; /* store-wide type of the outermost call */
-	uint32_t nresults;
-	bool busy; /* there are frames */
+	const uint64_t *skip_pc; /* where this run began: no poll before that host call */
+	struct hostfunc *direct; /* the outermost call is of a host function: there are no frames */
+	uint32_t call_type;      /* store-wide type of the outermost call */
+	bool busy;               /* there are frames */
 	char where[160];
 };
 
@@ -171,15 +178,16 @@ struct thread {
 /* The store-wide number of a type by its text; UINT32_MAX when memory ran out. */
 uint32_t store_type(struct store *s, const char *text);
 uint32_t store_functype(struct store *s, const struct functype *t);
+struct hostfunc *store_host(struct store *s, const char *module, const char *name, uint32_t type);
 /* Counts of a type's text. */
 void type_counts(const char *text, uint32_t *nparams, uint32_t *nresults);
 const struct func_range *store_func(struct store *s, uint64_t id);
 /* Store-wide type of the function with that id. */
 uint32_t store_func_type(struct store *s, const struct func_range *r, uint64_t id);
 enum err store_add_host(struct store *s, const char *module, const char *name, const char *type,
-			host_fn fn, void *env, struct hostfunc **out);
+                        host_fn fn, void *env, struct hostfunc **out);
 enum err store_add_range(struct store *s, uint32_t count, struct instance *inst, struct hostfunc *h,
-			 uint32_t *base);
+                         uint32_t *base);
 /* Makes room for one more in an array that grows by doubling. */
 bool grow_array(void **array, uint32_t count, size_t elem_size);
 #define GROW(array, count) grow_array((void **)&(array), (count), sizeof *(array))
@@ -191,10 +199,15 @@ uint64_t constexpr_eval(struct instance *in, struct constexpr_ref e);
 /* Evaluates items [from, from + n) of an element segment into out. */
 void elem_read(struct instance *in, uint32_t elemidx, uint32_t from, uint32_t n, uint64_t *out);
 void instance_free(struct instance *in);
+/* An instance without imports, objects or segments: arrays only, not in the store yet. */
 enum err instance_alloc(struct store *s, struct module *m, struct instance **out);
+/* Into the store, which owns it now; gives it its range of ids. */
+enum err instance_add(struct instance *in);
+enum err instance_own_objects(struct instance *in);
 
 /* ---- memory.c ---- */
-enum err mem_new(struct store *s, uint32_t min_pages, uint32_t max_pages, bool has_max, struct meminst **out);
+enum err mem_new(struct store *s, uint32_t min_pages, uint32_t max_pages, bool has_max,
+                 struct meminst **out);
 void mem_free(struct meminst *m);
 /* Pages before, or UINT32_MAX. */
 uint32_t mem_grow(struct meminst *m, uint32_t delta_pages);
@@ -206,8 +219,10 @@ enum trap mem_init(struct instance *in, uint32_t dataidx, uint32_t d, uint32_t s
 enum err table_new(struct store *s, struct tabletype tt, struct tableinst **out);
 uint32_t table_grow(struct tableinst *t, uint32_t delta, uint64_t v);
 enum trap table_fill(struct tableinst *t, uint32_t i, uint64_t v, uint32_t n);
-enum trap table_copy(struct tableinst *d, struct tableinst *s, uint32_t di, uint32_t si, uint32_t n);
-enum trap table_init(struct instance *in, uint32_t elemidx, struct tableinst *t, uint32_t d, uint32_t s, uint32_t n);
+enum trap table_copy(struct tableinst *d, struct tableinst *s, uint32_t di, uint32_t si,
+                     uint32_t n);
+enum trap table_init(struct instance *in, uint32_t elemidx, struct tableinst *t, uint32_t d,
+                     uint32_t s, uint32_t n);
 
 /* ---- translate.c ---- */
 /* Translates an own function of the instance (index space with imports). NULL: no memory. */

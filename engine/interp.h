@@ -80,22 +80,22 @@ static inline f64 f64_canon(f64 v)
 	return LIKELY(v == v) ? v : f64_of_bits(0x7ff8000000000000u);
 }
 
-#define DEF_MINMAX(T)                                                                              \
-	static inline T T##_min(T a, T b)                                                          \
-	{                                                                                          \
-		if (a != a || b != b)                                                              \
-			return a + b;                                                              \
-		if (a == b)                                                                        \
-			return signbit(a) ? a : b;                                                 \
-		return a < b ? a : b;                                                              \
-	}                                                                                          \
-	static inline T T##_max(T a, T b)                                                          \
-	{                                                                                          \
-		if (a != a || b != b)                                                              \
-			return a + b;                                                              \
-		if (a == b)                                                                        \
-			return signbit(a) ? b : a;                                                 \
-		return a > b ? a : b;                                                              \
+#define DEF_MINMAX(T)                              \
+	static inline T T##_min(T a, T b)          \
+	{                                          \
+		if (a != a || b != b)              \
+			return a + b;              \
+		if (a == b)                        \
+			return signbit(a) ? a : b; \
+		return a < b ? a : b;              \
+	}                                          \
+	static inline T T##_max(T a, T b)          \
+	{                                          \
+		if (a != a || b != b)              \
+			return a + b;              \
+		if (a == b)                        \
+			return signbit(a) ? b : a; \
+		return a > b ? a : b;              \
 	}
 DEF_MINMAX(f32)
 DEF_MINMAX(f64)

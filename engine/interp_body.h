@@ -26,22 +26,22 @@ typedef uint16_t field;
 /* The second operand of a fused compare and branch, when constant. */
 #define BR_IMM (WIDE ? (int32_t)F(1) : (int32_t)(int16_t)F(1))
 
-#define HANDLER(name)                                                                              \
-	static HANDLER_CC void H(name)(const uint64_t *pc, uint64_t *fp, struct thread *t,         \
-				       uint8_t *mem, uint64_t ia, double fa)
-#define GO(to)                                                                                     \
-	do {                                                                                       \
-		pc = (to);                                                                         \
-		__attribute__((musttail)) return (*(const handler *)pc)(pc, fp, t, mem, ia, fa);   \
+#define HANDLER(name)                                                                      \
+	static HANDLER_CC void H(name)(const uint64_t *pc, uint64_t *fp, struct thread *t, \
+	                               uint8_t *mem, uint64_t ia, double fa)
+#define GO(to)                                                                                   \
+	do {                                                                                     \
+		pc = (to);                                                                       \
+		__attribute__((musttail)) return (*(const handler *)pc)(pc, fp, t, mem, ia, fa); \
 	} while (0)
 #define NEXT(words) GO(pc + (words))
 #define JUMP_TO(fn, x) __attribute__((musttail)) return fn(pc, fp, t, mem, (x), fa)
 #define TRAP_OUT(name) JUMP_TO(out_trap, TRAP_##name)
 /* At a safepoint: pc is the safepoint's. */
-#define POLL()                                                                                     \
-	do {                                                                                       \
-		if (UNLIKELY(atomic_load_explicit(&t->stop, memory_order_relaxed)))                \
-			JUMP_TO(out_poll, 0);                                                      \
+#define POLL()                                                                      \
+	do {                                                                        \
+		if (UNLIKELY(atomic_load_explicit(&t->stop, memory_order_relaxed))) \
+			JUMP_TO(out_poll, 0);                                       \
 	} while (0)
 
 /* ---- operands ---- */
@@ -76,119 +76,119 @@ typedef uint16_t field;
 
 /* ---- arithmetic ---- */
 
-#define DEF_BIN1(name, T, R, body, A_, B_, words)                                                  \
-	HANDLER(name##_R)                                                                          \
-	{                                                                                          \
-		T a = A_, b = B_;                                                                  \
-		R r;                                                                               \
-		body;                                                                              \
-		SET_##R(F(0), r);                                                                  \
-		NEXT(LEN + (words));                                                               \
-	}                                                                                          \
-	HANDLER(name##_A)                                                                          \
-	{                                                                                          \
-		T a = A_, b = B_;                                                                  \
-		R r;                                                                               \
-		body;                                                                              \
-		SETACC_##R(r);                                                                     \
-		NEXT(LEN + (words));                                                               \
+#define DEF_BIN1(name, T, R, body, A_, B_, words) \
+	HANDLER(name##_R)                         \
+	{                                         \
+		T a = A_, b = B_;                 \
+		R r;                              \
+		body;                             \
+		SET_##R(F(0), r);                 \
+		NEXT(LEN + (words));              \
+	}                                         \
+	HANDLER(name##_A)                         \
+	{                                         \
+		T a = A_, b = B_;                 \
+		R r;                              \
+		body;                             \
+		SETACC_##R(r);                    \
+		NEXT(LEN + (words));              \
 	}
-#define DEF_BIN(name, T, R, body)                                                                  \
-	DEF_BIN1(name##_SS, T, R, body, GET_##T(F(1)), GET_##T(F(2)), 0)                           \
-	DEF_BIN1(name##_SI, T, R, body, GET_##T(F(1)), IMM_##T, IMMW_##T)                          \
-	DEF_BIN1(name##_AS, T, R, body, ACC_##T, GET_##T(F(2)), 0)                                 \
-	DEF_BIN1(name##_AI, T, R, body, ACC_##T, IMM_##T, IMMW_##T)                                \
+#define DEF_BIN(name, T, R, body)                                         \
+	DEF_BIN1(name##_SS, T, R, body, GET_##T(F(1)), GET_##T(F(2)), 0)  \
+	DEF_BIN1(name##_SI, T, R, body, GET_##T(F(1)), IMM_##T, IMMW_##T) \
+	DEF_BIN1(name##_AS, T, R, body, ACC_##T, GET_##T(F(2)), 0)        \
+	DEF_BIN1(name##_AI, T, R, body, ACC_##T, IMM_##T, IMMW_##T)       \
 	DEF_BIN1(name##_SA, T, R, body, GET_##T(F(1)), ACC_##T, 0)
 
-#define DEF_UN1(name, T, R, body, A_)                                                              \
-	HANDLER(name##_R)                                                                          \
-	{                                                                                          \
-		T a = A_;                                                                          \
-		R r;                                                                               \
-		body;                                                                              \
-		SET_##R(F(0), r);                                                                  \
-		NEXT(LEN);                                                                         \
-	}                                                                                          \
-	HANDLER(name##_A)                                                                          \
-	{                                                                                          \
-		T a = A_;                                                                          \
-		R r;                                                                               \
-		body;                                                                              \
-		SETACC_##R(r);                                                                     \
-		NEXT(LEN);                                                                         \
+#define DEF_UN1(name, T, R, body, A_) \
+	HANDLER(name##_R)             \
+	{                             \
+		T a = A_;             \
+		R r;                  \
+		body;                 \
+		SET_##R(F(0), r);     \
+		NEXT(LEN);            \
+	}                             \
+	HANDLER(name##_A)             \
+	{                             \
+		T a = A_;             \
+		R r;                  \
+		body;                 \
+		SETACC_##R(r);        \
+		NEXT(LEN);            \
 	}
 
-#define DEF_BR1(name, T, cond, A_, B_)                                                             \
-	HANDLER(name)                                                                              \
-	{                                                                                          \
-		T a = A_, b = B_;                                                                  \
-		if (cond)                                                                          \
-			NEXT((int64_t)IMM);                                                        \
-		NEXT(LEN);                                                                         \
-	}                                                                                          \
-	HANDLER(name##_B)                                                                          \
-	{                                                                                          \
-		T a = A_, b = B_;                                                                  \
-		if (cond) {                                                                        \
-			pc += (int64_t)IMM;                                                        \
-			POLL();                                                                    \
-			NEXT(0);                                                                   \
-		}                                                                                  \
-		NEXT(LEN);                                                                         \
+#define DEF_BR1(name, T, cond, A_, B_)      \
+	HANDLER(name)                       \
+	{                                   \
+		T a = A_, b = B_;           \
+		if (cond)                   \
+			NEXT((int64_t)IMM); \
+		NEXT(LEN);                  \
+	}                                   \
+	HANDLER(name##_B)                   \
+	{                                   \
+		T a = A_, b = B_;           \
+		if (cond) {                 \
+			pc += (int64_t)IMM; \
+			POLL();             \
+			NEXT(0);            \
+		}                           \
+		NEXT(LEN);                  \
 	}
-#define DEF_BR(name, T, cond)                                                                      \
-	DEF_BR1(br_##name##_SS, T, cond, GET_##T(F(0)), GET_##T(F(1)))                             \
-	DEF_BR1(br_##name##_SI, T, cond, GET_##T(F(0)), BRIMM_##T)                                 \
-	DEF_BR1(br_##name##_AS, T, cond, ACC_##T, GET_##T(F(1)))                                   \
-	DEF_BR1(br_##name##_AI, T, cond, ACC_##T, BRIMM_##T)                                       \
+#define DEF_BR(name, T, cond)                                          \
+	DEF_BR1(br_##name##_SS, T, cond, GET_##T(F(0)), GET_##T(F(1))) \
+	DEF_BR1(br_##name##_SI, T, cond, GET_##T(F(0)), BRIMM_##T)     \
+	DEF_BR1(br_##name##_AS, T, cond, ACC_##T, GET_##T(F(1)))       \
+	DEF_BR1(br_##name##_AI, T, cond, ACC_##T, BRIMM_##T)           \
 	DEF_BR1(br_##name##_SA, T, cond, GET_##T(F(0)), ACC_##T)
 /* br_x_SS_N and br_x_SS_N_B come from a name ending in _N. */
-#define DEF_FBR1(name, T, cond, A_, B_)                                                            \
-	DEF_BR1(name, T, cond, A_, B_)                                                             \
+#define DEF_FBR1(name, T, cond, A_, B_) \
+	DEF_BR1(name, T, cond, A_, B_)  \
 	DEF_BR1(name##_N, T, !(cond), A_, B_)
-#define DEF_FBR(name, T, cond)                                                                     \
-	DEF_FBR1(br_##name##_SS, T, cond, GET_##T(F(0)), GET_##T(F(1)))                            \
-	DEF_FBR1(br_##name##_AS, T, cond, ACC_##T, GET_##T(F(1)))                                  \
+#define DEF_FBR(name, T, cond)                                          \
+	DEF_FBR1(br_##name##_SS, T, cond, GET_##T(F(0)), GET_##T(F(1))) \
+	DEF_FBR1(br_##name##_AS, T, cond, ACC_##T, GET_##T(F(1)))       \
 	DEF_FBR1(br_##name##_SA, T, cond, GET_##T(F(0)), ACC_##T)
 
 /* ---- linear memory ----
  * The address and offset are 32 bits each, so their sum stays inside the memory's reservation: what is not
  * committed faults, and the fault becomes the trap. The other form compares. */
 #if WASMOS_EXPLICIT_BOUNDS
-#define CHECK_MEM(ea, size)                                                                        \
-	do {                                                                                       \
-		if (UNLIKELY((ea) + (size) > mem_size_now(t)))                                     \
-			TRAP_OUT(MEM_BOUNDS);                                                      \
+#define CHECK_MEM(ea, size)                                    \
+	do {                                                   \
+		if (UNLIKELY((ea) + (size) > mem_size_now(t))) \
+			TRAP_OUT(MEM_BOUNDS);                  \
 	} while (0)
 #else
 #define CHECK_MEM(ea, size) ((void)0)
 #endif
 
-#define DEF_LOAD1(name, M, R, cast, EA)                                                            \
-	HANDLER(name##_R)                                                                          \
-	{                                                                                          \
-		u64 ea = EA;                                                                       \
-		CHECK_MEM(ea, sizeof(M));                                                          \
-		R r = (R)(cast) * (const M##_ua *)(mem + ea);                                      \
-		SET_##R(F(0), r);                                                                  \
-		NEXT(LEN);                                                                         \
-	}                                                                                          \
-	HANDLER(name##_A)                                                                          \
-	{                                                                                          \
-		u64 ea = EA;                                                                       \
-		CHECK_MEM(ea, sizeof(M));                                                          \
-		R r = (R)(cast) * (const M##_ua *)(mem + ea);                                      \
-		SETACC_##R(r);                                                                     \
-		NEXT(LEN);                                                                         \
+#define DEF_LOAD1(name, M, R, cast, EA)                       \
+	HANDLER(name##_R)                                     \
+	{                                                     \
+		u64 ea = EA;                                  \
+		CHECK_MEM(ea, sizeof(M));                     \
+		R r = (R)(cast) * (const M##_ua *)(mem + ea); \
+		SET_##R(F(0), r);                             \
+		NEXT(LEN);                                    \
+	}                                                     \
+	HANDLER(name##_A)                                     \
+	{                                                     \
+		u64 ea = EA;                                  \
+		CHECK_MEM(ea, sizeof(M));                     \
+		R r = (R)(cast) * (const M##_ua *)(mem + ea); \
+		SETACC_##R(r);                                \
+		NEXT(LEN);                                    \
 	}
-#define DEF_STORE1(name, T, M, EA, V, words)                                                       \
-	HANDLER(name)                                                                              \
-	{                                                                                          \
-		u64 ea = EA;                                                                       \
-		CHECK_MEM(ea, sizeof(M));                                                          \
-		T v = V;                                                                           \
-		*(M##_ua *)(mem + ea) = (M)v;                                                      \
-		NEXT(LEN + (words));                                                               \
+#define DEF_STORE1(name, T, M, EA, V, words)  \
+	HANDLER(name)                         \
+	{                                     \
+		u64 ea = EA;                  \
+		CHECK_MEM(ea, sizeof(M));     \
+		T v = V;                      \
+		*(M##_ua *)(mem + ea) = (M)v; \
+		NEXT(LEN + (words));          \
 	}
 #define EA_S ((u64)GET_u32(F(1)) + (u32)IMM)
 #define EA_A ((u64)ACC_u32 + (u32)IMM)
@@ -201,39 +201,39 @@ typedef uint16_t field;
 /* ---- the families ---- */
 
 #define BIN(name, T, R, commutes, body) DEF_BIN(name, T, R, body)
-#define CMP(name, T, condition, swapped, inverse)                                                  \
+#define CMP(name, T, condition, swapped, inverse) \
 	DEF_BIN(name, T, u32, r = condition) DEF_BR(name, T, condition)
-#define FCMP(name, T, condition, swapped)                                                          \
+#define FCMP(name, T, condition, swapped) \
 	DEF_BIN(name, T, u32, r = condition) DEF_FBR(name, T, condition)
-#define UN(name, T, R, body)                                                                       \
+#define UN(name, T, R, body) \
 	DEF_UN1(name##_S, T, R, body, GET_##T(F(1))) DEF_UN1(name##_A, T, R, body, ACC_##T)
-#define LOAD(name, M, R, cast)                                                                     \
-	DEF_LOAD1(name##_S, M, R, cast, EA_S)                                                      \
+#define LOAD(name, M, R, cast)                \
+	DEF_LOAD1(name##_S, M, R, cast, EA_S) \
 	DEF_LOAD1(name##_A, M, R, cast, EA_A) DEF_LOAD1(name##_I, M, R, cast, EA_I)
-#define STORE(name, T, M)                                                                          \
-	DEF_STORE1(name##_SS, T, M, EA_S, GET_##T(F(0)), 0)                                        \
-	DEF_STORE1(name##_SA, T, M, EA_S, ACC_##T, 0)                                              \
-	DEF_STORE1(name##_AS, T, M, EA_A, GET_##T(F(0)), 0)                                        \
-	DEF_STORE1(name##_IS, T, M, EA_I, GET_##T(F(0)), 0)                                        \
-	DEF_STORE1(name##_IA, T, M, EA_I, ACC_##T, 0)                                              \
-	DEF_STORE1(name##_SC, T, M, EA_S, WORD_##T, 1)                                             \
-	DEF_STORE1(name##_AC, T, M, EA_A, WORD_##T, 1)                                             \
+#define STORE(name, T, M)                                   \
+	DEF_STORE1(name##_SS, T, M, EA_S, GET_##T(F(0)), 0) \
+	DEF_STORE1(name##_SA, T, M, EA_S, ACC_##T, 0)       \
+	DEF_STORE1(name##_AS, T, M, EA_A, GET_##T(F(0)), 0) \
+	DEF_STORE1(name##_IS, T, M, EA_I, GET_##T(F(0)), 0) \
+	DEF_STORE1(name##_IA, T, M, EA_I, ACC_##T, 0)       \
+	DEF_STORE1(name##_SC, T, M, EA_S, WORD_##T, 1)      \
+	DEF_STORE1(name##_AC, T, M, EA_A, WORD_##T, 1)      \
 	DEF_STORE1(name##_IC, T, M, EA_I, WORD_##T, 1)
 #include "engine/iops.def"
 
 /* ---- moves ---- */
 
 /* Result expression to slot, and to the accumulator. */
-#define DEF_RES(name, R, expr, words)                                                              \
-	HANDLER(name##_R)                                                                          \
-	{                                                                                          \
-		SET_##R(F(0), expr);                                                               \
-		NEXT(LEN + (words));                                                               \
-	}                                                                                          \
-	HANDLER(name##_A)                                                                          \
-	{                                                                                          \
-		SETACC_##R(expr);                                                                  \
-		NEXT(LEN + (words));                                                               \
+#define DEF_RES(name, R, expr, words) \
+	HANDLER(name##_R)             \
+	{                             \
+		SET_##R(F(0), expr);  \
+		NEXT(LEN + (words));  \
+	}                             \
+	HANDLER(name##_A)             \
+	{                             \
+		SETACC_##R(expr);     \
+		NEXT(LEN + (words));  \
 	}
 
 DEF_RES(const32, u64, (u64)(s64)IMM, 0)
@@ -310,12 +310,12 @@ HANDLER(br_table_A)
 	NEXT((int64_t)to[i < n ? i : n]);
 }
 
-#define RETURN()                                                                                   \
-	do {                                                                                       \
-		struct frame *f = t->csp - 1;                                                      \
-		t->csp = f;                                                                        \
-		fp = f->fp;                                                                        \
-		GO(f->pc);                                                                         \
+#define RETURN()                              \
+	do {                                  \
+		struct frame *f = t->csp - 1; \
+		t->csp = f;                   \
+		fp = f->fp;                   \
+		GO(f->pc);                    \
 	} while (0)
 
 HANDLER(ret0)
@@ -354,19 +354,19 @@ HANDLER(unreachable)
 }
 
 /* Pushes a frame for c at nfp that goes on at back, and runs it. */
-#define ENTER(c, nfp, back)                                                                        \
-	do {                                                                                       \
-		struct frame *f = t->csp;                                                          \
-		if (UNLIKELY((nfp) + (c)->need > t->stack_end || f + 1 == t->frames_end))          \
-			TRAP_OUT(STACK);                                                           \
-		f->pc = (back);                                                                    \
-		f[1].fp = fp = (nfp);                                                              \
-		f[1].code = (c);                                                                   \
-		t->csp = f + 1;                                                                    \
-		zero_locals(fp + (c)->nparams, (c)->nzero);                                        \
-		pc = (c)->entry;                                                                   \
-		POLL();                                                                            \
-		NEXT(0);                                                                           \
+#define ENTER(c, nfp, back)                                                               \
+	do {                                                                              \
+		struct frame *f = t->csp;                                                 \
+		if (UNLIKELY((nfp) + (c)->need > t->stack_end || f + 1 == t->frames_end)) \
+			TRAP_OUT(STACK);                                                  \
+		f->pc = (back);                                                           \
+		f[1].fp = fp = (nfp);                                                     \
+		f[1].code = (c);                                                          \
+		t->csp = f + 1;                                                           \
+		zero_locals(fp + (c)->nparams, (c)->nzero);                               \
+		pc = (c)->entry;                                                          \
+		POLL();                                                                   \
+		NEXT(0);                                                                  \
 	} while (0)
 
 /* f0: the callee's frame; word: its code, once translated, until then its function index. */
@@ -396,24 +396,21 @@ HANDLER(resync)
 }
 
 /* What follows is `resync`, skipped when the callee is of the same instance. */
-#define ENTER_ANY(c, nfp, behind)                                                                  \
-	do {                                                                                       \
-		const uint64_t *back_ = (behind) + LEN;                                            \
-		if ((c)->inst != t->csp->code->inst) {                                             \
-			back_ = (behind);                                                          \
-			mem = t->mem = (c)->inst->mem0;                                            \
-		}                                                                                  \
-		ENTER(c, nfp, back_);                                                              \
+#define ENTER_ANY(c, nfp, behind)                       \
+	do {                                            \
+		const uint64_t *back_ = (behind) + LEN; \
+		if ((c)->inst != t->csp->code->inst) {  \
+			back_ = (behind);               \
+			mem = t->mem = (c)->inst->mem0; \
+		}                                       \
+		ENTER(c, nfp, back_);                   \
 	} while (0)
 
-#define CALL_HOST(h, v, behind)                                                                    \
-	do {                                                                                       \
-		if (UNLIKELY(atomic_load_explicit(&t->stop, memory_order_relaxed)) &&              \
-		    thread_poll(t))                                                                \
-			JUMP_TO(out_stop, 0);                                                      \
-		if (LIKELY(host_call(t, h, v, pc, fp)))                                            \
-			GO((behind) + LEN);                                                        \
-		return;                                                                            \
+#define CALL_HOST(h, v, behind)                         \
+	do {                                            \
+		if (LIKELY(host_call(t, h, v, pc, fp))) \
+			GO((behind) + LEN);             \
+		return;                                 \
 	} while (0)
 
 /* f0: the callee's frame; word: id of a function of another instance. */
@@ -464,6 +461,10 @@ HANDLER(thread_end)
 	t->pc = pc;
 	t->fp = fp;
 }
+
+#if !WIDE
+const handler thread_end_code[] = {H(thread_end)};
+#endif
 
 #define IOP_ENTRY(n) [IOP_##n] = H(n),
 const handler HANDLERS[IOP_COUNT] = {

@@ -27,17 +27,17 @@ enum store_mode { STORE_SS, STORE_SA, STORE_AS, STORE_IS, STORE_IA, STORE_SC, ST
 enum fbr_mode { FBR_SS, FBR_AS, FBR_SA };
 
 #define IOP_PAIR(X, n) X(n##_R) X(n##_A)
-#define IOP_BIN(X, n)                                                                              \
-	IOP_PAIR(X, n##_SS)                                                                        \
+#define IOP_BIN(X, n)       \
+	IOP_PAIR(X, n##_SS) \
 	IOP_PAIR(X, n##_SI) IOP_PAIR(X, n##_AS) IOP_PAIR(X, n##_AI) IOP_PAIR(X, n##_SA)
 #define IOP_UN(X, n) IOP_PAIR(X, n##_S) IOP_PAIR(X, n##_A)
 #define IOP_LOAD(X, n) IOP_PAIR(X, n##_S) IOP_PAIR(X, n##_A) IOP_PAIR(X, n##_I)
-#define IOP_STORE(X, n)                                                                            \
+#define IOP_STORE(X, n) \
 	X(n##_SS) X(n##_SA) X(n##_AS) X(n##_IS) X(n##_IA) X(n##_SC) X(n##_AC) X(n##_IC)
 #define IOP_BR1(X, n) X(n) X(n##_B)
-#define IOP_BR(X, n)                                                                               \
-	IOP_BR1(X, br_##n##_SS)                                                                    \
-	IOP_BR1(X, br_##n##_SI)                                                                    \
+#define IOP_BR(X, n)            \
+	IOP_BR1(X, br_##n##_SS) \
+	IOP_BR1(X, br_##n##_SI) \
 	IOP_BR1(X, br_##n##_AS) IOP_BR1(X, br_##n##_AI) IOP_BR1(X, br_##n##_SA)
 #define IOP_FBR1(X, n) IOP_BR1(X, n) IOP_BR1(X, n##_N)
 #define IOP_FBR(X, n) IOP_FBR1(X, br_##n##_SS) IOP_FBR1(X, br_##n##_AS) IOP_FBR1(X, br_##n##_SA)
@@ -59,7 +59,7 @@ enum iop {
 
 #define HANDLER_CC __attribute__((preserve_none))
 typedef HANDLER_CC void (*handler)(const uint64_t *pc, uint64_t *fp, struct thread *t, uint8_t *mem,
-				   uint64_t ia, double fa);
+                                   uint64_t ia, double fa);
 
 extern const handler handlers_narrow[IOP_COUNT];
 extern const handler handlers_wide[IOP_COUNT];
@@ -67,5 +67,5 @@ extern const handler handlers_wide[IOP_COUNT];
 /* The helper of an instruction `slow`: operands and result stand at v[0..]. */
 typedef enum trap (*slow_fn)(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm);
 
-/* Two instructions that belong to no function: where the outermost call returns to. */
-extern const uint64_t thread_end_code[];
+/* An instruction that belongs to no function: where the outermost call returns to. */
+extern const handler thread_end_code[];

@@ -13,12 +13,12 @@
 enum sp_kind { SP_ENTRY, SP_LOOP, SP_CALL };
 
 struct safepoint {
-	uint32_t offset;    /* in the body */
-	uint32_t before;    /* word of the code where it starts */
-	uint32_t after;     /* calls: word behind the call; a foreign callee returns to `foreign` */
-	uint32_t foreign;   /* calls that can leave the instance: word of the resync; else = after */
-	uint32_t types;     /* first operand's type in spmap.types */
-	uint32_t height;    /* operands on the stack before it */
+	uint32_t offset;  /* in the body */
+	uint32_t before;  /* word of the code where it starts */
+	uint32_t after;   /* calls: word behind the call; a foreign callee returns to `foreign` */
+	uint32_t foreign; /* calls that can leave the instance: word of the resync; else = after */
+	uint32_t types;   /* first operand's type in spmap.types */
+	uint32_t height;  /* operands on the stack before it */
 	uint32_t nconsumed; /* calls: arguments, and the index of call_indirect */
 	uint8_t kind;
 };
@@ -38,3 +38,6 @@ const struct safepoint *spmap_at_offset(const struct spmap *m, uint32_t offset);
 const struct safepoint *spmap_before(const struct spmap *m, uint32_t word);
 /* The call that goes on at that word. NULL: none. */
 const struct safepoint *spmap_after(const struct spmap *m, uint32_t word);
+/* Offset in the body of the wasm instruction that the code at that word was made for (about: of several made
+ * into one, the last). For people. */
+uint32_t code_offset_of(struct code *c, uint32_t word);

@@ -77,7 +77,10 @@ static void skip_imm(struct translator *tr, enum imm_kind kind)
 	case IMM_MEM_MEM:
 	case IMM_DATA_MEM:
 	case IMM_ELEM_TABLE:
-	case IMM_TABLE_TABLE: leb_u32(tr); leb_u32(tr); break;
+	case IMM_TABLE_TABLE:
+		leb_u32(tr);
+		leb_u32(tr);
+		break;
 	default: leb_u32(tr); break;
 	}
 }
@@ -128,10 +131,10 @@ static struct safepoint *record(struct translator *tr, enum sp_kind kind, const 
 	}
 	struct safepoint *sp = &m->points[m->npoints++];
 	*sp = (struct safepoint){.kind = (uint8_t)kind,
-				 .offset = (uint32_t)(at - tr->body),
-				 .before = tr->n,
-				 .types = m->ntypes,
-				 .height = tr->height};
+	                         .offset = (uint32_t)(at - tr->body),
+	                         .before = tr->n,
+	                         .types = m->ntypes,
+	                         .height = tr->height};
 	for (uint32_t i = 0; i < tr->height; i++) {
 		if (!rec_room((void **)&m->types, m->ntypes, &m->types_cap, 1)) {
 			tr->failed = true;
@@ -240,8 +243,7 @@ static void move_results(struct translator *tr, const struct ctrl *c)
 static void emit_jump(struct translator *tr, struct ctrl *c)
 {
 	if (c->kind == WOP_loop) {
-		uint32_t pos = emit_imm(tr, IOP_br_back, 0, 0, c->loop_pos - tr->n);
-		(void)pos;
+		emit_imm(tr, IOP_br_back, 0, 0, c->loop_pos - tr->n);
 		return;
 	}
 	uint32_t pos = emit_imm(tr, IOP_br, 0, 0, 0);
@@ -313,7 +315,7 @@ static void do_br_table(struct translator *tr)
 	uint32_t n = leb_u32(tr);
 	bool acc = v.loc == LOC_ACC;
 	uint32_t pos = emit_imm(tr, acc ? IOP_br_table_A : IOP_br_table_S,
-				acc ? 0 : slot_of(tr, &v, tr->height), 0, n);
+	                        acc ? 0 : slot_of(tr, &v, tr->height), 0, n);
 	for (uint32_t i = 0; i < (n + 2) / 2; i++)
 		emit_word(tr, 0);
 	const uint8_t *labels = tr->p;
@@ -321,7 +323,7 @@ static void do_br_table(struct translator *tr)
 		uint32_t depth = leb_u32(tr);
 		struct ctrl *c = label(tr, depth);
 		patch_add(tr, needs_stub(tr, depth) ? &c->stub_patches : &c->patches,
-			  (pos + tr->len) * 2 + i, pos);
+		          (pos + tr->len) * 2 + i, pos);
 	}
 	tr->p = labels;
 	for (uint32_t i = 0; i <= n; i++) {
@@ -359,26 +361,23 @@ static void do_else(struct translator *tr, bool reachable)
 	stack_to(tr, c->height, c->nparams, c->params);
 }
 
-/* Returns whether the function's end was read. */
-static bool do_end(struct translator *tr, bool reachable)
+/* Returns whether the function's end was read. *reachable: whether control gets here; then, past it. */
+static bool do_end(struct translator *tr, bool *reachable)
 {
 	struct ctrl *c = label(tr, 0);
 	if (tr->nctrls == 1) {
-		if (reachable)
+		if (*reachable)
 			emit_return(tr);
 		return true;
 	}
-	if (c->kind == WOP_loop) {
-		if (!reachable)
-			stack_to(tr, c->height, c->nresults, c->results);
-		tr->nctrls--;
-		return false;
-	}
-	if (reachable)
+	bool joins = c->patches || c->else_patches;
+	if (*reachable && joins)
 		flush(tr);
 	patch_bind(tr, &c->patches);
 	patch_bind(tr, &c->else_patches);
-	stack_to(tr, c->height, c->nresults, c->results);
+	if (joins || !*reachable)
+		stack_to(tr, c->height, c->nresults, c->results);
+	*reachable = *reachable || joins;
 	tr->nctrls--;
 	return false;
 }
@@ -386,8 +385,8 @@ static bool do_end(struct translator *tr, bool reachable)
 /* ---- calls ---- */
 
 /* ft's call was emitted at sp (recorded, or NULL); foreign: a resync stands behind it. */
-static void end_call(struct translator *tr, struct safepoint *sp, const struct functype *ft, bool foreign,
-		     uint32_t nconsumed)
+static void end_call(struct translator *tr, struct safepoint *sp, const struct functype *ft,
+                     bool foreign, uint32_t nconsumed)
 {
 	uint32_t resync = tr->n;
 	if (foreign)
@@ -470,9 +469,15 @@ static void do_slow_op(struct translator *tr, uint32_t op)
 	case WOP_memory_grow:
 	case WOP_memory_fill: tr->p++; break;
 	case WOP_memory_copy: tr->p += 2; break;
-	case WOP_memory_init: a = leb_u32(tr); tr->p++; break;
+	case WOP_memory_init:
+		a = leb_u32(tr);
+		tr->p++;
+		break;
 	case WOP_table_init:
-	case WOP_table_copy: a = leb_u32(tr); b = leb_u32(tr); break;
+	case WOP_table_copy:
+		a = leb_u32(tr);
+		b = leb_u32(tr);
+		break;
 	default: a = leb_u32(tr); break;
 	}
 	do_slow(tr, op, a, b);
@@ -485,7 +490,10 @@ static void do_plain(struct translator *tr, uint32_t op)
 	switch (op) {
 	case WOP_nop: break;
 	case WOP_drop: pop(tr); break;
-	case WOP_select_t: tr->p += leb_u32(tr); do_select(tr); break;
+	case WOP_select_t:
+		tr->p += leb_u32(tr);
+		do_select(tr);
+		break;
 	case WOP_select: do_select(tr); break;
 	case WOP_local_get: push_local(tr, leb_u32(tr)); break;
 	case WOP_local_set: set_local(tr, leb_u32(tr)); break;
@@ -505,9 +513,7 @@ static void do_plain(struct translator *tr, uint32_t op)
 		push_const(tr, VT_I64, 0);
 		do_bin(tr, &winfos[WOP_i64_eq]);
 		break;
-	case WOP_ref_func:
-		push_const(tr, VT_FUNCREF, instance_func_id(tr->in, leb_u32(tr)));
-		break;
+	case WOP_ref_func: push_const(tr, VT_FUNCREF, instance_func_id(tr->in, leb_u32(tr))); break;
 	case WOP_memory_size: do_memory_size(tr); break;
 	default: do_slow_op(tr, op); break;
 	}
@@ -531,16 +537,24 @@ static bool step(struct translator *tr, bool *reachable)
 		do_else(tr, *reachable);
 		*reachable = true;
 		break;
-	case WOP_end:
-		if (do_end(tr, *reachable))
-			return false;
-		*reachable = true;
+	case WOP_end: return !do_end(tr, reachable);
+	case WOP_br:
+		do_br(tr, leb_u32(tr));
+		*reachable = false;
 		break;
-	case WOP_br: do_br(tr, leb_u32(tr)); *reachable = false; break;
 	case WOP_br_if: do_br_if(tr, leb_u32(tr)); break;
-	case WOP_br_table: do_br_table(tr); *reachable = false; break;
-	case WOP_return: emit_return(tr); *reachable = false; break;
-	case WOP_unreachable: emit(tr, IOP_unreachable, 0, 0, 0, 0); *reachable = false; break;
+	case WOP_br_table:
+		do_br_table(tr);
+		*reachable = false;
+		break;
+	case WOP_return:
+		emit_return(tr);
+		*reachable = false;
+		break;
+	case WOP_unreachable:
+		emit(tr, IOP_unreachable, 0, 0, 0, 0);
+		*reachable = false;
+		break;
 	case WOP_call: do_call(tr, leb_u32(tr), at); break;
 	case WOP_call_indirect: do_call_indirect(tr, at); break;
 	default: do_plain(tr, op); break;
@@ -578,11 +592,13 @@ static bool room_for(struct translator *tr, uint32_t nlocals, uint32_t max_heigh
 		tr->locals_cap = nlocals + 256;
 		tr->local_types = malloc(tr->locals_cap);
 	}
+	if (!tr->ctrls)
+		rec_room((void **)&tr->ctrls, 0, &tr->ctrls_cap, sizeof *tr->ctrls);
 	if (!tr->v)
 		tr->vcap = 0;
 	if (!tr->local_types)
 		tr->locals_cap = 0;
-	return tr->w && tr->v && tr->local_types;
+	return tr->w && tr->v && tr->local_types && tr->ctrls;
 }
 
 static bool begin_function(struct translator *tr, struct instance *in, uint32_t funcidx)
@@ -612,10 +628,17 @@ static bool translate_body(struct translator *tr)
 {
 	bool reachable = true;
 	record(tr, SP_ENTRY, tr->body);
-	do {
+	bool more = true;
+	while (more && !tr->failed) {
 		if (!reachable)
 			skip_unreachable(tr);
-	} while (!tr->failed && step(tr, &reachable));
+		uint32_t offset = (uint32_t)(tr->p - tr->body);
+		more = step(tr, &reachable);
+		if (tr->finding && tr->n > tr->find_word) {
+			tr->found_offset = offset;
+			return true;
+		}
+	}
 	return !tr->failed;
 }
 
@@ -639,16 +662,16 @@ struct code *translate(struct instance *in, uint32_t funcidx)
 	memcpy(entry, tr->w, tr->n * sizeof *tr->w);
 	const struct functype *ft = module_functype(in->module, funcidx);
 	*c = (struct code){
-		.entry = entry,
-		.need = tr->f->nlocals + tr->f->max_height,
-		.nzero = tr->f->nlocals - ft->nparams,
-		.nparams = ft->nparams,
-		.nlocals = tr->f->nlocals,
-		.type = in->types[in->module->func_types[funcidx]],
-		.funcidx = funcidx,
-		.size_words = tr->n,
-		.wide = tr->wide,
-		.inst = in,
+	    .entry = entry,
+	    .need = tr->f->nlocals + tr->f->max_height,
+	    .nzero = tr->f->nlocals - ft->nparams,
+	    .nparams = ft->nparams,
+	    .nlocals = tr->f->nlocals,
+	    .type = in->types[in->module->func_types[funcidx]],
+	    .funcidx = funcidx,
+	    .size_words = tr->n,
+	    .wide = tr->wide,
+	    .inst = in,
 	};
 	return c;
 }
@@ -680,6 +703,32 @@ static struct spmap *map_finish(struct store *s, struct spmap *tmp, const struct
 	return m->points && m->types && m->local_types ? m : NULL;
 }
 
+const struct safepoint *spmap_before(const struct spmap *m, uint32_t word)
+{
+	for (uint32_t i = 0; i < m->npoints; i++)
+		if (m->points[i].before == word)
+			return &m->points[i];
+	return NULL;
+}
+
+const struct safepoint *spmap_after(const struct spmap *m, uint32_t word)
+{
+	for (uint32_t i = 0; i < m->npoints; i++) {
+		const struct safepoint *sp = &m->points[i];
+		if (sp->kind == SP_CALL && (sp->after == word || sp->foreign == word))
+			return sp;
+	}
+	return NULL;
+}
+
+const struct safepoint *spmap_at_offset(const struct spmap *m, uint32_t offset)
+{
+	for (uint32_t i = 0; i < m->npoints; i++)
+		if (m->points[i].offset == offset)
+			return &m->points[i];
+	return NULL;
+}
+
 struct spmap *code_map(struct code *c)
 {
 	if (c->map)
@@ -697,4 +746,17 @@ struct spmap *code_map(struct code *c)
 	free(tmp.points);
 	free(tmp.types);
 	return c->map;
+}
+
+uint32_t code_offset_of(struct code *c, uint32_t word)
+{
+	struct translator *tr = translator_of(c->inst->store);
+	if (!tr || !begin_function(tr, c->inst, c->funcidx))
+		return 0;
+	tr->finding = true;
+	tr->find_word = word;
+	tr->found_offset = 0;
+	translate_body(tr);
+	tr->finding = false;
+	return tr->found_offset;
 }

@@ -15,11 +15,11 @@
 enum loc { LOC_HOME, LOC_LOCAL, LOC_CONST, LOC_ACC };
 
 struct vval {
-	uint64_t c;    /* LOC_CONST: the bits */
-	uint32_t x;    /* LOC_LOCAL: the local; LOC_ACC: where the instruction stands that made it */
-	uint16_t iop;  /* LOC_ACC: that instruction, a form _A */
-	uint8_t type;  /* enum valtype */
-	uint8_t loc;   /* enum loc */
+	uint64_t c;   /* LOC_CONST: the bits */
+	uint32_t x;   /* LOC_LOCAL: the local; LOC_ACC: where the instruction stands that made it */
+	uint16_t iop; /* LOC_ACC: that instruction, a form _A */
+	uint8_t type; /* enum valtype */
+	uint8_t loc;  /* enum loc */
 };
 
 struct patch {
@@ -29,8 +29,7 @@ struct patch {
 };
 
 struct ctrl {
-	uint8_t kind; /* opcode: block, loop, if, else; function: block */
-	bool was_reachable; /* before it; else the block is skipped whole */
+	uint8_t kind;    /* opcode: block, loop, if, else; function: block */
 	uint32_t height; /* below its parameters */
 	uint32_t loop_pos;
 	uint32_t patches;      /* branches to its end */
@@ -38,7 +37,6 @@ struct ctrl {
 	uint32_t stub_patches; /* of the br_table being made */
 	uint32_t nparams, nresults;
 	const uint8_t *params, *results;
-	uint8_t single; /* result type of a block type that is one value type */
 };
 
 struct translator {
@@ -56,14 +54,16 @@ struct translator {
 	uint32_t npatches, patches_cap;
 	uint8_t *local_types;
 	uint32_t locals_cap;
-	int64_t acc[2];     /* stack index of the entry in the int, the float accumulator; -1 */
-	uint32_t last_pos;  /* the last instruction, while no label stands behind it */
-	int32_t last_iop;   /* -1: none */
+	int64_t acc[2];    /* stack index of the entry in the int, the float accumulator; -1 */
+	uint32_t last_pos; /* the last instruction, while no label stands behind it */
+	int32_t last_iop;  /* -1: none */
 	const struct winfo *last_info;
 	bool wide, failed;
 	uint32_t len; /* words of an instruction without further words */
 	const handler *handlers;
 	struct spmap *rec; /* recording instead of making code */
+	bool finding;      /* looking for the wasm instruction that makes find_word */
+	uint32_t find_word, found_offset;
 };
 
 /* How a wasm instruction is done by a family of iops.def. */
@@ -72,9 +72,9 @@ enum wclass { WC_NONE, WC_BIN, WC_CMP, WC_FCMP, WC_UN, WC_LOAD, WC_STORE };
 struct winfo {
 	uint8_t wclass;
 	uint8_t commutes;
-	uint8_t type, result; /* enum valtype of operands, of the result */
-	uint16_t iop;         /* first of the family */
-	uint16_t br;          /* CMP, FCMP: first fused branch */
+	uint8_t type, result;      /* enum valtype of operands, of the result */
+	uint16_t iop;              /* first of the family */
+	uint16_t br;               /* CMP, FCMP: first fused branch */
 	uint16_t swapped, inverse; /* wop index (wop_index) */
 };
 
@@ -90,7 +90,8 @@ static inline bool is_float(uint8_t type)
 }
 
 /* ---- emit.c: code and the virtual stack ---- */
-uint32_t emit(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t f2, uint32_t f3);
+uint32_t emit(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t f2,
+              uint32_t f3);
 uint32_t emit_imm(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t imm);
 void emit_word(struct translator *tr, uint64_t word);
 uint32_t get_field(const struct translator *tr, uint32_t pos, unsigned k);

@@ -11,13 +11,14 @@
 const struct winfo winfos[0x100 + OPCODE_FC_COUNT] = {
 #define IDX(name) [(WOP_##name < 0x100 ? WOP_##name : 0x100 + (WOP_##name & 0xff))]
 #define IX(name) (WOP_##name < 0x100 ? WOP_##name : 0x100 + (WOP_##name & 0xff))
-#define BIN(name, T, R, comm, body) IDX(name) = {WC_BIN, comm, VT_##T, VT_##R, IOP_##name##_SS_R, 0, 0, 0},
-#define CMP(name, T, cond, swap, inv)                                                              \
-	IDX(name) = {WC_CMP,    0,        VT_##T, VT_I32, IOP_##name##_SS_R, IOP_br_##name##_SS,   \
-		     IX(swap), IX(inv)},
-#define FCMP(name, T, cond, swap)                                                                  \
-	IDX(name) = {WC_FCMP,  0, VT_##T, VT_I32, IOP_##name##_SS_R, IOP_br_##name##_SS,           \
-		     IX(swap), 0},
+#define BIN(name, T, R, comm, body) \
+	IDX(name) = {WC_BIN, comm, VT_##T, VT_##R, IOP_##name##_SS_R, 0, 0, 0},
+#define CMP(name, T, cond, swap, inv)                                                         \
+	IDX(name) = {WC_CMP,   0,      VT_##T, VT_I32, IOP_##name##_SS_R, IOP_br_##name##_SS, \
+	             IX(swap), IX(inv)},
+#define FCMP(name, T, cond, swap)                                                        \
+	IDX(name) = {WC_FCMP,  0, VT_##T, VT_I32, IOP_##name##_SS_R, IOP_br_##name##_SS, \
+	             IX(swap), 0},
 #define UN(name, T, R, body) IDX(name) = {WC_UN, 0, VT_##T, VT_##R, IOP_##name##_S_R, 0, 0, 0},
 #define LOAD(name, M, R, cast) IDX(name) = {WC_LOAD, 0, VT_##R, VT_##R, IOP_##name##_S_R, 0, 0, 0},
 #define STORE(name, T, M) IDX(name) = {WC_STORE, 0, VT_##T, 0, IOP_##name##_SS, 0, 0, 0},
@@ -37,7 +38,7 @@ static bool fits_imm(uint8_t type, uint64_t bits)
 
 /* A form _A of family iop for a result type; pushes the result. */
 static void emit_bin(struct translator *tr, const struct winfo *wi, enum bin_mode mode, uint32_t f1,
-		     uint32_t f2_or_imm, uint64_t word)
+                     uint32_t f2_or_imm, uint64_t word)
 {
 	acc_free(tr, wi->result);
 	uint32_t iop = wi->iop + 2 * (uint32_t)mode + 1, pos;
@@ -164,10 +165,10 @@ void do_store(struct translator *tr, const struct winfo *wi, uint32_t offset)
 	}
 	bool acc = v.loc == LOC_ACC;
 	uint32_t vs = acc ? 0 : slot_of(tr, &v, tr->height + 1);
-	enum store_mode m = absolute		? (acc ? STORE_IA : STORE_IS)
-			    : a.loc == LOC_ACC	? STORE_AS
-			    : acc		? STORE_SA
-						: STORE_SS;
+	enum store_mode m = absolute           ? (acc ? STORE_IA : STORE_IS)
+	                    : a.loc == LOC_ACC ? STORE_AS
+	                    : acc              ? STORE_SA
+	                                       : STORE_SS;
 	emit_imm(tr, wi->iop + (uint32_t)m, vs, as, offset);
 }
 
@@ -241,8 +242,8 @@ uint32_t do_cond(struct translator *tr, bool sense, bool backward, bool flush_re
 	bool is_imm = mode == BIN_SI || mode == BIN_AI;
 	if (is_imm && (is_float(wi->type) || (!tr->wide && (int32_t)imm != (int16_t)imm))) {
 		uint64_t bits = wi->type == VT_I32   ? imm
-				: wi->type == VT_I64 ? (uint64_t)(int64_t)(int32_t)imm
-						     : fword;
+		                : wi->type == VT_I64 ? (uint64_t)(int64_t)(int32_t)imm
+		                                     : fword;
 		struct vval k = {.loc = LOC_CONST, .c = bits, .type = wi->type};
 		go_home(tr, &k, index + 1);
 		b = home(tr, index + 1);
@@ -335,13 +336,13 @@ static enum trap slow_table_fill(struct thread *t, struct instance *in, uint64_t
 static enum trap slow_table_init(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
 {
 	return table_init(in, (uint32_t)imm, in->tables[imm >> 32], (uint32_t)v[0], (uint32_t)v[1],
-			  (uint32_t)v[2]);
+	                  (uint32_t)v[2]);
 }
 
 static enum trap slow_table_copy(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
 {
 	return table_copy(in->tables[(uint32_t)imm], in->tables[imm >> 32], (uint32_t)v[0],
-			  (uint32_t)v[1], (uint32_t)v[2]);
+	                  (uint32_t)v[1], (uint32_t)v[2]);
 }
 
 static slow_fn slow_of(uint32_t op, uint32_t *nargs)

@@ -1,0 +1,148 @@
+/* os_track.c - which pages were written, by write protection and faults.
+ *
+ * Truths: a page whose bit is clear is write-protected; a page whose bit is set is writable. The fault that
+ * a first write causes sets the bit and lifts the protection. Collecting takes a bit first and protects after: a
+ * write in between is missed by neither, as who collects reads the page only afterwards.
+ */
+#include "base/os_track.h"
+
+#include <stdlib.h>
+
+#define PAGE 4096u
+#define WORD_BITS 64u
+
+static size_t pages_of(size_t bytes)
+{
+	return (bytes + PAGE - 1) / PAGE;
+}
+
+static void set_bits(struct os_track *t, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		atomic_fetch_or(&t->dirty[i / WORD_BITS], (uint64_t)1 << (i % WORD_BITS));
+}
+
+enum err os_track_start(uint8_t *base, size_t size_bytes, size_t max_bytes, enum os_track_kind kind,
+                        struct os_track **out)
+{
+	struct os_track *t = calloc(1, sizeof *t);
+	if (!t)
+		return ERR_NOMEM;
+	t->base = base;
+	t->max_bytes = max_bytes;
+	atomic_store(&t->size_bytes, size_bytes);
+	t->kind = OS_TRACK_FAULTS;
+	t->kernel_fd = -1;
+	t->dirty = calloc(pages_of(max_bytes) / WORD_BITS + 1, sizeof *t->dirty);
+	enum err e = t->dirty ? ERR_OK : ERR_NOMEM;
+	if (e == ERR_OK && kind != OS_TRACK_FAULTS && os_track_kernel_start(t) == ERR_OK)
+		t->kind = OS_TRACK_KERNEL;
+	else if (e == ERR_OK && kind == OS_TRACK_KERNEL)
+		e = ERR_UNSUPPORTED;
+	else if (e == ERR_OK)
+		e = os_protect(base, size_bytes, OS_READ);
+	if (e != ERR_OK) {
+		free(t->dirty);
+		free(t);
+		return e;
+	}
+	*out = t;
+	return ERR_OK;
+}
+
+enum os_track_kind os_track_kind(const struct os_track *t)
+{
+	return t->kind;
+}
+
+void os_track_grown(struct os_track *t, size_t size_bytes)
+{
+	size_t old = atomic_load(&t->size_bytes);
+	set_bits(t, pages_of(old), pages_of(size_bytes));
+	if (t->kind == OS_TRACK_KERNEL)
+		os_track_kernel_grown(t, old, size_bytes);
+	atomic_store(&t->size_bytes, size_bytes);
+}
+
+bool os_track_fault(struct os_track *t, size_t offset_bytes)
+{
+	if (t->kind == OS_TRACK_KERNEL || offset_bytes >= atomic_load(&t->size_bytes))
+		return false;
+	size_t page = offset_bytes / PAGE;
+	set_bits(t, page, page + 1);
+	return os_protect(t->base + page * PAGE, PAGE, OS_READ_WRITE) == ERR_OK;
+}
+
+void os_track_mark(struct os_track *t, size_t offset_bytes, size_t size_bytes)
+{
+	if (t->kind == OS_TRACK_KERNEL || !size_bytes)
+		return; /* the kernel sees its own writes */
+	size_t from = offset_bytes / PAGE, to = pages_of(offset_bytes + size_bytes);
+	set_bits(t, from, to);
+	os_protect(t->base + from * PAGE, (to - from) * PAGE, OS_READ_WRITE);
+}
+
+/* A run of dirty pages beginning at page i. */
+static size_t run_length(const uint8_t *bits, size_t i, size_t n)
+{
+	size_t from = i;
+	while (i < n && bits[i / 8] >> (i % 8) & 1)
+		i++;
+	return i - from;
+}
+
+/* The pages in bits become clean and protected again. */
+static enum err protect_again(struct os_track *t, const uint8_t *bits, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t run = run_length(bits, i, n);
+		if (run)
+			TRY(os_protect(t->base + i * PAGE, run * PAGE, OS_READ));
+		i += run;
+	}
+	return ERR_OK;
+}
+
+static void take_bits(struct os_track *t, uint8_t *bits, size_t npages, bool clear)
+{
+	for (size_t w = 0; w * WORD_BITS < npages; w++) {
+		uint64_t v = clear ? atomic_exchange(&t->dirty[w], 0) : atomic_load(&t->dirty[w]);
+		for (size_t b = 0; v && b < WORD_BITS / 8; b++)
+			if (w * WORD_BITS + b * 8 < npages)
+				bits[w * (WORD_BITS / 8) + b] |= (uint8_t)(v >> (8 * b));
+	}
+}
+
+enum err os_track_collect(struct os_track *t, uint8_t *bits, bool clear)
+{
+	size_t size = atomic_load(&t->size_bytes), npages = pages_of(size);
+	if (t->kind == OS_TRACK_KERNEL) {
+		take_bits(t, bits, npages, clear);
+		return os_track_kernel_collect(t, bits, size, clear);
+	}
+	if (!clear) {
+		take_bits(t, bits, npages, false);
+		return ERR_OK;
+	}
+	uint8_t *mine = calloc(npages / 8 + 9, 1);
+	if (!mine)
+		return ERR_NOMEM;
+	take_bits(t, mine, npages, true);
+	enum err e = protect_again(t, mine, npages);
+	for (size_t i = 0; i < (npages + 7) / 8; i++)
+		bits[i] |= mine[i];
+	free(mine);
+	return e;
+}
+
+void os_track_stop(struct os_track *t)
+{
+	if (!t)
+		return;
+	if (t->kind == OS_TRACK_KERNEL)
+		os_track_kernel_stop(t);
+	else
+		os_protect(t->base, atomic_load(&t->size_bytes), OS_READ_WRITE);
+	free(t->dirty);
+	free(t);
+}

@@ -1,0 +1,23 @@
+/* os_track.h - what os_track.c and the kernel's own tracker (os_track_linux.c) share. Internal to base/. */
+#pragma once
+
+#include "base/os.h"
+
+#include <stdatomic.h>
+
+struct os_track {
+	uint8_t *base;
+	size_t max_bytes;
+	_Atomic size_t size_bytes;
+	enum os_track_kind kind;
+	_Atomic uint64_t
+	    *dirty; /* a bit a page; with the kernel's tracker: pages that came by growing */
+	int kernel_fd, pagemap_fd;
+	bool grown_failed; /* a grown part could not be registered: collecting fails */
+};
+
+/* ERR_UNSUPPORTED where the system has none. */
+enum err os_track_kernel_start(struct os_track *t);
+void os_track_kernel_grown(struct os_track *t, size_t old_bytes, size_t size_bytes);
+enum err os_track_kernel_collect(struct os_track *t, uint8_t *bits, size_t size_bytes, bool clear);
+void os_track_kernel_stop(struct os_track *t);

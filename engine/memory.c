@@ -1,0 +1,146 @@
+/* memory.c - linear memories (spec 4.4.7): reserved address space whose first pages are committed.
+ *
+ * A memory never moves. Beyond its size the reservation faults, and the fault is the trap (run.c); pages that
+ * are write-tracked fault too, and are told apart here. Bulk instructions check first and then let the C
+ * library move the bytes.
+ */
+#include "engine/exec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Signal handler: a fault inside the reservation. */
+static bool on_mem_fault(void *ctx, size_t offset)
+{
+	struct meminst *m = ctx;
+	struct os_track *track = atomic_load(&m->track);
+	return track && offset < atomic_load(&m->size_bytes) && os_track_fault(track, offset);
+}
+
+enum err mem_new(struct store *s, uint32_t min_pages, uint32_t max_pages, bool has_max,
+                 struct meminst **out)
+{
+	if (min_pages > s->cfg.max_memory_pages)
+		return ERR_LIMIT;
+	struct meminst *m = calloc(1, sizeof *m);
+	if (!m || !GROW(s->mems, s->nmems)) {
+		free(m);
+		return ERR_NOMEM;
+	}
+	m->store = s;
+	m->max_pages = has_max ? max_pages : 65536;
+	m->has_max = has_max;
+	m->watch = -1;
+	m->reserved = MEM_RESERVE;
+	m->base = os_reserve(m->reserved);
+	uint64_t size = (uint64_t)min_pages * WASM_PAGE;
+	enum err e = ERR_NOMEM;
+	if (!m->base || (e = os_commit(m->base, size)) != ERR_OK ||
+	    (e = os_fault_watch(m->base, m->reserved, on_mem_fault, m, &m->watch)) != ERR_OK) {
+		mem_free(m);
+		return e;
+	}
+	atomic_store(&m->size_bytes, size);
+	m->index = s->nmems;
+	s->mems[s->nmems++] = m;
+	*out = m;
+	return ERR_OK;
+}
+
+void mem_free(struct meminst *m)
+{
+	os_fault_unwatch(m->watch);
+	os_release(m->base, m->reserved);
+	free(m);
+}
+
+uint32_t mem_grow(struct meminst *m, uint32_t delta_pages)
+{
+	uint64_t old = atomic_load(&m->size_bytes) / WASM_PAGE, pages = old + delta_pages;
+	if (pages > m->max_pages || pages > m->store->cfg.max_memory_pages)
+		return UINT32_MAX;
+	if (os_commit(m->base + old * WASM_PAGE, (size_t)delta_pages * WASM_PAGE) != ERR_OK)
+		return UINT32_MAX;
+	atomic_store(&m->size_bytes, pages * WASM_PAGE);
+	return (uint32_t)old;
+}
+
+static bool in_bounds(struct meminst *m, uint32_t at, uint32_t n)
+{
+	return (uint64_t)at + n <= atomic_load_explicit(&m->size_bytes, memory_order_relaxed);
+}
+
+enum trap mem_fill(struct meminst *m, uint32_t d, uint8_t v, uint32_t n)
+{
+	if (!in_bounds(m, d, n))
+		return TRAP_MEM_BOUNDS;
+	memset(m->base + d, v, n);
+	return TRAP_NONE;
+}
+
+enum trap mem_copy(struct meminst *dm, struct meminst *sm, uint32_t d, uint32_t src, uint32_t n)
+{
+	if (!in_bounds(dm, d, n) || !in_bounds(sm, src, n))
+		return TRAP_MEM_BOUNDS;
+	memmove(dm->base + d, sm->base + src, n);
+	return TRAP_NONE;
+}
+
+enum trap mem_init(struct instance *in, uint32_t dataidx, uint32_t d, uint32_t src, uint32_t n)
+{
+	const struct data *data = &in->module->datas[dataidx];
+	uint32_t have = in->data_dropped[dataidx] ? 0 : data->size;
+	if ((uint64_t)src + n > have || !in_bounds(in->mems[0], d, n))
+		return TRAP_MEM_BOUNDS;
+	memcpy(in->mems[0]->base + d, in->module->bytes + data->bytes_offset + src, n);
+	return TRAP_NONE;
+}
+
+/* ---- what other rooms see ---- */
+
+uint8_t *instance_memory(struct instance *in, uint64_t *size_bytes)
+{
+	if (!in->module->nmems)
+		return NULL;
+	*size_bytes = atomic_load(&in->mems[0]->size_bytes);
+	return in->mem0;
+}
+
+static uint8_t *thread_mem(struct thread *t, uint32_t addr, uint64_t size, struct meminst **m)
+{
+	if (t->direct)
+		return NULL;
+	struct instance *in = t->csp->code->inst;
+	if (!in->module->nmems)
+		return NULL;
+	*m = in->mems[0];
+	uint64_t have = atomic_load_explicit(&(*m)->size_bytes, memory_order_relaxed);
+	return size <= have && addr <= have - size ? (*m)->base + addr : NULL;
+}
+
+const uint8_t *thread_mem_read(struct thread *t, uint32_t addr, uint64_t size)
+{
+	struct meminst *m;
+	return thread_mem(t, addr, size, &m);
+}
+
+uint8_t *thread_mem_write(struct thread *t, uint32_t addr, uint64_t size)
+{
+	struct meminst *m;
+	uint8_t *p = thread_mem(t, addr, size, &m);
+	struct os_track *track = p ? atomic_load(&m->track) : NULL;
+	if (track && size)
+		os_track_mark(track, addr, size);
+	return p;
+}
+
+uint32_t store_memory_count(const struct store *s)
+{
+	return s->nmems;
+}
+
+uint8_t *store_memory(struct store *s, uint32_t i, uint64_t *size_bytes)
+{
+	*size_bytes = atomic_load(&s->mems[i]->size_bytes);
+	return s->mems[i]->base;
+}
