@@ -29,16 +29,16 @@ const char *err_name(enum err e);
 
 /* Formats into msg (which may be NULL) and returns e: `return err_set(msg, ERR_LIMIT, "...", n);` */
 enum err err_set(struct errmsg *msg, enum err e, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* Puts "prefix: " before what msg says; an empty message becomes the code's text. Returns e. */
 enum err err_prefix(struct errmsg *msg, enum err e, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* Returns from the calling function when expr fails. Only where nothing has to be released. */
-#define TRY(expr)                                                                                  \
-	do {                                                                                       \
-		enum err try_err_ = (expr);                                                        \
-		if (try_err_ != ERR_OK)                                                            \
-			return try_err_;                                                           \
+#define TRY(expr)                           \
+	do {                                \
+		enum err try_err_ = (expr); \
+		if (try_err_ != ERR_OK)     \
+			return try_err_;    \
 	} while (0)

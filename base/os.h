@@ -1,10 +1,10 @@
 /* os.h - what the programs of this tree ask of the operating system beyond the C library: address
- *space, page faults, written-page tracking, clocks, randomness, and waiting for descriptors or a
- *poke.
+ * space, page faults, written-page tracking, clocks, randomness, and waiting for descriptors or a
+ * poke.
  *
  * One file a system implements it (os_linux.c), chosen by the build. Sizes and addresses given to
- *the memory calls are multiples of os_page_size(). Every call may be made from any thread; only
- *what says so may be made from a signal handler.
+ * the memory calls are multiples of os_page_size(). Every call may be made from any thread; only
+ * what says so may be made from a signal handler.
  *
  *	uint8_t *base = os_reserve(8ull << 30);      // address space, no memory, every touch faults
  *	TRY(os_commit(base, 65536));                 // zeroed, readable and writable

@@ -30,7 +30,7 @@ struct thread;
 /* Decodes and validates. owns: the module frees bytes with free() at the end; otherwise the bytes are
  * borrowed and must outlive it. Errors: MALFORMED, INVALID, LIMIT, NOMEM; the message names section, offset, reason. */
 enum err module_load(const uint8_t *bytes, size_t size, bool owns, struct module **out,
-		     struct errmsg *msg);
+                     struct errmsg *msg);
 struct module *module_ref(struct module *m);
 void module_unref(struct module *m);
 /* BLAKE2b-256 of the module's bytes. */
@@ -41,8 +41,8 @@ bool module_func_name(const struct module *m, uint32_t funcidx, char *buf, size_
 
 struct import_info {
 	const char *module, *name; /* NUL-terminated copies, valid while the module is */
-	int kind;                  /* enum extkind of module.h: 0 func, 1 table, 2 memory, 3 global */
-	const char *type;          /* signature text such as "(iIfF)i"; funcs only */
+	int kind;         /* enum extkind of module.h: 0 func, 1 table, 2 memory, 3 global */
+	const char *type; /* signature text such as "(iIfF)i"; funcs only */
 };
 uint32_t module_import_count(const struct module *m);
 void module_import(const struct module *m, uint32_t i, struct import_info *out);
@@ -50,10 +50,10 @@ void module_import(const struct module *m, uint32_t i, struct import_info *out);
 /* ---- host functions ---- */
 
 enum host_result {
-	HOST_DONE,  /* results are written; the call is committed */
+	HOST_DONE, /* results are written; the call is committed */
 	HOST_BLOCK, /* nothing has happened; the thread stays before the call, thread_run() returns RUN_BLOCKED */
-	HOST_TRAP,  /* thread_trap_set() was called */
-	HOST_EXIT,  /* the program ends now: thread_run() returns RUN_EXITED */
+	HOST_TRAP, /* thread_trap_set() was called */
+	HOST_EXIT, /* the program ends now: thread_run() returns RUN_EXITED */
 };
 
 /* args[0..n) hold the arguments, results are written to args[0..m). i32 and f32 use the low half
@@ -64,17 +64,19 @@ typedef enum host_result (*host_fn)(void *env, struct thread *t, uint64_t *args)
  * r=funcref x=externref. Writes fn and env and returns true when it has such a function of that type. */
 struct host_resolver {
 	bool (*resolve)(void *ctx, const char *module, const char *name, const char *type,
-			host_fn *fn, void **env);
+	                host_fn *fn, void **env);
 	void *ctx;
 };
 
 /* ---- store ---- */
 
 struct store_config {
-	uint32_t max_stack_slots; /* values of all frames of one thread; 0: default. Travels with an image */
-	uint32_t max_call_depth;  /* frames of one thread; 0: default. Travels with an image */
-	uint32_t max_memory_pages; /* 64 KiB pages a memory may grow to here; 0: 65536. Travels with an image */
-	bool track_dirty;         /* memories will be write-tracked */
+	uint32_t
+	    max_stack_slots; /* values of all frames of one thread; 0: default. Travels with an image */
+	uint32_t max_call_depth; /* frames of one thread; 0: default. Travels with an image */
+	uint32_t
+	    max_memory_pages; /* 64 KiB pages a memory may grow to here; 0: 65536. Travels with an image */
+	bool track_dirty; /* memories will be write-tracked */
 };
 
 enum err store_new(const struct store_config *cfg, struct store **out);
@@ -84,7 +86,7 @@ void store_free(struct store *s);
  * The start function is not run: instance_start() says whether there is one. A failing active segment
  * gives ERR_INVALID with the trap's text in msg ("out of bounds memory access"). Takes a reference on m. */
 enum err store_instantiate(struct store *s, struct module *m, const struct host_resolver *r,
-			   struct instance **out, struct errmsg *msg);
+                           struct instance **out, struct errmsg *msg);
 /* Other modules may import the instance's exports under this module name. */
 enum err store_register(struct store *s, const char *name, struct instance *in);
 
@@ -148,7 +150,8 @@ uint32_t thread_depth(const struct thread *t);
 /* ---- state as bytes: docs/formats/image.md, section "engine" ---- */
 
 enum save_flags {
-	SAVE_MEMORY = 1, /* linear memories inside the bytes; else only their sizes (migrate/ moves the pages) */
+	SAVE_MEMORY =
+	    1, /* linear memories inside the bytes; else only their sizes (migrate/ moves the pages) */
 };
 /* Writes the whole store, all its threads standing at safepoints, in canonical form: no pointers, little-endian,
  * the same bytes for the same state. Modules are named by hash. */
@@ -161,7 +164,7 @@ struct module_finder {
 	void *ctx;
 };
 enum err store_load(struct rd *in, const struct module_finder *f, const struct host_resolver *r,
-		    bool track_dirty, struct store **out, struct errmsg *msg);
+                    bool track_dirty, struct store **out, struct errmsg *msg);
 struct thread *store_thread(struct store *s, uint32_t i);
 struct instance *store_instance(struct store *s, uint32_t i);
 uint32_t store_thread_count(const struct store *s);
@@ -177,5 +180,6 @@ uint8_t *store_memory(struct store *s, uint32_t i, uint64_t *size_bytes);
 enum err store_track_start(struct store *s);
 /* Writes one bit a 4 KiB page of memory i into bits (LSB first; at least size/4096/8 bytes, rounded up): dirty since the
  * last call or start. clear: the pages are clean (and tracked) again. The thread stands or runs. */
-enum err store_track_collect(struct store *s, uint32_t i, uint8_t *bits, size_t bits_size, bool clear);
+enum err store_track_collect(struct store *s, uint32_t i, uint8_t *bits, size_t bits_size,
+                             bool clear);
 void store_track_stop(struct store *s);

@@ -2,9 +2,9 @@
  *
  * A chunk is 0..CHUNK_MAX bytes. Its address is one byte naming the hash algorithm and the hash
  * (BLAKE2b-256 is algorithm 1). Equal bytes have equal addresses, so a chunk is sent and stored
- *once. The all-zero page has no address on a wire or disk: the null address (algorithm 0) stands
- *for it. The packed form (chunk_pack) is what a depot or a snapshot file holds. Pure functions; any
- *thread.
+ * once. The all-zero page has no address on a wire or disk: the null address (algorithm 0) stands
+ * for it. The packed form (chunk_pack) is what a depot or a snapshot file holds. Pure functions; any
+ * thread.
  *
  *	struct chunk_addr a = chunk_addr_of(bytes, size);
  *	TRY(chunk_check(&a, bytes, size, &msg));

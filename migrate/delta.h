@@ -1,9 +1,9 @@
 /* delta.h - pages on their way between two devices: batches of up to 64 pages in one zstd frame.
  *
  * A page is sent whole, or XORed with the page that the peer has in the same place, which the
- *sender knows: pages of a running program change in few bytes, so most of the XOR is zeros and the
- *frame small. The receiver applies a batch to its image. Both sides' images of "what the target
- *has" are equal at every batch border; the manifest at the end proves it. Byte layout of a batch:
+ * sender knows: pages of a running program change in few bytes, so most of the XOR is zeros and the
+ * frame small. The receiver applies a batch to its image. Both sides' images of "what the target
+ * has" are equal at every batch border; the manifest at the end proves it. Byte layout of a batch:
  *
  *	u8 version=1, u8 count (1..64), count x { u8 space, u8 form (0 whole, 1 xor), leb128 page },
  *	u32 size of the frame, zstd frame of exactly count * 4096 bytes

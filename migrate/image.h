@@ -1,16 +1,16 @@
 /* image.h - the image of one process: named, versioned sections and linear memories, in pages, by
- *hash.
+ * hash.
  *
  * An image is a list of *spaces*: sections (bytes that other rooms wrote and will check; migrate/
- *knows none of them) and memories (the linear memories of the process). Every space is cut into
- *pages of 4 KiB; 64 pages make a group; a group is the list of its pages' addresses and is a chunk
- *itself; the manifest names the groups. So an unchanged group costs one hash, and a page or group
- *of zeros costs nothing. Modules are named by hash and size, and their pieces by a list chunk;
- *their bytes are never taken from an image. The manifest's address is the image's id.
+ * knows none of them) and memories (the linear memories of the process). Every space is cut into
+ * pages of 4 KiB; 64 pages make a group; a group is the list of its pages' addresses and is a chunk
+ * itself; the manifest names the groups. So an unchanged group costs one hash, and a page or group
+ * of zeros costs nothing. Modules are named by hash and size, and their pieces by a list chunk;
+ * their bytes are never taken from an image. The manifest's address is the image's id.
  *
  * struct image is an image in memory. Pages that were written are *stale* until image_hash(); pages
- *that are on disk are *stored*. An image belongs to one thread at a time. Byte layout:
- *docs/formats/image.md.
+ * that are on disk are *stored*. An image belongs to one thread at a time. Byte layout:
+ * docs/formats/image.md.
  *
  *	struct image *im = image_new();
  *	TRY(image_put_space(im, SPACE_MEMORY, "00", 0, size, &space));
@@ -20,8 +20,8 @@
  *
  * I1  A page that is not stale has the address of its bytes; zero pages have the null address.
  * I2  A group that is not stale has the address of its encoding, or null when all its pages are
- *null. I3  Bytes between a space's size and the end of its last page are zero. I4  Spaces stand in
- *strictly rising order of (kind, name), modules of their hash.
+ * null. I3  Bytes between a space's size and the end of its last page are zero. I4  Spaces stand in
+ * strictly rising order of (kind, name), modules of their hash.
  */
 #pragma once
 

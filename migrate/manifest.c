@@ -3,7 +3,7 @@
  *	manifest: "WOSI" u16 version=1 u16 zero
  *	          u32 modules  { 32 hash, u64 size, 33 list address }
  *	          u32 spaces   { u8 kind, u8 n, n name, u32 version, u64 size, 33 group address ...
- *}
+ * }
  *
  * The number of groups follows from the size, so there is one way to write an image only.
  */

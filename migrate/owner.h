@@ -1,21 +1,21 @@
 /* owner.h - who owns a process: the record every node keeps on disk, and which of two claims wins.
  *
  * A process is known across the system by its uid (16 random bytes). Ownership of it is (uid,
- *epoch, device): a move raises the epoch by one, taking a process back by force raises the upper
- *half of the epoch, so a forced epoch is above any that ordinary moves can reach. Of two claims the
- *higher epoch wins; equal epochs (two people forced at once) are decided by the greater device id.
- *Every sink (files, screen, terminal) refuses the loser.
+ * epoch, device): a move raises the epoch by one, taking a process back by force raises the upper
+ * half of the epoch, so a forced epoch is above any that ordinary moves can reach. Of two claims the
+ * higher epoch wins; equal epochs (two people forced at once) are decided by the greater device id.
+ * Every sink (files, screen, terminal) refuses the loser.
  *
  *	        move arrives                 RELEASED written              OWNED ack of the target
  *	 none --------------> OWNED (runs) ------------------> RELEASED
- *----------------------------> GONE |   ^  |                           | suspend |   |  | exits |
- *taken back by force v   |  v                           v SUSPENDED ENDED OWNED (epoch above every
- *other)
+ * ----------------------------> GONE |   ^  |                           | suspend |   |  | exits |
+ * taken back by force v   |  v                           v SUSPENDED ENDED OWNED (epoch above every
+ * other)
  *
  * O1  A node runs a process only while its record on disk says OWNED (a process that never moved
- *may have no record yet). O2  RELEASED and later: this node never runs it again unless it writes
- *OWNED with a higher epoch first. O3  The epoch of a record never sinks. O4  RELEASED and SUSPENDED
- *name an image that is whole on this node's disk. Pure; any thread.
+ * may have no record yet). O2  RELEASED and later: this node never runs it again unless it writes
+ * OWNED with a higher epoch first. O3  The epoch of a record never sinks. O4  RELEASED and SUSPENDED
+ * name an image that is whole on this node's disk. Pure; any thread.
  */
 #pragma once
 

@@ -1,17 +1,14 @@
 /* control.h - requests of the `wasmos` command to its node, over <home>/control.
  *
  * To add a request: a row in proto/control.def, and a function control_NAME() in any file of node/.
- *It is called on the loop with the request's arguments; it answers with rows (maps of named values,
- *which the command prints as table or JSON) and exactly one control_end(), at once or later. A
- *struct control_call lives from the request until control_end() or until the client is gone; a
- *handler that keeps one registers control_on_gone() to hear of that. One client may have one call
- *at a time.
+ * It is called on the loop with the request's arguments; it answers with rows (maps of named values,
+ * which the command prints as table or JSON) and exactly one control_end(), at once or later. A
+ * struct control_call lives from the request until control_end() or until the client is gone; a
+ * handler that keeps one registers control_on_gone() to hear of that. One client may have one call
+ * at a time.
  *
- * The wire: frames of u32 length (little-endian) + one msgpack map. From the client: first
- *{"request": name, arguments...}; then, for streaming requests, {"input": name, ...}. From the
- *node: {"row": {...}} any number of times, then
- * {"end": 0, ...} or {"end": error code name, "text": message}. Both sides refuse frames over
- *CONTROL_FRAME_MAX.
+ * The wire (proto/control.h): from the client first {"request": name, arguments...}, then, for streaming requests,
+ * {"input": name, ...}. From the node any number of rows, then {"end": error name, "text": message}.
  *
  *	void control_kill(struct node *n, struct control_call *c)
  *	{
@@ -25,6 +22,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "proto/control.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,8 +31,6 @@
 struct control_call;
 struct node;
 struct process;
-
-enum { CONTROL_FRAME_MAX = 4 << 20 };
 
 /* ---- arguments of the request, or of the input a control_input_fn is called for ---- */
 
@@ -86,8 +82,6 @@ void control_on_input(struct control_call *c, control_input_fn fn, void *ctx);
 enum { CONTROL_QUEUE_GOAL = 128 * 1024 };
 size_t control_queued_bytes(const struct control_call *c);
 void control_on_drained(struct control_call *c, void (*fn)(void *ctx), void *ctx);
-/* Stops and starts reading inputs (back-pressure towards the client). */
-void control_pause_input(struct control_call *c, bool pause);
 struct node *control_node(struct control_call *c);
 
 /* Every request of the table, as a function in some file of node/. */

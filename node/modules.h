@@ -1,11 +1,11 @@
 /* modules.h - the modules a node has loaded, one copy each, shared by its processes.
  *
  * Keyed by the hash of the bytes. A module stays while a process uses it, and a few more for the
- *next start. Bytes come from a host file, or from a source that others register (the store: bytes
- *by hash). Functions may be called from any thread (workers load; a 30 MB module takes a while).
+ * next start. Bytes come from a host file, or from a source that others register (the store: bytes
+ * by hash). Functions may be called from any thread (workers load; a 30 MB module takes a while).
  *
  *	modules_load_file(n->modules, "/home/me/yosys.wasm", &m, &msg);   // m is a reference:
- *module_unref()
+ * module_unref()
  */
 #pragma once
 

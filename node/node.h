@@ -1,12 +1,12 @@
 /* node.h - the running WasmOS of one device: loop, home folder, and the parts that make it up.
  *
  * A node is one value; a test may hold several, each with its own home. All of it belongs to the
- *loop thread. What a node is made of is listed in parts.def: each row is a part with NAME_open()
- *and NAME_close(), opened in that order when the node starts and closed in reverse. To add a part:
- *a row in parts.def and the two functions; its state is the field n->NAME of type struct NAME *.
+ * loop thread. What a node is made of is listed in parts.def: each row is a part with NAME_open()
+ * and NAME_close(), opened in that order when the node starts and closed in reverse. To add a part:
+ * a row in parts.def and the two functions; its state is the field n->NAME of type struct NAME *.
  *
  * The home folder (mode 0700): lock (held while the node lives), control (socket, 0600), log,
- *device (key), store/ (LMDB), modules/ (bytes of modules by hash).
+ * device (key), store/ (LMDB), modules/ (bytes of modules by hash).
  *
  *	struct node *n;
  *	node_open(&cfg, &n, &msg);
@@ -43,10 +43,15 @@ struct node {
 	uv_loop_t loop;
 	struct node_config cfg; /* strings are owned */
 	char name[64];
+	/* BLAKE2b-256 of the device's public key; set by the part that reads <home>/device */
+	uint8_t device_id[32];
+	int64_t started_unix_ms;
 	struct node_log *log;
 	int lock_fd;
 	int home_fd; /* the home folder, for openat() */
 	bool stopping;
+	uv_signal_t signals[2]; /* SIGTERM, SIGINT */
+	uv_prepare_t ready;     /* looks whether a stop can go on */
 
 	struct {
 		struct process *first;
@@ -77,6 +82,9 @@ void node_run(struct node *n);
  * closed. */
 void node_stop(struct node *n);
 void node_close(struct node *n);
+
+enum err node_log_open(struct node *n, struct errmsg *msg);
+void node_log_close(struct node *n);
 
 /* ---- log: <home>/log, one line each "2026-01-31T12:00:00.123 warn link: text". Any thread. ----
  */

@@ -1,29 +1,29 @@
 /* process.h - a process of this node: what it is, how it starts, stops, ends, and becomes sections.
  *
  * A process is one guest program: engine store + WASI + drivers + terminal. It has one worker
- *thread, which alone runs it (worker.h); the table and every function here belong to the loop
- *thread, unless a function says otherwise. The two meet at the stop word and a mailbox only, so
- *nothing here blocks.
+ * thread, which alone runs it (worker.h); the table and every function here belong to the loop
+ * thread, unless a function says otherwise. The two meet at the stop word and a mailbox only, so
+ * nothing here blocks.
  *
  * Life:   process_create / process_restore
  *              |  worker loads the module, checks everything     (fails: started callback with the
- *error, v                                                   and there never was a process) create:
- *RUNNING   restore: FROZEN RUNNING --process_freeze--> (worker stops at a safepoint within 1 ms, or
- *at once when it waits) --> FROZEN FROZEN  --process_thaw----> RUNNING RUNNING or FROZEN
- *--process_kill, exit, trap--> ENDED (exit record, kept for `ps -a`) FROZEN  --process_forget-->
- *the process is gone from this node (it moved away, or is only stored)
+ * error, v                                                   and there never was a process) create:
+ * RUNNING   restore: FROZEN RUNNING --process_freeze--> (worker stops at a safepoint within 1 ms, or
+ * at once when it waits) --> FROZEN FROZEN  --process_thaw----> RUNNING RUNNING or FROZEN
+ * --process_kill, exit, trap--> ENDED (exit record, kept for `ps -a`) FROZEN  --process_forget-->
+ * the process is gone from this node (it moved away, or is only stored)
  *
  * While FROZEN the store, wasi and drivers may be read and written by one thread of the freezer's
- *choice (the loop, or a uv_queue_work task). While RUNNING only store_track_collect() and reading
- *linear memory (which then may tear) are allowed. Freezes nest: the process runs when each was
- *thawed.
+ * choice (the loop, or a uv_queue_work task). While RUNNING only store_track_collect() and reading
+ * linear memory (which then may tear) are allowed. Freezes nest: the process runs when each was
+ * thawed.
  *
  * Pins: a process that ends while someone works with its store keeps the store until it is
- *unpinned.
+ * unpinned.
  *
  *	process_pin(p);
  *	process_freeze(p, on_frozen, move);         ... later, on the loop: on_frozen(move, p,
- *PROCESS_FROZEN) process_save_section(p, SECTION_WASI, &bytes); process_thaw(p); process_unpin(p);
+ * PROCESS_FROZEN) process_save_section(p, SECTION_WASI, &bytes); process_thaw(p); process_unpin(p);
  */
 #pragma once
 
@@ -31,6 +31,8 @@
 #include "base/err.h"
 #include "node/tty.h"
 #include "node/wait.h"
+
+#include <stdatomic.h>
 
 struct drivers;
 struct instance;
@@ -45,6 +47,7 @@ struct worker;
 
 enum {
 	PROCESS_UID_SIZE = 16,
+	PROCESS_PID_MAX = 999999,
 	PROCESS_NAME_MAX = 63,
 	PROCESS_ARGS_MAX = 4096,
 	PROCESS_ARGS_BYTES_MAX = 1 << 20, /* arguments together, environment together */
@@ -107,6 +110,10 @@ struct exit_record {
 	uint64_t cpu_ns;
 };
 
+/* Called once on the loop. p is NULL when it failed: then there never was a process. */
+typedef void (*process_started_fn)(void *ctx, struct process *p, enum err e,
+                                   const struct errmsg *msg);
+
 /* Open inside node/. Fields marked L belong to the loop, W to the worker while the process runs (to
  * the freezer while it is frozen), C are constant after start. */
 struct process {
@@ -123,7 +130,16 @@ struct process {
 	enum process_hold hold;          /* L */
 	struct exit_record end;          /* L: when ENDED */
 	uint32_t pins, freezes;          /* L */
-	uint64_t cpu_ns_before;          /* C: used on other devices or before a restart */
+	struct freeze_waiter *waiters;   /* L: callbacks of process_freeze() not called yet */
+	struct session *sessions;        /* L: attached clients (session.h) */
+	bool begun;                      /* W: the start function is over, _start was called */
+	bool forgotten;                  /* L: process_forget() was called */
+	atomic_bool has_output;         /* any thread: the terminal has something for the clients */
+	atomic_bool has_shown;          /* any thread: see PROCESS_EVENT_SHOWN */
+	struct display_options display; /* C: strings are static */
+	process_started_fn started_fn;  /* L: until it was called */
+	void *started_ctx;
+	uint64_t cpu_ns_before; /* C: used on other devices or before a restart */
 
 	struct node *node;         /* C */
 	struct worker *worker;     /* L */
@@ -192,6 +208,15 @@ uint64_t process_cpu_ns(const struct process *p);
 enum err process_save_section(struct process *p, enum section s, struct wr *out,
                               struct errmsg *msg);
 
+/* ---- mounts (mounts.c) ---- */
+
+struct vfs_mount_config;
+struct vfs_obj;
+/* The root of a mount of a process that came in by an image: of this device only what it granted to this process before,
+ * of another one through the link. Any thread; may block. */
+enum err process_open_mount(struct process *p, const struct vfs_mount_config *c,
+                            struct vfs_obj **root, struct errmsg *msg);
+
 /* ---- the table ---- */
 
 /* NULL when there is none. Ended ones are found too. */
@@ -203,10 +228,18 @@ struct process *process_first(struct node *n);
 const char *process_state_text(const struct process *p);
 bool process_alive(const struct process *p);
 
+/* The mailbox has letters (node.c). */
+void process_mail(struct node *n);
+/* Kills all; when none is left node_stop() goes on. */
+void process_kill_all(struct node *n);
+/* After the loop: frees every row. */
+void process_table_free(struct node *n);
+
 enum process_event {
 	PROCESS_EVENT_STARTED,
 	PROCESS_EVENT_ENDED, /* p->end is set; the store is still there if it is pinned */
 	PROCESS_EVENT_GONE,  /* process_forget() */
+	PROCESS_EVENT_SHOWN, /* its first frame after process_restore() is on the screen */
 };
 typedef void (*process_event_fn)(void *ctx, struct process *p, enum process_event ev);
 /* Subscribers are told in order of subscription, on the loop. There is no way to leave. */

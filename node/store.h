@@ -1,13 +1,13 @@
 /* store.h - what a node keeps on disk: chunks, images, ownership, checkpoints, peers. The only door
- *to LMDB.
+ * to LMDB.
  *
  * One LMDB environment in <home>/store, opened once by the node. Writing goes through a batch: puts
- *and deletes are collected in memory (any thread, no lock held) and depot_write() performs them in
- *one transaction: all or none, on disk when it returns (kill -9 and power cuts lose nothing that
- *was acknowledged, and nothing half-written is ever seen). Reading and writing may be done from any
- *thread; writers take turns. Everything here may block on the disk for milliseconds: not on the
- *loop thread, but for single small reads. (The engine's `struct store` is another thing; hence
- *`depot`.) Byte layouts: docs/formats/store.md.
+ * and deletes are collected in memory (any thread, no lock held) and depot_write() performs them in
+ * one transaction: all or none, on disk when it returns (kill -9 and power cuts lose nothing that
+ * was acknowledged, and nothing half-written is ever seen). Reading and writing may be done from any
+ * thread; writers take turns. Everything here may block on the disk for milliseconds: not on the
+ * loop thread, but for single small reads. (The engine's `struct store` is another thing; hence
+ * `depot`.) Byte layouts: docs/formats/store.md.
  *
  *	struct depot *d;          depot_open("/home/u/.wasmos/store", &d, &msg);
  *	struct depot_batch *b = depot_batch_new(d);

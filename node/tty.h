@@ -1,17 +1,17 @@
 /* tty.h - a process's standard input, output and error, and its terminal's modes.
  *
  * One struct tty per process; it lives with the process and moves with it (section "process"). The
- *guest side is used by the process's worker (through vfs stream operations), the client side by the
- *loop; a mutex inside joins them, no call blocks. Input: a ring of TTY_INPUT_SIZE bytes plus an
- *end-of-file flag. Output: while a client is attached it waits in a queue of TTY_OUTPUT_SIZE bytes
- *and a full queue makes the guest's write return ERR_AGAIN (back-pressure); with no client attached
- *it is only remembered. The last TTY_RECENT_SIZE bytes of output are always kept, for `logs`, for a
- *newly attached terminal, and for the next device.
+ * guest side is used by the process's worker (through vfs stream operations), the client side by the
+ * loop; a mutex inside joins them, no call blocks. Input: a ring of TTY_INPUT_SIZE bytes plus an
+ * end-of-file flag. Output: while a client is attached it waits in a queue of TTY_OUTPUT_SIZE bytes
+ * and a full queue makes the guest's write return ERR_AGAIN (back-pressure); with no client attached
+ * it is only remembered. The last TTY_RECENT_SIZE bytes of output are always kept, for `logs`, for a
+ * newly attached terminal, and for the next device.
  *
  *	tty_feed(t, "hi\n", 3, &took);           loop: a client typed
  *	tty_read(t, buf, sizeof buf, &got);      worker: ERR_AGAIN = would block; got 0 = end of
- *file tty_write(t, TTY_OUT, "hi\n", 3, &done); worker tty_take_output(t, &stream, buf, sizeof buf)
- *loop: for the attached clients
+ * file tty_write(t, TTY_OUT, "hi\n", 3, &done); worker tty_take_output(t, &stream, buf, sizeof buf)
+ * loop: for the attached clients
  */
 #pragma once
 
@@ -19,7 +19,7 @@
 #include "base/err.h"
 
 struct tty;
-struct errmsg;
+struct vfs_obj;
 
 enum tty_stream { TTY_IN, TTY_OUT, TTY_ERR, TTY_STREAMS };
 
@@ -32,6 +32,7 @@ enum {
 struct tty_config {
 	bool is_terminal[TTY_STREAMS]; /* what the guest's isatty(0), (1), (2) shall say */
 	uint16_t cols, rows;           /* 0: 80 x 24 */
+	bool attached; /* a client is about to attach: output waits for it from the start */
 };
 
 /* Called (on any thread, under no lock) when the other side has something to do. */
@@ -60,9 +61,22 @@ bool tty_can_write(struct tty *t);
 /* Bytes that could be read now; *hangup: end of file comes after them. */
 size_t tty_readable_size(struct tty *t, bool *hangup);
 void tty_size(struct tty *t, uint16_t *cols, uint16_t *rows);
+/* A screen drawn in the terminal: takes all of it, is not remembered, and is dropped when no client is attached.
+ * Whoever draws looks at tty_queued() and skips frames. Any thread. */
+void tty_draw(struct tty *t, const void *bytes, size_t size);
+/* Output bytes that no client has taken yet. */
+size_t tty_queued(struct tty *t);
+bool tty_attached(struct tty *t);
 /* Raw: every key arrives as typed, ^C too. Else the client's terminal does line editing and ^C ends
  * the guest. */
 void tty_set_raw(struct tty *t, bool raw);
+
+/* Stream s as a file of the guest (vfs/stream.h). NULL: out of memory. */
+struct vfs_obj *tty_stream_new(struct tty *t, enum tty_stream s);
+/* "stdin", "stdout", "stderr": what the streams are called in an image. */
+const char *tty_stream_name(enum tty_stream s);
+/* ERR_NOTFOUND for another name. */
+enum err tty_stream_find(const char *name, enum tty_stream *out);
 
 /* ---- the client's side (loop thread) ---- */
 
@@ -76,12 +90,13 @@ void tty_set_size(struct tty *t, uint16_t cols, uint16_t rows);
 /* With no client attached output is remembered only. Detaching drops what was queued (it was
  * remembered too). */
 void tty_set_attached(struct tty *t, bool attached);
+/* Nobody will read the output any more: writes are ERR_CLOSED from now on (EPIPE). */
+void tty_close(struct tty *t);
 /* The next queued output, all of one stream; 0 when there is none. */
 size_t tty_take_output(struct tty *t, enum tty_stream *s, void *buf, size_t size);
-/* The recent output, oldest first: up to TTY_RECENT_SIZE bytes. Returns the count. *total (may be
- * NULL) is the number of bytes ever written: a follower asks for what came after the total it has
- * seen. */
-size_t tty_recent(struct tty *t, void *buf, size_t size, uint64_t *total);
+/* The recent output, oldest first: up to TTY_RECENT_SIZE bytes. Returns the count. *waiting (may be NULL) are the output bytes
+ * that wait in the queue at the same moment: a new client that got the recent output skips so many. */
+size_t tty_recent(struct tty *t, void *buf, size_t size, size_t *waiting);
 
 /* ---- state: part of section "process" ---- */
 

@@ -2,11 +2,11 @@
  *
  * A host call that cannot go on returns HOST_BLOCK having done nothing, and says in its process's
  * struct wait when trying again makes sense: a deadline, host descriptors, or nothing at all (then
- *only the process's waker ends the wait). The worker clears it before each thread_run(), waits for
- *the first of {waker, deadline, descriptors}, and runs the whole call again. Running it again too
- *early is always allowed, so whoever changes something a guest may wait for (terminal input, pipe,
- *vsync, stop request) just pokes the waker: process_wake(), or os_wake_poke() of base/os.h. Belongs
- *to the worker's thread. Solo runs use the same struct.
+ * only the process's waker ends the wait). The worker clears it before each thread_run(), waits for
+ * the first of {waker, deadline, descriptors}, and runs the whole call again. Running it again too
+ * early is always allowed, so whoever changes something a guest may wait for (terminal input, pipe,
+ * vsync, stop request) just pokes the waker: process_wake(), or os_wake_post() of base/os.h. Belongs
+ * to the worker's thread. Solo runs use the same struct.
  *
  *	if (!tty_can_read(tty)) { wait_until(w, deadline_ns); return HOST_BLOCK; }
  */

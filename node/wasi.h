@@ -1,16 +1,16 @@
 /* wasi.h - WASI preview 1 for one process: all functions of wasi_snapshot_preview1 over vfs/.
  *
  * A struct wasi holds what belongs to the process beside its memory: arguments, environment, open
- *files, clocks, the exit code. Its functions are host functions for the engine (wasi_resolver).
- *They run on the worker that runs the process; the others are called by the same thread, or by the
- *loop while the process stands.
+ * files, clocks, the exit code. Its functions are host functions for the engine (wasi_resolver).
+ * They run on the worker that runs the process; the others are called by the same thread, or by the
+ * loop while the process stands.
  *
  * A call has either not begun or is committed. One that must wait fills the process's struct wait
- *(node/wait.h) and returns HOST_BLOCK; it is made again from the start afterwards. A sleep's
- *absolute deadline is kept here (and in the image), so that it does not start over.
+ * (node/wait.h) and returns HOST_BLOCK; it is made again from the start afterwards. A sleep's
+ * absolute deadline is kept here (and in the image), so that it does not start over.
  *
  * Clocks: monotonic time starts near 0 with the process and does not count pauses (wasi_pause,
- *images); realtime is true. Randomness is fresh on every device and never in an image.
+ * images); realtime is true. Randomness is fresh on every device and never in an image.
  *
  *	struct wasi *w;
  *	wasi_new(&config, &w, &msg);

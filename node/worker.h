@@ -1,9 +1,9 @@
 /* worker.h - the thread that runs one process, and how the loop stops it.
  *
  * The loop writes wishes into the stop word (freeze, kill), asks the engine for a safepoint and
- *pokes the waker; the worker answers with letters into the node's mailbox (started, frozen, ended),
- *which the loop reads in worker_mail(). Between `frozen` and worker_thaw() the worker touches
- *nothing of the process. Only process.c uses this header.
+ * pokes the waker; the worker answers with letters into the node's mailbox (started, frozen, ended),
+ * which the loop reads in worker_mail(). Between `frozen` and worker_thaw() the worker touches
+ * nothing of the process. Only process.c uses this header.
  *
  *	LOOP                                   WORKER
  *	worker_start ------------------------> setup(): load, check, instantiate
@@ -43,6 +43,8 @@ enum err worker_start(struct process *p, const struct worker_setup *setup, struc
 void worker_freeze(struct worker *w);
 void worker_thaw(struct worker *w);
 void worker_kill(struct worker *w, int status);
+/* After LETTER_STARTED: what was wished for while it started takes effect. */
+void worker_nudge(struct worker *w);
 /* Whether the guest waits in a host call right now. */
 bool worker_waits(const struct worker *w);
 /* CPU time of the worker's thread. */

@@ -2,12 +2,12 @@
  *
  * To add a command: a row in shell/commands.def, and a file shell/cmd_NAME.c with
  * `const struct command command_NAME = {...}` (and its name in shell/meson.build). Options are
- *parsed from the table the command declares, so that all commands behave alike: --json, --home,
- *--help work everywhere, unknown options give one clear error and exit status 2. A command returns
- *the exit status: 0 done, 1 failed, 2 wrong usage.
+ * parsed from the table the command declares, so that all commands behave alike: --json, --home,
+ * --help work everywhere, unknown options give one clear error and exit status 2. A command returns
+ * the exit status: 0 done, 1 failed, 2 wrong usage.
  *
  *	static const struct option options[] = {{"all", 'a', OPTION_FLAG, NULL, "also those that
- *have ended"}, {0}}; static int run(struct shell *sh)
+ * have ended"}, {0}}; static int run(struct shell *sh)
  *	{
  *		struct client *c;
  *		if (client_open(sh, &c) != 0)            // says why itself
@@ -15,10 +15,10 @@
  *		client_request(c, "ps");
  *		client_put_flag(c, "all", shell_flag(sh, "all"));
  *		return client_table(sh, c, "pid:PID state:STATE name:NAME");  // sends, prints table
- *or JSON, closes
+ * or JSON, closes
  *	}
  *	const struct command command_ps = {.name = "ps", .usage = "ps [-a] [--json]", .summary =
- *"list processes", .help = "...", .options = options, .min_args = 0, .max_args = 0, .run = run};
+ * "list processes", .help = "...", .options = options, .min_args = 0, .max_args = 0, .run = run};
  */
 #pragma once
 

@@ -1,11 +1,11 @@
 /* fdtable.h - the open files of one process.
  *
  * A descriptor is a number with rights; it stands for an open file description (struct vfs_file):
- *an object, an offset and flags, which dup'ed descriptors share. Descriptors are the lowest free
- *number. Used by the thread that runs the process, or by the node while it stands.
+ * an object, an offset and flags, which dup'ed descriptors share. Descriptors are the lowest free
+ * number. Used by the thread that runs the process, or by the node while it stands.
  *
  * Rights are WASI preview 1's: what may be done with a descriptor, and (inheriting) what
- *descriptors opened beneath it may have.
+ * descriptors opened beneath it may have.
  *
  *	struct fd_entry *e;
  *	FTRY(fdtable_use(t, fd, RIGHT_FD_READ, &e));     // BADF, NOTCAPABLE

@@ -1,9 +1,9 @@
 /* mount.h - the mounts of one process: where in its tree which folder stands.
  *
  * A mount is a backend's root folder at a guest path, with a number that stays the same for the
- *life of the process wherever it runs, and the device that is its home. Mounts do not lead into
- *each other: a name is looked up in the mount with the longest prefix. Counted: an open file keeps
- *its mount.
+ * life of the process wherever it runs, and the device that is its home. Mounts do not lead into
+ * each other: a name is looked up in the mount with the longest prefix. Counted: an open file keeps
+ * its mount.
  *
  *	struct vfs_ns *ns = vfs_ns_new();
  *	struct vfs_mount_config c = {.guest = "/", .host = "/home/me/game", .kind = VFS_MOUNT_HOST};

@@ -1,10 +1,10 @@
 /* stream.h - terminals and byte streams as files: the node provides the other half.
  *
  * A stream object forwards to a table that its provider (a terminal, a socket to an attached
- *client, the host's own stdin) implements. It has no offset. The provider pokes the process's waker
- *when a stream that answered AGAIN becomes ready, or names a host fd to wait on. Functions of the
- *table are called by the worker that runs the process; a provider used from several threads locks
- *itself.
+ * client, the host's own stdin) implements. It has no offset. The provider pokes the process's waker
+ * when a stream that answered AGAIN becomes ready, or names a host fd to wait on. Functions of the
+ * table are called by the worker that runs the process; a provider used from several threads locks
+ * itself.
  *
  *	static const struct vfs_stream_ops tty_stream_ops = {...};
  *	struct vfs_obj *o = vfs_stream_new(&tty_stream_ops, tty);

@@ -1,9 +1,9 @@
 /* launch.c - runs a command and says what it cost: wall time in us, CPU time in us, peak memory in
- *KiB, exit code.
+ * KiB, exit code.
  *
  * A small program of its own, because a child that a big one (Python) starts inherits that one's
- *peak memory in its own figures. The four numbers go to the file named first; the command's output
- *is its own.
+ * peak memory in its own figures. The four numbers go to the file named first; the command's output
+ * is its own.
  *
  *	launch RESULT_FILE COMMAND [ARGS...]
  */

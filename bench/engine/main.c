@@ -1,5 +1,5 @@
 /* main.c - calls a workload `repeats` times and prints one line each time: its checksum and its CPU
- *time in ns.
+ * time in ns.
  *
  *	workload N REPEATS
  */

@@ -1,10 +1,10 @@
 /* drivers.h - the guest halves of a process's screen, keyboard and speaker: the module "wasmos".
  *
  * A struct drivers belongs to one process. It answers the host calls of sdk/abi/wasmos.def, knows
- *no device, and can be written to bytes and rebuilt on another node. What is seen and heard goes
- *through its struct panel (panel.h) to a host half (host.h): a window, a terminal, or nothing. The
- *host half is attached when the guest first opens a display or a queue, and when a process that has
- *one is loaded; it can be taken away and replaced while the program runs.
+ * no device, and can be written to bytes and rebuilt on another node. What is seen and heard goes
+ * through its struct panel (panel.h) to a host half (host.h): a window, a terminal, or nothing. The
+ * host half is attached when the guest first opens a display or a queue, and when a process that has
+ * one is loaded; it can be taken away and replaced while the program runs.
  *
  * Threads: the process's worker makes the host calls; save, load and free are for whoever owns the
  * stopped process. The functions marked "any thread" lock inside.

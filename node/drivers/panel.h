@@ -1,12 +1,12 @@
 /* panel.h - where the guest half and the host half of a process's drivers meet.
  *
  * A panel holds what is on the screen now (last frame, palette, title), the events that wait for
- *the guest, the sound that waits for the speaker, and the screen's clock. One side is the guest
- *half on the worker's thread (drivers.c), the other a host half on threads of its own; every
- *function locks the panel's mutex and none blocks. Counted: the last panel_unref() frees.
+ * the guest, the sound that waits for the speaker, and the screen's clock. One side is the guest
+ * half on the worker's thread (drivers.c), the other a host half on threads of its own; every
+ * function locks the panel's mutex and none blocks. Counted: the last panel_unref() frees.
  *
  * The screen's clock: a frame may be taken when now >= panel_slot(); taking it moves the slot to
- *the next refresh. The host half sets period and phase (panel_refresh); without one it is 60 Hz.
+ * the next refresh. The host half sets period and phase (panel_refresh); without one it is 60 Hz.
  *
  *	guest half                        panel                     host half
  *	display_present  -> panel_present ->  frame, seq  -> panel_frame()  -> window

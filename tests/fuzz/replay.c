@@ -1,12 +1,12 @@
 /* replay.c - runs a fuzz target as an ordinary test: over its seeds, and over mutations of them.
  *
  * The mutations (truncation, bit flips, bytes overwritten, pieces removed or repeated) come from a
- *fixed seed, so that every run tries the same inputs; libFuzzer (scripts/fuzz) is for finding new
- *ones. A finding of libFuzzer becomes a file in tests/fuzz/seeds/NAME/ and is from then on run
- *here.
+ * fixed seed, so that every run tries the same inputs; libFuzzer (scripts/fuzz) is for finding new
+ * ones. A finding of libFuzzer becomes a file in tests/fuzz/seeds/NAME/ and is from then on run
+ * here.
  *
  *	replay-NAME SEEDS_DIR [MUTATIONS_PER_SEED]      the folder may be missing: then it starts
- *from nothing
+ * from nothing
  */
 #include <dirent.h>
 #include <stdint.h>

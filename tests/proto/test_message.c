@@ -10,14 +10,13 @@
 static void encode_device(struct wr *w)
 {
 	struct wr items = {0};
-	struct msg_address a = {str_ref("192.0.2.7"), 4747}, b = {str_ref("fe80::1"), 1};
+	struct msg_address a = {str_ref("192.0.2.7:4747")}, b = {str_ref("[fe80::1]:1")};
 	cr_assert_eq(msg_item_address(&items, &a, NULL), ERR_OK);
 	cr_assert_eq(msg_item_address(&items, &b, NULL), ERR_OK);
-	struct msg_pair_device d = {.name = str_ref("r\xc3\xb6ver"),
-	                            .addresses = list_of(&items, 2)};
+	struct msg_pair_peer d = {.name = str_ref("r\xc3\xb6ver"), .addresses = list_of(&items, 2)};
 	memset(d.key, 0x5a, sizeof d.key);
 	struct errmsg msg = {0};
-	cr_assert_eq(msg_encode(w, MSG_PAIR_DEVICE, &d, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(msg_encode(w, MSG_PAIR_PEER, &d, &msg), ERR_OK, "%s", msg.text);
 	wr_free(&items);
 }
 
@@ -29,15 +28,15 @@ Test(message, what_is_encoded_comes_back)
 	struct errmsg msg = {0};
 	encode_device(&w);
 	cr_assert_eq(msg_decode(w.data, w.size, &type, &any, &msg), ERR_OK, "%s", msg.text);
-	cr_assert_eq(type, MSG_PAIR_DEVICE);
-	cr_assert(str_equal(any.pair_device.name, "r\xc3\xb6ver"));
-	cr_assert_eq(any.pair_device.key[31], 0x5a);
+	cr_assert_eq(type, MSG_PAIR_PEER);
+	cr_assert(str_equal(any.pair_peer.name, "r\xc3\xb6ver"));
+	cr_assert_eq(any.pair_peer.key[31], 0x5a);
 	struct msg_address a;
-	cr_assert(msg_next_address(&any.pair_device.addresses, &a));
-	cr_assert(str_equal(a.host, "192.0.2.7"));
-	cr_assert(msg_next_address(&any.pair_device.addresses, &a));
-	cr_assert_eq(a.port, 1);
-	cr_assert_not(msg_next_address(&any.pair_device.addresses, &a));
+	cr_assert(msg_next_address(&any.pair_peer.addresses, &a));
+	cr_assert(str_equal(a.text, "192.0.2.7:4747"));
+	cr_assert(msg_next_address(&any.pair_peer.addresses, &a));
+	cr_assert(str_equal(a.text, "[fe80::1]:1"));
+	cr_assert_not(msg_next_address(&any.pair_peer.addresses, &a));
 	wr_free(&w);
 }
 
@@ -106,12 +105,12 @@ Test(message, an_unknown_number_and_a_wrong_field_count_are_named)
 Test(message, too_long_a_field_is_refused_by_the_writer_and_by_the_reader)
 {
 	struct wr w = {0};
-	char name[66] = {0};
-	memset(name, 'n', 65);
+	char name[65] = {0};
+	memset(name, 'n', 64);
 	struct msg_hello hello = {.name = str_ref(name)};
 	struct errmsg msg = {0};
 	cr_assert_eq(msg_encode(&w, MSG_HELLO, &hello, &msg), ERR_LIMIT);
-	cr_assert_str_eq(msg.text, "HELLO.name: 65 bytes, at most 64");
+	cr_assert_str_eq(msg.text, "HELLO.name: 64 bytes, at most 63");
 	cr_assert_eq(w.size, 0);
 	pack_array(&w, 5);
 	pack_u64(&w, MSG_HELLO);

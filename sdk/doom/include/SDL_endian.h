@@ -1,1 +1,2 @@
+/* SDL_endian.h - all that the game's code asks of SDL stands in SDL.h. */
 #include "SDL.h"

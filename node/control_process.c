@@ -1,0 +1,275 @@
+/* control_process.c - requests about the node and its processes: status, down, ps, kill, run, attach, logs. */
+#include "base/os.h"
+#include "engine/engine.h"
+#include "node/control.h"
+#include "node/drivers/drivers.h"
+#include "node/node.h"
+#include "node/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void control_status(struct node *n, struct control_call *c)
+{
+	control_row(c);
+	control_put_str(c, "name", n->name);
+	control_put_u64(c, "pid", (uint64_t)getpid());
+	control_put_str(c, "version", WASMOS_VERSION);
+	control_put_str(c, "home", n->cfg.home);
+	control_put_hex(c, "device", n->device_id, sizeof n->device_id);
+	control_put_u64(c, "processes", n->table.alive);
+	control_put_i64(c, "started_unix_ms", n->started_unix_ms);
+	control_end(c, ERR_OK, NULL);
+}
+
+/* The answer is the end of the connection: then the node is really down. */
+void control_down(struct node *n, struct control_call *c)
+{
+	node_stop(n);
+}
+
+/* ---- ps ---- */
+
+/* "doom.wasm -iwad doom1.wad", cut off to fit, without what a terminal would act on. */
+static void command_line(const struct process *p, char *out, size_t size)
+{
+	size_t at = 0;
+	out[0] = 0;
+	for (uint32_t i = 0; i < p->argc && at + 1 < size; i++) {
+		int n = snprintf(out + at, size - at, "%s%s", i ? " " : "", p->argv[i]);
+		at += n > 0 ? (size_t)n : 0;
+	}
+	for (char *c = out; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+}
+
+static uint64_t memory_bytes(const struct process *p)
+{
+	uint64_t sum = 0, size;
+	if (p->state == PROCESS_STARTING || !p->store)
+		return 0;
+	for (uint32_t i = 0; i < store_memory_count(p->store); i++) {
+		store_memory(p->store, i, &size);
+		sum += size;
+	}
+	return sum;
+}
+
+static void put_display(struct control_call *c, const struct process *p)
+{
+	struct drivers_stats st;
+	if (p->state == PROCESS_STARTING || !p->drivers)
+		return;
+	drivers_stats(p->drivers, &st);
+	if (!st.display && !st.frames)
+		return;
+	control_put_str(c, "display", st.host);
+	control_put_u64(c, "frames", st.frames);
+	if (st.frame_hash)
+		control_put_hex(c, "frame_hash", st.hash, sizeof st.hash);
+}
+
+static void put_process(struct control_call *c, const struct process *p)
+{
+	char line[512];
+	command_line(p, line, sizeof line);
+	control_row(c);
+	control_put_u64(c, "pid", p->pid);
+	control_put_str(c, "state", process_state_text(p));
+	control_put_str(c, "name", p->name);
+	control_put_hex(c, "uid", p->uid, sizeof p->uid);
+	control_put_u64(c, "epoch", p->epoch);
+	control_put_u64(c, "parent", p->parent);
+	control_put_u64(c, "memory_bytes", memory_bytes(p));
+	control_put_u64(c, "cpu_ms", process_cpu_ns(p) / 1000000);
+	control_put_i64(c, "created_unix_ms", p->created_unix_ms);
+	control_put_hex(c, "module", p->module_hash, sizeof p->module_hash);
+	control_put_flag(c, "attached", p->sessions != NULL);
+	put_display(c, p);
+	if (p->state == PROCESS_ENDED) {
+		control_put_i64(c, "status", p->end.status);
+		control_put_str(c, "end", p->end.text);
+		control_put_i64(c, "ended_unix_ms", p->end.ended_unix_ms);
+	}
+	control_put_str(c, "command", line);
+	control_row_end(c);
+}
+
+void control_ps(struct node *n, struct control_call *c)
+{
+	bool all = control_flag(c, "all");
+	for (struct process *p = process_first(n); p; p = p->next)
+		if (all || process_alive(p))
+			put_process(c, p);
+	control_end(c, ERR_OK, NULL);
+}
+
+void control_kill(struct node *n, struct control_call *c)
+{
+	struct process *p = control_arg_process(c);
+	if (!p)
+		return;
+	if (!process_alive(p)) {
+		control_fail(c, ERR_STATE, "process %u has ended already", p->pid);
+		return;
+	}
+	process_kill(p, (int)(control_u64_or(c, "status", 137) & 0xff));
+	control_end(c, ERR_OK, NULL);
+}
+
+/* ---- run ---- */
+
+struct run {
+	struct control_call *call; /* NULL: the client is gone */
+	bool detached;
+};
+
+static void run_gone(void *ctx)
+{
+	struct run *r = ctx;
+	r->call = NULL;
+}
+
+static void run_started(void *ctx, struct process *p, enum err e, const struct errmsg *msg)
+{
+	struct run *r = ctx;
+	struct control_call *c = r->call;
+	bool detached = r->detached;
+	free(r);
+	if (!c) {
+		if (p && !detached)
+			process_kill(p, 137);
+		return;
+	}
+	control_on_gone(c, NULL, NULL);
+	if (!p) {
+		control_end(c, e, msg);
+		return;
+	}
+	control_row(c);
+	control_put_u64(c, "pid", p->pid);
+	control_put_str(c, "name", p->name);
+	control_row_end(c);
+	if (detached)
+		control_end(c, ERR_OK, NULL);
+	else
+		session_start(p, c, SESSION_OWNS);
+}
+
+/* "mounts" is a list of triples: host path, guest path, "ro" or "rw". */
+static enum err read_mounts(struct control_call *c, struct process_mount *out, uint32_t *count)
+{
+	char *const *list;
+	uint32_t n;
+	TRY(control_list(c, "mounts", &list, &n));
+	if (n % 3 || n / 3 > PROCESS_MOUNTS_MAX)
+		return ERR_LIMIT;
+	for (uint32_t i = 0; i < n / 3; i++)
+		out[i] = (struct process_mount){.host = list[3 * i],
+		                                .guest = list[3 * i + 1],
+		                                .readonly = !strcmp(list[3 * i + 2], "ro")};
+	*count = n / 3;
+	return ERR_OK;
+}
+
+static enum err read_display(struct control_call *c, struct display_options *out,
+                             struct errmsg *msg)
+{
+	static const char *const kinds[] = {"auto", "sdl2", "terminal", "headless"};
+	const char *name = control_str_or(c, "display", NULL);
+	*out = (struct display_options){.frame_hash = control_flag(c, "frame_hash"),
+	                                .unpaced = control_flag(c, "unpaced"),
+	                                .music = control_flag(c, "music")};
+	if (!name)
+		return ERR_OK;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (!strcmp(kinds[i], name)) {
+			out->display = kinds[i];
+			return ERR_OK;
+		}
+	return err_set(
+	    msg, ERR_USAGE,
+	    "there is no display called \"%.40s\"; there are auto, sdl2, terminal, headless", name);
+}
+
+static enum err read_config(struct control_call *c, struct process_config *cfg,
+                            struct process_mount *mounts, struct errmsg *msg)
+{
+	if (control_str(c, "path", &cfg->path) != ERR_OK || cfg->path[0] != '/')
+		return err_set(msg, ERR_USAGE, "the request needs the absolute path of a module");
+	if (control_list(c, "argv", &cfg->argv, &cfg->argc) != ERR_OK || !cfg->argc ||
+	    control_list(c, "env", &cfg->env, &cfg->nenv) != ERR_OK)
+		return err_set(msg, ERR_USAGE,
+		               "the request needs arguments and environment as lists of texts");
+	if (read_mounts(c, mounts, &cfg->nmounts) != ERR_OK)
+		return err_set(msg, ERR_LIMIT, "at most %d folders can be given to a program",
+		               PROCESS_MOUNTS_MAX);
+	cfg->mounts = mounts;
+	cfg->name = control_str_or(c, "name", NULL);
+	cfg->max_memory_pages = (uint32_t)control_u64_or(c, "max_memory_pages", 0);
+	cfg->tty.is_terminal[TTY_IN] = control_flag(c, "in_terminal");
+	cfg->tty.is_terminal[TTY_OUT] = control_flag(c, "out_terminal");
+	cfg->tty.is_terminal[TTY_ERR] = control_flag(c, "err_terminal");
+	cfg->tty.cols = (uint16_t)control_u64_or(c, "cols", 0);
+	cfg->tty.rows = (uint16_t)control_u64_or(c, "rows", 0);
+	cfg->tty.attached = !control_flag(c, "detached");
+	return read_display(c, &cfg->display, msg);
+}
+
+void control_run(struct node *n, struct control_call *c)
+{
+	struct process_config cfg = {0};
+	struct process_mount mounts[PROCESS_MOUNTS_MAX];
+	struct errmsg msg = {0};
+	enum err e = read_config(c, &cfg, mounts, &msg);
+	struct run *r = e == ERR_OK ? malloc(sizeof *r) : NULL;
+	if (!r) {
+		control_end(c, e == ERR_OK ? ERR_NOMEM : e, &msg);
+		return;
+	}
+	*r = (struct run){.call = c, .detached = control_flag(c, "detached")};
+	control_on_gone(c, run_gone, r);
+	process_create(n, &cfg, run_started, r);
+}
+
+/* ---- attach, logs ---- */
+
+void control_attach(struct node *n, struct control_call *c)
+{
+	struct process *p = control_arg_process(c);
+	if (!p)
+		return;
+	if (!process_alive(p)) {
+		control_fail(c, ERR_STATE,
+		             "process %u has ended; `wasmos logs %u` shows its last output", p->pid,
+		             p->pid);
+		return;
+	}
+	tty_set_size(p->tty, (uint16_t)control_u64_or(c, "cols", 0),
+	             (uint16_t)control_u64_or(c, "rows", 0));
+	session_start(p, c, SESSION_RECENT);
+}
+
+void control_logs(struct node *n, struct control_call *c)
+{
+	struct process *p = control_arg_process(c);
+	if (!p)
+		return;
+	if (control_flag(c, "follow") && process_alive(p)) {
+		session_start(p, c, SESSION_RECENT | SESSION_FOLLOWS);
+		return;
+	}
+	uint8_t *buf = malloc(TTY_RECENT_SIZE);
+	if (!buf) {
+		control_fail(c, ERR_NOMEM, "out of memory");
+		return;
+	}
+	size_t size = tty_recent(p->tty, buf, TTY_RECENT_SIZE, NULL);
+	control_row(c);
+	control_put_bytes(c, "out", buf, size);
+	control_end(c, ERR_OK, NULL);
+	free(buf);
+}

@@ -1,0 +1,201 @@
+/* node.c - a node's life: home, lock, log, loop, parts; and going down in order.
+ *
+ * Down: stopping is set (nothing new starts), what must be kept is written , every process
+ * is ended; when the last worker is joined the loop stops; then parts close, the loop drains, the lock goes. */
+#include "node/node.h"
+
+#include "base/os.h"
+#include "node/home.h"
+#include "node/process_table.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- open ---- */
+
+static const char *copy_or_null(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+static void copy_config(struct node *n, const struct node_config *cfg)
+{
+	n->cfg = *cfg;
+	n->cfg.home = copy_or_null(cfg->home);
+	n->cfg.name = copy_or_null(cfg->name);
+	n->cfg.listen = copy_or_null(cfg->listen);
+	n->cfg.display = copy_or_null(cfg->display);
+}
+
+static void free_config(struct node *n)
+{
+	free((char *)n->cfg.home);
+	free((char *)n->cfg.name);
+	free((char *)n->cfg.listen);
+	free((char *)n->cfg.display);
+}
+
+static void set_name(struct node *n)
+{
+	if (n->cfg.name)
+		strncpy(n->name, n->cfg.name, sizeof n->name - 1);
+	else if (gethostname(n->name, sizeof n->name - 1) != 0 || !n->name[0])
+		strcpy(n->name, "node");
+}
+
+static void on_mail(uv_async_t *async)
+{
+	process_mail(async->data);
+}
+
+static void on_signal(uv_signal_t *h, int signum)
+{
+	struct node *n = h->data;
+	node_log(n, LOG_INFO, "node", "signal %d", signum);
+	node_stop(n);
+}
+
+static void on_prepare(uv_prepare_t *h)
+{
+	struct node *n = h->data;
+	if (n->stopping && !n->table.alive)
+		uv_stop(&n->loop);
+}
+
+static enum err open_loop(struct node *n, struct errmsg *msg)
+{
+	static const int signums[] = {SIGTERM, SIGINT};
+	if (uv_loop_init(&n->loop) != 0)
+		return err_set(msg, ERR_LIMIT,
+		               "the event loop cannot be made: too many open files?");
+	uv_mutex_init(&n->mailbox.lock);
+	n->mailbox.async.data = n->ready.data = n;
+	uv_async_init(&n->loop, &n->mailbox.async, on_mail);
+	uv_prepare_init(&n->loop, &n->ready);
+	uv_prepare_start(&n->ready, on_prepare);
+	for (int i = 0; i < 2; i++) {
+		n->signals[i].data = n;
+		uv_signal_init(&n->loop, &n->signals[i]);
+		uv_signal_start(&n->signals[i], on_signal, signums[i]);
+	}
+	return ERR_OK;
+}
+
+static void close_loop(struct node *n)
+{
+	uv_close((uv_handle_t *)&n->mailbox.async, NULL);
+	uv_close((uv_handle_t *)&n->ready, NULL);
+	for (int i = 0; i < 2; i++)
+		uv_close((uv_handle_t *)&n->signals[i], NULL);
+	/* Until every handle of every part is closed and every queued work is done. */
+	uv_run(&n->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&n->loop);
+	uv_mutex_destroy(&n->mailbox.lock);
+}
+
+typedef enum err (*open_fn)(struct node *n, struct errmsg *msg);
+typedef void (*close_fn)(struct node *n);
+static const struct part {
+	const char *name;
+	open_fn open;
+	close_fn close;
+} parts[] = {
+#define PART(name, text) {#name, name##_open, name##_close},
+#include "node/parts.def"
+#undef PART
+};
+enum { PARTS = sizeof parts / sizeof *parts };
+
+static void close_parts(struct node *n, size_t count)
+{
+	while (count-- > 0)
+		parts[count].close(n);
+}
+
+static enum err open_parts(struct node *n, struct errmsg *msg)
+{
+	for (size_t i = 0; i < PARTS; i++) {
+		enum err e = parts[i].open(n, msg);
+		if (e != ERR_OK) {
+			close_parts(n, i);
+			return err_prefix(msg, e, "%s", parts[i].name);
+		}
+	}
+	return ERR_OK;
+}
+
+static enum err open_inside(struct node *n, struct errmsg *msg)
+{
+	TRY(home_lock(n->home_fd, &n->lock_fd, msg));
+	TRY(node_log_open(n, msg));
+	TRY(open_loop(n, msg));
+	enum err e = open_parts(n, msg);
+	if (e != ERR_OK)
+		close_loop(n);
+	return e;
+}
+
+static void free_node(struct node *n)
+{
+	if (n->log)
+		node_log_close(n);
+	if (n->lock_fd >= 0)
+		close(n->lock_fd);
+	if (n->home_fd >= 0)
+		close(n->home_fd);
+	free_config(n);
+	free(n);
+}
+
+enum err node_open(const struct node_config *cfg, struct node **out, struct errmsg *msg)
+{
+	struct node *n = calloc(1, sizeof *n);
+	if (!n)
+		return err_set(msg, ERR_NOMEM, "node: out of memory");
+	n->lock_fd = n->home_fd = -1;
+	n->started_unix_ms = (int64_t)(os_wall_ns() / 1000000);
+	copy_config(n, cfg);
+	set_name(n);
+	enum err e = home_open(cfg->home, &n->home_fd, msg);
+	if (e == ERR_OK)
+		e = open_inside(n, msg);
+	if (e != ERR_OK) {
+		if (n->log)
+			node_log(n, LOG_ERROR, "node", "not started: %s", msg->text);
+		free_node(n);
+		return e;
+	}
+	node_log(n, LOG_INFO, "node", "%s is up, version " WASMOS_VERSION ", process %d", n->name,
+	         (int)getpid());
+	*out = n;
+	return ERR_OK;
+}
+
+/* ---- run, stop ---- */
+
+void node_run(struct node *n)
+{
+	signal(SIGPIPE, SIG_IGN);
+	uv_run(&n->loop, UV_RUN_DEFAULT);
+}
+
+void node_stop(struct node *n)
+{
+	if (n->stopping)
+		return;
+	n->stopping = true;
+	node_log(n, LOG_INFO, "node", "going down with %u processes", n->table.alive);
+	process_kill_all(n);
+	uv_async_send(&n->mailbox.async);
+}
+
+void node_close(struct node *n)
+{
+	node_log(n, LOG_INFO, "node", "%s is down", n->name);
+	close_parts(n, PARTS);
+	close_loop(n);
+	process_table_free(n);
+	free_node(n);
+}

@@ -1,0 +1,486 @@
+/* process.c - life of a process as the loop sees it: start, freeze, thaw, kill, end.
+ *
+ * Truths of a row (process_check): STARTING, RUNNING and FROZEN have a worker, ENDED has none; FROZEN
+ * has freezes > 0; insides are there after the start until the end, and after it while pinned. */
+#include "node/process.h"
+
+#include "base/os.h"
+#include "engine/engine.h"
+#include "node/drivers/drivers.h"
+#include "node/node.h"
+#include "node/process_build.h"
+#include "node/process_section.h"
+#include "node/process_table.h"
+#include "node/session.h"
+#include "node/wasi.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct freeze_waiter {
+	process_frozen_fn fn;
+	void *ctx;
+	struct freeze_waiter *next;
+};
+
+static const char *const section_names[SECTIONS] = {"engine", "wasi", "drivers", "process"};
+
+const char *section_name(enum section s)
+{
+	return section_names[s];
+}
+
+enum err section_find(const char *name, enum section *out)
+{
+	for (int s = 0; s < SECTIONS; s++)
+		if (!strcmp(name, section_names[s])) {
+			*out = (enum section)s;
+			return ERR_OK;
+		}
+	return ERR_NOTFOUND;
+}
+
+static void process_check(const struct process *p)
+{
+	assert((p->state == PROCESS_ENDED) == !p->worker);
+	assert(p->state != PROCESS_FROZEN || p->freezes || p->forgotten);
+	assert(p->state == PROCESS_STARTING || p->state == PROCESS_ENDED || p->store);
+}
+
+/* ---- start ---- */
+
+static void wake_guest(void *ctx)
+{
+	process_wake(ctx);
+}
+
+static void wake_client(void *ctx)
+{
+	struct process *p = ctx;
+	if (!atomic_exchange(&p->has_output, true))
+		uv_async_send(&p->node->mailbox.async);
+}
+
+static struct tty_hooks tty_hooks_of(struct process *p)
+{
+	return (struct tty_hooks){.wake_guest = wake_guest, .wake_client = wake_client, .ctx = p};
+}
+
+void process_free(struct process *p)
+{
+	if (!p)
+		return;
+	struct process_insides in = process_take_insides(p);
+	process_insides_free(&in);
+	tty_free(p->tty);
+	for (uint32_t i = 0; i < p->argc; i++)
+		free(p->argv[i]);
+	free(p->argv);
+	if (p->waker) {
+		os_wake_free(p->waker);
+		free(p->waker);
+	}
+	free(p);
+}
+
+static struct process *process_alloc(struct node *n)
+{
+	struct process *p = calloc(1, sizeof *p);
+	if (!p)
+		return NULL;
+	p->node = n;
+	p->waker = calloc(1, sizeof *p->waker);
+	if (p->waker && os_wake_init(p->waker) != ERR_OK) {
+		free(p->waker);
+		p->waker = NULL;
+	}
+	if (!p->waker) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+static enum err check_config(const struct process_config *cfg, struct errmsg *msg)
+{
+	size_t args = 0, env = 0;
+	for (uint32_t i = 0; i < cfg->argc; i++)
+		args += strlen(cfg->argv[i]) + 1;
+	for (uint32_t i = 0; i < cfg->nenv; i++)
+		env += strlen(cfg->env[i]) + 1;
+	if (args > PROCESS_ARGS_BYTES_MAX || cfg->argc > PROCESS_ARGS_MAX)
+		return err_set(msg, ERR_LIMIT,
+		               "the arguments are too long: %zu bytes in %u, at most %d in %d",
+		               args, cfg->argc, PROCESS_ARGS_BYTES_MAX, PROCESS_ARGS_MAX);
+	if (env > PROCESS_ARGS_BYTES_MAX)
+		return err_set(msg, ERR_LIMIT, "the environment is too long: %zu bytes, at most %d",
+		               env, PROCESS_ARGS_BYTES_MAX);
+	if (cfg->nmounts > PROCESS_MOUNTS_MAX)
+		return err_set(msg, ERR_LIMIT, "%u folders are mounted, at most %d are allowed",
+		               cfg->nmounts, PROCESS_MOUNTS_MAX);
+	return ERR_OK;
+}
+
+/* "/usr/games/doom.wasm" is called "doom". Never empty, nothing a terminal would act on. */
+static void set_name(struct process *p, const char *name, const char *path)
+{
+	const char *base = name && *name ? name : path;
+	if (base == path && strrchr(path, '/'))
+		base = strrchr(path, '/') + 1;
+	snprintf(p->name, sizeof p->name, "%s", *base ? base : "program");
+	size_t size = strlen(p->name);
+	if (base != name && size > 5 && !strcmp(p->name + size - 5, ".wasm"))
+		p->name[size - 5] = 0;
+	for (char *c = p->name; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+}
+
+static enum err fill_from_config(struct process *p, const struct process_config *cfg)
+{
+	struct tty_hooks hooks = tty_hooks_of(p);
+	set_name(p, cfg->name, cfg->path);
+	os_random(p->uid, sizeof p->uid);
+	p->epoch = 1;
+	p->parent = cfg->parent;
+	p->created_unix_ms = (int64_t)(os_wall_ns() / 1000000);
+	p->display = cfg->display;
+	p->argv = calloc(cfg->argc + 1, sizeof *p->argv);
+	if (!p->argv)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < cfg->argc; i++) {
+		p->argv[i] = strdup(cfg->argv[i]);
+		if (!p->argv[i])
+			return ERR_NOMEM;
+		p->argc = i + 1;
+	}
+	return tty_new(&cfg->tty, &hooks, &p->tty);
+}
+
+static enum err start(struct process *p, const struct worker_setup *setup, process_started_fn fn,
+                      void *ctx, struct errmsg *msg)
+{
+	p->started_fn = fn;
+	p->started_ctx = ctx;
+	TRY(process_table_add(p->node, p, msg));
+	enum err e = worker_start(p, setup, msg);
+	if (e != ERR_OK)
+		process_table_remove(p->node, p);
+	return e;
+}
+
+static enum err create(struct node *n, const struct process_config *cfg, process_started_fn fn,
+                       void *ctx, struct errmsg *msg)
+{
+	TRY(check_config(cfg, msg));
+	struct process *p = process_alloc(n);
+	if (!p)
+		return err_set(msg, ERR_NOMEM, "process: out of memory");
+	struct worker_setup setup = {0};
+	enum err e = fill_from_config(p, cfg);
+	if (e != ERR_OK)
+		err_set(msg, e, "process: %s", err_text(e));
+	else
+		e = build_for_create(p, cfg, &setup, msg);
+	if (e == ERR_OK) {
+		e = start(p, &setup, fn, ctx, msg);
+		if (e != ERR_OK)
+			setup.free(setup.ctx);
+	}
+	if (e != ERR_OK)
+		process_free(p);
+	return e;
+}
+
+void process_create(struct node *n, const struct process_config *cfg, process_started_fn fn,
+                    void *ctx)
+{
+	struct errmsg msg = {0};
+	enum err e = create(n, cfg, fn, ctx, &msg);
+	if (e != ERR_OK)
+		fn(ctx, NULL, e, &msg);
+}
+
+static enum err restore(struct node *n, const struct process_sections *s, process_started_fn fn,
+                        void *ctx, struct errmsg *msg)
+{
+	struct process *p = process_alloc(n);
+	if (!p)
+		return err_set(msg, ERR_NOMEM, "process: out of memory");
+	struct tty_hooks hooks = tty_hooks_of(p);
+	struct worker_setup setup = {0};
+	enum err e = process_section_load(s->bytes[SECTION_PROCESS], &hooks, p, msg);
+	if (e == ERR_OK && process_find_uid(n, p->uid))
+		e = err_set(msg, ERR_EXISTS, "process %u (%s) is here already", p->pid, p->name);
+	if (e == ERR_OK)
+		e = build_for_restore(p, s, &setup, msg);
+	if (e == ERR_OK) {
+		p->freezes = 1;
+		e = start(p, &setup, fn, ctx, msg);
+		if (e != ERR_OK)
+			setup.free(setup.ctx);
+	}
+	if (e != ERR_OK)
+		process_free(p);
+	return e;
+}
+
+void process_restore(struct node *n, const struct process_sections *s, process_started_fn fn,
+                     void *ctx)
+{
+	struct errmsg msg = {0};
+	enum err e = restore(n, s, fn, ctx, &msg);
+	if (e != ERR_OK)
+		fn(ctx, NULL, e, &msg);
+}
+
+static void call_started(struct process *p, enum err e, const struct errmsg *msg)
+{
+	process_started_fn fn = p->started_fn;
+	p->started_fn = NULL;
+	if (fn)
+		fn(p->started_ctx, e == ERR_OK ? p : NULL, e, msg);
+}
+
+/* ---- freeze, thaw, kill ---- */
+
+/* Callbacks whose time has come. They may freeze, thaw, kill or unpin again. */
+void process_deliver(struct process *p)
+{
+	process_pin(p);
+	while (p->waiters && (p->state == PROCESS_FROZEN || p->state == PROCESS_ENDED)) {
+		struct freeze_waiter *w = p->waiters;
+		p->waiters = w->next;
+		w->fn(w->ctx, p, p->state);
+		free(w);
+	}
+	process_unpin(p);
+}
+
+void process_freeze(struct process *p, process_frozen_fn fn, void *ctx)
+{
+	struct freeze_waiter *w = malloc(sizeof *w), **at = &p->waiters;
+	if (!w)
+		abort(); /* a dozen bytes: nothing sensible is left to do */
+	*w = (struct freeze_waiter){.fn = fn, .ctx = ctx};
+	while (*at)
+		at = &(*at)->next;
+	*at = w;
+	if (p->state != PROCESS_ENDED && !p->freezes++)
+		worker_freeze(p->worker);
+	else
+		uv_async_send(&p->node->mailbox.async);
+}
+
+void process_thaw(struct process *p)
+{
+	if (p->state != PROCESS_FROZEN)
+		return; /* it was killed meanwhile */
+	assert(p->freezes);
+	if (--p->freezes)
+		return;
+	p->state = PROCESS_RUNNING;
+	worker_thaw(p->worker);
+	wake_client(p); /* input that was held back while it was frozen */
+}
+
+void process_kill(struct process *p, int status)
+{
+	if (process_alive(p))
+		worker_kill(p->worker, status);
+}
+
+void process_forget(struct process *p)
+{
+	assert(p->state == PROCESS_FROZEN && !p->forgotten);
+	p->forgotten = true;
+	process_table_tell(p, PROCESS_EVENT_GONE);
+	process_table_unlink(p->node, p);
+	worker_kill(p->worker, 0);
+}
+
+void process_pin(struct process *p)
+{
+	p->pins++;
+}
+
+struct freeing {
+	uv_work_t work;
+	struct process_insides insides;
+};
+
+static void free_insides(uv_work_t *work)
+{
+	struct freeing *f = work->data;
+	process_insides_free(&f->insides);
+}
+
+static void insides_freed(uv_work_t *work, int status)
+{
+	free(work->data);
+}
+
+/* Off the loop: it unmaps memory and closes files. */
+static void release_insides(struct process *p)
+{
+	struct freeing *f = p->store || p->module ? malloc(sizeof *f) : NULL;
+	struct process_insides in = process_take_insides(p);
+	if (f) {
+		f->insides = in;
+		f->work.data = f;
+		if (uv_queue_work(&p->node->loop, &f->work, free_insides, insides_freed) == 0)
+			return;
+		free(f);
+	}
+	process_insides_free(&in);
+}
+
+static void release_if_unused(struct process *p)
+{
+	if (p->state != PROCESS_ENDED || p->pins || p->waiters)
+		return;
+	release_insides(p);
+	if (p->forgotten)
+		process_free(p);
+}
+
+void process_unpin(struct process *p)
+{
+	assert(p->pins);
+	p->pins--;
+	release_if_unused(p);
+}
+
+void process_wake(struct process *p)
+{
+	os_wake_post(p->waker);
+}
+
+/* ---- letters ---- */
+
+static void on_started(struct process *p)
+{
+	if (p->freezes && p->started_fn) {
+		/* A restored one is started when it is frozen. Freezing was asked for before it began. */
+		worker_nudge(p->worker);
+		return;
+	}
+	p->state = PROCESS_RUNNING;
+	worker_nudge(p->worker);
+	process_table_tell(p, PROCESS_EVENT_STARTED);
+	call_started(p, ERR_OK, NULL);
+}
+
+static void on_frozen(struct process *p)
+{
+	bool restored = p->state == PROCESS_STARTING;
+	p->state = PROCESS_FROZEN;
+	if (restored) {
+		process_table_tell(p, PROCESS_EVENT_STARTED);
+		call_started(p, ERR_OK, NULL);
+	}
+	process_deliver(p);
+}
+
+static void end_worker(struct process *p)
+{
+	worker_free(p->worker);
+	p->worker = NULL;
+	p->state = PROCESS_ENDED;
+	p->node->table.alive--;
+}
+
+static void on_failed(struct process *p, enum err e, const struct errmsg *msg)
+{
+	struct errmsg copy = *msg; /* the letter stands in the worker */
+	end_worker(p);
+	process_table_unlink(p->node, p);
+	if (!copy.text[0])
+		err_set(&copy, e, "%s: %s", p->name, err_text(e));
+	call_started(p, e, &copy);
+	p->forgotten = true;
+	process_deliver(p);
+}
+
+static void on_ended(struct process *p, const struct exit_record *end)
+{
+	p->end = *end;
+	p->end.cpu_ns += p->cpu_ns_before;
+	end_worker(p);
+	if (!p->forgotten) {
+		p->node->table.ended++;
+		node_log(p->node, LOG_INFO, "process", "%u (%s) ended: %s, status %d", p->pid,
+		         p->name, p->end.text[0] ? p->end.text : process_state_text(p),
+		         p->end.status);
+		process_table_tell(p, PROCESS_EVENT_ENDED);
+	}
+	/* Killed before it was ever started. */
+	call_started(p, ERR_CLOSED, &(struct errmsg){.text = "it was killed while it started"});
+	struct node *n = p->node;
+	process_deliver(p); /* p may be gone now */
+	process_table_prune(n);
+}
+
+void process_letter(const struct letter *l)
+{
+	struct process *p = l->process;
+	switch (l->kind) {
+	case LETTER_STARTED: on_started(p); break;
+	case LETTER_FAILED: on_failed(p, l->err, &l->msg); return;
+	case LETTER_FROZEN: on_frozen(p); break;
+	case LETTER_ENDED: on_ended(p, &l->end); return;
+	}
+	process_check(p);
+}
+
+/* ---- what is asked about it ---- */
+
+uint64_t process_cpu_ns(const struct process *p)
+{
+	if (p->state == PROCESS_ENDED)
+		return p->end.cpu_ns;
+	return p->cpu_ns_before + (p->worker ? worker_cpu_ns(p->worker) : 0);
+}
+
+bool process_alive(const struct process *p)
+{
+	return p->state != PROCESS_ENDED;
+}
+
+const char *process_state_text(const struct process *p)
+{
+	static const char *const holds[] = {[HOLD_SUSPENDED] = "suspended",
+	                                    [HOLD_MOVING] = "moving",
+	                                    [HOLD_ARRIVING] = "arriving",
+	                                    [HOLD_IN_FLIGHT] = "in flight"};
+	static const char *const ends[] = {[END_EXIT] = "exited",
+	                                   [END_TRAP] = "trapped",
+	                                   [END_KILLED] = "killed",
+	                                   [END_LOST] = "failed"};
+	if (p->state == PROCESS_ENDED)
+		return ends[p->end.reason];
+	if (p->hold != HOLD_NONE)
+		return holds[p->hold];
+	if (p->state == PROCESS_STARTING)
+		return "starting";
+	if (p->state == PROCESS_FROZEN)
+		return "frozen";
+	return worker_waits(p->worker) ? "waiting" : "running";
+}
+
+enum err process_save_section(struct process *p, enum section s, struct wr *out, struct errmsg *msg)
+{
+	enum err e = ERR_INVALID;
+	switch (s) {
+	case SECTION_ENGINE: e = store_save(p->store, 0, out); break;
+	case SECTION_WASI: return wasi_save(p->wasi, out, msg);
+	case SECTION_DRIVERS: e = drivers_save(p->drivers, out); break;
+	case SECTION_PROCESS: e = process_section_save(p, out); break;
+	case SECTIONS: break;
+	}
+	if (e == ERR_OK && !wr_ok(out))
+		e = ERR_NOMEM;
+	return e == ERR_OK ? e : err_set(msg, e, "section %s: %s", section_name(s), err_text(e));
+}

@@ -1,0 +1,398 @@
+/* process_build.c - module, store, WASI and drivers of a process: new ones, or rebuilt from sections. */
+#include "node/process_build.h"
+
+#include "base/arena.h"
+#include "base/os.h"
+#include "engine/engine.h"
+#include "node/drivers/drivers.h"
+#include "node/modules.h"
+#include "node/node.h"
+#include "node/wasi.h"
+#include "vfs/host.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct build {
+	struct arena arena; /* everything below points into it */
+	struct process_config cfg;
+	struct process_sections sections;
+};
+
+/* ---- drivers ---- */
+
+static void on_poke(void *ctx)
+{
+	process_wake(ctx);
+}
+
+static void on_shown(void *ctx)
+{
+	struct process *p = ctx;
+	atomic_store(&p->has_shown, true);
+	uv_async_send(&p->node->mailbox.async);
+}
+
+static uint64_t host_now(void *ctx)
+{
+	(void)ctx;
+	return os_monotonic_ns();
+}
+
+/* An instant of the guest's clock on ours. */
+static uint64_t host_time(void *ctx, uint64_t guest_ns)
+{
+	struct process *p = ctx;
+	uint64_t now = os_monotonic_ns(), guest_now = wasi_clock_ns(p->wasi);
+	if (guest_ns <= guest_now)
+		return now;
+	uint64_t ahead = guest_ns - guest_now;
+	return ahead > UINT64_MAX - now ? UINT64_MAX : now + ahead;
+}
+
+static void screen_write(void *ctx, const uint8_t *bytes, size_t size)
+{
+	tty_draw(ctx, bytes, size);
+}
+
+static size_t screen_pending(void *ctx)
+{
+	return tty_queued(ctx);
+}
+
+static bool screen_size(void *ctx, uint16_t *cols, uint16_t *rows)
+{
+	tty_size(ctx, cols, rows);
+	return true;
+}
+
+static enum err drivers_config(struct process *p, struct drivers_config *out, struct errmsg *msg)
+{
+	const char *display = p->display.display ? p->display.display : p->node->cfg.display;
+	*out = (struct drivers_config){
+	    .hosts = p->node->hosts,
+	    .screen = SCREEN_AUTO,
+	    .name = p->name,
+	    .wait_until_ns = &p->wait.deadline_ns,
+	    .poke = on_poke,
+	    .shown = on_shown,
+	    .now_ns = host_now,
+	    .host_time_ns = host_time,
+	    .ctx = p,
+	    .frame_hash = p->display.frame_hash,
+	    .unpaced = p->display.unpaced,
+	};
+	if (tty_is_terminal(p->tty, TTY_OUT))
+		out->tty = (struct host_tty){.write = screen_write,
+		                             .pending = screen_pending,
+		                             .size = screen_size,
+		                             .ctx = p->tty,
+		                             .truecolor = true};
+	if (display && !screen_kind_parse(display, &out->screen))
+		return err_set(msg, ERR_INVALID, "there is no display called \"%s\"", display);
+	return ERR_OK;
+}
+
+/* ---- imports ---- */
+
+/* WASI first, then the module "wasmos". */
+static bool resolve(void *ctx, const char *module, const char *name, const char *type, host_fn *fn,
+                    void **env)
+{
+	struct process *p = ctx;
+	struct host_resolver r = wasi_resolver(p->wasi);
+	if (r.resolve(r.ctx, module, name, type, fn, env))
+		return true;
+	r = drivers_resolver(p->drivers);
+	return r.resolve(r.ctx, module, name, type, fn, env);
+}
+
+/* ---- a new process ---- */
+
+static enum err add_streams(struct process *p, struct fdtable *fds)
+{
+	for (int s = 0; s < TTY_STREAMS; s++) {
+		struct vfs_obj *o = tty_stream_new(p->tty, (enum tty_stream)s);
+		if (!o)
+			return ERR_NOMEM;
+		uint64_t rights = rights_of_type(o->type);
+		struct vfs_file *f =
+		    vfs_file_new(o, NULL, NULL, s == TTY_IN ? VFS_READ : VFS_WRITE);
+		if (!f)
+			return ERR_NOMEM;
+		strcpy(f->stream, tty_stream_name((enum tty_stream)s));
+		uint32_t fd;
+		if (fdtable_add(fds, f, rights, 0, &fd) != FE_OK)
+			return ERR_LIMIT;
+	}
+	return ERR_OK;
+}
+
+static enum err add_mount(struct process *p, const struct process_mount *m, struct vfs_ns *ns,
+                          struct fdtable *fds, struct errmsg *msg)
+{
+	struct vfs_mount_config c = {
+	    .guest = m->guest, .host = m->host, .kind = VFS_MOUNT_HOST, .read_only = m->readonly};
+	struct vfs_obj *root;
+	struct vfs_mount *mount;
+	uint32_t fd;
+	memcpy(c.home, p->node->device_id, sizeof c.home);
+	enum err e = vfs_host_new(m->host, VFS_WALK_BEST, &root, msg);
+	if (e != ERR_OK)
+		return err_prefix(msg, e, "--dir %s", m->host);
+	e = vfs_ns_add(ns, &c, root, &mount);
+	if (e != ERR_OK)
+		return err_set(msg, e, "--dir %s::%s: %s", m->host, m->guest, err_text(e));
+	enum ferr fe = fdtable_preopen(fds, mount, &fd);
+	if (fe != FE_OK)
+		return err_set(msg, ERR_IO, "--dir %s::%s: %s", m->host, m->guest, ferr_text(fe));
+	return ERR_OK;
+}
+
+static enum err make_wasi(struct process *p, const struct process_config *cfg, struct errmsg *msg)
+{
+	struct fdtable *fds;
+	struct vfs_ns *ns = vfs_ns_new();
+	if (!ns || fdtable_new(&fds) != ERR_OK) {
+		if (ns)
+			vfs_ns_free(ns);
+		return err_set(msg, ERR_NOMEM, "files: out of memory");
+	}
+	enum err e = add_streams(p, fds);
+	for (uint32_t i = 0; e == ERR_OK && i < cfg->nmounts; i++)
+		e = add_mount(p, &cfg->mounts[i], ns, fds, msg);
+	if (e != ERR_OK) {
+		fdtable_free(fds);
+		vfs_ns_free(ns);
+		return e;
+	}
+	struct wasi_config wc = {.args = (const char *const *)cfg->argv,
+	                         .nargs = cfg->argc,
+	                         .env = (const char *const *)cfg->env,
+	                         .nenv = cfg->nenv,
+	                         .ns = ns,
+	                         .fds = fds,
+	                         .wait = &p->wait};
+	return wasi_new(&wc, &p->wasi, msg);
+}
+
+static enum err run_create(void *ctx, struct process *p, struct errmsg *msg)
+{
+	struct build *b = ctx;
+	struct drivers_config dc;
+	TRY(modules_load_file(p->node->modules, b->cfg.path, &p->module, msg));
+	memcpy(p->module_hash, module_hash(p->module), sizeof p->module_hash);
+	TRY(make_wasi(p, &b->cfg, msg));
+	TRY(drivers_config(p, &dc, msg));
+	TRY(drivers_new(&dc, &p->drivers));
+	struct store_config sc = {.max_memory_pages = b->cfg.max_memory_pages, .track_dirty = true};
+	struct host_resolver r = {resolve, p};
+	TRY(store_new(&sc, &p->store));
+	enum err e = store_instantiate(p->store, p->module, &r, &p->instance, msg);
+	if (e != ERR_OK)
+		return err_prefix(msg, e, "%s", b->cfg.path);
+	TRY(thread_new(p->store, &p->thread));
+	if (thread_call_start(p->thread, p->instance) == ERR_OK)
+		return ERR_OK;
+	p->begun = true;
+	e = thread_call_export(p->thread, p->instance, "_start", NULL, 0, msg);
+	if (e == ERR_NOTFOUND)
+		return err_set(
+		    msg, ERR_INVALID,
+		    "%s: no function \"_start\" is exported: it is a library, not a program",
+		    b->cfg.path);
+	return e;
+}
+
+/* ---- a restored one ---- */
+
+static enum err open_mount(void *ctx, const struct vfs_mount_config *c, struct vfs_obj **root,
+                           struct errmsg *msg)
+{
+	return process_open_mount(ctx, c, root, msg);
+}
+
+static enum err open_stream(void *ctx, const char *name, struct vfs_obj **out, struct errmsg *msg)
+{
+	struct process *p = ctx;
+	enum tty_stream s;
+	if (tty_stream_find(name, &s) != ERR_OK)
+		return err_set(msg, ERR_INVALID, "there is no stream called \"%.16s\"", name);
+	*out = tty_stream_new(p->tty, s);
+	return *out ? ERR_OK : ERR_NOMEM;
+}
+
+static struct module *find_module(void *ctx, const uint8_t hash[32])
+{
+	struct process *p = ctx;
+	return memcmp(hash, p->module_hash, sizeof p->module_hash) ? NULL : p->module;
+}
+
+static enum err check_end(struct rd *in, const char *section, struct errmsg *msg)
+{
+	if (rd_left(in))
+		return err_set(msg, ERR_MALFORMED, "section %s: %zu bytes too many", section,
+		               rd_left(in));
+	return ERR_OK;
+}
+
+static enum err load_engine(struct process *p, struct rd in, struct errmsg *msg)
+{
+	struct module_finder f = {find_module, p};
+	struct host_resolver r = {resolve, p};
+	TRY(store_load(&in, &f, &r, true, &p->store, msg));
+	TRY(check_end(&in, "engine", msg));
+	p->instance = store_instance(p->store, 0);
+	if (store_thread_count(p->store) != 1 || !p->instance)
+		return err_set(msg, ERR_INVALID,
+		               "section engine: a process has one thread and one instance");
+	p->thread = store_thread(p->store, 0);
+	if (!thread_depth(p->thread))
+		return err_set(msg, ERR_INVALID, "section engine: the thread has no frame");
+	return ERR_OK;
+}
+
+static enum err run_restore(void *ctx, struct process *p, struct errmsg *msg)
+{
+	struct build *b = ctx;
+	struct drivers_config dc;
+	struct fdtable_loader loader = {
+	    .open_mount = open_mount, .open_stream = open_stream, .ctx = p};
+	memcpy(p->module_hash, b->sections.module_hash, sizeof p->module_hash);
+	TRY(modules_load_hash(p->node->modules, p->module_hash, &p->module, msg));
+	struct rd in = b->sections.bytes[SECTION_WASI];
+	enum err e = wasi_load(&in, &loader, &p->wait, &p->wasi, msg);
+	if (e == ERR_OK)
+		e = check_end(&in, "wasi", msg);
+	if (e != ERR_OK)
+		return e;
+	TRY(drivers_config(p, &dc, msg));
+	in = b->sections.bytes[SECTION_DRIVERS];
+	e = drivers_load(&in, &dc, &p->drivers, msg);
+	if (e == ERR_OK)
+		e = check_end(&in, "drivers", msg);
+	if (e != ERR_OK)
+		return e;
+	return load_engine(p, b->sections.bytes[SECTION_ENGINE], msg);
+}
+
+/* ---- copies ---- */
+
+static enum err copy_text(struct arena *a, const char **text)
+{
+	if (!*text)
+		return ERR_OK;
+	*text = arena_copy(a, *text, strlen(*text));
+	return *text ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err copy_list(struct arena *a, char *const **list, uint32_t count)
+{
+	char **copy = ARENA_NEW(a, char *, count + 1);
+	if (!copy)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		copy[i] = (*list)[i];
+		TRY(copy_text(a, (const char **)&copy[i]));
+	}
+	*list = copy;
+	return ERR_OK;
+}
+
+static enum err copy_mounts(struct arena *a, struct process_config *c)
+{
+	struct process_mount *copy = ARENA_NEW(a, struct process_mount, c->nmounts);
+	if (!copy)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < c->nmounts; i++) {
+		copy[i] = c->mounts[i];
+		TRY(copy_text(a, &copy[i].host));
+		TRY(copy_text(a, &copy[i].guest));
+	}
+	c->mounts = copy;
+	return ERR_OK;
+}
+
+static enum err copy_config(struct build *b, const struct process_config *cfg)
+{
+	b->cfg = *cfg;
+	TRY(copy_text(&b->arena, &b->cfg.path));
+	TRY(copy_list(&b->arena, &b->cfg.argv, cfg->argc));
+	TRY(copy_list(&b->arena, &b->cfg.env, cfg->nenv));
+	return copy_mounts(&b->arena, &b->cfg);
+}
+
+static enum err copy_sections(struct build *b, const struct process_sections *s)
+{
+	b->sections = *s;
+	for (int i = 0; i < SECTIONS; i++) {
+		size_t size = rd_left(&s->bytes[i]);
+		if (size > PROCESS_SECTION_MAX)
+			return ERR_LIMIT;
+		const void *copy = arena_copy(&b->arena, s->bytes[i].p, size);
+		if (!copy)
+			return ERR_NOMEM;
+		b->sections.bytes[i] = rd_of(copy, size);
+	}
+	return ERR_OK;
+}
+
+static void free_build(void *ctx)
+{
+	struct build *b = ctx;
+	arena_free(&b->arena);
+	free(b);
+}
+
+enum err build_for_create(struct process *p, const struct process_config *cfg,
+                          struct worker_setup *out, struct errmsg *msg)
+{
+	struct build *b = calloc(1, sizeof *b);
+	if (!b || copy_config(b, cfg) != ERR_OK) {
+		if (b)
+			free_build(b);
+		return err_set(msg, ERR_NOMEM, "%s: out of memory", p->name);
+	}
+	*out = (struct worker_setup){.run = run_create, .free = free_build, .ctx = b};
+	return ERR_OK;
+}
+
+enum err build_for_restore(struct process *p, const struct process_sections *s,
+                           struct worker_setup *out, struct errmsg *msg)
+{
+	struct build *b = calloc(1, sizeof *b);
+	enum err e = b ? copy_sections(b, s) : ERR_NOMEM;
+	if (e != ERR_OK) {
+		if (b)
+			free_build(b);
+		return err_set(msg, e, "sections of %s: %s", p->name, err_text(e));
+	}
+	*out =
+	    (struct worker_setup){.run = run_restore, .free = free_build, .ctx = b, .frozen = true};
+	return ERR_OK;
+}
+
+/* ---- the end ---- */
+
+struct process_insides process_take_insides(struct process *p)
+{
+	struct process_insides in = {p->module, p->store, p->thread, p->wasi, p->drivers};
+	p->module = NULL;
+	p->store = NULL;
+	p->thread = NULL;
+	p->instance = NULL;
+	p->wasi = NULL;
+	p->drivers = NULL;
+	return in;
+}
+
+void process_insides_free(struct process_insides *in)
+{
+	drivers_free(in->drivers);
+	if (in->store)
+		store_free(in->store);
+	if (in->wasi)
+		wasi_free(in->wasi);
+	if (in->module)
+		module_unref(in->module);
+}
