@@ -3,6 +3,7 @@
 
 	bench/engine/run.py                                     native, node (two ways), build/shell/wasmos
 	bench/engine/run.py --engine 'wasm3=/path/to/wasm3'     another engine beside them: COMMAND FILE.wasm ARGS
+	bench/engine/run.py --engine 'bare=build/bench/bare {bare}'   our engine alone, on the modules without imports
 	bench/engine/run.py --only fib,lua --rounds 3 --json
 	bench/engine/run.py --build                             only compiles, and prints where
 
@@ -121,6 +122,9 @@ def default_engines():
 def command(engine, name, n, repeats):
     if engine is None:
         return [os.path.join(OUT, name), str(n), str(repeats)]
+    if '{bare}' in engine:
+        bare = os.path.join(OUT, name + '.bare.wasm')
+        return [bare if word == '{bare}' else word for word in engine] + [str(n), str(repeats)]
     return engine + [os.path.join(OUT, name + '.wasm'), str(n), str(repeats)]
 
 
@@ -169,7 +173,7 @@ def start_up(engines, rounds):
     rows = {'tiny': [os.path.join(OUT, 'tiny.wasm')]}
     if yosys := yosys_path():
         rows['yosys --version'] = [yosys, '--version']
-    seen = {row: {e: [] for e in engines if engines[e] is not None} for row in rows}
+    seen = {row: {e: [] for e, c in engines.items() if c is not None and '{bare}' not in c} for row in rows}
     result_file = os.path.join(OUT, 'launch.txt')
     for _ in range(rounds):
         jobs = [(row, e) for row in rows for e in seen[row]]
