@@ -1,0 +1,189 @@
+/* device.c - the key file. One msgpack array [1, secret key, name]; written whole to a new file that then
+ * takes the old one's place, so that a crash leaves one or the other. */
+#include "node/device.h"
+
+#include "base/pack.h"
+#include "node/node.h"
+#include "proto/table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DEVICE_FORMAT = 1, DEVICE_FILE_MAX = 256 };
+
+void device_id_of(const uint8_t key[CRYPTO_KEY_SIZE], uint8_t id[DEVICE_ID_SIZE])
+{
+	crypto_blake2b(id, key, CRYPTO_KEY_SIZE);
+}
+
+void device_short(const uint8_t id[DEVICE_ID_SIZE], char out[DEVICE_SHORT_SIZE])
+{
+	for (unsigned i = 0; i < (DEVICE_SHORT_SIZE - 1) / 2; i++)
+		snprintf(out + 2 * i, 3, "%02x", id[i]);
+}
+
+static void device_derive(struct device *d)
+{
+	crypto_x25519_public(d->key, d->secret);
+	device_id_of(d->key, d->id);
+}
+
+static enum err parse(const uint8_t *bytes, size_t size, struct device *d)
+{
+	struct rd r = rd_of(bytes, size);
+	uint32_t count;
+	uint8_t format;
+	TRY(unpack_array(&r, 3, &count));
+	TRY(unpack_u8(&r, &format));
+	if (count != 3 || format != DEVICE_FORMAT)
+		return ERR_MALFORMED;
+	TRY(unpack_fixed(&r, d->secret, sizeof d->secret));
+	TRY(unpack_text(&r, d->name, sizeof d->name));
+	TRY(unpack_end(&r));
+	return d->name[0] && name_is_fit(d->name, strlen(d->name)) ? ERR_OK : ERR_MALFORMED;
+}
+
+static enum err read_file(int fd, struct device *d, struct errmsg *msg)
+{
+	uint8_t bytes[DEVICE_FILE_MAX];
+	struct stat st;
+	if (fstat(fd, &st) != 0)
+		return err_set(msg, ERR_IO, "device: %s", strerror(errno));
+	if (st.st_mode & 077 || st.st_uid != geteuid())
+		return err_set(
+		    msg, ERR_DENIED,
+		    "the file device holds this device's secret key, but others can read "
+		    "it (mode %o)",
+		    st.st_mode & 07777);
+	ssize_t n = read(fd, bytes, sizeof bytes);
+	if (n < 0)
+		return err_set(msg, ERR_IO, "device: %s", strerror(errno));
+	enum err e = parse(bytes, (size_t)n, d);
+	crypto_zero(bytes, sizeof bytes);
+	if (e != ERR_OK)
+		return err_set(msg, ERR_MALFORMED, "the file device is damaged (%zd bytes)", n);
+	return ERR_OK;
+}
+
+static enum err write_all(int fd, const struct wr *w, struct errmsg *msg)
+{
+	if (write(fd, w->data, w->size) != (ssize_t)w->size || fsync(fd) != 0)
+		return err_set(msg, ERR_IO, "device: %s", strerror(errno));
+	return ERR_OK;
+}
+
+static enum err write_file(int dir_fd, const struct device *d, struct errmsg *msg)
+{
+	struct wr w = {0};
+	pack_array(&w, 3);
+	pack_u64(&w, DEVICE_FORMAT);
+	pack_bin(&w, d->secret, sizeof d->secret);
+	pack_text(&w, d->name);
+	unlinkat(dir_fd, "device.new", 0);
+	int fd = openat(dir_fd, "device.new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	enum err e = ERR_OK;
+	if (fd < 0)
+		e = err_set(msg, ERR_IO, "device: %s", strerror(errno));
+	else if (!wr_ok(&w))
+		e = err_set(msg, ERR_NOMEM, "device: out of memory");
+	else
+		e = write_all(fd, &w, msg);
+	if (e == ERR_OK && renameat(dir_fd, "device.new", dir_fd, "device") != 0)
+		e = err_set(msg, ERR_IO, "device: %s", strerror(errno));
+	if (e == ERR_OK)
+		fsync(dir_fd);
+	if (fd >= 0)
+		close(fd);
+	crypto_zero(w.data, w.size);
+	wr_free(&w);
+	return e;
+}
+
+/* The host's name up to its first dot; "device" when it has none that is fit to be shown. */
+static void default_name(char name[DEVICE_NAME_MAX + 1])
+{
+	memset(name, 0, DEVICE_NAME_MAX + 1);
+	if (gethostname(name, DEVICE_NAME_MAX) != 0)
+		name[0] = 0;
+	name[strcspn(name, ".")] = 0;
+	if (!name[0] || !name_is_fit(name, strlen(name)))
+		strcpy(name, "device");
+}
+
+static enum err check_name(const char *name, struct errmsg *msg)
+{
+	size_t size = strlen(name);
+	if (!size || size > DEVICE_NAME_MAX || !name_is_fit(name, size))
+		return err_set(msg, ERR_USAGE, "a device's name is 1 to %d bytes of printable text",
+		               DEVICE_NAME_MAX);
+	return ERR_OK;
+}
+
+static enum err make(int dir_fd, const char *name, struct device *d, struct errmsg *msg)
+{
+	crypto_random(d->secret, sizeof d->secret);
+	if (name)
+		strcpy(d->name, name);
+	else
+		default_name(d->name);
+	return write_file(dir_fd, d, msg);
+}
+
+static enum err load(int dir_fd, const char *name, struct device *d, struct errmsg *msg)
+{
+	int fd = openat(dir_fd, "device", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return make(dir_fd, name, d, msg);
+	if (fd < 0)
+		return err_set(msg, ERR_IO, "device: %s", strerror(errno));
+	enum err e = read_file(fd, d, msg);
+	close(fd);
+	if (e != ERR_OK || !name || !strcmp(name, d->name))
+		return e;
+	strcpy(d->name, name);
+	return write_file(dir_fd, d, msg);
+}
+
+enum err device_load(int dir_fd, const char *name, struct device *out, struct errmsg *msg)
+{
+	struct device d = {0};
+	enum err e = name ? check_name(name, msg) : ERR_OK;
+	if (e == ERR_OK)
+		e = load(dir_fd, name, &d, msg);
+	if (e == ERR_OK) {
+		device_derive(&d);
+		*out = d;
+	}
+	crypto_zero(&d, sizeof d);
+	return e;
+}
+
+/* --- the part --- */
+
+enum err device_open(struct node *n, struct errmsg *msg)
+{
+	struct device *d = calloc(1, sizeof *d);
+	if (!d)
+		return err_set(msg, ERR_NOMEM, "out of memory");
+	enum err e = device_load(n->home_fd, n->cfg.name, d, msg);
+	if (e != ERR_OK) {
+		free(d);
+		return e;
+	}
+	n->device = d;
+	memcpy(n->device_id, d->id, sizeof n->device_id);
+	strcpy(n->name, d->name);
+	return ERR_OK;
+}
+
+void device_close(struct node *n)
+{
+	crypto_zero(n->device, sizeof *n->device);
+	free(n->device);
+	n->device = NULL;
+}
