@@ -1,24 +1,24 @@
 /* shell.h - the `wasmos` command: the table of its commands and what they share.
  *
  * To add a command: a row in shell/commands.def, and a file shell/cmd_NAME.c with
- * `const struct command command_NAME = {...}` (and its name in shell/meson.build). Options are
- * parsed from the table the command declares, so that all commands behave alike: --json, --home,
- * --help work everywhere, unknown options give one clear error and exit status 2. A command returns
- * the exit status: 0 done, 1 failed, 2 wrong usage.
+ * `const struct command command_NAME = {...}` (and its name in shell/meson.build). Options are parsed
+ * from the table the command declares, so that all commands behave alike: --json, --home, --help work
+ * everywhere, unknown options give one clear error and exit status 2. A command returns the exit
+ * status: 0 done, 1 failed, 2 wrong usage.
  *
- *	static const struct option options[] = {{"all", 'a', OPTION_FLAG, NULL, "also those that
- * have ended"}, {0}}; static int run(struct shell *sh)
+ *	static const struct option options[] = {
+ *		{"all", 'a', OPTION_FLAG, NULL, "also those that have ended"}, {0}};
+ *	static int run(struct shell *sh)
  *	{
  *		struct client *c;
  *		if (client_open(sh, &c) != 0)            // says why itself
  *			return 1;
  *		client_request(c, "ps");
  *		client_put_flag(c, "all", shell_flag(sh, "all"));
- *		return client_table(sh, c, "pid:PID state:STATE name:NAME");  // sends, prints table
- * or JSON, closes
+ *		return client_table(sh, c, "pid:PID state:STATE name:NAME");
  *	}
- *	const struct command command_ps = {.name = "ps", .usage = "ps [-a] [--json]", .summary =
- * "list processes", .help = "...", .options = options, .min_args = 0, .max_args = 0, .run = run};
+ *	const struct command command_ps = {.name = "ps", .usage = "ps [-a] [--json]", .run = run,
+ *		.summary = "list processes", .help = "...", .options = options};
  */
 #pragma once
 

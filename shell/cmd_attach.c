@@ -1,0 +1,30 @@
+/* cmd_attach.c - `wasmos attach PID`: this terminal becomes the program's. */
+#include "shell/terminal.h"
+
+static int run(struct shell *sh)
+{
+	struct client *c;
+	uint64_t pid;
+	if (!shell_number(sh, 0, "PID", &pid))
+		return 2;
+	if (client_open(sh, &c) != 0)
+		return 1;
+	client_request(c, "attach");
+	client_put_u64(c, "pid", pid);
+	terminal_put_size(c);
+	return terminal_session(sh, c, TERMINAL_ATTACHED);
+}
+
+const struct command command_attach = {
+    .name = "attach",
+    .usage = "attach PID",
+    .summary = "join this terminal to a program that runs",
+    .help = "Shows its recent output, then what it writes; what you type goes to it. ^P ^Q "
+            "(control P, control Q)\n"
+            "detaches and leaves it running; ^C ends it, unless it reads keys itself. The program "
+            "may move to another\n"
+            "device meanwhile: this terminal stays joined to it.\n",
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};

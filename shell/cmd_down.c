@@ -1,0 +1,55 @@
+/* cmd_down.c - `wasmos down`: ends the node and waits until it is gone. */
+#include "shell/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WAIT_MS = 30000, STEP_MS = 5 };
+
+/* The home's lock is free once the node is really gone. */
+static bool wait_for_lock(const char *home)
+{
+	char path[4096];
+	snprintf(path, sizeof path, "%s/lock", home);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool is_free = fd < 0;
+	for (int ms = 0; !is_free && ms < WAIT_MS; ms += STEP_MS) {
+		is_free = flock(fd, LOCK_EX | LOCK_NB) == 0;
+		if (!is_free)
+			nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000000}, NULL);
+	}
+	if (fd >= 0)
+		close(fd);
+	return is_free;
+}
+
+static int run(struct shell *sh)
+{
+	struct client *c;
+	if (client_open(sh, &c) != 0)
+		return 1;
+	client_request(c, "down");
+	int failed = client_encode(c) || client_flush(c);
+	while (!failed && client_read(c))
+		;
+	client_close(c);
+	if (failed || !wait_for_lock(sh->home))
+		return shell_fail(sh,
+		                  "the node in %s does not end; its process number is in %s/lock",
+		                  sh->home, sh->home);
+	return 0;
+}
+
+const struct command command_down = {
+    .name = "down",
+    .usage = "down",
+    .summary = "end this device's node",
+    .help = "Returns when the node is gone. Programs that run on it end with it; what was "
+            "suspended is there\n"
+            "again after the next `wasmos up`.\n",
+    .run = run,
+};

@@ -1,0 +1,262 @@
+/* cmd_run.c - `wasmos run`: a program on the node, joined to this terminal; detached; or without a node. */
+#include "shell/terminal.h"
+
+#include "base/arena.h"
+#include "node/solo.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct option options[] = {
+    {"detach", 'd', OPTION_FLAG, NULL, "run in the background and print the process number"},
+    {"solo", 's', OPTION_FLAG, NULL,
+     "run inside this command, without a node (scripts, benchmarks)"},
+    {"dir", 0, OPTION_LIST, "HOST[::GUEST][:ro]",
+     "the program sees the folder HOST as GUEST; ro: only to read"},
+    {"env", 'e', OPTION_LIST, "K=V", "set an environment variable"},
+    {"name", 'n', OPTION_VALUE, "NAME", "what ps calls it (default: the file's name)"},
+    {"max-memory", 0, OPTION_VALUE, "MIB", "the most memory it may have"},
+    {"display", 0, OPTION_VALUE, "KIND",
+     "where its screen appears: auto, sdl2, terminal or headless"},
+    {"frame-hash", 0, OPTION_FLAG, NULL, "hash all frames it shows (in ps --json)"},
+    {"unpaced", 0, OPTION_FLAG, NULL, "show frames as fast as they come (tests)"},
+    {0},
+};
+
+/* Everything about the program, in memory that lives until the command ends. */
+struct program {
+	char path[PATH_MAX];
+	struct process_mount mounts[PROCESS_MOUNTS_MAX];
+	const char *mount_args[3 * PROCESS_MOUNTS_MAX]; /* as the request has them */
+	const char **env;
+	struct process_config cfg;
+	struct arena arena; /* the strings made here */
+};
+
+static void free_program(struct program *p)
+{
+	arena_free(&p->arena);
+	free(p->env);
+}
+
+/* NULL: out of memory. */
+static char *join(struct arena *a, const char *left, const char *right)
+{
+	size_t n = strlen(left), m = strlen(right);
+	char *out = arena_alloc(a, 1, n + m + 1);
+	if (out) {
+		memcpy(out, left, n);
+		memcpy(out + n, right, m + 1);
+	}
+	return out;
+}
+
+/* "HOST::GUEST:ro" */
+static int parse_mount(struct shell *sh, struct arena *a, const char *text,
+                       struct process_mount *out)
+{
+	char *copy = arena_copy(a, text, strlen(text)), resolved[PATH_MAX], *guest;
+	if (!copy)
+		return shell_fail(sh, "out of memory");
+	size_t size = strlen(copy);
+	out->readonly = size > 3 && !strcmp(copy + size - 3, ":ro");
+	if (out->readonly)
+		copy[size - 3] = 0;
+	char *split = strstr(copy, "::");
+	if (split)
+		*split = 0;
+	if (!realpath(copy, resolved))
+		return shell_fail(sh, "--dir %s: there is no folder \"%s\"", text, copy);
+	guest = split ? split + 2 : !strcmp(copy, ".") ? "/" : copy;
+	out->host = arena_copy(a, resolved, strlen(resolved));
+	out->guest = guest[0] == '/' ? guest : join(a, "/", guest);
+	return out->host && out->guest ? 0 : shell_fail(sh, "out of memory");
+}
+
+static int parse_mounts(struct shell *sh, struct program *p)
+{
+	uint32_t count;
+	const char *const *dirs = shell_list(sh, "dir", &count);
+	if (count > PROCESS_MOUNTS_MAX)
+		return shell_usage(sh, "at most %d folders can be given to a program",
+		                   PROCESS_MOUNTS_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		int bad = parse_mount(sh, &p->arena, dirs[i], &p->mounts[i]);
+		if (bad)
+			return bad;
+		p->mount_args[3 * i] = p->mounts[i].host;
+		p->mount_args[3 * i + 1] = p->mounts[i].guest;
+		p->mount_args[3 * i + 2] = p->mounts[i].readonly ? "ro" : "rw";
+	}
+	p->cfg.mounts = p->mounts;
+	p->cfg.nmounts = count;
+	return 0;
+}
+
+/* name: "TERM=" */
+static bool env_given(const struct program *p, const char *name)
+{
+	size_t size = strlen(name);
+	for (uint32_t i = 0; i < p->cfg.nenv; i++)
+		if (!strncmp(p->env[i], name, size))
+			return true;
+	return false;
+}
+
+/* A program at a terminal learns which kind it is. */
+static int parse_env(struct shell *sh, struct program *p)
+{
+	static const char *const passed[] = {"TERM=", "COLORTERM="};
+	uint32_t count;
+	const char *const *given = shell_list(sh, "env", &count);
+	p->env = calloc(count + 2, sizeof *p->env);
+	if (!p->env)
+		return shell_fail(sh, "out of memory");
+	for (uint32_t i = 0; i < count; i++) {
+		if (given[i][0] == '=' || !strchr(given[i], '='))
+			return shell_usage(sh, "--env %s: it must be NAME=VALUE", given[i]);
+		p->env[p->cfg.nenv++] = given[i];
+	}
+	for (int i = 0; i < 2; i++) {
+		char name[16] = "";
+		memcpy(name, passed[i], strlen(passed[i]) - 1);
+		const char *value = getenv(name);
+		if (!value || !p->cfg.tty.is_terminal[TTY_OUT] || env_given(p, passed[i]))
+			continue;
+		p->env[p->cfg.nenv] = join(&p->arena, passed[i], value);
+		if (!p->env[p->cfg.nenv++])
+			return shell_fail(sh, "out of memory");
+	}
+	p->cfg.env = (char *const *)p->env;
+	return 0;
+}
+
+static int parse_memory(struct shell *sh, struct program *p)
+{
+	const char *text = shell_value(sh, "max-memory");
+	char *end;
+	if (!text)
+		return 0;
+	unsigned long mib = strtoul(text, &end, 10);
+	if (!*text || *end || mib < 1 || mib > 4096)
+		return shell_usage(sh, "--max-memory %s: it must be a number of MiB from 1 to 4096",
+		                   text);
+	p->cfg.max_memory_pages = (uint32_t)mib * 16;
+	return 0;
+}
+
+static int parse_display(struct shell *sh, struct program *p)
+{
+	const char *kind = shell_value(sh, "display");
+	if (kind && strcmp(kind, "auto") && strcmp(kind, "sdl2") && strcmp(kind, "terminal") &&
+	    strcmp(kind, "headless"))
+		return shell_usage(sh, "--display %s: there are auto, sdl2, terminal and headless",
+		                   kind);
+	p->cfg.display = (struct display_options){.display = kind,
+	                                          .frame_hash = shell_flag(sh, "frame-hash"),
+	                                          .unpaced = shell_flag(sh, "unpaced")};
+	return 0;
+}
+
+static int parse_program(struct shell *sh, struct program *p)
+{
+	const char *file = shell_arg(sh, 0);
+	if (!realpath(file, p->path))
+		return shell_fail(sh, "there is no file \"%s\"", file);
+	p->cfg.path = p->path;
+	p->cfg.name = shell_value(sh, "name");
+	p->cfg.argv = shell_args(sh);
+	p->cfg.argc = (uint32_t)shell_argc(sh);
+	bool detached = shell_flag(sh, "detach"); /* whoever attaches later has a terminal */
+	for (int s = 0; s < TTY_STREAMS; s++)
+		p->cfg.tty.is_terminal[s] = detached || isatty(s);
+	int bad = parse_mounts(sh, p);
+	bad = bad ? bad : parse_env(sh, p);
+	bad = bad ? bad : parse_memory(sh, p);
+	return bad ? bad : parse_display(sh, p);
+}
+
+/* ---- on the node ---- */
+
+static void put_program(struct client *c, const struct program *p)
+{
+	const struct process_config *cfg = &p->cfg;
+	client_request(c, "run");
+	client_put_str(c, "path", cfg->path);
+	client_put_list(c, "argv", (const char *const *)cfg->argv, cfg->argc);
+	client_put_list(c, "env", p->env, cfg->nenv);
+	client_put_list(c, "mounts", p->mount_args, 3 * cfg->nmounts);
+	client_put_flag(c, "in_terminal", cfg->tty.is_terminal[TTY_IN]);
+	client_put_flag(c, "out_terminal", cfg->tty.is_terminal[TTY_OUT]);
+	client_put_flag(c, "err_terminal", cfg->tty.is_terminal[TTY_ERR]);
+	client_put_u64(c, "max_memory_pages", cfg->max_memory_pages);
+	if (cfg->name)
+		client_put_str(c, "name", cfg->name);
+	if (cfg->display.display)
+		client_put_str(c, "display", cfg->display.display);
+	client_put_flag(c, "frame_hash", cfg->display.frame_hash);
+	client_put_flag(c, "unpaced", cfg->display.unpaced);
+	terminal_put_size(c);
+}
+
+static int run_detached(struct shell *sh, struct client *c)
+{
+	client_put_flag(c, "detached", true);
+	return client_report(sh, c, "{pid}\n");
+}
+
+static int run_on_node(struct shell *sh, const struct program *p)
+{
+	struct client *c;
+	if (client_open_or_start(sh, &c) != 0)
+		return 1;
+	put_program(c, p);
+	return shell_flag(sh, "detach") ? run_detached(sh, c) : terminal_session(sh, c, 0);
+}
+
+static int run_solo(struct shell *sh, const struct program *p)
+{
+	struct errmsg msg = {0};
+	int status = 1;
+	if (shell_flag(sh, "detach"))
+		return shell_usage(
+		    sh, "--solo and --detach do not go together: without a node nothing stays");
+	if (solo_run(&p->cfg, &status, &msg) != ERR_OK)
+		return shell_fail(sh, "%s", msg.text);
+	return status;
+}
+
+static int run(struct shell *sh)
+{
+	struct program p = {0};
+	int status = parse_program(sh, &p);
+	if (!status)
+		status = shell_flag(sh, "solo") ? run_solo(sh, &p) : run_on_node(sh, &p);
+	free_program(&p);
+	return status;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .usage = "run [-d] [--solo] [--dir HOST::GUEST] [--env K=V] PROG.wasm [ARGS...]",
+    .summary = "run a program",
+    .help = "Starts the node if none is up. The program's standard streams are this terminal's (or "
+            "pipe's), and its\n"
+            "exit status becomes this command's; a trap is 134, ^C 130, `wasmos kill` 137. It sees "
+            "no file but what\n"
+            "--dir shows it. ^P ^Q (control P, control Q) detaches: it runs on, and `wasmos attach "
+            "PID` comes back.\n\n"
+            "  wasmos run --dir .::/ prog.wasm in.txt      this folder is the program's /\n"
+            "  wasmos run --dir ~/music::/music:ro prog.wasm\n"
+            "  echo hello | wasmos run cat.wasm\n"
+            "  wasmos run -d server.wasm                   prints the process number\n\n"
+            "What follows PROG.wasm belongs to the program, options too.\n",
+    .options = options,
+    .min_args = 1,
+    .max_args = -1,
+    .rest = true,
+    .run = run,
+};

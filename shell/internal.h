@@ -1,0 +1,53 @@
+/* internal.h - what main.c, options.c, client.c and rows.c of the `wasmos` command share. Commands include shell.h only. */
+#pragma once
+
+#include "proto/control.h"
+#include "shell/shell.h"
+
+enum { SHELL_LIST_MAX = 4096 };
+
+struct given {
+	const struct option *option;
+	const char *value;
+};
+
+struct shell {
+	const struct command *command;
+	char *home; /* owned, absolute */
+	bool json;
+	struct given *given; /* options in the order they were typed */
+	uint32_t ngiven;
+	const char **list; /* scratch of shell_list() */
+	char **args;
+	int nargs;
+};
+
+/* Options and operands after the command's name. 0; 2 after a clear message; -1: help was asked for. */
+int options_parse(struct shell *sh, int argc, char **argv);
+void options_print(const struct option *options);
+
+struct client {
+	struct shell *shell;
+	int fd;
+	struct control_map request;
+	struct wr in, out;
+	size_t in_start;
+	struct control_values row;
+};
+
+/* ---- for client_next() and the terminal (terminal.c) ---- */
+
+/* Encodes the request (or input) begun into c->out. */
+int client_encode(struct client *c);
+/* Writes c->out whole. 0; 1: the node is gone. */
+int client_flush(struct client *c);
+/* The next frame that has been read already into c->row. 1; 0: none whole; -1: hostile bytes, said. */
+int client_take(struct client *c);
+/* Reads what is there into c->in. false: the node is gone. */
+bool client_read(struct client *c);
+/* When the row is the end: true, and *status is the exit status (errors are said). */
+bool client_is_end(struct client *c, int *status);
+
+/* ---- rows.c ---- */
+void json_text(const char *text);
+void json_row(const struct control_values *v);

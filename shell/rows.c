@@ -1,0 +1,332 @@
+/* rows.c - rows of answers: their values, as JSON, as a table for people. */
+#include "shell/internal.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- values ---- */
+
+static const struct control_value *find(const struct client *c, const char *key,
+                                        enum control_type type)
+{
+	const struct control_value *v = control_values_find(&c->row, key);
+	return v && v->type == type ? v : NULL;
+}
+
+bool row_u64(const struct client *c, const char *key, uint64_t *out)
+{
+	const struct control_value *v = find(c, key, CONTROL_U64);
+	if (v)
+		*out = v->u64;
+	return v != NULL;
+}
+
+bool row_f64(const struct client *c, const char *key, double *out)
+{
+	const struct control_value *v = control_values_find(&c->row, key);
+	if (!v)
+		return false;
+	if (v->type == CONTROL_F64)
+		*out = v->f64;
+	else if (v->type == CONTROL_U64)
+		*out = (double)v->u64;
+	else if (v->type == CONTROL_I64)
+		*out = (double)v->i64;
+	else
+		return false;
+	return true;
+}
+
+const char *row_str(const struct client *c, const char *key)
+{
+	const struct control_value *v = find(c, key, CONTROL_TEXT);
+	return v ? v->text.p : NULL;
+}
+
+const void *row_bytes(const struct client *c, const char *key, size_t *size)
+{
+	const struct control_value *v = find(c, key, CONTROL_BYTES);
+	if (v)
+		*size = v->text.size;
+	return v ? v->text.p : NULL;
+}
+
+bool row_flag(const struct client *c, const char *key)
+{
+	const struct control_value *v = find(c, key, CONTROL_FLAG);
+	return v && v->flag;
+}
+
+/* ---- JSON (RFC 8259) ---- */
+
+/* Bytes of the UTF-8 character at p, 0 when it is none. */
+static size_t utf8_size(const unsigned char *p)
+{
+	size_t n = p[0] < 0x80                   ? 1
+	           : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+	           : (p[0] & 0xf0) == 0xe0       ? 3
+	           : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+	                                         : 0;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((n == 3 && ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f))) ||
+	    (n == 4 && ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))))
+		return 0;
+	return n;
+}
+
+void json_text(const char *text)
+{
+	putchar('"');
+	for (const unsigned char *p = (const unsigned char *)text; *p;) {
+		size_t n = utf8_size(p);
+		if (*p == '"' || *p == '\\')
+			printf("\\%c", *p);
+		else if (*p < ' ' || *p == 0x7f)
+			printf("\\u%04x", *p);
+		else if (!n)
+			fputs("\\ufffd", stdout);
+		else
+			fwrite(p, 1, n, stdout);
+		p += n ? n : 1;
+	}
+	putchar('"');
+}
+
+static void json_bytes(const struct control_value *v)
+{
+	putchar('"');
+	for (size_t i = 0; i < v->text.size; i++)
+		printf("%02x", (unsigned char)v->text.p[i]);
+	putchar('"');
+}
+
+static void json_list(const struct control_value *v)
+{
+	putchar('[');
+	for (uint32_t i = 0; i < v->list.count; i++) {
+		if (i)
+			fputs(", ", stdout);
+		json_text(v->list.at[i]);
+	}
+	putchar(']');
+}
+
+static void json_value(const struct control_value *v)
+{
+	switch (v->type) {
+	case CONTROL_U64: printf("%" PRIu64, v->u64); break;
+	case CONTROL_I64: printf("%" PRId64, v->i64); break;
+	case CONTROL_F64:
+		if (isfinite(v->f64))
+			printf("%.17g", v->f64);
+		else
+			fputs("null", stdout);
+		break;
+	case CONTROL_FLAG: fputs(v->flag ? "true" : "false", stdout); break;
+	case CONTROL_TEXT: json_text(v->text.p); break;
+	case CONTROL_BYTES: json_bytes(v); break;
+	case CONTROL_LIST: json_list(v); break;
+	}
+}
+
+void json_row(const struct control_values *v)
+{
+	putchar('{');
+	for (uint32_t i = 0; i < v->count; i++) {
+		if (i)
+			fputs(", ", stdout);
+		json_text(v->at[i].key);
+		fputs(": ", stdout);
+		json_value(&v->at[i]);
+	}
+	putchar('}');
+}
+
+void row_print_json(const struct client *c)
+{
+	json_row(&c->row);
+	putchar('\n');
+	fflush(stdout);
+}
+
+/* ---- text ---- */
+
+/* For people: control characters of texts become '?', so that no guest or peer writes to the terminal. */
+static void value_text(const struct control_value *v, char *out, size_t size)
+{
+	out[0] = 0;
+	if (!v)
+		return;
+	switch (v->type) {
+	case CONTROL_U64: snprintf(out, size, "%" PRIu64, v->u64); break;
+	case CONTROL_I64: snprintf(out, size, "%" PRId64, v->i64); break;
+	case CONTROL_F64: snprintf(out, size, "%.1f", v->f64); break;
+	case CONTROL_FLAG: snprintf(out, size, "%s", v->flag ? "yes" : "no"); break;
+	case CONTROL_TEXT: snprintf(out, size, "%s", v->text.p); break;
+	case CONTROL_BYTES: snprintf(out, size, "(%zu bytes)", v->text.size); break;
+	case CONTROL_LIST: snprintf(out, size, "(%u)", v->list.count); break;
+	}
+	for (char *p = out; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+}
+
+/* "memory_bytes" as 18.4M, "cpu_ms" as 1:02.5: keys end in their unit. */
+static void cell_text(const char *key, const struct control_value *v, char *out, size_t size)
+{
+	size_t n = strlen(key);
+	value_text(v, out, size);
+	if (!v || v->type != CONTROL_U64)
+		return;
+	if (n > 6 && !strcmp(key + n - 6, "_bytes")) {
+		static const char units[] = " KMGTP";
+		double x = (double)v->u64;
+		int unit = 0;
+		for (; x >= 1024 && unit < 5; unit++)
+			x /= 1024;
+		snprintf(out, size, unit ? "%.1f%c" : "%.0f", x, units[unit]);
+	} else if (n > 3 && !strcmp(key, "cpu_ms")) {
+		uint64_t s = v->u64 / 1000;
+		snprintf(out, size, "%" PRIu64 ":%02" PRIu64 ".%" PRIu64, s / 60, s % 60,
+		         v->u64 % 1000 / 100);
+	}
+}
+
+enum { COLUMNS_MAX = 16, CELL_MAX = 512 };
+
+struct column {
+	char key[CONTROL_KEY_MAX + 1], title[40];
+	bool right;
+	int width;
+};
+
+static int parse_columns(const char *text, struct column *out)
+{
+	int n = 0, used;
+	while (n < COLUMNS_MAX &&
+	       sscanf(text, " %31[^: ]:%39s%n", out[n].key, out[n].title, &used) == 2) {
+		out[n].width = (int)strlen(out[n].title);
+		text += used;
+		n++;
+	}
+	return n;
+}
+
+struct cells {
+	char **at;
+	size_t count, cap;
+};
+
+static bool add_row(const struct client *c, struct column *columns, int n, struct cells *cells)
+{
+	for (int i = 0; i < n; i++) {
+		char text[CELL_MAX];
+		const struct control_value *v = control_values_find(&c->row, columns[i].key);
+		cell_text(columns[i].key, v, text, sizeof text);
+		if (v && v->type != CONTROL_TEXT)
+			columns[i].right = true;
+		if (cells->count == cells->cap) {
+			size_t cap = cells->cap ? cells->cap * 2 : 64;
+			char **at = realloc(cells->at, cap * sizeof *at);
+			if (!at)
+				return false;
+			cells->at = at;
+			cells->cap = cap;
+		}
+		cells->at[cells->count] = strdup(text);
+		if (!cells->at[cells->count++])
+			return false;
+		if ((int)strlen(text) > columns[i].width)
+			columns[i].width = (int)strlen(text);
+	}
+	return true;
+}
+
+static void print_cell(const struct column *col, const char *text, bool last)
+{
+	if (col->right)
+		printf("%*s", col->width, text);
+	else if (last)
+		fputs(text, stdout);
+	else
+		printf("%-*s", col->width, text);
+	fputs(last ? "\n" : "  ", stdout);
+}
+
+static void print_cells(const struct column *columns, int n, const struct cells *cells)
+{
+	for (int i = 0; i < n; i++)
+		print_cell(&columns[i], columns[i].title, i == n - 1);
+	for (size_t k = 0; k < cells->count; k++)
+		print_cell(&columns[k % (size_t)n], cells->at[k], k % (size_t)n == (size_t)n - 1);
+}
+
+static int table_json(struct shell *sh, struct client *c)
+{
+	int status, rows = 0;
+	putchar('[');
+	while (client_next(sh, c, &status)) {
+		fputs(rows++ ? ",\n " : "", stdout);
+		json_row(&c->row);
+	}
+	puts("]");
+	return status;
+}
+
+int client_table(struct shell *sh, struct client *c, const char *text)
+{
+	struct column columns[COLUMNS_MAX] = {0};
+	struct cells cells = {0};
+	int status = 1, n = parse_columns(text, columns);
+	if (sh->json) {
+		status = table_json(sh, c);
+	} else {
+		bool ok = true;
+		while (client_next(sh, c, &status))
+			ok = ok && add_row(c, columns, n, &cells);
+		if (!ok)
+			status = shell_fail(sh, "out of memory");
+		else if (!status)
+			print_cells(columns, n, &cells);
+	}
+	for (size_t i = 0; i < cells.count; i++)
+		free(cells.at[i]);
+	free(cells.at);
+	client_close(c);
+	return status;
+}
+
+/* "moved {pid} to {peer}\n" */
+static void print_filled(const struct client *c, const char *text)
+{
+	while (*text) {
+		char key[CONTROL_KEY_MAX + 1], value[CELL_MAX];
+		int used = 0;
+		if (*text == '{' && sscanf(text, "{%31[a-z_0-9]}%n", key, &used) == 1 && used) {
+			cell_text(key, control_values_find(&c->row, key), value, sizeof value);
+			fputs(value, stdout);
+			text += used;
+		} else {
+			putchar(*text++);
+		}
+	}
+}
+
+int client_report(struct shell *sh, struct client *c, const char *text)
+{
+	int status;
+	while (client_next(sh, c, &status)) {
+		if (sh->json)
+			row_print_json(c);
+		else if (text)
+			print_filled(c, text);
+	}
+	client_close(c);
+	return status;
+}
