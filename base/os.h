@@ -72,7 +72,7 @@ void os_track_mark(struct os_track *t, size_t offset_bytes, size_t size_bytes);
 /* Ors one bit a page, LSB first, into bits (room for size_bytes / 4096 bits, rounded up to bytes).
  * clear: they are clean, and watched, again. A write that races with it is reported now or by the
  * next collect. */
-enum err os_track_collect(struct os_track *t, uint8_t *bits, bool clear);
+enum err os_track_collect(struct os_track *t, uint8_t *bits, size_t bits_bytes, bool clear);
 void os_track_stop(struct os_track *t);
 
 /* ---- clocks and randomness ---- */

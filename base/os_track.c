@@ -113,12 +113,14 @@ static void take_bits(struct os_track *t, uint8_t *bits, size_t npages, bool cle
 	}
 }
 
-enum err os_track_collect(struct os_track *t, uint8_t *bits, bool clear)
+enum err os_track_collect(struct os_track *t, uint8_t *bits, size_t bits_bytes, bool clear)
 {
-	size_t size = atomic_load(&t->size_bytes), npages = pages_of(size);
+	size_t npages = pages_of(atomic_load(&t->size_bytes));
+	if (npages > bits_bytes * 8)
+		npages = bits_bytes * 8 & ~(size_t)(WORD_BITS - 1); /* bits are taken by the word */
 	if (t->kind == OS_TRACK_KERNEL) {
 		take_bits(t, bits, npages, clear);
-		return os_track_kernel_collect(t, bits, size, clear);
+		return os_track_kernel_collect(t, bits, npages * PAGE, clear);
 	}
 	if (!clear) {
 		take_bits(t, bits, npages, false);

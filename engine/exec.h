@@ -234,3 +234,5 @@ void translator_free(struct translator *tr);
 bool thread_poll(struct thread *t);
 /* The code of an own function, translated on its first call. */
 struct code *instance_code(struct instance *in, uint32_t funcidx);
+/* The same by the id of an instance's function. */
+struct code *code_of_id(struct store *s, uint32_t id);

@@ -126,8 +126,6 @@ struct target {
 	struct hostfunc *host;
 };
 
-/* Code of a function id that is an instance's; NULL: no memory to translate it. */
-struct code *code_of_id(struct store *s, u32 id);
 enum trap indirect_target_slow(struct thread *t, u64 ref, u32 type, struct target *to);
 
 static inline enum trap indirect_target(struct thread *t, u64 ref, u32 type, struct target *to)

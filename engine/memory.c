@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_MEM_BYTES ((size_t)65536 * WASM_PAGE)
+
 /* Signal handler: a fault inside the reservation. */
 static bool on_mem_fault(void *ctx, size_t offset)
 {
@@ -49,6 +51,7 @@ enum err mem_new(struct store *s, uint32_t min_pages, uint32_t max_pages, bool h
 
 void mem_free(struct meminst *m)
 {
+	os_track_stop(atomic_load(&m->track));
 	os_fault_unwatch(m->watch);
 	os_release(m->base, m->reserved);
 	free(m);
@@ -61,6 +64,9 @@ uint32_t mem_grow(struct meminst *m, uint32_t delta_pages)
 		return UINT32_MAX;
 	if (os_commit(m->base + old * WASM_PAGE, (size_t)delta_pages * WASM_PAGE) != ERR_OK)
 		return UINT32_MAX;
+	struct os_track *track = atomic_load(&m->track);
+	if (track)
+		os_track_grown(track, pages * WASM_PAGE);
 	atomic_store(&m->size_bytes, pages * WASM_PAGE);
 	return (uint32_t)old;
 }
@@ -143,4 +149,41 @@ uint8_t *store_memory(struct store *s, uint32_t i, uint64_t *size_bytes)
 {
 	*size_bytes = atomic_load(&s->mems[i]->size_bytes);
 	return s->mems[i]->base;
+}
+
+/* ---- written pages ---- */
+
+enum err store_track_start(struct store *s)
+{
+	store_track_stop(s);
+	for (uint32_t i = 0; i < s->nmems; i++) {
+		struct meminst *m = s->mems[i];
+		struct os_track *track;
+		enum err e = os_track_start(m->base, atomic_load(&m->size_bytes), MAX_MEM_BYTES,
+		                            OS_TRACK_BEST, &track);
+		if (e != ERR_OK) {
+			store_track_stop(s);
+			return e;
+		}
+		atomic_store(&m->track, track);
+	}
+	return ERR_OK;
+}
+
+enum err store_track_collect(struct store *s, uint32_t i, uint8_t *bits, size_t bits_size,
+                             bool clear)
+{
+	if (i >= s->nmems)
+		return ERR_NOTFOUND;
+	struct os_track *track = atomic_load(&s->mems[i]->track);
+	if (!track)
+		return ERR_STATE;
+	memset(bits, 0, bits_size);
+	return os_track_collect(track, bits, bits_size, clear);
+}
+
+void store_track_stop(struct store *s)
+{
+	for (uint32_t i = 0; i < s->nmems; i++)
+		os_track_stop(atomic_exchange(&s->mems[i]->track, NULL));
 }

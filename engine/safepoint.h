@@ -20,6 +20,8 @@ struct safepoint {
 	uint32_t types;   /* first operand's type in spmap.types */
 	uint32_t height;  /* operands on the stack before it */
 	uint32_t nconsumed; /* calls: arguments, and the index of call_indirect */
+	uint32_t callee;    /* calls: function index; UINT32_MAX: any of the type */
+	uint32_t type;      /* calls: the callee's, store-wide */
 	uint8_t kind;
 };
 

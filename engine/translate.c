@@ -408,6 +408,10 @@ static void do_call(struct translator *tr, uint32_t funcidx, const uint8_t *at)
 	const struct functype *ft = module_functype(tr->m, funcidx);
 	flush(tr);
 	struct safepoint *sp = record(tr, SP_CALL, at);
+	if (sp) {
+		sp->callee = funcidx;
+		sp->type = tr->in->types[tr->m->func_types[funcidx]];
+	}
 	uint32_t frame = home(tr, tr->height - ft->nparams);
 	bool own = funcidx >= tr->m->nimport_funcs;
 	if (own) {
@@ -429,6 +433,10 @@ static void do_call_indirect(struct translator *tr, const uint8_t *at)
 	const struct functype *ft = &tr->m->types[typeidx];
 	flush(tr);
 	struct safepoint *sp = record(tr, SP_CALL, at);
+	if (sp) {
+		sp->callee = UINT32_MAX;
+		sp->type = tr->in->types[typeidx];
+	}
 	uint32_t frame = home(tr, tr->height - 1 - ft->nparams);
 	emit_imm(tr, IOP_call_indirect, frame, home(tr, tr->height - 1), tr->in->types[typeidx]);
 	emit_word(tr, (uint64_t)(uintptr_t)tr->in->tables[table]);

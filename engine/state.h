@@ -1,0 +1,48 @@
+/* state.h - a store as bytes: what state_save.c writes and state_load.c reads. Internal to engine/.
+ *
+ * All integers are little-endian; leb: unsigned LEB128; text: leb length and bytes. In this order:
+ *
+ *	u32 magic, u32 version, u32 flags (SAVE_MEMORY)
+ *	u32 max_stack_slots, u32 max_call_depth, u32 max_memory_pages
+ *	leb n; functions, in the order of their ids: u8 0, hash[32] (a module's: one instance) or
+ *	    u8 1, text module, text name, text type (a host function)
+ *	leb n; memories: u32 pages, u8 has_max, u32 max
+ *	leb n; tables: u8 reftype, u8 has_max, u32 max, leb size, leb references
+ *	leb n; globals: u8 type, u8 mut, value
+ *	for each instance: u32 ids of imported functions; u32 store indices of its tables, memories and globals (whole index
+ *	    spaces); u8 dropped, for each element segment, for each data segment
+ *	leb n; registered names: text, leb instance
+ *	leb n; threads: u8 state; busy: text type of the outermost call;
+ *	    in frames: leb n; frames, outermost first: u32 function id, u32 offset of the safepoint,
+ *	        values of locals, leb height, values of operands
+ *	    in a host function called from outside: u32 id, values of arguments
+ *	memories' bytes, with SAVE_MEMORY: for each, runs until all pages (4 KiB) are named: leb zero pages,
+ *	    leb other pages and their bytes
+ *
+ * A value is 4 bytes (i32, f32) or 8; its type is the module's and not written.
+ */
+#pragma once
+
+#include "engine/exec.h"
+
+#define STATE_MAGIC 0x474e4557u /* "WENG" */
+#define STATE_VERSION 1u
+#define STATE_PAGE 4096u
+
+enum { RANGE_INSTANCE, RANGE_HOST };
+enum { THREAD_IDLE, THREAD_FRAMES, THREAD_DIRECT };
+
+/* Limits of what is loaded. */
+#define STATE_MAX_SLOTS (64u << 20)
+#define STATE_MAX_DEPTH (16u << 20)
+#define STATE_MAX_THREADS 1024u
+
+static inline bool is_wide_value(uint8_t type)
+{
+	return type != VT_I32 && type != VT_F32;
+}
+
+static inline bool is_wide_letter(char c)
+{
+	return c != 'i' && c != 'f';
+}

@@ -1,0 +1,622 @@
+/* state_load.c - rebuilds a store from hostile bytes (state.h).
+ *
+ * Everything read is checked before it is used: sizes against the bytes that are left and the engine's limits,
+ * references against the functions there are, objects against what the modules declare, frames against
+ * the safepoints of validated code. A store that fails half-way is freed whole.
+ */
+#include "engine/state.h"
+#include "engine/safepoint.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct load {
+	struct rd *r;
+	struct store *s;
+	const struct module_finder *finder;
+	const struct host_resolver *resolver;
+	struct errmsg *msg;
+	struct globalinst *globals;      /* read, not yet given to their instances */
+	bool *owned_tables, *owned_mems; /* an instance's own, not imported */
+	uint32_t flags;
+};
+
+#define BAD(l, ...) err_set((l)->msg, ERR_INVALID, "engine state: " __VA_ARGS__)
+#define CUT(l)                                                                               \
+	err_set((l)->msg, ERR_MALFORMED, "engine state: cut short or malformed at byte %zu", \
+	        rd_offset((l)->r))
+/* Reads, or fails with a message. */
+#define GET(l, call)                   \
+	do {                           \
+		if ((call) != ERR_OK)  \
+			return CUT(l); \
+	} while (0)
+
+/* A count of things that take at least min_bytes each. */
+static enum err get_count(struct load *l, size_t min_bytes, uint32_t *n)
+{
+	GET(l, rd_leb_u32(l->r, n));
+	if ((uint64_t)*n * min_bytes > rd_left(l->r))
+		return CUT(l);
+	return ERR_OK;
+}
+
+/* *text: free() it. No zero bytes inside. */
+static enum err get_text(struct load *l, char **text)
+{
+	uint32_t size;
+	const uint8_t *p;
+	GET(l, rd_leb_u32(l->r, &size));
+	GET(l, rd_bytes(l->r, size, &p));
+	if (memchr(p, 0, size))
+		return BAD(l, "a name with a zero byte");
+	*text = calloc(1, (size_t)size + 1);
+	if (!*text)
+		return ERR_NOMEM;
+	memcpy(*text, p, size);
+	return ERR_OK;
+}
+
+static enum err get_bool(struct load *l, bool *v)
+{
+	uint8_t b;
+	GET(l, rd_u8(l->r, &b));
+	if (b > 1)
+		return BAD(l, "a flag is %u", b);
+	*v = b;
+	return ERR_OK;
+}
+
+static enum err check_ref(struct load *l, uint8_t type, uint64_t v)
+{
+	if (type == VT_FUNCREF && v && !store_func(l->s, v))
+		return BAD(l, "no function has the reference %llu", (unsigned long long)v);
+	return ERR_OK;
+}
+
+static enum err get_value(struct load *l, uint8_t type, uint64_t *v)
+{
+	uint32_t half;
+	if (is_wide_value(type)) {
+		GET(l, rd_u64(l->r, v));
+		return check_ref(l, type, *v);
+	}
+	GET(l, rd_u32(l->r, &half));
+	*v = half;
+	return ERR_OK;
+}
+
+/* "(iI)f": letters, in brackets. */
+static bool is_type_text(const char *text)
+{
+	if (text[0] != '(')
+		return false;
+	const char *p = text + 1;
+	p += strspn(p, "iIfFrx");
+	if (*p++ != ')')
+		return false;
+	p += strspn(p, "iIfFrx");
+	return !*p;
+}
+
+static enum err get_type(struct load *l, uint32_t *type)
+{
+	char *text;
+	TRY(get_text(l, &text));
+	enum err e = is_type_text(text) ? ERR_OK : BAD(l, "a function type is not one");
+	if (e == ERR_OK && (*type = store_type(l->s, text)) == UINT32_MAX)
+		e = ERR_NOMEM;
+	free(text);
+	return e;
+}
+
+static enum err get_head(struct load *l, struct store_config *cfg)
+{
+	uint32_t magic, version;
+	GET(l, rd_u32(l->r, &magic));
+	GET(l, rd_u32(l->r, &version));
+	if (magic != STATE_MAGIC)
+		return err_set(l->msg, ERR_MALFORMED, "engine state: not one (magic %08x)", magic);
+	if (version != STATE_VERSION)
+		return err_set(l->msg, ERR_UNSUPPORTED, "engine state: version %u, this is %u",
+		               version, STATE_VERSION);
+	GET(l, rd_u32(l->r, &l->flags));
+	GET(l, rd_u32(l->r, &cfg->max_stack_slots));
+	GET(l, rd_u32(l->r, &cfg->max_call_depth));
+	GET(l, rd_u32(l->r, &cfg->max_memory_pages));
+	if (l->flags & ~(uint32_t)SAVE_MEMORY)
+		return BAD(l, "unknown flags %x", l->flags);
+	if (!cfg->max_stack_slots || cfg->max_stack_slots > STATE_MAX_SLOTS ||
+	    !cfg->max_call_depth || cfg->max_call_depth > STATE_MAX_DEPTH ||
+	    !cfg->max_memory_pages || cfg->max_memory_pages > 65536)
+		return err_set(l->msg, ERR_LIMIT,
+		               "engine state: limits of %u slots, %u calls, %u pages are not ours",
+		               cfg->max_stack_slots, cfg->max_call_depth, cfg->max_memory_pages);
+	return ERR_OK;
+}
+
+/* ---- functions ---- */
+
+static enum err load_instance_head(struct load *l)
+{
+	const uint8_t *hash;
+	GET(l, rd_bytes(l->r, 32, &hash));
+	struct module *m = l->finder->find(l->finder->ctx, hash);
+	if (!m)
+		return err_set(l->msg, ERR_NOTFOUND,
+		               "engine state: module %02x%02x%02x%02x... is not here", hash[0],
+		               hash[1], hash[2], hash[3]);
+	struct instance *in;
+	TRY(instance_alloc(l->s, m, &in));
+	enum err e = instance_add(in);
+	if (e != ERR_OK)
+		instance_free(in);
+	return e;
+}
+
+static enum err add_host(struct load *l, const char *module, const char *name)
+{
+	uint32_t type;
+	host_fn fn;
+	void *env;
+	struct hostfunc *h;
+	TRY(get_type(l, &type));
+	const char *text = l->s->types[type];
+	if (store_host(l->s, module, name, type))
+		return BAD(l, "host function %s.%s twice", module, name);
+	const struct host_resolver *r = l->resolver;
+	if (!r || !r->resolve(r->ctx, module, name, text, &fn, &env))
+		return err_set(l->msg, ERR_UNLINKABLE,
+		               "engine state: no host function %s.%s of type %s", module, name,
+		               text);
+	return store_add_host(l->s, module, name, text, fn, env, &h);
+}
+
+static enum err load_host(struct load *l)
+{
+	char *module, *name;
+	TRY(get_text(l, &module));
+	enum err e = get_text(l, &name);
+	if (e == ERR_OK) {
+		e = add_host(l, module, name);
+		free(name);
+	}
+	free(module);
+	return e;
+}
+
+static enum err load_functions(struct load *l)
+{
+	uint32_t n;
+	uint8_t kind;
+	TRY(get_count(l, 4, &n));
+	for (uint32_t i = 0; i < n; i++) {
+		GET(l, rd_u8(l->r, &kind));
+		if (kind > RANGE_HOST)
+			return BAD(l, "function kind %u", kind);
+		TRY(kind == RANGE_HOST ? load_host(l) : load_instance_head(l));
+	}
+	return ERR_OK;
+}
+
+/* ---- objects ---- */
+
+static enum err load_memories(struct load *l)
+{
+	uint32_t n, pages, max;
+	bool has_max;
+	struct meminst *m;
+	TRY(get_count(l, 9, &n));
+	if (n > l->s->ninstances) /* each has one at most */
+		return BAD(l, "%u memories for %u instances", n, l->s->ninstances);
+	for (uint32_t i = 0; i < n; i++) {
+		GET(l, rd_u32(l->r, &pages));
+		TRY(get_bool(l, &has_max));
+		GET(l, rd_u32(l->r, &max));
+		if (max > 65536 || pages > max || (!has_max && max != 65536))
+			return BAD(l, "memory %u: %u pages of at most %u", i, pages, max);
+		TRY(mem_new(l->s, pages, max, has_max, &m));
+	}
+	return ERR_OK;
+}
+
+static enum err load_elems(struct load *l, struct tableinst *t)
+{
+	for (uint32_t k = 0; k < t->size; k++) {
+		GET(l, rd_leb_u64(l->r, &t->elems[k]));
+		TRY(check_ref(l, t->reftype, t->elems[k]));
+	}
+	return ERR_OK;
+}
+
+static enum err load_tables(struct load *l)
+{
+	uint32_t n;
+	TRY(get_count(l, 7, &n));
+	for (uint32_t i = 0; i < n; i++) {
+		struct tabletype tt = {0};
+		struct tableinst *t;
+		GET(l, rd_u8(l->r, &tt.reftype));
+		if (tt.reftype != VT_FUNCREF && tt.reftype != VT_EXTERNREF)
+			return BAD(l, "table %u: type %02x", i, tt.reftype);
+		TRY(get_bool(l, &tt.limits.has_max));
+		GET(l, rd_u32(l->r, &tt.limits.max));
+		TRY(get_count(l, 1, &tt.limits.min));
+		if (tt.limits.min > tt.limits.max)
+			return BAD(l, "table %u: %u elements of at most %u", i, tt.limits.min,
+			           tt.limits.max);
+		TRY(table_new(l->s, tt, &t));
+		TRY(load_elems(l, t));
+	}
+	return ERR_OK;
+}
+
+static bool is_valtype(uint8_t type)
+{
+	return (type >= VT_F64 && type <= VT_I32) || type == VT_FUNCREF || type == VT_EXTERNREF;
+}
+
+static enum err load_globals(struct load *l, uint32_t *count)
+{
+	TRY(get_count(l, 6, count));
+	l->globals = calloc(*count ? *count : 1, sizeof *l->globals);
+	if (!l->globals)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < *count; i++) {
+		struct globalinst *g = &l->globals[i];
+		GET(l, rd_u8(l->r, &g->type));
+		if (!is_valtype(g->type))
+			return BAD(l, "global %u: type %02x", i, g->type);
+		TRY(get_bool(l, &g->mut));
+		TRY(get_value(l, g->type, &g->value));
+		g->index = i;
+		if (!GROW(l->s->globals, i))
+			return ERR_NOMEM;
+		l->s->globals[i] = NULL;
+		l->s->nglobals = i + 1;
+	}
+	return ERR_OK;
+}
+
+/* ---- instances ---- */
+
+static enum err get_index(struct load *l, uint32_t count, const char *what, uint32_t *x)
+{
+	GET(l, rd_u32(l->r, x));
+	if (*x >= count)
+		return BAD(l, "%s %u of %u", what, *x, count);
+	return ERR_OK;
+}
+
+static bool limits_ok(const struct limits *want, bool own, uint64_t size, bool has_max,
+                      uint32_t max)
+{
+	if (size < want->min)
+		return false;
+	if (own)
+		return has_max == want->has_max && (!has_max || max == want->max);
+	return !want->has_max || (has_max && max <= want->max);
+}
+
+static enum err load_import_funcs(struct load *l, struct instance *in)
+{
+	const struct module *m = in->module;
+	uint32_t id;
+	for (uint32_t i = 0; i < m->nimport_funcs; i++) {
+		GET(l, rd_u32(l->r, &id));
+		const struct func_range *r = store_func(l->s, id);
+		if (!r || store_func_type(l->s, r, id) != in->types[m->func_types[i]])
+			return BAD(l, "imported function %u: wrong function %u", i, id);
+		in->import_funcs[i] = id;
+	}
+	return ERR_OK;
+}
+
+static enum err load_instance_tables(struct load *l, struct instance *in)
+{
+	const struct module *m = in->module;
+	uint32_t x;
+	for (uint32_t i = 0; i < m->ntables; i++) {
+		bool own = i >= m->nimport_tables;
+		TRY(get_index(l, l->s->ntables, "table", &x));
+		const struct tableinst *t = l->s->tables[x];
+		if (t->reftype != m->tables[i].reftype || (own && l->owned_tables[x]) ||
+		    !limits_ok(&m->tables[i].limits, own, t->size, t->has_max, t->max))
+			return BAD(l, "table %u is not what the module declares", x);
+		l->owned_tables[x] |= own;
+		in->tables[i] = l->s->tables[x];
+	}
+	return ERR_OK;
+}
+
+static enum err load_instance_mems(struct load *l, struct instance *in)
+{
+	const struct module *m = in->module;
+	uint32_t x;
+	for (uint32_t i = 0; i < m->nmems; i++) {
+		bool own = i >= m->nimport_mems;
+		TRY(get_index(l, l->s->nmems, "memory", &x));
+		const struct meminst *mem = l->s->mems[x];
+		uint64_t pages = atomic_load(&mem->size_bytes) / WASM_PAGE;
+		if ((own && l->owned_mems[x]) ||
+		    !limits_ok(&m->mems[i], own, pages, mem->has_max, mem->max_pages))
+			return BAD(l, "memory %u is not what the module declares", x);
+		l->owned_mems[x] |= own;
+		in->mems[i] = l->s->mems[x];
+	}
+	in->mem0 = m->nmems ? in->mems[0]->base : NULL;
+	return ERR_OK;
+}
+
+/* Imported globals may belong to a later instance of the list, so pointers are set in link_globals(). */
+static enum err load_instance_globals(struct load *l, struct instance *in)
+{
+	const struct module *m = in->module;
+	uint32_t x;
+	for (uint32_t i = 0; i < m->nglobals; i++) {
+		bool own = i >= m->nimport_globals;
+		TRY(get_index(l, l->s->nglobals, "global", &x));
+		const struct globalinst *g = &l->globals[x];
+		const struct globaltype *want = &m->globals[i].type;
+		if (g->type != want->type || g->mut != want->mut || (own && l->s->globals[x]))
+			return BAD(l, "global %u is not what the module declares", x);
+		if (own) {
+			struct globalinst *mine = &in->own_globals[i - m->nimport_globals];
+			*mine = *g;
+			l->s->globals[x] = mine;
+		}
+		in->globals[i] = (struct globalinst *)g;
+	}
+	return ERR_OK;
+}
+
+/* From what was read to the instances' own. */
+static enum err link_globals(struct load *l)
+{
+	for (uint32_t i = 0; i < l->s->nglobals; i++)
+		if (!l->s->globals[i])
+			return BAD(l, "global %u belongs to no instance", i);
+	for (uint32_t k = 0; k < l->s->ninstances; k++) {
+		struct instance *in = l->s->instances[k];
+		for (uint32_t i = 0; i < in->module->nglobals; i++)
+			in->globals[i] = l->s->globals[in->globals[i]->index];
+	}
+	return ERR_OK;
+}
+
+static enum err load_dropped(struct load *l, uint8_t *dropped, uint32_t n)
+{
+	const uint8_t *p;
+	GET(l, rd_bytes(l->r, n, &p));
+	for (uint32_t i = 0; i < n; i++) {
+		if (p[i] > 1)
+			return BAD(l, "a flag is %u", p[i]);
+		dropped[i] = p[i];
+	}
+	return ERR_OK;
+}
+
+static enum err load_instances(struct load *l)
+{
+	struct store *s = l->s;
+	l->owned_tables = calloc((size_t)s->ntables + 1, 1);
+	l->owned_mems = calloc((size_t)s->nmems + 1, 1);
+	if (!l->owned_tables || !l->owned_mems)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < s->ninstances; i++) {
+		struct instance *in = s->instances[i];
+		TRY(load_import_funcs(l, in));
+		TRY(load_instance_tables(l, in));
+		TRY(load_instance_mems(l, in));
+		TRY(load_instance_globals(l, in));
+		TRY(load_dropped(l, in->elem_dropped, in->module->nelems));
+		TRY(load_dropped(l, in->data_dropped, in->module->ndatas));
+	}
+	return link_globals(l);
+}
+
+static enum err load_names(struct load *l)
+{
+	uint32_t n, x;
+	char *name;
+	TRY(get_count(l, 2, &n));
+	for (uint32_t i = 0; i < n; i++) {
+		TRY(get_text(l, &name));
+		enum err e = rd_leb_u32(l->r, &x) != ERR_OK ? CUT(l) : ERR_OK;
+		if (e == ERR_OK && x >= l->s->ninstances)
+			e = BAD(l, "instance %u of %u", x, l->s->ninstances);
+		if (e == ERR_OK)
+			e = store_register(l->s, name, l->s->instances[x]);
+		free(name);
+		TRY(e);
+	}
+	return l->s->nnames == n ? ERR_OK : BAD(l, "a registered name twice");
+}
+
+/* ---- threads ---- */
+
+/* The frame below was called by f, which stands in the call sp: is it the right function? */
+static enum err check_callee(struct load *l, const struct frame *f, const struct safepoint *sp,
+                             const struct func_range *r, uint32_t id)
+{
+	if (sp->kind != SP_CALL)
+		return BAD(l, "a frame that called stands at no call");
+	if (store_func_type(l->s, r, id) != sp->type)
+		return BAD(l, "function %u was called with another type", id);
+	if (sp->callee != UINT32_MAX && instance_func_id(f->code->inst, sp->callee) != id)
+		return BAD(l, "function %u is not the one that was called", id);
+	return ERR_OK;
+}
+
+static enum err load_locals(struct load *l, const struct code *c, const struct spmap *map,
+                            uint64_t *fp)
+{
+	for (uint32_t i = 0; i < c->nlocals; i++)
+		TRY(get_value(l, map->local_types[i], &fp[i]));
+	return ERR_OK;
+}
+
+static enum err load_operands(struct load *l, const struct code *c, const struct spmap *map,
+                              const struct safepoint *sp, bool top, uint64_t *fp)
+{
+	uint32_t height, want = top ? sp->height : sp->height - sp->nconsumed;
+	GET(l, rd_leb_u32(l->r, &height));
+	if (height != want)
+		return BAD(l, "%u operands where %u stand", height, want);
+	for (uint32_t i = 0; i < height; i++)
+		TRY(get_value(l, map->types[sp->types + i], &fp[c->nlocals + i]));
+	return ERR_OK;
+}
+
+/* The next frame of t; *sp: in, the caller's safepoint (NULL: outermost); out, its own. */
+static enum err load_frame(struct load *l, struct thread *t, bool top, const struct safepoint **sp)
+{
+	uint32_t id, offset;
+	GET(l, rd_u32(l->r, &id));
+	GET(l, rd_u32(l->r, &offset));
+	const struct func_range *r = store_func(l->s, id);
+	if (!r || !r->inst)
+		return BAD(l, "a frame of function %u", id);
+	struct frame *caller = t->csp, *f = t->csp + 1;
+	if (*sp)
+		TRY(check_callee(l, caller, *sp, r, id));
+	else if (store_func_type(l->s, r, id) != t->call_type)
+		return BAD(l, "the outermost call has another type");
+	struct code *c = code_of_id(l->s, id);
+	struct spmap *map = c ? code_map(c) : NULL;
+	if (!map)
+		return ERR_NOMEM;
+	uint64_t *fp = t->slots;
+	if (*sp)
+		fp = caller->fp + caller->code->nlocals + ((*sp)->height - (*sp)->nconsumed);
+	if (f >= t->frames_end || c->need > (size_t)(t->stack_end - fp))
+		return err_set(l->msg, ERR_LIMIT, "engine state: call stack exhausted");
+	if (*sp)
+		caller->pc = caller->code->entry +
+		             (caller->code->inst == c->inst ? (*sp)->after : (*sp)->foreign);
+	const struct safepoint *mine = spmap_at_offset(map, offset);
+	if (!mine)
+		return BAD(l, "function %u: offset %u is no safepoint", id, offset);
+	TRY(load_locals(l, c, map, fp));
+	if (!top && mine->kind != SP_CALL)
+		return BAD(l, "a frame that called stands at no call");
+	TRY(load_operands(l, c, map, mine, top, fp));
+	*f = (struct frame){.fp = fp, .code = c};
+	t->csp = f;
+	t->fp = fp;
+	t->pc = c->entry + mine->before;
+	*sp = mine;
+	return ERR_OK;
+}
+
+static enum err load_frames(struct load *l, struct thread *t)
+{
+	uint32_t n;
+	const struct safepoint *sp = NULL;
+	TRY(get_count(l, 9, &n));
+	if (!n)
+		return BAD(l, "a busy thread without frames");
+	for (uint32_t i = 0; i < n; i++)
+		TRY(load_frame(l, t, i + 1 == n, &sp));
+	return ERR_OK;
+}
+
+static enum err load_direct(struct load *l, struct thread *t)
+{
+	uint32_t id;
+	GET(l, rd_u32(l->r, &id));
+	const struct func_range *r = store_func(l->s, id);
+	if (!r || !r->host || r->host->type != t->call_type)
+		return BAD(l, "function %u is no such host function", id);
+	if (r->host->nparams > l->s->cfg.max_stack_slots ||
+	    r->host->nresults > l->s->cfg.max_stack_slots)
+		return err_set(l->msg, ERR_LIMIT, "engine state: call stack exhausted");
+	static const uint8_t types[] = {['i'] = VT_I32, ['I'] = VT_I64,     ['f'] = VT_F32,
+	                                ['F'] = VT_F64, ['r'] = VT_FUNCREF, ['x'] = VT_EXTERNREF};
+	const char *text = l->s->types[t->call_type] + 1;
+	for (uint32_t i = 0; i < r->host->nparams; i++)
+		TRY(get_value(l, types[(uint8_t)text[i]], &t->slots[i]));
+	t->direct = r->host;
+	return ERR_OK;
+}
+
+static enum err load_thread(struct load *l)
+{
+	struct thread *t;
+	uint8_t state;
+	TRY(thread_new(l->s, &t));
+	GET(l, rd_u8(l->r, &state));
+	if (state > THREAD_DIRECT)
+		return BAD(l, "thread state %u", state);
+	if (state == THREAD_IDLE)
+		return ERR_OK;
+	TRY(get_type(l, &t->call_type));
+	TRY(state == THREAD_FRAMES ? load_frames(l, t) : load_direct(l, t));
+	t->busy = true;
+	return ERR_OK;
+}
+
+static enum err load_threads(struct load *l)
+{
+	uint32_t n;
+	TRY(get_count(l, 1, &n));
+	if (n > STATE_MAX_THREADS)
+		return err_set(l->msg, ERR_LIMIT, "engine state: %u threads", n);
+	for (uint32_t i = 0; i < n; i++)
+		TRY(load_thread(l));
+	return ERR_OK;
+}
+
+/* ---- memories' bytes ---- */
+
+static enum err load_bytes(struct load *l, struct meminst *m)
+{
+	uint64_t n = atomic_load(&m->size_bytes) / STATE_PAGE, zeros, count;
+	const uint8_t *p;
+	for (uint64_t i = 0; i < n; i += count) {
+		GET(l, rd_leb_u64(l->r, &zeros));
+		GET(l, rd_leb_u64(l->r, &count));
+		if (zeros > n - i || count > n - i - zeros || (!count && zeros != n - i))
+			return BAD(l, "memory %u: runs of pages do not fit", m->index);
+		i += zeros;
+		GET(l, rd_bytes(l->r, (size_t)count * STATE_PAGE, &p));
+		memcpy(m->base + i * STATE_PAGE, p, (size_t)count * STATE_PAGE);
+	}
+	return ERR_OK;
+}
+
+static enum err load_all(struct load *l)
+{
+	uint32_t nglobals;
+	TRY(load_functions(l));
+	TRY(load_memories(l));
+	TRY(load_tables(l));
+	TRY(load_globals(l, &nglobals));
+	TRY(load_instances(l));
+	TRY(load_names(l));
+	TRY(load_threads(l));
+	for (uint32_t i = 0; i < l->s->nmems && l->flags & SAVE_MEMORY; i++)
+		TRY(load_bytes(l, l->s->mems[i]));
+	return rd_left(l->r) ? BAD(l, "%zu bytes too many", rd_left(l->r)) : ERR_OK;
+}
+
+enum err store_load(struct rd *in, const struct module_finder *f, const struct host_resolver *r,
+                    bool track_dirty, struct store **out, struct errmsg *msg)
+{
+	struct load l = {.r = in, .finder = f, .resolver = r, .msg = msg};
+	struct store_config cfg = {.track_dirty = track_dirty};
+	if (msg)
+		msg->text[0] = 0;
+	TRY(get_head(&l, &cfg));
+	TRY(store_new(&cfg, &l.s));
+	enum err e = load_all(&l);
+	free(l.globals);
+	free(l.owned_tables);
+	free(l.owned_mems);
+	if (e != ERR_OK) {
+		store_free(l.s);
+		return msg && !msg->text[0] ? err_set(msg, e, "engine state: %s", err_text(e)) : e;
+	}
+	*out = l.s;
+	return ERR_OK;
+}

@@ -1,0 +1,205 @@
+/* state_save.c - writes a store in its canonical form (state.h). */
+#include "engine/state.h"
+#include "engine/safepoint.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void put_text(struct wr *w, const char *text)
+{
+	size_t size = strlen(text);
+	wr_leb_u64(w, size);
+	wr_bytes(w, text, size);
+}
+
+static void put_value(struct wr *w, bool wide, uint64_t v)
+{
+	if (wide)
+		wr_u64(w, v);
+	else
+		wr_u32(w, (uint32_t)v);
+}
+
+static void put_head(struct wr *w, const struct store *s, unsigned flags)
+{
+	wr_u32(w, STATE_MAGIC);
+	wr_u32(w, STATE_VERSION);
+	wr_u32(w, flags & SAVE_MEMORY);
+	wr_u32(w, s->cfg.max_stack_slots);
+	wr_u32(w, s->cfg.max_call_depth);
+	wr_u32(w, s->cfg.max_memory_pages);
+}
+
+static void put_functions(struct wr *w, const struct store *s)
+{
+	wr_leb_u32(w, s->nranges);
+	for (uint32_t i = 0; i < s->nranges; i++) {
+		const struct func_range *r = &s->ranges[i];
+		wr_u8(w, r->host ? RANGE_HOST : RANGE_INSTANCE);
+		if (r->inst) {
+			wr_bytes(w, module_hash(r->inst->module), 32);
+			continue;
+		}
+		put_text(w, r->host->module);
+		put_text(w, r->host->name);
+		put_text(w, s->types[r->host->type]);
+	}
+}
+
+static void put_memories(struct wr *w, const struct store *s)
+{
+	wr_leb_u32(w, s->nmems);
+	for (uint32_t i = 0; i < s->nmems; i++) {
+		const struct meminst *m = s->mems[i];
+		wr_u32(w, (uint32_t)(atomic_load(&m->size_bytes) / WASM_PAGE));
+		wr_u8(w, m->has_max);
+		wr_u32(w, m->max_pages);
+	}
+}
+
+static void put_tables(struct wr *w, const struct store *s)
+{
+	wr_leb_u32(w, s->ntables);
+	for (uint32_t i = 0; i < s->ntables; i++) {
+		const struct tableinst *t = s->tables[i];
+		wr_u8(w, t->reftype);
+		wr_u8(w, t->has_max);
+		wr_u32(w, t->max);
+		wr_leb_u32(w, t->size);
+		for (uint32_t k = 0; k < t->size; k++)
+			wr_leb_u64(w, t->elems[k]);
+	}
+}
+
+static void put_globals(struct wr *w, const struct store *s)
+{
+	wr_leb_u32(w, s->nglobals);
+	for (uint32_t i = 0; i < s->nglobals; i++) {
+		const struct globalinst *g = s->globals[i];
+		wr_u8(w, g->type);
+		wr_u8(w, g->mut);
+		put_value(w, is_wide_value(g->type), g->value);
+	}
+}
+
+static void put_instance(struct wr *w, const struct instance *in)
+{
+	const struct module *m = in->module;
+	for (uint32_t i = 0; i < m->nimport_funcs; i++)
+		wr_u32(w, in->import_funcs[i]);
+	for (uint32_t i = 0; i < m->ntables; i++)
+		wr_u32(w, in->tables[i]->index);
+	for (uint32_t i = 0; i < m->nmems; i++)
+		wr_u32(w, in->mems[i]->index);
+	for (uint32_t i = 0; i < m->nglobals; i++)
+		wr_u32(w, in->globals[i]->index);
+	wr_bytes(w, in->elem_dropped, m->nelems);
+	wr_bytes(w, in->data_dropped, m->ndatas);
+}
+
+static void put_names(struct wr *w, const struct store *s)
+{
+	wr_leb_u32(w, s->nnames);
+	for (uint32_t i = 0; i < s->nnames; i++) {
+		put_text(w, s->names[i].name);
+		wr_leb_u32(w, s->names[i].inst->index);
+	}
+}
+
+/* ---- threads ---- */
+
+/* A frame stands at sp with height operands on its stack. */
+static void put_frame(struct wr *w, const struct frame *f, const struct spmap *map,
+                      const struct safepoint *sp, uint32_t height)
+{
+	const struct code *c = f->code;
+	wr_u32(w, c->inst->func_base + (c->funcidx - c->inst->module->nimport_funcs));
+	wr_u32(w, sp->offset);
+	for (uint32_t i = 0; i < c->nlocals; i++)
+		put_value(w, is_wide_value(map->local_types[i]), f->fp[i]);
+	wr_leb_u32(w, height);
+	for (uint32_t i = 0; i < height; i++)
+		put_value(w, is_wide_value(map->types[sp->types + i]), f->fp[c->nlocals + i]);
+}
+
+static enum err put_frames(struct wr *w, const struct thread *t)
+{
+	wr_leb_u32(w, thread_depth(t));
+	for (const struct frame *f = t->frames + 1; f <= t->csp; f++) {
+		bool top = f == t->csp;
+		const struct spmap *map = code_map(f->code);
+		if (!map)
+			return ERR_NOMEM;
+		uint32_t word = (uint32_t)((top ? t->pc : f->pc) - f->code->entry);
+		const struct safepoint *sp = top ? spmap_before(map, word) : spmap_after(map, word);
+		assert(sp); /* a thread that stands, stands at safepoints */
+		put_frame(w, f, map, sp, top ? sp->height : sp->height - sp->nconsumed);
+	}
+	return ERR_OK;
+}
+
+static enum err put_thread(struct wr *w, const struct thread *t)
+{
+	if (!t->busy) {
+		wr_u8(w, THREAD_IDLE);
+		return ERR_OK;
+	}
+	const char *type = t->store->types[t->call_type];
+	wr_u8(w, t->direct ? THREAD_DIRECT : THREAD_FRAMES);
+	put_text(w, type);
+	if (!t->direct)
+		return put_frames(w, t);
+	wr_u32(w, t->direct->id);
+	for (uint32_t i = 0; i < t->direct->nparams; i++)
+		put_value(w, is_wide_letter(type[i + 1]), t->slots[i]);
+	return ERR_OK;
+}
+
+/* ---- memories' bytes ---- */
+
+static bool is_zero_page(const uint8_t *p)
+{
+	const uint64_t *q = (const uint64_t *)p;
+	for (unsigned i = 0; i < STATE_PAGE / 8; i++)
+		if (q[i])
+			return false;
+	return true;
+}
+
+static void put_bytes(struct wr *w, const struct meminst *m)
+{
+	uint64_t n = atomic_load(&m->size_bytes) / STATE_PAGE;
+	for (uint64_t i = 0; i < n;) {
+		uint64_t zeros = i;
+		while (zeros < n && is_zero_page(m->base + zeros * STATE_PAGE))
+			zeros++;
+		uint64_t end = zeros;
+		while (end < n && !is_zero_page(m->base + end * STATE_PAGE))
+			end++;
+		wr_leb_u64(w, zeros - i);
+		wr_leb_u64(w, end - zeros);
+		wr_bytes(w, m->base + zeros * STATE_PAGE, (end - zeros) * STATE_PAGE);
+		i = end;
+	}
+}
+
+enum err store_save(struct store *s, unsigned flags, struct wr *out)
+{
+	for (uint32_t i = 0; i < s->ninstances; i++)
+		if (s->instances[i]->broken)
+			return ERR_STATE;
+	put_head(out, s, flags);
+	put_functions(out, s);
+	put_memories(out, s);
+	put_tables(out, s);
+	put_globals(out, s);
+	for (uint32_t i = 0; i < s->ninstances; i++)
+		put_instance(out, s->instances[i]);
+	put_names(out, s);
+	wr_leb_u32(out, s->nthreads);
+	for (uint32_t i = 0; i < s->nthreads; i++)
+		TRY(put_thread(out, s->threads[i]));
+	for (uint32_t i = 0; i < s->nmems && flags & SAVE_MEMORY; i++)
+		put_bytes(out, s->mems[i]);
+	return wr_ok(out) ? ERR_OK : ERR_NOMEM;
+}
