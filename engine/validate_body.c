@@ -17,6 +17,7 @@
 
 #include "engine/limits.h"
 #include "engine/opcode.h"
+#include "engine/skim.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +44,9 @@ struct checker {
 	struct cursor c; /* for messages: c.p is the body's first byte, c.end the byte behind it */
 	uint8_t *locals; /* type of each local */
 	uint32_t nlocals;
-	uint8_t *stack;     /* LIMIT_STACK_HEIGHT types and room for one call's results */
-	uint8_t *stack_end; /* highest sp allowed */
+	uint32_t code_start; /* of the body, in the module */
+	uint8_t *stack;      /* LIMIT_STACK_HEIGHT types and room for one call's results */
+	uint8_t *stack_end;  /* highest sp allowed */
 	struct frame *frames;
 	uint32_t nframes, cap_frames;
 	const uint8_t *op_pc; /* the instruction a failing step belongs to */
@@ -698,20 +700,24 @@ INLINE bool data_index(struct checker *k, struct regs *r)
 	uint32_t index;
 	if (!number(k, r, &index))
 		return false;
-	if (!k->m->has_datacount)
+	if (!k->m->has_datacount && k->m->ndatas)
 		return FAIL(k, ERR_MALFORMED, "data count section required");
 	return index < k->m->ndatas || fail_index(k, "data segment", index);
 }
 
-INLINE bool elem_index(struct checker *k, struct regs *r, uint8_t *reftype)
+INLINE bool elem_index(struct checker *k, uint32_t index, uint8_t *reftype)
 {
-	uint32_t index;
-	if (!number(k, r, &index))
-		return false;
 	if (index >= k->m->nelems)
 		return fail_index(k, "elem segment", index);
 	*reftype = k->m->elems[index].reftype;
 	return true;
+}
+
+INLINE bool elem_drop(struct checker *k, struct regs *r)
+{
+	uint32_t index;
+	uint8_t reftype;
+	return number(k, r, &index) && elem_index(k, index, &reftype);
 }
 
 INLINE bool step_table(struct checker *k, struct regs *r, uint32_t op)
@@ -731,9 +737,10 @@ INLINE bool step_table(struct checker *k, struct regs *r, uint32_t op)
 
 INLINE bool table_init_types(struct checker *k, struct regs *r)
 {
+	uint32_t index;
 	uint8_t reftype;
 	const struct tabletype *t;
-	if (!elem_index(k, r, &reftype) || !table_index(k, r, &t))
+	if (!number(k, r, &index) || !table_index(k, r, &t) || !elem_index(k, index, &reftype))
 		return false;
 	return t->reftype == reftype || fail_type(k, t->reftype, reftype);
 }
@@ -751,7 +758,6 @@ INLINE bool table_copy_types(struct checker *k, struct regs *r)
 /* Immediates that leave the operands and results to opcodes.def. */
 INLINE bool step_immediates(struct checker *k, struct regs *r, uint32_t imm)
 {
-	uint8_t reftype;
 	switch (imm) {
 	case IMM_MEMARG1: return memarg(k, r, 0);
 	case IMM_MEMARG2: return memarg(k, r, 1);
@@ -761,7 +767,7 @@ INLINE bool step_immediates(struct checker *k, struct regs *r, uint32_t imm)
 	case IMM_MEM_MEM: return zero_byte(k, r) && zero_byte(k, r);
 	case IMM_DATA_MEM: return data_index(k, r) && zero_byte(k, r);
 	case IMM_DATA: return data_index(k, r);
-	case IMM_ELEM: return elem_index(k, r, &reftype);
+	case IMM_ELEM: return elem_drop(k, r);
 	case IMM_ELEM_TABLE: return table_init_types(k, r);
 	case IMM_TABLE_TABLE: return table_copy_types(k, r);
 	case IMM_I32: return step_const(k, r, 32);
@@ -936,6 +942,17 @@ static enum err read_locals(struct checker *k, struct cursor *c, const struct fu
 	return e;
 }
 
+/* A module that is malformed is not looked at for validity: bytes further on may be worse than what was found. */
+static enum err malformed_first(struct checker *k)
+{
+	if (k->err != ERR_INVALID)
+		return k->err;
+	struct cursor c = k->c;
+	c.p = k->c.start + k->code_start;
+	enum err e = skim_body(&c);
+	return e == ERR_MALFORMED ? e : k->err;
+}
+
 static enum err check_body(struct checker *k, struct func *f, uint32_t funcidx)
 {
 	const struct functype *t = module_functype(k->m, funcidx);
@@ -947,6 +964,7 @@ static enum err check_body(struct checker *k, struct func *f, uint32_t funcidx)
 	TRY(read_locals(k, &c, t));
 	f->nlocals = k->nlocals;
 	f->code_start = (uint32_t)(c.p - k->c.p);
+	k->code_start = (uint32_t)(c.p - c.start);
 	k->op_pc = c.p;
 	if (c.p == c.end) {
 		no_end(k);
@@ -956,7 +974,7 @@ static enum err check_body(struct checker *k, struct func *f, uint32_t funcidx)
 	k->nframes = 1;
 	k->err = ERR_OK;
 	if (!handlers[*c.p](k, c.p, c.end, k->stack, k->stack, k->stack))
-		return k->err;
+		return malformed_first(k);
 	f->max_height = (uint32_t)(k->max - k->stack);
 	return ERR_OK;
 }

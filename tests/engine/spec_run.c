@@ -1,0 +1,432 @@
+/* spec_run.c - runs test scripts in wast2json's form: FILE.json and the .wasm files it names.
+ *
+ *	spec-run [--stress-safepoints N | random[:SEED]] [-v] FILE.json ...
+ *
+ * Each failure is printed with the script's file and line. Commands on modules in text form are not about
+ * a binary engine: they are counted as not applicable. A command with the key "changed" is one
+ * whose rule a later edition of the spec changed: it is printed with the reason, and run as it stands. The last line is "N passed, N failed".
+ * Exit: 0 all passed, 1 something failed, 2 wrong usage or unreadable files.
+ */
+#include "spec_value.h"
+#include "spec_world.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_VALUES 1000
+
+struct totals {
+	uint32_t passed, failed, not_applicable, changed;
+	uint32_t texts_right, texts; /* refused modules whose message holds the test's words */
+	uint64_t rebuilds, saved_bytes;
+};
+
+/* One script under way. */
+struct script {
+	struct world *world;
+	const char *path; /* of the JSON file */
+	const char *source;
+	json_int_t line;
+	json_t *names;   /* of modules: name to instance index */
+	int64_t current; /* instance index, -1: none */
+	bool verbose;
+	struct totals *totals;
+};
+
+/* ---- results of commands ---- */
+
+static bool passed(struct script *s)
+{
+	s->totals->passed++;
+	return true;
+}
+
+static bool __attribute__((format(printf, 2, 3))) failed(struct script *s, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	printf("%s:%lld: ", s->source, (long long)s->line);
+	vprintf(fmt, ap);
+	printf("\n");
+	va_end(ap);
+	s->totals->failed++;
+	return false;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
+
+/* ---- modules ---- */
+
+static uint8_t *read_file(const char *path, size_t *size)
+{
+	FILE *f = fopen(path, "rb");
+	if (!f)
+		return NULL;
+	uint8_t *data = NULL;
+	if (fseek(f, 0, SEEK_END) == 0 && (long)(*size = (size_t)ftell(f)) >= 0 &&
+	    fseek(f, 0, SEEK_SET) == 0 && (data = malloc(*size + 1)) != NULL &&
+	    fread(data, 1, *size, f) != *size) {
+		free(data);
+		data = NULL;
+	}
+	fclose(f);
+	return data;
+}
+
+/* The bytes of the module a command names, which stand next to the JSON file. */
+static uint8_t *module_file(struct script *s, const json_t *command, size_t *size)
+{
+	char path[4096];
+	const char *slash = strrchr(s->path, '/');
+	int dir = slash ? (int)(slash - s->path + 1) : 0;
+	snprintf(path, sizeof path, "%.*s%s", dir, s->path, text_of(command, "filename"));
+	uint8_t *data = read_file(path, size);
+	if (!data)
+		failed(s, "%s: %s", path, strerror(errno));
+	return data;
+}
+
+static enum err load_module(struct script *s, const json_t *command, struct module **m,
+                            struct errmsg *msg)
+{
+	size_t size;
+	uint8_t *data = module_file(s, command, &size);
+	if (!data)
+		return ERR_IO; /* said already */
+	return module_load(data, size, true, m, msg);
+}
+
+static bool is_text(const json_t *command)
+{
+	const char *name = text_of(command, "filename");
+	size_t n = strlen(name);
+	return strcmp(text_of(command, "module_type"), "text") == 0 ||
+	       (n > 4 && strcmp(name + n - 4, ".wat") == 0);
+}
+
+static bool run_module(struct script *s, const json_t *command)
+{
+	struct module *m;
+	struct errmsg msg = {0};
+	uint32_t instance;
+	const char *name = text_of(command, "name");
+	s->current = -1;
+	enum err e = load_module(s, command, &m, &msg);
+	if (e != ERR_OK)
+		return e == ERR_IO ? false : failed(s, "module refused: %s", msg.text);
+	if (world_instantiate(s->world, m, &instance, &msg) != ERR_OK)
+		return failed(s, "module not instantiated: %s", msg.text);
+	s->current = instance;
+	if (*name)
+		json_object_set_new(s->names, name, json_integer(instance));
+	return passed(s);
+}
+
+static int64_t find_instance(struct script *s, const char *name)
+{
+	if (!*name)
+		return s->current;
+	json_t *index = json_object_get(s->names, name);
+	return index ? json_integer_value(index) : -1;
+}
+
+static bool run_register(struct script *s, const json_t *command)
+{
+	int64_t in = find_instance(s, text_of(command, "name"));
+	if (in < 0 || world_register(s->world, (uint32_t)in, text_of(command, "as")) != ERR_OK)
+		return failed(s, "cannot register as \"%s\"", text_of(command, "as"));
+	return passed(s);
+}
+
+/* ---- modules that must be refused ---- */
+
+/* The tests' words stand somewhere in our message; not a failure when they do not, but counted. */
+static void compare_text(struct script *s, const json_t *command, const struct errmsg *msg)
+{
+	const char *want = text_of(command, "text");
+	if (!*want)
+		return;
+	s->totals->texts++;
+	if (strstr(msg->text, want))
+		s->totals->texts_right++;
+	else if (s->verbose)
+		printf("%s:%lld: the test says \"%s\", we say \"%s\"\n", s->source,
+		       (long long)s->line, want, msg->text);
+}
+
+static bool run_refused(struct script *s, const json_t *command, enum err want)
+{
+	struct module *m;
+	struct errmsg msg = {0};
+	enum err e = load_module(s, command, &m, &msg);
+	if (e == ERR_IO)
+		return false;
+	if (e == ERR_OK) {
+		module_unref(m);
+		return failed(s, "module accepted: %s (%s)", err_text(want),
+		              text_of(command, "text"));
+	}
+	if (e != want)
+		return failed(s, "refused as %s, not %s: %s", err_name(e), err_name(want),
+		              msg.text);
+	compare_text(s, command, &msg);
+	return passed(s);
+}
+
+static bool run_not_instantiated(struct script *s, const json_t *command, enum err want)
+{
+	struct module *m;
+	struct errmsg msg = {0};
+	uint32_t instance;
+	enum err e = load_module(s, command, &m, &msg);
+	if (e != ERR_OK)
+		return e == ERR_IO ? false : failed(s, "module refused: %s", msg.text);
+	e = world_instantiate(s->world, m, &instance, &msg);
+	if (e == ERR_OK)
+		return failed(s, "module instantiated: %s", text_of(command, "text"));
+	if (e != want)
+		return failed(s, "refused as %s, not %s: %s", err_name(e), err_name(want),
+		              msg.text);
+	compare_text(s, command, &msg);
+	return passed(s);
+}
+
+/* ---- actions ---- */
+
+struct action_result {
+	enum outcome out;
+	const uint64_t *values;
+	uint64_t global;
+	uint32_t n;
+	struct errmsg text;
+};
+
+static bool read_args(const json_t *args, uint64_t *slots, uint32_t *n)
+{
+	*n = (uint32_t)json_array_size(args);
+	if (*n > MAX_VALUES)
+		return false;
+	for (uint32_t i = 0; i < *n; i++)
+		if (!value_to_slot(json_array_get(args, i), &slots[i]))
+			return false;
+	return true;
+}
+
+static void do_action(struct script *s, const json_t *command, struct action_result *r)
+{
+	const json_t *action = json_object_get(command, "action");
+	const json_t *field = json_object_get(action, "field");
+	const char *name = json_string_value(field);
+	size_t size = json_string_length(field);
+	int64_t in = find_instance(s, text_of(action, "module"));
+	uint64_t args[MAX_VALUES];
+	uint32_t nargs;
+	*r = (struct action_result){.out = OUT_FAILED};
+	if (in < 0 || !name) {
+		err_set(&r->text, ERR_STATE, "no module to act on");
+	} else if (strcmp(text_of(action, "type"), "get") == 0) {
+		r->out = world_get(s->world, (uint32_t)in, name, size, &r->global, &r->text);
+		r->values = &r->global;
+		r->n = 1;
+	} else if (!read_args(json_object_get(action, "args"), args, &nargs)) {
+		err_set(&r->text, ERR_UNSUPPORTED, "arguments of types this engine does not have");
+	} else {
+		r->out = world_invoke(s->world, (uint32_t)in, name, size, args, nargs, &r->values,
+		                      &r->n, &r->text);
+	}
+}
+
+static bool run_action(struct script *s, const json_t *command)
+{
+	struct action_result r;
+	do_action(s, command, &r);
+	return r.out == OUT_RETURNED ? passed(s) : failed(s, "%s", r.text.text);
+}
+
+static bool run_return(struct script *s, const json_t *command)
+{
+	struct action_result r;
+	const json_t *expected = json_object_get(command, "expected");
+	do_action(s, command, &r);
+	if (r.out != OUT_RETURNED)
+		return failed(s, "%s: %s", r.out == OUT_TRAPPED ? "trapped" : "failed",
+		              r.text.text);
+	if (r.n != json_array_size(expected))
+		return failed(s, "%u results, %zu expected", r.n, json_array_size(expected));
+	for (uint32_t i = 0; i < r.n; i++) {
+		char got[64], want[64];
+		const json_t *e = json_array_get(expected, i);
+		if (value_matches(e, r.values[i]))
+			continue;
+		slot_text(e, r.values[i], got, sizeof got);
+		value_text(e, want, sizeof want);
+		return failed(s, "result %u is %s, %s expected", i, got, want);
+	}
+	return passed(s);
+}
+
+static bool run_trap(struct script *s, const json_t *command, const char *want)
+{
+	struct action_result r;
+	do_action(s, command, &r);
+	if (r.out != OUT_TRAPPED)
+		return failed(s, "no trap (%s): %s", want,
+		              r.out == OUT_RETURNED ? "returned" : r.text.text);
+	if (strncmp(r.text.text, want, strlen(want)) != 0)
+		return failed(s, "trap \"%s\", \"%s\" expected", r.text.text, want);
+	return passed(s);
+}
+
+/* ---- scripts ---- */
+
+static void note_change(struct script *s, const json_t *command)
+{
+	if (!json_object_get(command, "changed"))
+		return;
+	s->totals->changed++;
+	printf("%s:%lld: changed: %s\n", s->source, (long long)s->line,
+	       text_of(command, "changed"));
+}
+
+static bool run_command(struct script *s, const json_t *command)
+{
+	const char *type = text_of(command, "type");
+	s->line = json_integer_value(json_object_get(command, "line"));
+	if (is_text(command)) {
+		s->totals->not_applicable++;
+		return true;
+	}
+	note_change(s, command);
+	if (strcmp(type, "module") == 0)
+		return run_module(s, command);
+	if (strcmp(type, "register") == 0)
+		return run_register(s, command);
+	if (strcmp(type, "action") == 0)
+		return run_action(s, command);
+	if (strcmp(type, "assert_return") == 0)
+		return run_return(s, command);
+	if (strcmp(type, "assert_trap") == 0)
+		return run_trap(s, command, text_of(command, "text"));
+	if (strcmp(type, "assert_exhaustion") == 0)
+		return run_trap(s, command, "call stack exhausted");
+	if (strcmp(type, "assert_invalid") == 0)
+		return run_refused(s, command, ERR_INVALID);
+	if (strcmp(type, "assert_malformed") == 0)
+		return run_refused(s, command, ERR_MALFORMED);
+	if (strcmp(type, "assert_unlinkable") == 0)
+		return run_not_instantiated(s, command, ERR_UNLINKABLE);
+	if (strcmp(type, "assert_uninstantiable") == 0)
+		return run_not_instantiated(s, command, ERR_INVALID);
+	return failed(s, "unknown command \"%s\"", type);
+}
+
+static bool run_commands(struct script *s, const json_t *root)
+{
+	size_t i;
+	json_t *command;
+	json_array_foreach(json_object_get(root, "commands"), i, command) run_command(s, command);
+	s->totals->rebuilds += world_rebuilds(s->world);
+	s->totals->saved_bytes += world_saved_bytes(s->world);
+	return true;
+}
+
+/* false: the file is no script. */
+static bool run_script(const char *path, const struct stress_config *stress, bool verbose,
+                       struct totals *totals)
+{
+	json_error_t error;
+	json_t *root = json_load_file(path, JSON_ALLOW_NUL, &error);
+	if (!root || !json_is_array(json_object_get(root, "commands"))) {
+		fprintf(stderr, "spec-run: %s:%d: %s\n", path, error.line,
+		        root ? "no commands" : error.text);
+		json_decref(root);
+		return false;
+	}
+	struct script s = {.path = path, .current = -1, .verbose = verbose, .totals = totals};
+	s.source = json_string_value(json_object_get(root, "source_filename"));
+	s.source = s.source ? s.source : path;
+	s.names = json_object();
+	s.world = world_new(stress);
+	bool ok = s.world && s.names && run_commands(&s, root);
+	if (!s.world)
+		fprintf(stderr, "spec-run: no store can be made\n");
+	else
+		world_free(s.world);
+	json_decref(s.names);
+	json_decref(root);
+	return ok;
+}
+
+/* ---- the program ---- */
+
+static int usage(void)
+{
+	fprintf(
+	    stderr,
+	    "usage: spec-run [--stress-safepoints N | random[:SEED]] [-v] FILE.json ...\n"
+	    "  --stress-safepoints  at every Nth safepoint (or at random ones) write, free and\n"
+	    "                       rebuild the whole store, and write it again to compare\n"
+	    "  -v                   print refused modules whose message lacks the test's words\n");
+	return 2;
+}
+
+static bool parse_stress(const char *text, struct stress_config *stress)
+{
+	char *end;
+	if (!text)
+		return false;
+	if (strncmp(text, "random", 6) == 0) {
+		stress->kind = STRESS_RANDOM;
+		stress->seed = 1;
+		if (text[6] == ':')
+			stress->seed = strtoull(text + 7, &end, 10);
+		return !text[6] || (text[6] == ':' && text[7] && !*end);
+	}
+	stress->kind = STRESS_EVERY;
+	stress->n = strtoull(text, &end, 10);
+	return *text && !*end && stress->n > 0;
+}
+
+static void print_totals(const struct totals *t)
+{
+	if (t->rebuilds)
+		printf("the store was rebuilt %llu times from %.1f MB\n",
+		       (unsigned long long)t->rebuilds, (double)t->saved_bytes / 1e6);
+	if (t->texts)
+		printf("%u of %u refusals hold the test's words\n", t->texts_right, t->texts);
+	if (t->changed)
+		printf("%u follow a later edition of the spec\n", t->changed);
+	if (t->not_applicable)
+		printf("%u not applicable (text form)\n", t->not_applicable);
+	printf("%u passed, %u failed\n", t->passed, t->failed);
+}
+
+int main(int argc, char **argv)
+{
+	struct stress_config stress = {0};
+	struct totals totals = {0};
+	bool verbose = false, readable = true;
+	int i = 1;
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (strcmp(argv[i], "-v") == 0)
+			verbose = true;
+		else if (strcmp(argv[i], "--stress-safepoints") != 0 ||
+		         !parse_stress(argv[++i], &stress))
+			return usage();
+	}
+	if (i >= argc)
+		return usage();
+	if (stress.kind == STRESS_RANDOM)
+		printf("random safepoints, seed %llu\n", (unsigned long long)stress.seed);
+	for (; i < argc; i++)
+		readable &= run_script(argv[i], &stress, verbose, &totals);
+	print_totals(&totals);
+	return !readable ? 2 : totals.failed ? 1 : 0;
+}
