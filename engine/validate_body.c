@@ -178,6 +178,8 @@ INLINE bool push(struct checker *k, struct regs *r, uint8_t type)
 
 static bool push_all(struct checker *k, struct regs *r, const uint8_t *types, uint32_t n)
 {
+	if (n == 0)
+		return true;
 	if (n > (size_t)(k->stack_end - r->sp))
 		return FAIL(k, ERR_LIMIT, "more than %d operands on the stack", LIMIT_STACK_HEIGHT);
 	memcpy(r->sp, types, n);
@@ -213,6 +215,8 @@ INLINE bool pop(struct checker *k, struct regs *r, uint8_t want)
 
 static bool pop_all(struct checker *k, struct regs *r, const uint8_t *types, uint32_t n)
 {
+	if (n == 0)
+		return true;
 	if (n <= (size_t)(r->sp - r->floor) && memcmp(r->sp - n, types, n) == 0) {
 		r->sp -= n;
 		return true;
