@@ -312,14 +312,14 @@ enum outcome world_invoke(struct world *w, uint32_t instance, const char *name, 
 		err_set(text, ERR_STATE, "the store is lost");
 		return OUT_FAILED;
 	}
-	struct instance *in = store_instance(w->store, instance);
-	const struct export *e = module_export(in->module, name, name_size);
-	if (!e || e->kind != EXT_FUNC) {
+	struct export_info e;
+	if (!instance_export(store_instance(w->store, instance), name, name_size, &e) ||
+	    e.kind != EXT_FUNC) {
 		err_set(text, ERR_NOTFOUND, "no function \"%.*s\" is exported", (int)name_size,
 		        name);
 		return OUT_FAILED;
 	}
-	if (thread_call_func(w->thread, in, e->index, args, nargs, text) != ERR_OK)
+	if (thread_call_func(w->thread, e.value, args, nargs, text) != ERR_OK)
 		return OUT_FAILED;
 	enum outcome out = run(w, text);
 	if (out == OUT_RETURNED)
@@ -334,12 +334,12 @@ enum outcome world_get(struct world *w, uint32_t instance, const char *name, siz
 		err_set(text, ERR_STATE, "the store is lost");
 		return OUT_FAILED;
 	}
-	struct instance *in = store_instance(w->store, instance);
-	const struct export *e = module_export(in->module, name, name_size);
-	if (!e || e->kind != EXT_GLOBAL) {
+	struct export_info e;
+	if (!instance_export(store_instance(w->store, instance), name, name_size, &e) ||
+	    e.kind != EXT_GLOBAL) {
 		err_set(text, ERR_NOTFOUND, "no global \"%.*s\" is exported", (int)name_size, name);
 		return OUT_FAILED;
 	}
-	*value = in->globals[e->index]->value;
+	*value = e.value;
 	return OUT_RETURNED;
 }
