@@ -1,6 +1,6 @@
 /* spec_run.c - runs test scripts in wast2json's form: FILE.json and the .wasm files it names.
  *
- *	spec-run [--stress-safepoints N | random[:SEED]] [-v] FILE.json ...
+ *	spec-run [--stress-safepoints N | random[:SEED]] [--tap] [-v] FILE.json ...
  *
  * Each failure is printed with the script's file and line. Commands on modules in text form are not about
  * a binary engine: they are counted as not applicable. A command with the key "changed" is one
@@ -18,6 +18,8 @@
 
 #define MAX_VALUES 1000
 
+enum mode { MODE_PLAIN, MODE_VERBOSE, MODE_TAP };
+
 struct totals {
 	uint32_t passed, failed, not_applicable, changed;
 	uint32_t texts_right, texts; /* refused modules whose message holds the test's words */
@@ -32,7 +34,7 @@ struct script {
 	json_int_t line;
 	json_t *names;   /* of modules: name to instance index */
 	int64_t current; /* instance index, -1: none */
-	bool verbose;
+	enum mode mode;
 	struct totals *totals;
 };
 
@@ -48,7 +50,7 @@ static bool __attribute__((format(printf, 2, 3))) failed(struct script *s, const
 {
 	va_list ap;
 	va_start(ap, fmt);
-	printf("%s:%lld: ", s->source, (long long)s->line);
+	printf("%s%s:%lld: ", s->mode == MODE_TAP ? "# " : "", s->source, (long long)s->line);
 	vprintf(fmt, ap);
 	printf("\n");
 	va_end(ap);
@@ -156,7 +158,7 @@ static void compare_text(struct script *s, const json_t *command, const struct e
 	s->totals->texts++;
 	if (strstr(msg->text, want))
 		s->totals->texts_right++;
-	else if (s->verbose)
+	else if (s->mode == MODE_VERBOSE)
 		printf("%s:%lld: the test says \"%s\", we say \"%s\"\n", s->source,
 		       (long long)s->line, want, msg->text);
 }
@@ -301,8 +303,8 @@ static void note_change(struct script *s, const json_t *command)
 	if (!json_object_get(command, "changed"))
 		return;
 	s->totals->changed++;
-	printf("%s:%lld: changed: %s\n", s->source, (long long)s->line,
-	       text_of(command, "changed"));
+	printf("%s%s:%lld: changed: %s\n", s->mode == MODE_TAP ? "# " : "", s->source,
+	       (long long)s->line, text_of(command, "changed"));
 }
 
 static bool run_command(struct script *s, const json_t *command)
@@ -348,7 +350,7 @@ static bool run_commands(struct script *s, const json_t *root)
 }
 
 /* false: the file is no script. */
-static bool run_script(const char *path, const struct stress_config *stress, bool verbose,
+static bool run_script(const char *path, const struct stress_config *stress, enum mode mode,
                        struct totals *totals)
 {
 	json_error_t error;
@@ -359,7 +361,7 @@ static bool run_script(const char *path, const struct stress_config *stress, boo
 		json_decref(root);
 		return false;
 	}
-	struct script s = {.path = path, .current = -1, .verbose = verbose, .totals = totals};
+	struct script s = {.path = path, .current = -1, .mode = mode, .totals = totals};
 	s.source = json_string_value(json_object_get(root, "source_filename"));
 	s.source = s.source ? s.source : path;
 	s.names = json_object();
@@ -380,7 +382,7 @@ static int usage(void)
 {
 	fprintf(
 	    stderr,
-	    "usage: spec-run [--stress-safepoints N | random[:SEED]] [-v] FILE.json ...\n"
+	    "usage: spec-run [--stress-safepoints N | random[:SEED]] [--tap] [-v] FILE.json ...\n"
 	    "  --stress-safepoints  at every Nth safepoint (or at random ones) write, free and\n"
 	    "                       rebuild the whole store, and write it again to compare\n"
 	    "  -v                   print refused modules whose message lacks the test's words\n");
@@ -404,29 +406,44 @@ static bool parse_stress(const char *text, struct stress_config *stress)
 	return *text && !*end && stress->n > 0;
 }
 
-static void print_totals(const struct totals *t)
+static void print_totals(const struct totals *t, const char *prefix)
 {
 	if (t->rebuilds)
-		printf("the store was rebuilt %llu times from %.1f MB\n",
+		printf("%sthe store was rebuilt %llu times from %.1f MB\n", prefix,
 		       (unsigned long long)t->rebuilds, (double)t->saved_bytes / 1e6);
 	if (t->texts)
-		printf("%u of %u refusals hold the test's words\n", t->texts_right, t->texts);
+		printf("%s%u of %u refusals hold the test's words\n", prefix, t->texts_right,
+		       t->texts);
 	if (t->changed)
-		printf("%u follow a later edition of the spec\n", t->changed);
+		printf("%s%u follow a later edition of the spec\n", prefix, t->changed);
 	if (t->not_applicable)
-		printf("%u not applicable (text form)\n", t->not_applicable);
-	printf("%u passed, %u failed\n", t->passed, t->failed);
+		printf("%s%u not applicable (text form)\n", prefix, t->not_applicable);
+	printf("%s%u passed, %u failed\n", prefix, t->passed, t->failed);
+}
+
+/* One script as a point of the Test Anything Protocol. */
+static void print_point(int number, const char *path, bool ok, const struct totals *before,
+                        const struct totals *after)
+{
+	const char *slash = strrchr(path, '/');
+	ok = ok && before->failed == after->failed;
+	printf("%sok %d - %s: %u commands\n", ok ? "" : "not ", number, slash ? slash + 1 : path,
+	       after->passed - before->passed + after->failed - before->failed);
+	fflush(stdout);
 }
 
 int main(int argc, char **argv)
 {
 	struct stress_config stress = {0};
 	struct totals totals = {0};
-	bool verbose = false, readable = true;
+	enum mode mode = MODE_PLAIN;
+	bool readable = true;
 	int i = 1;
 	for (; i < argc && argv[i][0] == '-'; i++) {
 		if (strcmp(argv[i], "-v") == 0)
-			verbose = true;
+			mode = MODE_VERBOSE;
+		else if (strcmp(argv[i], "--tap") == 0)
+			mode = MODE_TAP;
 		else if (strcmp(argv[i], "--stress-safepoints") != 0 ||
 		         !parse_stress(argv[++i], &stress))
 			return usage();
@@ -434,9 +451,16 @@ int main(int argc, char **argv)
 	if (i >= argc)
 		return usage();
 	if (stress.kind == STRESS_RANDOM)
-		printf("random safepoints, seed %llu\n", (unsigned long long)stress.seed);
-	for (; i < argc; i++)
-		readable &= run_script(argv[i], &stress, verbose, &totals);
-	print_totals(&totals);
+		printf("# random safepoints, seed %llu\n", (unsigned long long)stress.seed);
+	if (mode == MODE_TAP)
+		printf("1..%d\n", argc - i);
+	for (int first = i; i < argc; i++) {
+		struct totals before = totals;
+		bool ok = run_script(argv[i], &stress, mode, &totals);
+		readable &= ok;
+		if (mode == MODE_TAP)
+			print_point(i - first + 1, argv[i], ok, &before, &totals);
+	}
+	print_totals(&totals, mode == MODE_TAP ? "# " : "");
 	return !readable ? 2 : totals.failed ? 1 : 0;
 }

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#pragma weak store_save
+#pragma weak store_load
+
 struct world {
 	struct stress_config stress;
 	uint64_t random;
@@ -224,6 +227,8 @@ static enum err rebuild_from(struct world *w, const struct wr *bytes, struct err
 static enum err rebuild(struct world *w, struct errmsg *msg)
 {
 	struct wr first = {0}, second = {0};
+	if (!store_save)
+		return err_set(msg, ERR_UNSUPPORTED, "stores cannot be written yet");
 	enum err e = store_save(w->store, SAVE_MEMORY, &first);
 	if (e != ERR_OK) {
 		err_set(msg, e, "store_save: %s", err_text(e));
