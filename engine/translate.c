@@ -517,10 +517,9 @@ static void do_plain(struct translator *tr, uint32_t op)
 	case WOP_f32_const: push_const(tr, VT_F32, le(tr, 4)); break;
 	case WOP_f64_const: push_const(tr, VT_F64, le(tr, 8)); break;
 	case WOP_ref_null: push_const(tr, *tr->p++, 0); break;
-	case WOP_ref_is_null:
-		push_const(tr, VT_I64, 0);
-		do_bin(tr, &winfos[WOP_i64_eq]);
-		break;
+	case WOP_i32_eqz: do_eqz(tr, VT_I32); break;
+	case WOP_i64_eqz:
+	case WOP_ref_is_null: do_eqz(tr, VT_I64); break;
 	case WOP_ref_func: push_const(tr, VT_FUNCREF, instance_func_id(tr->in, leb_u32(tr))); break;
 	case WOP_memory_size: do_memory_size(tr); break;
 	case WOP_i32_eqz:

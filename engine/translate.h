@@ -126,6 +126,8 @@ void move_to(struct translator *tr, struct vval *v, uint32_t index, uint32_t slo
 /* ---- translate_op.c: what makes and eats values ---- */
 void do_bin(struct translator *tr, const struct winfo *wi);
 void do_un(struct translator *tr, const struct winfo *wi);
+/* i32.eqz, i64.eqz; ref.is_null as the latter. */
+void do_eqz(struct translator *tr, uint8_t type);
 void do_load(struct translator *tr, const struct winfo *wi, uint32_t offset);
 void do_store(struct translator *tr, const struct winfo *wi, uint32_t offset);
 void do_select(struct translator *tr);

@@ -107,16 +107,17 @@ static bool fold_eqz(struct translator *tr)
 	return true;
 }
 
+void do_eqz(struct translator *tr, uint8_t type)
+{
+	if (type == VT_I32 && fold_eqz(tr))
+		return;
+	/* As a comparison it can be fused with a branch. The zero never gets a slot. */
+	push_const(tr, type, 0);
+	do_bin(tr, &winfos[type == VT_I32 ? WOP_i32_eq : WOP_i64_eq]);
+}
+
 void do_un(struct translator *tr, const struct winfo *wi)
 {
-	if (wi == &winfos[WOP_i32_eqz] && fold_eqz(tr))
-		return;
-	if (wi == &winfos[WOP_i32_eqz] || wi == &winfos[WOP_i64_eqz]) {
-		/* As a comparison it can be fused with a branch. The zero never gets a slot. */
-		push_const(tr, wi->type, 0);
-		do_bin(tr, &winfos[wi == &winfos[WOP_i32_eqz] ? WOP_i32_eq : WOP_i64_eq]);
-		return;
-	}
 	struct vval a = pop(tr);
 	if (a.loc == LOC_CONST)
 		go_home(tr, &a, tr->height);
