@@ -2,6 +2,7 @@
 #include "node/wasi_state.h"
 
 #include "base/os.h"
+#include "vfs/memory.h"
 
 #include <poll.h>
 #include <sched.h>
@@ -119,6 +120,21 @@ void wasi_free(struct wasi *w)
 	fdtable_free(w->fds);
 	vfs_ns_free(w->ns);
 	free(w);
+}
+
+enum err wasi_add_tmp(struct vfs_ns *ns, struct fdtable *fds)
+{
+	struct vfs_mount_config c = {.guest = "/tmp", .kind = VFS_MOUNT_MEMORY};
+	struct vfs_mount *m;
+	struct vfs_obj *root;
+	uint32_t fd;
+	if (vfs_memory_new(WASI_TMP_BYTES, &root) != FE_OK)
+		return ERR_NOMEM;
+	enum err e = vfs_ns_add(ns, &c, root, &m);
+	if (e == ERR_EXISTS)
+		return ERR_OK;
+	TRY(e);
+	return fdtable_preopen(fds, m, &fd) == FE_OK ? ERR_OK : ERR_LIMIT;
 }
 
 uint32_t wasi_exit_code(const struct wasi *w)
