@@ -522,8 +522,6 @@ static void do_plain(struct translator *tr, uint32_t op)
 	case WOP_ref_is_null: do_eqz(tr, VT_I64); break;
 	case WOP_ref_func: push_const(tr, VT_FUNCREF, instance_func_id(tr->in, leb_u32(tr))); break;
 	case WOP_memory_size: do_memory_size(tr); break;
-	case WOP_i32_eqz:
-	case WOP_i64_eqz: do_un(tr, &winfos[op]); break;
 	default: do_slow_op(tr, op); break;
 	}
 }
