@@ -1,0 +1,154 @@
+"""nodes.py - drives WasmOS nodes through the `wasmos` command, as a person would: for the demo, bench/move and tests.
+
+A Node is a home folder and a name. Nothing here knows more than the command line and its --json.
+
+	with tempfile.TemporaryDirectory() as folder:
+	    a, b = Node(folder + '/a', 'desk'), Node(folder + '/b', 'laptop')
+	    a.up(); b.up(); pair(a, b)
+	    pid = a.start(['prog.wasm', 'argument'], '--dir', 'data::/data')
+	    print(a.migrate(pid, b)['pause_ms'])
+	    print(b.wait(pid)['status'])
+	    a.down(); b.down()
+"""
+import json
+import os
+import re
+import subprocess
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+WASMOS = os.environ.get('WASMOS') or os.path.join(ROOT, 'build', 'shell', 'wasmos')
+WORDS = re.compile(r'\b[a-z]+-[a-z]+-[a-z]+\b')
+ENDED = {'exited', 'trapped', 'killed'}
+
+
+class Failed(Exception):
+    """A command that did not do what it was asked; the text is what it said."""
+
+
+class Node:
+    def __init__(self, home, name, env=None):
+        self.home, self.name = home, name
+        self.env = dict(os.environ, WASMOS_HOME=home, **(env or {}))
+
+    def command(self, *args):
+        return [WASMOS, *map(str, args)]
+
+    def call(self, *args, timeout_s=60):
+        """Runs a command of this node to its end; its standard output. Failed when the exit status is not 0."""
+        r = subprocess.run(self.command(*args), env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, timeout=timeout_s, text=True, errors='replace')
+        if r.returncode != 0:
+            raise Failed(f'{self.name}: wasmos {" ".join(map(str, args))}: exit status {r.returncode}: '
+                         f'{r.stderr.strip() or r.stdout.strip()}')
+        return r.stdout
+
+    def json(self, *args, timeout_s=60):
+        return json.loads(self.call(*args, '--json', timeout_s=timeout_s))
+
+    def spawn(self, *args, **popen):
+        """Starts a command of this node and returns its Popen."""
+        return subprocess.Popen(self.command(*args), env=self.env, **popen)
+
+    # ---- the node ----
+
+    def up(self, *options):
+        self.call('up', '--name', self.name, *options)
+
+    def down(self):
+        self.call('down')
+
+    def is_up(self):
+        return subprocess.run(self.command('status'), env=self.env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+    def host_pid(self):
+        return self.json('status')['pid']
+
+    def kill9(self):
+        """As a crash: no handler of the node runs. Returns when it is gone."""
+        pid = self.host_pid()
+        os.kill(pid, 9)
+        while os.path.exists(f'/proc/{pid}'):
+            with open(f'/proc/{pid}/stat') as f:
+                if f.read().rsplit(')', 1)[1].split()[0] == 'Z':
+                    break
+            time.sleep(0.005)
+
+    def log(self):
+        with open(os.path.join(self.home, 'log'), errors='replace') as f:
+            return f.read()
+
+    # ---- processes ----
+
+    def start(self, argv, *options):
+        """`run -d`; the pid."""
+        out = self.call('run', '-d', *options, *argv)
+        return int(re.search(r'\d+', out).group(0))
+
+    def ps(self):
+        return self.json('ps', '--all')
+
+    def process(self, pid):
+        """The row of ps, or None."""
+        for row in self.ps():
+            if row['pid'] == pid:
+                return row
+        return None
+
+    def wait(self, pid, timeout_s=120, states=frozenset(ENDED)):
+        """Polls until the process is in one of the states; its row."""
+        end = time.monotonic() + timeout_s
+        while True:
+            row = self.process(pid)
+            if row is not None and row['state'] in states:
+                return row
+            if time.monotonic() > end:
+                raise Failed(f'{self.name}: process {pid} is {row and row["state"]} after {timeout_s} s, '
+                             f'not {" or ".join(sorted(states))}')
+            time.sleep(0.05)
+
+    def output(self, pid):
+        return self.call('logs', pid)
+
+    def migrate(self, pid, peer, *options, timeout_s=60):
+        """Moves a process; what it cost, as the command's JSON object (pause_ms, bytes, total_ms, pid there)."""
+        return self.json('migrate', pid, peer.name, *options, timeout_s=timeout_s)
+
+
+def pair(a, b, timeout_s=20):
+    """Makes two nodes that are up known to each other, through the words that `pair` prints."""
+    shower = a.spawn('pair', '--yes', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                     text=True)
+    text, words = '', None
+    try:
+        for line in shower.stdout:
+            text += line
+            if words := WORDS.search(line):
+                break
+        if words is None:
+            raise Failed(f'{a.name}: pair showed no words: {text.strip()}')
+        b.call('pair', words.group(0), listening(a), '--yes', timeout_s=timeout_s)
+        rest, _ = shower.communicate(timeout=timeout_s)
+        if shower.returncode != 0:
+            raise Failed(f'{a.name}: pair: exit status {shower.returncode}: {rest.strip()}')
+    finally:
+        if shower.poll() is None:
+            shower.kill()
+            shower.wait()
+        shower.stdout.close()
+    wait_for_link(a, b, timeout_s)
+
+
+def listening(node):
+    """ADDR:PORT by which others on this machine reach the node."""
+    return node.json('status')['listen']
+
+
+def wait_for_link(a, b, timeout_s=20):
+    end = time.monotonic() + timeout_s
+    while not all(any(row['name'] == peer.name and row['state'] == 'up' for row in node.json('peers'))
+                  for node, peer in ((a, b), (b, a))):
+        if time.monotonic() > end:
+            raise Failed(f'{a.name} and {b.name} are paired, but no link comes up: {a.json("peers")}')
+        time.sleep(0.05)
