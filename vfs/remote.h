@@ -1,0 +1,43 @@
+/* remote.h - a folder of another device as a backend.
+ *
+ * A process that moved still has the mounts of the device it came from. Here their objects are numbers: every operation becomes a
+ * request to the home device (vfs/serve.h answers), carried by a function of the node, which waits for the answer.
+ * Reads go through a cache of blocks with read-ahead; writes are at the home before the call returns; a file that
+ * somebody else changed is seen at the latest when it is opened again (close-to-open). When the home does not answer,
+ * the guest gets IO, and what it asked for has not happened or is not known to have.
+ *
+ * A remote belongs to one process and one home; all its objects hold it. Used by the thread that runs the process. Loading makes no request.
+ *
+ *	vfs_remote_new(&config, &r);
+ *	struct vfs_obj *root = vfs_remote_mount(r, mount_id);
+ *	vfs_remote_unref(r);
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "vfs/vfs.h"
+
+struct vfs_remote;
+
+struct vfs_remote_config {
+	/* Sends a request of this process to its home and appends the answer; waits 10 s at most. */
+	enum err (*call)(void *ctx, const uint8_t *request, size_t size, struct wr *answer);
+	/* The last object is gone. forget: the process has ended, its home may forget its files. NULL: nothing to do. */
+	void (*end)(void *ctx, bool forget);
+	void *ctx;
+	uint64_t cache_bytes; /* 0: 64 MiB */
+};
+
+enum ferr vfs_remote_new(const struct vfs_remote_config *c, struct vfs_remote **out);
+void vfs_remote_unref(struct vfs_remote *r);
+/* The root of the home's mount of that number. NULL when memory ran out. */
+struct vfs_obj *vfs_remote_mount(struct vfs_remote *r, uint32_t mount_id);
+bool vfs_is_remote(const struct vfs_obj *o);
+/* The process goes on elsewhere: freeing its files here must not close them at their home. root: any object of the remote. */
+void vfs_remote_abandon(struct vfs_obj *root);
+
+struct vfs_remote_stats {
+	uint64_t calls, bytes_read, bytes_written, hits, misses;
+};
+void vfs_remote_stats(const struct vfs_obj *o, struct vfs_remote_stats *out);
