@@ -236,7 +236,7 @@ typedef uint16_t field;
 		NEXT(LEN + (words));  \
 	}
 
-DEF_RES(const32, u64, (u64)(s64)IMM, 0)
+DEF_RES(const32, u64, (u64)(u32)IMM, 0)
 DEF_RES(const64, u64, WORD(0), 1)
 DEF_RES(fconst, f64, f64_of_bits(WORD(0)), 1)
 DEF_RES(global_get, u64, ((const struct globalinst *)WORD(0))->value, 1)
