@@ -18,12 +18,12 @@ const char *move_action_name(enum move_action_kind k)
 	return action_names[k];
 }
 
-enum err mover_new(const uint8_t self[DEVICE_ID_SIZE], const uint8_t clock[16], struct mover **out)
+enum err mover_new(const uint8_t self[PEER_ID_SIZE], const uint8_t clock[16], struct mover **out)
 {
 	struct mover *m = calloc(1, sizeof *m);
 	if (!m)
 		return ERR_NOMEM;
-	memcpy(m->self, self, DEVICE_ID_SIZE);
+	memcpy(m->self, self, PEER_ID_SIZE);
 	memcpy(m->clock, clock, sizeof m->clock);
 	m->last = &m->first;
 	*out = m;
@@ -86,7 +86,7 @@ struct move_action *push(struct mover *m, enum move_action_kind kind, const uint
 	if (uid)
 		memcpy(q->action.uid, uid, UID_SIZE);
 	if (peer)
-		memcpy(q->action.peer, peer, DEVICE_ID_SIZE);
+		memcpy(q->action.peer, peer, PEER_ID_SIZE);
 	*m->last = q;
 	m->last = &q->next;
 	return &q->action;
@@ -248,7 +248,7 @@ static struct source *source_by_move(const struct mover *m, const uint8_t move[M
 {
 	struct source *s = m->sources;
 	while (s && !(same_id(s->move, move, MOVE_ID_SIZE) &&
-	              (!peer || same_id(s->peer, peer, DEVICE_ID_SIZE))))
+	              (!peer || same_id(s->peer, peer, PEER_ID_SIZE))))
 		s = s->next;
 	return s;
 }
@@ -258,18 +258,18 @@ static struct target *target_by_move(const struct mover *m, const uint8_t move[M
 {
 	struct target *t = m->targets;
 	while (t && !(same_id(t->move, move, MOVE_ID_SIZE) &&
-	              (!peer || same_id(t->peer, peer, DEVICE_ID_SIZE))))
+	              (!peer || same_id(t->peer, peer, PEER_ID_SIZE))))
 		t = t->next;
 	return t;
 }
 
 static struct source *add_source(struct mover *m, const uint8_t move[MOVE_ID_SIZE],
-                                 const struct owner *record, const uint8_t peer[DEVICE_ID_SIZE],
+                                 const struct owner *record, const uint8_t peer[PEER_ID_SIZE],
                                  uint64_t now_ns)
 {
 	struct source *s = must(calloc(1, sizeof *s));
 	memcpy(s->move, move, MOVE_ID_SIZE);
-	memcpy(s->peer, peer, DEVICE_ID_SIZE);
+	memcpy(s->peer, peer, PEER_ID_SIZE);
 	s->record = *record;
 	s->started_ns = now_ns;
 	s->report.frozen_ns = now_ns;
@@ -314,7 +314,7 @@ static enum err may_start(const struct mover *m, const struct owner *record, con
 		               owner_state_text(rec ? rec->state : record->state));
 	if (source_of(m, record->uid))
 		return err_set(msg, ERR_BUSY, "the process is moving already");
-	if (same_id(peer, m->self, DEVICE_ID_SIZE))
+	if (same_id(peer, m->self, PEER_ID_SIZE))
 		return err_set(msg, ERR_USAGE, "the process is on this device already");
 	if (target_of(m, record->uid))
 		return err_set(msg, ERR_BUSY, "the process is just arriving");
@@ -328,7 +328,7 @@ static enum err may_start(const struct mover *m, const struct owner *record, con
 }
 
 enum err mover_start(struct mover *m, const uint8_t move_id[MOVE_ID_SIZE],
-                     const struct owner *record, const uint8_t peer[DEVICE_ID_SIZE],
+                     const struct owner *record, const uint8_t peer[PEER_ID_SIZE],
                      const struct move_options *options, uint64_t now_ns, struct errmsg *msg)
 {
 	TRY(may_start(m, record, peer, msg));
@@ -374,12 +374,12 @@ bool mover_status(const struct mover *m, const uint8_t uid[UID_SIZE], struct mov
 		out->round = s->round;
 		out->pages = s->report.pages;
 		out->bytes = s->report.bytes;
-		memcpy(out->peer, s->peer, DEVICE_ID_SIZE);
+		memcpy(out->peer, s->peer, PEER_ID_SIZE);
 		memcpy(out->move, s->move, MOVE_ID_SIZE);
 		memcpy(out->note, s->note, sizeof out->note);
 	} else if (t) {
 		out->state = target_state_text(t);
-		memcpy(out->peer, t->peer, DEVICE_ID_SIZE);
+		memcpy(out->peer, t->peer, PEER_ID_SIZE);
 		memcpy(out->move, t->move, MOVE_ID_SIZE);
 	}
 	return s || t;
@@ -387,10 +387,10 @@ bool mover_status(const struct mover *m, const uint8_t uid[UID_SIZE], struct mov
 
 /* ---- links and claims ---- */
 
-bool link_is_up(const struct mover *m, const uint8_t peer[DEVICE_ID_SIZE])
+bool link_is_up(const struct mover *m, const uint8_t peer[PEER_ID_SIZE])
 {
 	const struct peer_link *l = m->links;
-	while (l && !same_id(l->id, peer, DEVICE_ID_SIZE))
+	while (l && !same_id(l->id, peer, PEER_ID_SIZE))
 		l = l->next;
 	return l != NULL;
 }
@@ -406,7 +406,7 @@ void send_claim(struct mover *m, const uint8_t *peer, const struct owner *o)
 {
 	struct msg_move_claim c = {.epoch = o->epoch};
 	memcpy(c.uid, o->uid, UID_SIZE);
-	memcpy(c.owner, claimant(m, o), DEVICE_ID_SIZE);
+	memcpy(c.owner, claimant(m, o), PEER_ID_SIZE);
 	push_message(m, peer, MSG_MOVE_CLAIM, &c);
 }
 
@@ -424,11 +424,11 @@ static void claim_all(struct mover *m, const uint8_t *peer)
 static void set_link(struct mover *m, const uint8_t *peer, bool up)
 {
 	struct peer_link **at = &m->links;
-	while (*at && !same_id((*at)->id, peer, DEVICE_ID_SIZE))
+	while (*at && !same_id((*at)->id, peer, PEER_ID_SIZE))
 		at = &(*at)->next;
 	if (up && !*at) {
 		*at = must(calloc(1, sizeof **at));
-		memcpy((*at)->id, peer, DEVICE_ID_SIZE);
+		memcpy((*at)->id, peer, PEER_ID_SIZE);
 	} else if (!up && *at) {
 		struct peer_link *l = *at;
 		*at = l->next;
@@ -436,19 +436,19 @@ static void set_link(struct mover *m, const uint8_t *peer, bool up)
 	}
 }
 
-void mover_link(struct mover *m, const uint8_t peer[DEVICE_ID_SIZE], bool up, uint64_t now_ns)
+void mover_link(struct mover *m, const uint8_t peer[PEER_ID_SIZE], bool up, uint64_t now_ns)
 {
 	struct source *s, *snext;
 	struct target *t, *tnext;
 	set_link(m, peer, up);
 	for (s = m->sources; s; s = snext) {
 		snext = s->next;
-		if (same_id(s->peer, peer, DEVICE_ID_SIZE))
+		if (same_id(s->peer, peer, PEER_ID_SIZE))
 			source_link(m, s, up, now_ns);
 	}
 	for (t = m->targets; t; t = tnext) {
 		tnext = t->next;
-		if (same_id(t->peer, peer, DEVICE_ID_SIZE))
+		if (same_id(t->peer, peer, PEER_ID_SIZE))
 			target_link(m, t, up, now_ns);
 	}
 	if (up)
@@ -469,7 +469,7 @@ static void yield_to(struct mover *m, struct owner *o, const struct msg_move_cla
 	o->state = OWNER_GONE;
 	o->epoch = c->epoch;
 	o->unacked = false;
-	memcpy(o->peer, c->owner, DEVICE_ID_SIZE);
+	memcpy(o->peer, c->owner, PEER_ID_SIZE);
 	memset(&o->image, 0, sizeof o->image);
 	write_record(m, o);
 }
@@ -477,7 +477,7 @@ static void yield_to(struct mover *m, struct owner *o, const struct msg_move_cla
 static void outdate_target(struct mover *m, const struct msg_move_claim *c)
 {
 	struct target *t = target_of(m, c->uid);
-	if (t && c->epoch >= t->epoch && !same_id(c->owner, m->self, DEVICE_ID_SIZE))
+	if (t && c->epoch >= t->epoch && !same_id(c->owner, m->self, PEER_ID_SIZE))
 		target_outdone(m, t, c->epoch, c->owner);
 }
 
@@ -486,7 +486,7 @@ static void claim_on_released(struct mover *m, struct owner *o, const struct msg
                               uint64_t now_ns)
 {
 	struct source *s = source_of(m, o->uid);
-	if (s && !same_id(c->owner, m->self, DEVICE_ID_SIZE))
+	if (s && !same_id(c->owner, m->self, PEER_ID_SIZE))
 		source_claimed(m, s, c->epoch, c->owner, now_ns);
 }
 
@@ -494,7 +494,7 @@ static void on_claim(struct mover *m, const uint8_t *peer, const struct msg_move
                      uint64_t now_ns)
 {
 	struct owner *o = known_find(m, c->uid);
-	if (c->epoch == 0 || bytes_are_zero(c->owner, DEVICE_ID_SIZE))
+	if (c->epoch == 0 || bytes_are_zero(c->owner, PEER_ID_SIZE))
 		return;
 	outdate_target(m, c);
 	if (!o)
@@ -515,7 +515,7 @@ static void on_claim(struct mover *m, const uint8_t *peer, const struct msg_move
 static void on_forgotten(struct mover *m, const uint8_t *peer, const struct msg_move_forgotten *f)
 {
 	struct owner *o = known_find(m, f->uid);
-	if (!o || !o->unacked || o->epoch != f->epoch || !same_id(o->peer, peer, DEVICE_ID_SIZE))
+	if (!o || !o->unacked || o->epoch != f->epoch || !same_id(o->peer, peer, PEER_ID_SIZE))
 		return;
 	struct source *s = source_of(m, f->uid);
 	if (s && s->state >= SOURCE_RELEASING)
@@ -550,7 +550,7 @@ static bool by_uid(struct mover *m, const uint8_t *peer, enum msg type, const un
 	default: return false;
 	}
 	struct source *s = source_of(m, uid);
-	if (s && same_id(s->peer, peer, DEVICE_ID_SIZE))
+	if (s && same_id(s->peer, peer, PEER_ID_SIZE))
 		source_message(m, s, type, any, now_ns);
 	else if (type == MSG_MOVE_OWNED)
 		on_stray_owned(m, peer, &any->move_owned);
@@ -599,7 +599,7 @@ static void on_unknown(struct mover *m, const uint8_t *peer, enum msg type, cons
 		push_message(m, peer, MSG_MOVE_REFUSE, &refuse);
 }
 
-void mover_message(struct mover *m, const uint8_t peer[DEVICE_ID_SIZE], enum msg type,
+void mover_message(struct mover *m, const uint8_t peer[PEER_ID_SIZE], enum msg type,
                    const union msg_any *any, uint64_t now_ns)
 {
 	if (by_uid(m, peer, type, any, now_ns))

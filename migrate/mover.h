@@ -112,7 +112,7 @@ struct move_action {
 	enum move_action_kind kind;
 	uint8_t move[MOVE_ID_SIZE];
 	uint8_t uid[UID_SIZE];
-	uint8_t peer[DEVICE_ID_SIZE];
+	uint8_t peer[PEER_ID_SIZE];
 	uint32_t attempt; /* to be repeated in the event */
 	uint32_t round;
 	uint8_t *bytes; /* owned: move_action_free() */
@@ -178,7 +178,7 @@ struct move_options {
 	uint32_t nmodules;
 };
 
-enum err mover_new(const uint8_t self[DEVICE_ID_SIZE], const uint8_t clock[16], struct mover **out);
+enum err mover_new(const uint8_t self[PEER_ID_SIZE], const uint8_t clock[16], struct mover **out);
 void mover_free(struct mover *m);
 /* Asserts M1..M5 as far as the mover can see them. */
 void mover_check(const struct mover *m);
@@ -192,7 +192,7 @@ enum err mover_note(struct mover *m, const struct owner *record);
 void mover_ended(struct mover *m, const uint8_t uid[UID_SIZE]);
 
 enum err mover_start(struct mover *m, const uint8_t move_id[MOVE_ID_SIZE],
-                     const struct owner *record, const uint8_t peer[DEVICE_ID_SIZE],
+                     const struct owner *record, const uint8_t peer[PEER_ID_SIZE],
                      const struct move_options *options, uint64_t now_ns, struct errmsg *msg);
 /* Before RELEASED only: ERR_STATE otherwise. */
 enum err mover_cancel(struct mover *m, const uint8_t uid[UID_SIZE], uint64_t now_ns,
@@ -201,9 +201,9 @@ enum err mover_cancel(struct mover *m, const uint8_t uid[UID_SIZE], uint64_t now
 enum err mover_force(struct mover *m, const uint8_t uid[UID_SIZE], uint64_t now_ns,
                      struct errmsg *msg);
 
-void mover_link(struct mover *m, const uint8_t peer[DEVICE_ID_SIZE], bool up, uint64_t now_ns);
+void mover_link(struct mover *m, const uint8_t peer[PEER_ID_SIZE], bool up, uint64_t now_ns);
 /* A MOVE message from an authenticated peer. Hostile within its type: wrong ones are dropped. */
-void mover_message(struct mover *m, const uint8_t peer[DEVICE_ID_SIZE], enum msg type,
+void mover_message(struct mover *m, const uint8_t peer[PEER_ID_SIZE], enum msg type,
                    const union msg_any *any, uint64_t now_ns);
 void mover_event(struct mover *m, const struct move_event *ev, uint64_t now_ns);
 /* Call when mover_deadline() has come; at least every second does as well. */
@@ -225,7 +225,7 @@ struct move_status {
 	bool leaving;      /* else arriving */
 	bool released;     /* in flight */
 	const char *state; /* "copying", "preparing", ... constant */
-	uint8_t peer[DEVICE_ID_SIZE];
+	uint8_t peer[PEER_ID_SIZE];
 	uint8_t move[MOVE_ID_SIZE];
 	uint32_t round;
 	uint64_t pages, bytes;

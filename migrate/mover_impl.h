@@ -20,7 +20,7 @@ enum source_state {
 
 struct source {
 	uint8_t move[MOVE_ID_SIZE];
-	uint8_t peer[DEVICE_ID_SIZE];
+	uint8_t peer[PEER_ID_SIZE];
 	enum source_state state;
 	struct owner record; /* as it is on disk, or would be: state OWNED before, RELEASED after */
 	struct owner writing; /* RELEASING, FORGETTING, TAKING: what is being written */
@@ -54,7 +54,7 @@ enum target_state {
 struct target {
 	uint8_t move[MOVE_ID_SIZE];
 	uint8_t uid[UID_SIZE];
-	uint8_t peer[DEVICE_ID_SIZE];
+	uint8_t peer[PEER_ID_SIZE];
 	enum target_state state;
 	bool doubt;     /* a WRITE owned may have reached the disk */
 	uint64_t epoch; /* that it would own */
@@ -73,7 +73,7 @@ struct known {
 };
 
 struct peer_link {
-	uint8_t id[DEVICE_ID_SIZE];
+	uint8_t id[PEER_ID_SIZE];
 	struct peer_link *next; /* links that are up */
 };
 
@@ -85,7 +85,7 @@ struct queued {
 enum { KNOWN_BUCKETS = 256 };
 
 struct mover {
-	uint8_t self[DEVICE_ID_SIZE];
+	uint8_t self[PEER_ID_SIZE];
 	uint8_t clock[16];
 	struct source *sources;
 	struct target *targets;
@@ -100,7 +100,7 @@ static inline bool same_id(const uint8_t *a, const uint8_t *b, size_t size)
 {
 	return memcmp(a, b, size) == 0;
 }
-bool link_is_up(const struct mover *m, const uint8_t peer[DEVICE_ID_SIZE]);
+bool link_is_up(const struct mover *m, const uint8_t peer[PEER_ID_SIZE]);
 /* Queues an action for the caller; NULL never: out of memory ends the program here, as nothing sound could be
  * done about a half-told protocol. */
 struct move_action *push(struct mover *m, enum move_action_kind kind, const uint8_t *move,

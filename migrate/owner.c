@@ -25,7 +25,7 @@ void owner_check(const struct owner *o)
 	if (o->state == OWNER_RELEASED || o->state == OWNER_SUSPENDED)
 		assert(!chunk_addr_is_null(&o->image));
 	if (o->state == OWNER_RELEASED || o->state == OWNER_GONE)
-		assert(!bytes_are_zero(o->peer, DEVICE_ID_SIZE) && !o->unacked);
+		assert(!bytes_are_zero(o->peer, PEER_ID_SIZE) && !o->unacked);
 }
 
 void owner_write(struct wr *w, const struct owner *o)
@@ -36,7 +36,7 @@ void owner_write(struct wr *w, const struct owner *o)
 	wr_u8(w, o->unacked ? FLAG_UNACKED : 0);
 	wr_bytes(w, o->uid, UID_SIZE);
 	wr_u64(w, o->epoch);
-	wr_bytes(w, o->peer, DEVICE_ID_SIZE);
+	wr_bytes(w, o->peer, PEER_ID_SIZE);
 	chunk_addr_write(w, &o->image);
 	wr_u32(w, o->pid);
 	wr_u64(w, o->created_ms);
@@ -69,7 +69,7 @@ static enum err fits(const struct owner *o)
 	bool needs_image = o->state == OWNER_RELEASED || o->state == OWNER_SUSPENDED;
 	if (o->epoch == 0 || (needs_image && chunk_addr_is_null(&o->image)))
 		return ERR_INVALID;
-	if (away && (o->unacked || bytes_are_zero(o->peer, DEVICE_ID_SIZE)))
+	if (away && (o->unacked || bytes_are_zero(o->peer, PEER_ID_SIZE)))
 		return ERR_INVALID;
 	return ERR_OK;
 }
@@ -89,7 +89,7 @@ enum err owner_read(struct rd *r, struct owner *out)
 	o.unacked = flags & FLAG_UNACKED;
 	TRY(copy(r, o.uid, UID_SIZE));
 	TRY(rd_u64(r, &o.epoch));
-	TRY(copy(r, o.peer, DEVICE_ID_SIZE));
+	TRY(copy(r, o.peer, PEER_ID_SIZE));
 	TRY(chunk_addr_read(r, &o.image));
 	TRY(rd_u32(r, &o.pid));
 	TRY(rd_u64(r, &o.created_ms));
@@ -112,10 +112,10 @@ uint64_t epoch_force(uint64_t epoch)
 	return force << FORCE_SHIFT;
 }
 
-bool claim_beats(uint64_t epoch_a, const uint8_t dev_a[DEVICE_ID_SIZE], uint64_t epoch_b,
-                 const uint8_t dev_b[DEVICE_ID_SIZE])
+bool claim_beats(uint64_t epoch_a, const uint8_t dev_a[PEER_ID_SIZE], uint64_t epoch_b,
+                 const uint8_t dev_b[PEER_ID_SIZE])
 {
 	if (epoch_a != epoch_b)
 		return epoch_a > epoch_b;
-	return memcmp(dev_a, dev_b, DEVICE_ID_SIZE) > 0;
+	return memcmp(dev_a, dev_b, PEER_ID_SIZE) > 0;
 }

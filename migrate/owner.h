@@ -26,7 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { UID_SIZE = 16, DEVICE_ID_SIZE = 32, OWNER_NAME_MAX = 64 };
+enum { UID_SIZE = 16, PEER_ID_SIZE = 32, OWNER_NAME_MAX = 64 };
 
 /* OWNER(name, what a person reads) */
 #define OWNER_STATES(OWNER)           \
@@ -47,7 +47,7 @@ struct owner {
 	uint8_t uid[UID_SIZE];
 	uint64_t epoch;
 	enum owner_state state;
-	uint8_t peer[DEVICE_ID_SIZE]; /* RELEASED: the target. GONE: where it went. else: where it
+	uint8_t peer[PEER_ID_SIZE]; /* RELEASED: the target. GONE: where it went. else: where it
 	                                 came from, or zero */
 	struct chunk_addr image;      /* newest whole image on this node's disk; null: none */
 	uint32_t pid;                 /* its number here */
@@ -67,5 +67,5 @@ void owner_check(const struct owner *o);
 uint64_t epoch_next(uint64_t epoch);
 uint64_t epoch_force(uint64_t epoch);
 /* True when claim a beats claim b. Equal claims beat nobody. */
-bool claim_beats(uint64_t epoch_a, const uint8_t dev_a[DEVICE_ID_SIZE], uint64_t epoch_b,
-                 const uint8_t dev_b[DEVICE_ID_SIZE]);
+bool claim_beats(uint64_t epoch_a, const uint8_t dev_a[PEER_ID_SIZE], uint64_t epoch_b,
+                 const uint8_t dev_b[PEER_ID_SIZE]);

@@ -304,7 +304,7 @@ static void release(struct mover *m, struct source *s, uint64_t now_ns)
 	s->writing.epoch = epoch_next(s->record.epoch);
 	s->writing.image = s->image;
 	s->writing.unacked = false;
-	memcpy(s->writing.peer, s->peer, DEVICE_ID_SIZE);
+	memcpy(s->writing.peer, s->peer, PEER_ID_SIZE);
 	progress(s, now_ns);
 	write_record(m, s, true);
 }
@@ -346,7 +346,7 @@ static void forget(struct mover *m, struct source *s, uint64_t epoch, const uint
 	s->writing = s->record;
 	s->writing.state = OWNER_GONE;
 	s->writing.epoch = epoch;
-	memcpy(s->writing.peer, owner, DEVICE_ID_SIZE);
+	memcpy(s->writing.peer, owner, PEER_ID_SIZE);
 	memset(&s->writing.image, 0, sizeof s->writing.image);
 	write_record(m, s, false);
 }
@@ -393,7 +393,7 @@ enum err source_force(struct mover *m, struct source *s)
 	s->writing = s->record;
 	s->writing.state = OWNER_OWNED;
 	s->writing.epoch = epoch_force(s->record.epoch);
-	memset(s->writing.peer, 0, DEVICE_ID_SIZE);
+	memset(s->writing.peer, 0, PEER_ID_SIZE);
 	write_record(m, s, false);
 	return ERR_OK;
 }

@@ -84,7 +84,7 @@ static const char *objection(struct mover *m, const uint8_t *peer, const struct 
 	*err = ERR_BUSY;
 	if (source_of(m, o->uid))
 		return "the process is still leaving this device";
-	if (t && (!droppable(t) || !same_id(t->peer, peer, DEVICE_ID_SIZE)))
+	if (t && (!droppable(t) || !same_id(t->peer, peer, PEER_ID_SIZE)))
 		return "the process is arriving here already";
 	if (m->ntargets >= MOVES_MAX)
 		return "too many processes are arriving";
@@ -119,7 +119,7 @@ void target_offer(struct mover *m, const uint8_t *peer, const struct msg_move_of
 		return;
 	memcpy(t->move, o->move, MOVE_ID_SIZE);
 	memcpy(t->uid, o->uid, UID_SIZE);
-	memcpy(t->peer, peer, DEVICE_ID_SIZE);
+	memcpy(t->peer, peer, PEER_ID_SIZE);
 	t->epoch = o->released ? o->epoch : epoch_next(o->epoch);
 	str_copy(o->name, t->name, sizeof t->name);
 	t->state = TARGET_ADMITTING;
@@ -241,7 +241,7 @@ static void own(struct mover *m, struct target *t)
 	                            .pid = t->pid,
 	                            .unacked = true};
 	memcpy(t->writing.uid, t->uid, UID_SIZE);
-	memcpy(t->writing.peer, t->peer, DEVICE_ID_SIZE);
+	memcpy(t->writing.peer, t->peer, PEER_ID_SIZE);
 	memcpy(t->writing.name, t->name, sizeof t->name);
 	write_record(m, t, true);
 }
@@ -261,7 +261,7 @@ void target_outdone(struct mover *m, struct target *t, uint64_t epoch, const uin
 		t->writing.epoch = epoch;
 		t->writing.unacked = false;
 		memset(&t->writing.image, 0, sizeof t->writing.image);
-		memcpy(t->writing.peer, owner, DEVICE_ID_SIZE);
+		memcpy(t->writing.peer, owner, PEER_ID_SIZE);
 		write_record(m, t, false);
 		return;
 	}
@@ -309,7 +309,7 @@ static void on_running(struct mover *m, struct target *t, const struct move_even
 
 static bool commits(const struct target *t, const uint8_t *peer, const struct msg_move_commit *c)
 {
-	return same_id(t->peer, peer, DEVICE_ID_SIZE) && t->epoch == c->epoch &&
+	return same_id(t->peer, peer, PEER_ID_SIZE) && t->epoch == c->epoch &&
 	       same_id(t->image.bytes, c->image, CHUNK_ADDR_SIZE);
 }
 

@@ -104,9 +104,9 @@ static void fail(const struct world *w, const char *what, unsigned proc)
 	abort();
 }
 
-static void device(unsigned i, uint8_t id[DEVICE_ID_SIZE])
+static void device(unsigned i, uint8_t id[PEER_ID_SIZE])
 {
-	memset(id, 0, DEVICE_ID_SIZE);
+	memset(id, 0, PEER_ID_SIZE);
 	id[0] = (uint8_t)(i + 1);
 }
 
@@ -387,7 +387,7 @@ static void deliver(struct world *w, unsigned from, unsigned to)
 	w->qcount[from][to]--;
 	enum msg type;
 	union msg_any any;
-	uint8_t id[DEVICE_ID_SIZE];
+	uint8_t id[PEER_ID_SIZE];
 	device(from, id);
 	if (msg_decode(m.bytes, m.size, &type, &any, NULL) != ERR_OK)
 		fail(w, "a message does not decode", 0);
@@ -411,7 +411,7 @@ static void lose(struct world *w, unsigned from, unsigned to)
 
 static void tell_link(struct world *w, unsigned i, unsigned peer, bool up)
 {
-	uint8_t id[DEVICE_ID_SIZE];
+	uint8_t id[PEER_ID_SIZE];
 	device(peer, id);
 	if (!w->node[i].mover)
 		return;
@@ -453,7 +453,7 @@ static void crash(struct world *w, unsigned i)
 
 static void new_mover(struct world *w, unsigned i)
 {
-	uint8_t id[DEVICE_ID_SIZE], clock[16] = {1};
+	uint8_t id[PEER_ID_SIZE], clock[16] = {1};
 	device(i, id);
 	if (mover_new(id, clock, &w->node[i].mover) != ERR_OK)
 		abort();
@@ -490,7 +490,7 @@ static void restart(struct world *w, unsigned i)
 static void start_move(struct world *w, unsigned i, unsigned proc, unsigned to)
 {
 	struct node *n = &w->node[i];
-	uint8_t id[MOVE_ID_SIZE], peer[DEVICE_ID_SIZE];
+	uint8_t id[MOVE_ID_SIZE], peer[PEER_ID_SIZE];
 	uint8_t uid[UID_SIZE] = {(uint8_t)(proc + 1)};
 	if (!n->mover || n->run[proc] != RUN_RUNS)
 		return;
