@@ -8,7 +8,7 @@
 struct rd rd_of(const void *bytes, size_t size)
 {
 	const uint8_t *p = bytes;
-	return (struct rd){.start = p, .p = p, .end = p + size};
+	return (struct rd){.start = p, .p = p, .end = size ? p + size : p};
 }
 
 enum err rd_bytes(struct rd *r, size_t size, const uint8_t **out)

@@ -395,18 +395,19 @@ bool link_is_up(const struct mover *m, const uint8_t peer[PEER_ID_SIZE])
 	return l != NULL;
 }
 
-/* Who has the newest claim this node knows of. */
-static const uint8_t *claimant(const struct mover *m, const struct owner *o)
+/* The newest claim this node knows to be true. Of a released process that is its own last one: whether the target
+ * has taken the next epoch is not known here. */
+static struct msg_move_claim claim_of(const struct mover *m, const struct owner *o)
 {
-	bool away = o->state == OWNER_RELEASED || o->state == OWNER_GONE;
-	return away ? o->peer : m->self;
+	struct msg_move_claim c = {.epoch = o->epoch - (o->state == OWNER_RELEASED)};
+	memcpy(c.uid, o->uid, UID_SIZE);
+	memcpy(c.owner, o->state == OWNER_GONE ? o->peer : m->self, PEER_ID_SIZE);
+	return c;
 }
 
 void send_claim(struct mover *m, const uint8_t *peer, const struct owner *o)
 {
-	struct msg_move_claim c = {.epoch = o->epoch};
-	memcpy(c.uid, o->uid, UID_SIZE);
-	memcpy(c.owner, claimant(m, o), PEER_ID_SIZE);
+	struct msg_move_claim c = claim_of(m, o);
 	push_message(m, peer, MSG_MOVE_CLAIM, &c);
 }
 
@@ -486,7 +487,7 @@ static void claim_on_released(struct mover *m, struct owner *o, const struct msg
                               uint64_t now_ns)
 {
 	struct source *s = source_of(m, o->uid);
-	if (s && !same_id(c->owner, m->self, PEER_ID_SIZE))
+	if (s)
 		source_claimed(m, s, c->epoch, c->owner, now_ns);
 }
 
@@ -494,18 +495,19 @@ static void on_claim(struct mover *m, const uint8_t *peer, const struct msg_move
                      uint64_t now_ns)
 {
 	struct owner *o = known_find(m, c->uid);
-	if (c->epoch == 0 || bytes_are_zero(c->owner, PEER_ID_SIZE))
+	if (c->epoch == 0 || bytes_are_zero(c->owner, PEER_ID_SIZE) ||
+	    same_id(c->owner, m->self, PEER_ID_SIZE))
 		return;
 	outdate_target(m, c);
 	if (!o)
 		return;
-	const uint8_t *mine = claimant(m, o);
+	struct msg_move_claim mine = claim_of(m, o);
 	if (o->state == OWNER_RELEASED && c->epoch >= o->epoch) {
 		claim_on_released(m, o, c, now_ns);
-	} else if (claim_beats(c->epoch, c->owner, o->epoch, mine)) {
+	} else if (claim_beats(c->epoch, c->owner, mine.epoch, mine.owner)) {
 		if (o->state == OWNER_OWNED || o->state == OWNER_SUSPENDED)
 			yield_to(m, o, c, now_ns);
-	} else if (claim_beats(o->epoch, mine, c->epoch, c->owner)) {
+	} else if (claim_beats(mine.epoch, mine.owner, c->epoch, c->owner)) {
 		send_claim(m, peer, o);
 	}
 }
@@ -530,7 +532,10 @@ static void on_forgotten(struct mover *m, const uint8_t *peer, const struct msg_
 static void on_stray_owned(struct mover *m, const uint8_t *peer, const struct msg_move_owned *c)
 {
 	const struct owner *o = known_find(m, c->uid);
-	if (o && claim_beats(o->epoch, claimant(m, o), c->epoch, peer))
+	if (!o)
+		return;
+	struct msg_move_claim mine = claim_of(m, o);
+	if (claim_beats(mine.epoch, mine.owner, c->epoch, peer))
 		send_claim(m, peer, o);
 }
 

@@ -49,9 +49,9 @@ struct owner {
 	enum owner_state state;
 	uint8_t peer[PEER_ID_SIZE]; /* RELEASED: the target. GONE: where it went. else: where it
 	                                 came from, or zero */
-	struct chunk_addr image;      /* newest whole image on this node's disk; null: none */
-	uint32_t pid;                 /* its number here */
-	uint64_t created_ms;          /* wall clock, of the record's last change of state */
+	struct chunk_addr image;    /* newest whole image on this node's disk; null: none */
+	uint32_t pid;               /* its number here */
+	uint64_t created_ms;        /* wall clock, of the record's last change of state */
 	bool unacked; /* OWNED, ENDED: the device it came from has not yet forgotten it */
 	char name[OWNER_NAME_MAX]; /* NUL-terminated */
 };
