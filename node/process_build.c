@@ -33,12 +33,6 @@ static void on_shown(void *ctx)
 	uv_async_send(&p->node->mailbox.async);
 }
 
-static uint64_t host_now(void *ctx)
-{
-	(void)ctx;
-	return os_monotonic_ns();
-}
-
 /* An instant of the guest's clock on ours. */
 static uint64_t host_time(void *ctx, uint64_t guest_ns)
 {
@@ -50,20 +44,25 @@ static uint64_t host_time(void *ctx, uint64_t guest_ns)
 	return ahead > UINT64_MAX - now ? UINT64_MAX : now + ahead;
 }
 
-static void screen_write(void *ctx, const uint8_t *bytes, size_t size)
-{
-	tty_draw(ctx, bytes, size);
-}
+enum { SCREEN_QUEUE_MAX = 256 * 1024 }; /* a person who reads slower than that misses frames */
 
-static size_t screen_pending(void *ctx)
+static size_t screen_write(void *ctx, const uint8_t *bytes, size_t size)
 {
-	return tty_queued(ctx);
+	if (tty_queued(ctx) > SCREEN_QUEUE_MAX)
+		return 0;
+	tty_draw(ctx, bytes, size);
+	return size;
 }
 
 static bool screen_size(void *ctx, uint16_t *cols, uint16_t *rows)
 {
 	tty_size(ctx, cols, rows);
-	return true;
+	return tty_attached(ctx);
+}
+
+static void screen_raw(void *ctx, bool raw)
+{
+	tty_set_raw(ctx, raw);
 }
 
 static enum err drivers_config(struct process *p, struct drivers_config *out, struct errmsg *msg)
@@ -73,10 +72,9 @@ static enum err drivers_config(struct process *p, struct drivers_config *out, st
 	    .hosts = p->node->hosts,
 	    .screen = SCREEN_AUTO,
 	    .name = p->name,
-	    .wait_until_ns = &p->wait.deadline_ns,
+	    .wait = &p->wait,
 	    .poke = on_poke,
 	    .shown = on_shown,
-	    .now_ns = host_now,
 	    .host_time_ns = host_time,
 	    .ctx = p,
 	    .frame_hash = p->display.frame_hash,
@@ -84,10 +82,9 @@ static enum err drivers_config(struct process *p, struct drivers_config *out, st
 	};
 	if (tty_is_terminal(p->tty, TTY_OUT))
 		out->tty = (struct host_tty){.write = screen_write,
-		                             .pending = screen_pending,
 		                             .size = screen_size,
-		                             .ctx = p->tty,
-		                             .truecolor = true};
+		                             .set_raw = screen_raw,
+		                             .ctx = p->tty};
 	if (display && !screen_kind_parse(display, &out->screen))
 		return err_set(msg, ERR_INVALID, "there is no display called \"%s\"", display);
 	return ERR_OK;

@@ -3,6 +3,7 @@
 
 #include "base/os.h"
 #include "engine/engine.h"
+#include "node/solo_screen.h"
 #include "node/wasi.h"
 #include "vfs/host.h"
 #include "vfs/stream.h"
@@ -26,6 +27,7 @@ struct solo {
 	struct instance *instance;
 	struct thread *thread;
 	struct wasi *wasi;
+	struct solo_screen *screen;
 	struct wait wait;
 	struct os_wake wake;
 	bool has_wake;
@@ -95,6 +97,24 @@ static enum err make_wasi(struct solo *s, const struct process_config *cfg, stru
 	return msg->text[0] ? e : err_set(msg, e, "files: %s", err_text(e));
 }
 
+/* ---- screen ---- */
+
+static uint64_t guest_clock(void *ctx)
+{
+	return wasi_clock_ns(ctx);
+}
+
+static bool resolve(void *ctx, const char *module, const char *name, const char *type, host_fn *fn,
+		    void **env)
+{
+	struct solo *s = ctx;
+	struct host_resolver r = wasi_resolver(s->wasi);
+	if (r.resolve(r.ctx, module, name, type, fn, env))
+		return true;
+	r = drivers_resolver(solo_screen_drivers(s->screen));
+	return r.resolve(r.ctx, module, name, type, fn, env);
+}
+
 /* ---- the program ---- */
 
 static enum err map_file(struct solo *s, const char *path, struct errmsg *msg)
@@ -129,8 +149,9 @@ static enum err load(struct solo *s, const struct process_config *cfg, struct er
 	if (e != ERR_OK)
 		return err_prefix(msg, e, "%s", cfg->path);
 	TRY(make_wasi(s, cfg, msg));
+	TRY(solo_screen_new(cfg, &s->wait, &s->wake, guest_clock, s->wasi, &s->screen, msg));
 	TRY(store_new(&sc, &s->store));
-	struct host_resolver r = wasi_resolver(s->wasi);
+	struct host_resolver r = {.resolve = resolve, .ctx = s};
 	e = store_instantiate(s->store, s->module, &r, &s->instance, msg);
 	if (e != ERR_OK)
 		return err_prefix(msg, e, "%s", cfg->path);
@@ -171,6 +192,7 @@ static bool run_call(struct solo *s, int *status)
 static enum err run(struct solo *s, const char *path, int *status, struct errmsg *msg)
 {
 	*status = 0;
+	drivers_start(solo_screen_drivers(s->screen));
 	enum err e = thread_call_start(s->thread, s->instance);
 	if (e == ERR_OK && !run_call(s, status))
 		return ERR_OK;
@@ -190,6 +212,7 @@ static void solo_free(struct solo *s)
 {
 	if (s->store)
 		store_free(s->store);
+	solo_screen_free(s->screen);
 	wasi_free(s->wasi);
 	if (s->module)
 		module_unref(s->module);

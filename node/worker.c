@@ -9,6 +9,7 @@
 #include "base/os.h"
 #include "engine/engine.h"
 #include "node/node.h"
+#include "node/drivers/drivers.h"
 #include "node/wasi.h"
 
 #include <poll.h>
@@ -138,8 +139,11 @@ static void run(struct worker *w, struct exit_record *end)
 		}
 		if (want & WANT_FREEZE)
 			park(w);
-		else if (run_once(w, end))
-			return;
+		else {
+			drivers_start(w->p->drivers);
+			if (run_once(w, end))
+				return;
+		}
 	}
 }
 

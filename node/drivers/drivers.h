@@ -1,26 +1,28 @@
 /* drivers.h - the guest halves of a process's screen, keyboard and speaker: the module "wasmos".
  *
- * A struct drivers belongs to one process. It answers the host calls of sdk/abi/wasmos.def, knows
- * no device, and can be written to bytes and rebuilt on another node. What is seen and heard goes
- * through its struct panel (panel.h) to a host half (host.h): a window, a terminal, or nothing. The
- * host half is attached when the guest first opens a display or a queue, and when a process that has
- * one is loaded; it can be taken away and replaced while the program runs.
+ * A struct drivers belongs to one process. It answers the host calls of sdk/abi/wasmos.def, knows no
+ * device, and can be written to bytes and rebuilt on another node. What is seen and heard goes through
+ * its struct panel (panel.h) to a host half (host.h): a window, a terminal, or nothing. The host half
+ * is attached when the guest opens a display or a queue of sound, or when a process that has one
+ * starts to run here; it can be taken away and replaced while the program runs.
  *
- * Threads: the process's worker makes the host calls; save, load and free are for whoever owns the
- * stopped process. The functions marked "any thread" lock inside.
+ * Threads: the process's worker makes the host calls; new, load, save and free are for whoever owns
+ * the stopped process. Functions marked "any thread" lock inside.
  *
- * A blocked call (display_present, input_wait) has done nothing; it leaves the time at which it is
- * worth trying again in config.wait_until_ns, and events poke the worker before that.
+ * A blocked call (display_present, input_wait) has done nothing. It says in the process's struct wait
+ * when it is worth trying again; events poke the worker before that.
  *
- *	struct drivers_config cfg = {.hosts = hosts, .screen = SCREEN_AUTO, .name = "doom.wasm"};
+ *	struct drivers_config cfg = {.hosts = hosts, .screen = SCREEN_AUTO, .wait = &p->wait, ...};
  *	struct drivers *d;
  *	TRY(drivers_new(&cfg, &d));
  *	struct host_resolver r = drivers_resolver(d);
+ *	drivers_start(d);
  *	... run ...
- *	drivers_save(d, &w);                  // the worker stands; bytes of section "drivers"
+ *	drivers_save(d, &w);                      // the worker stands; bytes of section "drivers"
  *	struct view *last = drivers_take_view(d);
  *	drivers_free(d);
- *	... the target has shown its first frame: view_close(last);
+ *	... the target has shown its first frame:
+ *	view_close(last);
  */
 #pragma once
 
@@ -32,27 +34,24 @@
 struct drivers;
 
 struct drivers_config {
-	/* Host halves of this node. Borrowed, outlives the drivers. NULL: nothing is ever shown,
-	 * and time passes as for a headless screen. */
+	/* Host halves of this node. Borrowed, outlives the drivers. NULL: nothing is ever shown, and
+	 * time passes as for a headless screen. */
 	struct hosts *hosts;
 	enum screen_kind screen;
-	/* The process's terminal, for the host half of kind terminal; .write NULL when it has none.
-	 */
+	/* The process's terminal, for the host half of kind terminal; .write is NULL when it has none. */
 	struct host_tty tty;
 	/* What the title says before the guest names its display. Copied. */
 	const char *name;
 
-	/* Where a call that blocks stores the host monotonic time (ns) at which it wants to be
-	 * tried again; UINT64_MAX for never (a poke will come). Borrowed. */
-	uint64_t *wait_until_ns;
+	/* Where a call that blocks says what it waits for. Borrowed. */
+	struct wait *wait;
 	/* Wakes the worker: an event came. Any thread; must not block or call back. May be NULL. */
 	void (*poke)(void *ctx);
-	/* The first frame after drivers_load() was taken: the node we came from may close its
-	 * window. Called on the worker. May be NULL. */
+	/* The first frame since drivers_load() is on the screen: the node we came from may close its
+	 * window. Called once, on any thread; must not block or call back. May be NULL. */
 	void (*shown)(void *ctx);
-	/* Host monotonic time now, and of an instant of the guest's monotonic clock. May be NULL:
-	 * os_now and no difference. */
-	uint64_t (*now_ns)(void *ctx);
+	/* Host monotonic time (ns) of an instant of the guest's monotonic clock. May be NULL: no
+	 * difference. Called on the worker. */
 	uint64_t (*host_time_ns)(void *ctx, uint64_t guest_ns);
 	void *ctx;
 
@@ -62,6 +61,9 @@ struct drivers_config {
 
 /* The config's pointers are borrowed, its strings copied. Errors: NOMEM. */
 enum err drivers_new(const struct drivers_config *cfg, struct drivers **out);
+/* The process runs here from now on: a display or sound that it has open appears. After new or load, when the
+ * process is ours; again is nothing. On the worker, or while it stands. */
+void drivers_start(struct drivers *d);
 /* Closes the view. The guest must not run any more. NULL is fine. */
 void drivers_free(struct drivers *d);
 
@@ -70,12 +72,14 @@ struct host_resolver drivers_resolver(struct drivers *d);
 
 /* ---- section "drivers": docs/formats/image.md ---- */
 
-/* The guest stands. Same state, same bytes. A frame that the guest drew less than 250 ms ago is not
- * in them: it will draw the next one at once, and the old window shows the last one until then. */
+/* The guest stands. Same state, same bytes. The last frame is part of them only when it is older than
+ * DRIVERS_REDRAW_NS: a guest that draws all the time will draw the next one at once, and the old window
+ * shows the last one until then. */
 enum err drivers_save(struct drivers *d, struct wr *out);
-/* From hostile bytes. frame_hash is the image's. Held keys are released towards the guest, queued
- * sound is gone, waiting events are kept. Attaches the host half: with a window that stays hidden
- * until the first frame. Errors: MALFORMED, LIMIT, NOMEM; nothing is kept then. */
+#define DRIVERS_REDRAW_NS UINT64_C(250000000)
+/* From hostile bytes. frame_hash and unpaced are the image's or cfg's. Held keys are released towards the
+ * guest, queued sound is gone, waiting events are kept. Nothing is shown before drivers_start().
+ * Errors: MALFORMED, LIMIT, NOMEM; nothing is kept then. */
 enum err drivers_load(struct rd *in, const struct drivers_config *cfg, struct drivers **out,
                       struct errmsg *msg);
 

@@ -1,0 +1,196 @@
+/* drivers.c - the life of a process's drivers, and the host half that is attached to them. */
+#include "node/drivers/guest.h"
+
+#include "base/os.h"
+#include "node/drivers/frame_png.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+void drivers_check(const struct drivers *d)
+{
+	assert(d->panel != NULL);
+	assert(d->mode.width <= PANEL_SIDE_MAX && d->mode.height <= PANEL_SIDE_MAX);
+	assert((d->mode.format == 0) == (d->mode.width == 0));
+	assert((d->mode.rate == 0) == (d->mode.channels == 0));
+}
+
+enum err drivers_new(const struct drivers_config *cfg, struct drivers **out)
+{
+	struct panel_hooks hooks = {.poke = cfg->poke, .shown = cfg->shown, .ctx = cfg->ctx};
+	struct drivers *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return ERR_NOMEM;
+	if (panel_new(&hooks, &d->panel) != ERR_OK) {
+		free(d);
+		return ERR_NOMEM;
+	}
+	pthread_mutex_init(&d->lock, NULL);
+	d->cfg = *cfg;
+	d->hashing = cfg->frame_hash;
+	/* Cut between characters: a byte 10xxxxxx continues one. */
+	size_t size = cfg->name != NULL ? strlen(cfg->name) : 0;
+	if (size > PANEL_TITLE_MAX)
+		for (size = PANEL_TITLE_MAX; size > 0 && (cfg->name[size] & 0xc0) == 0x80;)
+			size--;
+	memcpy(d->name, cfg->name, size);
+	d->cfg.name = d->name;
+	*out = d;
+	return ERR_OK;
+}
+
+void drivers_free(struct drivers *d)
+{
+	if (d == NULL)
+		return;
+	drivers_check(d);
+	panel_orphan(d->panel);
+	view_close(drivers_take_view(d));
+	panel_unref(d->panel);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+struct host_resolver drivers_resolver(struct drivers *d)
+{
+	return (struct host_resolver){.resolve = calls_resolve, .ctx = d};
+}
+
+void drivers_told(struct drivers *d, const struct wasmos_event *events, uint32_t count)
+{
+	for (const struct wasmos_event *e = events; e < events + count; e++) {
+		bool down = e->value != WASMOS_UP;
+		if (e->type == WASMOS_KEY && e->code < PANEL_KEYS) {
+			uint8_t bit = (uint8_t)(1u << (e->code & 7));
+			d->keys[e->code >> 3] =
+			    (uint8_t)((d->keys[e->code >> 3] & ~bit) | (down ? bit : 0));
+		} else if (e->type == WASMOS_BUTTON && e->code < 32) {
+			uint32_t bit = UINT32_C(1) << e->code;
+			d->buttons = (d->buttons & ~bit) | (down ? bit : 0);
+		}
+	}
+}
+
+/* ---- the view ---- */
+
+/* Takes the view out and puts another (or none) in; the caller closes the old one. */
+static struct view *swap_view(struct drivers *d, struct view *v)
+{
+	pthread_mutex_lock(&d->lock);
+	struct view *old = d->view;
+	d->view = v;
+	pthread_mutex_unlock(&d->lock);
+	return old;
+}
+
+static bool has_view(struct drivers *d)
+{
+	pthread_mutex_lock(&d->lock);
+	bool has = d->view != NULL;
+	pthread_mutex_unlock(&d->lock);
+	return has;
+}
+
+/* Where the process came from it was drawn in its terminal; here it is not. */
+static void leave_terminal(struct drivers *d, const struct view *v)
+{
+	if (d->was_terminal && d->cfg.tty.write != NULL &&
+	    strcmp(view_host_name(v), host_terminal.name) != 0)
+		terminal_give_back(&d->cfg.tty);
+	pthread_mutex_lock(&d->lock);
+	d->was_terminal = false;
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* A guest without a screen runs on: what cannot be shown is not shown. */
+void drivers_follow(struct drivers *d)
+{
+	bool wanted = d->started && (d->mode.format != 0 || d->mode.rate != 0);
+	struct view *v;
+
+	if (d->cfg.hosts == NULL || wanted == has_view(d))
+		return;
+	if (!wanted) {
+		view_close(swap_view(d, NULL));
+	} else if (view_open(d->cfg.hosts, d->cfg.screen, &d->cfg.tty, d->panel, &v, NULL) ==
+	           ERR_OK) {
+		leave_terminal(d, v);
+		view_close(swap_view(d, v));
+	}
+}
+
+void drivers_start(struct drivers *d)
+{
+	if (d->started)
+		return;
+	d->started = true;
+	drivers_follow(d);
+}
+
+struct view *drivers_take_view(struct drivers *d)
+{
+	struct view *v = swap_view(d, NULL);
+
+	if (v != NULL)
+		view_freeze(v);
+	return v;
+}
+
+enum err drivers_attach(struct drivers *d, enum screen_kind screen, const struct host_tty *tty,
+                        struct errmsg *msg)
+{
+	struct view *v;
+
+	if (d->cfg.hosts == NULL)
+		return err_set(msg, ERR_UNSUPPORTED, "this node shows nothing");
+	view_close(drivers_take_view(d));
+	TRY(view_open(d->cfg.hosts, screen, tty != NULL ? tty : &d->cfg.tty, d->panel, &v, msg));
+	view_close(swap_view(d, v));
+	return ERR_OK;
+}
+
+bool drivers_tty_input(struct drivers *d, const uint8_t *bytes, size_t size)
+{
+	pthread_mutex_lock(&d->lock);
+	bool taken = d->view != NULL && view_tty_input(d->view, bytes, size);
+	pthread_mutex_unlock(&d->lock);
+	return taken;
+}
+
+/* ---- what the node shows ---- */
+
+void drivers_stats(struct drivers *d, struct drivers_stats *out)
+{
+	struct panel_frame f = {0};
+
+	memset(out, 0, sizeof(*out));
+	panel_frame(d->panel, &f);
+	out->display = f.mode.format != 0;
+	out->audio = f.mode.rate != 0;
+	out->width = f.mode.width;
+	out->height = f.mode.height;
+	panel_frame_free(&f);
+	pthread_mutex_lock(&d->lock);
+	out->input = d->asked_input;
+	out->frames = d->frames;
+	out->frame_hash = d->hashing;
+	memcpy(out->hash, d->hash, sizeof(out->hash));
+	out->host = d->view != NULL ? view_host_name(d->view) : "none";
+	pthread_mutex_unlock(&d->lock);
+}
+
+enum err drivers_screenshot(struct drivers *d, struct wr *out, struct errmsg *msg)
+{
+	struct panel_frame f = {0};
+	enum err e;
+
+	panel_frame(d->panel, &f);
+	if (f.seq == 0)
+		e = err_set(msg, ERR_NOTFOUND, "the process has shown no frame yet");
+	else
+		e = png_write(&f, out, msg);
+	panel_frame_free(&f);
+	return e;
+}
