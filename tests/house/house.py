@@ -25,7 +25,7 @@ INCLUDE_TABLE = {
     'node': {'base', 'engine', 'vfs', 'proto', 'migrate', 'sdk'},
     'shell': {'base', 'engine', 'vfs', 'proto', 'migrate', 'sdk', 'node'},
     'sdk': set(),
-    'bench': set(),
+    'bench': {'base', 'engine', 'vfs', 'proto', 'migrate', 'node'},
 }
 # Of sdk/ the other rooms see only the lists of host calls and the constants that go with them.
 SDK_VISIBLE = ('sdk/abi/', 'sdk/include/wasmos.h')
