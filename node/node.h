@@ -48,7 +48,8 @@ struct node {
 	int64_t started_unix_ms;
 	struct node_log *log;
 	int lock_fd;
-	int home_fd; /* the home folder, for openat() */
+	int home_fd;   /* the home folder, for openat() */
+	int nearby_fd; /* nearby.c: this node's file; <= 0: none */
 	bool stopping;
 	uv_signal_t signals[2]; /* SIGTERM, SIGINT */
 	uv_prepare_t ready;     /* looks whether a stop can go on */

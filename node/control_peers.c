@@ -1,0 +1,64 @@
+/* control_peers.c - requests about paired devices: peers, unpair. */
+#include "node/control.h"
+#include "node/link.h"
+#include "node/node.h"
+
+static void put_id(struct control_call *c, const uint8_t id[DEVICE_ID_SIZE])
+{
+	char text[DEVICE_SHORT_SIZE];
+	device_short(id, text);
+	control_put_str(c, "id", text);
+}
+
+/* The first row is this device. */
+static void own_row(struct node *n, struct control_call *c)
+{
+	char addresses[1][LINK_ADDRESS_SIZE];
+	control_row(c);
+	control_put_str(c, "name", n->name);
+	put_id(c, n->device->id);
+	control_put_str(c, "state", "this device");
+	control_put_flag(c, "self", true);
+	control_put_flag(c, "up", true);
+	control_put_str(c, "address", link_own_addresses(n, addresses, 1) ? addresses[0] : "");
+	control_put_u64(c, "port", link_port(n));
+	control_row_end(c);
+}
+
+void control_peers(struct node *n, struct control_call *c)
+{
+	own_row(n, c);
+	for (struct peer *p = peer_first(n); p; p = peer_next(p)) {
+		uint64_t sent, received;
+		link_bytes(p, &sent, &received);
+		control_row(c);
+		control_put_str(c, "name", peer_name(p));
+		put_id(c, peer_id(p));
+		control_put_str(c, "state", peer_is_up(p) ? "up" : "down");
+		control_put_flag(c, "self", false);
+		control_put_flag(c, "up", peer_is_up(p));
+		control_put_str(c, "address", peer_address(p));
+		control_put_u64(c, "rtt_us", peer_rtt_us(p));
+		control_put_u64(c, "seen_unix_ms", peer_seen_unix_ms(p));
+		control_put_u64(c, "sent_bytes", sent);
+		control_put_u64(c, "received_bytes", received);
+		control_row_end(c);
+	}
+	control_end(c, ERR_OK, NULL);
+}
+
+void control_unpair(struct node *n, struct control_call *c)
+{
+	struct errmsg msg = {0};
+	struct peer *p;
+	enum err e = peer_find(n, control_str_or(c, "peer", ""), &p, &msg);
+	if (e == ERR_OK)
+		e = peer_remove(n, p, &msg);
+	if (e == ERR_OK) {
+		control_row(c);
+		control_put_str(c, "name", peer_name(p));
+		put_id(c, peer_id(p));
+		control_row_end(c);
+	}
+	control_end(c, e, &msg);
+}

@@ -1,0 +1,345 @@
+/* dial.c - listening, callers, and dialing peers with backoff.
+ *
+ * Strangers cost little: at most CONN_OPENING_MAX connections whose peer is not known are open at once,
+ * they come at CONN_RATE a second at most, have a small buffer, a few seconds, and get no answer unless
+ * they name the key of a paired device.
+ */
+#include "node/link_impl.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BACKLOG = 64, REFUSED_LOG_MS = 60000 };
+
+/* --- listening --- */
+
+static bool rate_allows(struct links *l)
+{
+	uint64_t now = links_now(l), gained = (now - l->rate_ms) * CONN_RATE / 1000;
+	if (gained) {
+		l->rate_left =
+		    l->rate_left + gained < CONN_BURST ? l->rate_left + gained : CONN_BURST;
+		l->rate_ms = now;
+	}
+	if (!l->rate_left)
+		return false;
+	l->rate_left--;
+	return true;
+}
+
+static void log_refused(struct links *l)
+{
+	uint64_t now = links_now(l);
+	l->refused++;
+	if (l->refused_logged_ms && now - l->refused_logged_ms < REFUSED_LOG_MS)
+		return;
+	l->refused_logged_ms = now;
+	node_log(l->node, LOG_WARN, "link", "too many strangers call: %llu refused so far",
+	         (unsigned long long)l->refused);
+}
+
+static void on_connection(uv_stream_t *s, int status)
+{
+	struct links *l = s->data;
+	if (status < 0 || l->closed)
+		return;
+	struct conn *c = conn_new(l, false);
+	if (!c)
+		return;
+	if (uv_accept(s, (uv_stream_t *)&c->tcp) != 0) {
+		conn_close(c, "not accepted");
+		return;
+	}
+	if (l->opening > CONN_OPENING_MAX || !rate_allows(l)) {
+		log_refused(l);
+		conn_close(c, "too many at once");
+		return;
+	}
+	conn_start_reading(c);
+}
+
+static socklen_t address_size(const struct sockaddr_storage *a)
+{
+	return a->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
+static void set_port(struct sockaddr_storage *a, uint16_t port)
+{
+	if (a->ss_family == AF_INET)
+		((struct sockaddr_in *)a)->sin_port = htons(port);
+	else
+		((struct sockaddr_in6 *)a)->sin6_port = htons(port);
+}
+
+/* A socket that listens already, so that nobody else can have the port; -1 with errno. (libuv tells of a
+ * taken port only later, and its handle cannot try another then.) */
+static int listening_socket(const struct sockaddr_storage *a)
+{
+	int fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1,
+	    off = 0;
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (a->ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+	if (bind(fd, (const struct sockaddr *)a, address_size(a)) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	int e = errno;
+	close(fd);
+	errno = e;
+	return -1;
+}
+
+static bool has_ipv6(void)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* LINK_PORT, or the first free one after it, or any. */
+static int listen_anywhere(struct sockaddr_storage *a)
+{
+	memset(a, 0, sizeof *a);
+	a->ss_family = has_ipv6() ? AF_INET6 : AF_INET;
+	for (uint16_t i = 0; i < LINK_PORT_TRIES; i++) {
+		set_port(a, (uint16_t)(LINK_PORT + i));
+		int fd = listening_socket(a);
+		if (fd >= 0 || errno != EADDRINUSE)
+			return fd;
+	}
+	set_port(a, 0);
+	return listening_socket(a);
+}
+
+static enum err listen_as_told(const char *text, struct sockaddr_storage *a, int *fd,
+                               struct errmsg *msg)
+{
+	memset(a, 0, sizeof *a);
+	if (address_parse(text, a) != ERR_OK)
+		return err_set(
+		    msg, ERR_USAGE,
+		    "'%.80s' is no address to listen at: write it like 192.0.2.7:4747 or "
+		    "[::]:4747",
+		    text);
+	*fd = listening_socket(a);
+	return ERR_OK;
+}
+
+static void read_port(struct links *l)
+{
+	struct sockaddr_storage a;
+	int size = sizeof a;
+	if (uv_tcp_getsockname(&l->listener, (struct sockaddr *)&a, &size) == 0)
+		l->port = ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port
+		                                       : ((struct sockaddr_in6 *)&a)->sin6_port);
+}
+
+enum err links_listen(struct links *l, struct errmsg *msg)
+{
+	struct sockaddr_storage a;
+	int fd;
+	l->rate_left = CONN_BURST;
+	l->rate_ms = links_now(l);
+	if (l->node->cfg.listen)
+		TRY(listen_as_told(l->node->cfg.listen, &a, &fd, msg));
+	else
+		fd = listen_anywhere(&a);
+	char text[LINK_ADDRESS_SIZE];
+	address_text((struct sockaddr *)&a, 0, text);
+	if (fd < 0)
+		return err_set(msg, ERR_IO, "cannot listen at %s: %s", text, strerror(errno));
+	int e = uv_tcp_open(&l->listener, fd);
+	if (e == 0)
+		e = uv_listen((uv_stream_t *)&l->listener, BACKLOG, on_connection);
+	if (e != 0)
+		return err_set(msg, ERR_IO, "cannot listen at %s: %s", text, uv_strerror(e));
+	read_port(l);
+	node_log(l->node, LOG_INFO, "link", "listening on port %u", l->port);
+	return ERR_OK;
+}
+
+/* --- own addresses --- */
+
+static bool is_worth_telling(const uv_interface_address_t *i)
+{
+	if (i->is_internal)
+		return false;
+	return i->address.address4.sin_family == AF_INET ||
+	       !IN6_IS_ADDR_LINKLOCAL(&i->address.address6.sin6_addr);
+}
+
+unsigned link_own_addresses(struct node *n, char (*out)[LINK_ADDRESS_SIZE], unsigned max)
+{
+	uv_interface_address_t *list = NULL;
+	int count = 0;
+	unsigned found = 0;
+	if (uv_interface_addresses(&list, &count) == 0) {
+		for (int v6 = 0; v6 < 2; v6++)
+			for (int i = 0; i < count && found < max; i++)
+				if (is_worth_telling(&list[i]) &&
+				    (list[i].address.address4.sin_family == AF_INET6) == v6)
+					address_text((struct sockaddr *)&list[i].address,
+					             link_port(n), out[found++]);
+		uv_free_interface_addresses(list, count);
+	}
+	if (!found && max)
+		snprintf(out[found++], LINK_ADDRESS_SIZE, "127.0.0.1:%u", link_port(n));
+	return found;
+}
+
+/* --- callers --- */
+
+void links_caller(struct conn *c)
+{
+	struct links *l = c->links;
+	struct wr out = {0};
+	uint8_t random[CRYPTO_KEY_SIZE];
+	char id_text[DEVICE_SHORT_SIZE];
+	uint8_t id[DEVICE_ID_SIZE];
+	struct peer *p = peers_by_key(l, secure_peer(&c->secure));
+	if (!p) {
+		device_id_of(secure_peer(&c->secure), id);
+		device_short(id, id_text);
+		node_log(l->node, LOG_WARN, "link", "device %s at %s is not paired: refused",
+		         id_text, c->remote);
+		conn_close(c, "not paired");
+		return;
+	}
+	/* Both dial at once: the smaller id's connection is kept, so the other's is not answered. */
+	if (p->dialing && p->dialing->connected &&
+	    memcmp(l->node->device->id, p->id, DEVICE_ID_SIZE) < 0) {
+		conn_close(c, "dialed from both sides at once");
+		return;
+	}
+	c->peer = p;
+	crypto_random(random, sizeof random);
+	enum err e = secure_accept(&c->secure, random, &out);
+	crypto_zero(random, sizeof random);
+	if (e == ERR_OK)
+		e = conn_write(c, &out);
+	else
+		wr_free(&out);
+	if (e == ERR_OK)
+		links_greet(c);
+	else
+		conn_close(c, err_text(e));
+}
+
+/* --- dialing --- */
+
+struct dial {
+	uv_connect_t req;
+	struct conn *conn;
+};
+
+static void say_first(struct conn *c)
+{
+	struct wr out = {0};
+	uint8_t random[CRYPTO_KEY_SIZE];
+	crypto_random(random, sizeof random);
+	enum err e =
+	    secure_dial(&c->secure, c->links->node->device->secret, c->peer->key, random, &out);
+	crypto_zero(random, sizeof random);
+	if (e == ERR_OK)
+		e = conn_write(c, &out);
+	else
+		wr_free(&out);
+	if (e != ERR_OK)
+		conn_close(c, err_text(e));
+}
+
+static void on_connected(uv_connect_t *req, int status)
+{
+	struct conn *c = ((struct dial *)req)->conn;
+	free(req);
+	if (status == UV_ECANCELED || c->closing)
+		return;
+	if (status < 0) {
+		conn_close(c, uv_strerror(status));
+		return;
+	}
+	conn_start_reading(c);
+	if (c->user)
+		c->user->connected(c);
+	else
+		say_first(c);
+}
+
+static struct conn *connect_to(struct links *l, const struct sockaddr *to, struct errmsg *msg)
+{
+	struct dial *d = calloc(1, sizeof *d);
+	struct conn *c = d ? conn_new(l, true) : NULL;
+	if (!c) {
+		free(d);
+		err_set(msg, ERR_NOMEM, "out of memory or descriptors");
+		return NULL;
+	}
+	d->conn = c;
+	address_text(to, 0, c->remote);
+	int e = uv_tcp_connect(&d->req, &c->tcp, to, on_connected);
+	if (e == 0)
+		return c;
+	free(d);
+	conn_close(c, uv_strerror(e));
+	err_set(msg, ERR_IO, "%s: %s", c->remote, uv_strerror(e));
+	return NULL;
+}
+
+struct conn *links_connect(struct links *l, const struct sockaddr *to, const struct conn_user *user,
+                           void *ctx, struct errmsg *msg)
+{
+	struct conn *c = connect_to(l, to, msg);
+	if (c) {
+		c->user = user;
+		c->ctx = ctx;
+	}
+	return c;
+}
+
+void links_retry_later(struct peer *p, uint64_t now)
+{
+	uint32_t jitter;
+	crypto_random(&jitter, sizeof jitter);
+	p->dial_at_ms = now + p->backoff_ms / 2 + jitter % p->backoff_ms;
+	if (p->backoff_ms < LINK_BACKOFF_MAX_MS)
+		p->backoff_ms *= 2;
+}
+
+static void dial(struct peer *p, uint64_t now)
+{
+	struct sockaddr_storage to;
+	if (p->address_next >= p->address_count)
+		p->address_next = 0;
+	enum err e =
+	    p->address_count ? address_parse(p->addresses[p->address_next++], &to) : ERR_NOTFOUND;
+	struct conn *c = e == ERR_OK ? connect_to(p->links, (struct sockaddr *)&to, NULL) : NULL;
+	if (!c) {
+		links_retry_later(p, now);
+		return;
+	}
+	c->peer = p;
+	p->dialing = c;
+}
+
+void links_dial_due(struct links *l, uint64_t now)
+{
+	for (struct peer *p = l->peers; p && !l->closed; p = p->next)
+		if (!p->removed && !p->up && !p->dialing && p->dial_at_ms <= now)
+			dial(p, now);
+}
+
+void link_dial(struct peer *p)
+{
+	if (p->removed || p->up || p->dialing)
+		return;
+	p->backoff_ms = LINK_BACKOFF_MIN_MS;
+	p->address_next = 0;
+	dial(p, links_now(p->links));
+}
