@@ -3,6 +3,10 @@
 #include "node/link.h"
 #include "node/node.h"
 
+#include "base/os.h"
+
+#include <stdio.h>
+
 static void put_id(struct control_call *c, const uint8_t id[DEVICE_ID_SIZE])
 {
 	char text[DEVICE_SHORT_SIZE];
@@ -25,6 +29,36 @@ static void own_row(struct node *n, struct control_call *c)
 	control_row_end(c);
 }
 
+/* "now", "12 s ago", "3 min ago" ... */
+static void put_seen(struct control_call *c, const struct peer *p)
+{
+	static const struct {
+		uint64_t seconds;
+		const char *name;
+	} units[] = {{86400, "days"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	uint64_t now = os_wall_ns() / 1000000, seen = peer_seen_unix_ms(p);
+	uint64_t ago_s = now > seen ? (now - seen) / 1000 : 0;
+	char text[48] = "never";
+	unsigned i = 0;
+	while (i < 3 && ago_s < 2 * units[i].seconds)
+		i++;
+	if (peer_is_up(p))
+		snprintf(text, sizeof text, "now");
+	else if (seen)
+		snprintf(text, sizeof text, "%llu %s ago",
+		         (unsigned long long)(ago_s / units[i].seconds), units[i].name);
+	control_put_str(c, "seen", text);
+}
+
+static void put_rtt(struct control_call *c, const struct peer *p)
+{
+	char text[32] = "";
+	if (peer_rtt_us(p))
+		snprintf(text, sizeof text, "%.1f ms", peer_rtt_us(p) / 1e3);
+	control_put_str(c, "rtt", text);
+	control_put_u64(c, "rtt_us", peer_rtt_us(p));
+}
+
 void control_peers(struct node *n, struct control_call *c)
 {
 	own_row(n, c);
@@ -38,7 +72,8 @@ void control_peers(struct node *n, struct control_call *c)
 		control_put_flag(c, "self", false);
 		control_put_flag(c, "up", peer_is_up(p));
 		control_put_str(c, "address", peer_address(p));
-		control_put_u64(c, "rtt_us", peer_rtt_us(p));
+		put_rtt(c, p);
+		put_seen(c, p);
 		control_put_u64(c, "seen_unix_ms", peer_seen_unix_ms(p));
 		control_put_u64(c, "sent_bytes", sent);
 		control_put_u64(c, "received_bytes", received);

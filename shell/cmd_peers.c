@@ -1,0 +1,21 @@
+/* cmd_peers.c - `wasmos peers`: the paired devices, and whether they can be reached. */
+#include "shell/shell.h"
+
+static int run(struct shell *sh)
+{
+	struct client *c;
+	if (client_open(sh, &c) != 0)
+		return 1;
+	client_request(c, "peers");
+	return client_table(sh, c, "name:NAME id:ID state:STATE address:ADDRESS rtt:RTT seen:SEEN");
+}
+
+const struct command command_peers = {
+    .name = "peers",
+    .usage = "peers [--json]",
+    .summary = "list the devices that are paired with this one",
+    .help = "The first row is this device, with the address others reach it at. A device is named "
+            "by its NAME or\n"
+            "by the first digits of its ID wherever a command wants a PEER.\n",
+    .run = run,
+};
