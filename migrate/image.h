@@ -1,5 +1,4 @@
-/* image.h - the image of one process: named, versioned sections and linear memories, in pages, by
- * hash.
+/* image.h - the image of one process: named, versioned sections and linear memories, in pages, by hash.
  *
  * An image is a list of *spaces*: sections (bytes that other rooms wrote and will check; migrate/
  * knows none of them) and memories (the linear memories of the process). Every space is cut into
@@ -19,9 +18,9 @@
  *	image_manifest(im, &w);            // bytes; image_id(im) is their address
  *
  * I1  A page that is not stale has the address of its bytes; zero pages have the null address.
- * I2  A group that is not stale has the address of its encoding, or null when all its pages are
- * null. I3  Bytes between a space's size and the end of its last page are zero. I4  Spaces stand in
- * strictly rising order of (kind, name), modules of their hash.
+ * I2  A group that is not stale has the address of its encoding, or null when all its pages are null.
+ * I3  Bytes between a space's size and the end of its last page are zero.
+ * I4  Spaces stand in strictly rising order of (kind, name), modules of their hash.
  */
 #pragma once
 

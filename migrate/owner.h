@@ -6,16 +6,20 @@
  * higher epoch wins; equal epochs (two people forced at once) are decided by the greater device id.
  * Every sink (files, screen, terminal) refuses the loser.
  *
- *	        move arrives                 RELEASED written              OWNED ack of the target
- *	 none --------------> OWNED (runs) ------------------> RELEASED
- * ----------------------------> GONE |   ^  |                           | suspend |   |  | exits |
- * taken back by force v   |  v                           v SUSPENDED ENDED OWNED (epoch above every
- * other)
+ *	      move arrives                RELEASED written            OWNED ack of the target
+ *	none -------------> OWNED (runs) -----------------> RELEASED -----------------------> GONE
+ *	                    |   ^  |                           |
+ *	            suspend |   |  | exits                     | taken back by force
+ *	                    v   |  v                           v
+ *	               SUSPENDED  ENDED                      OWNED (epoch above every other)
  *
  * O1  A node runs a process only while its record on disk says OWNED (a process that never moved
- * may have no record yet). O2  RELEASED and later: this node never runs it again unless it writes
- * OWNED with a higher epoch first. O3  The epoch of a record never sinks. O4  RELEASED and SUSPENDED
- * name an image that is whole on this node's disk. Pure; any thread.
+ *     may have no record yet).
+ * O2  RELEASED and later: this node never runs it again unless it writes OWNED with a higher epoch first.
+ * O3  The epoch of a record never sinks.
+ * O4  RELEASED and SUSPENDED name an image that is whole on this node's disk.
+ *
+ * Pure; any thread.
  */
 #pragma once
 

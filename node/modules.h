@@ -4,8 +4,7 @@
  * next start. Bytes come from a host file, or from a source that others register (the store: bytes
  * by hash). Functions may be called from any thread (workers load; a 30 MB module takes a while).
  *
- *	modules_load_file(n->modules, "/home/me/yosys.wasm", &m, &msg);   // m is a reference:
- * module_unref()
+ *	modules_load_file(n->modules, "/home/me/yosys.wasm", &m, &msg);   // m is a reference: module_unref()
  */
 #pragma once
 

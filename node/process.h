@@ -5,13 +5,16 @@
  * thread, unless a function says otherwise. The two meet at the stop word and a mailbox only, so
  * nothing here blocks.
  *
- * Life:   process_create / process_restore
- *              |  worker loads the module, checks everything     (fails: started callback with the
- * error, v                                                   and there never was a process) create:
- * RUNNING   restore: FROZEN RUNNING --process_freeze--> (worker stops at a safepoint within 1 ms, or
- * at once when it waits) --> FROZEN FROZEN  --process_thaw----> RUNNING RUNNING or FROZEN
- * --process_kill, exit, trap--> ENDED (exit record, kept for `ps -a`) FROZEN  --process_forget-->
- * the process is gone from this node (it moved away, or is only stored)
+ * Life:
+ *	process_create / process_restore
+ *	      |  the worker loads the module and checks everything
+ *	      |  (fails: started callback with the error, and there never was a process)
+ *	      v
+ *	create: RUNNING   restore: FROZEN
+ *	RUNNING  --process_freeze-->  the worker stops at a safepoint within 1 ms, or at once when it waits: FROZEN
+ *	FROZEN   --process_thaw---->  RUNNING
+ *	RUNNING or FROZEN  --process_kill, exit, trap-->  ENDED (exit record, kept for `ps -a`)
+ *	FROZEN   --process_forget-->  gone from this node (it moved away, or is only stored)
  *
  * While FROZEN the store, wasi and drivers may be read and written by one thread of the freezer's
  * choice (the loop, or a uv_queue_work task). While RUNNING only store_track_collect() and reading
@@ -22,8 +25,11 @@
  * unpinned.
  *
  *	process_pin(p);
- *	process_freeze(p, on_frozen, move);         ... later, on the loop: on_frozen(move, p,
- * PROCESS_FROZEN) process_save_section(p, SECTION_WASI, &bytes); process_thaw(p); process_unpin(p);
+ *	process_freeze(p, on_frozen, move);
+ *	... later, on the loop: on_frozen(move, p, PROCESS_FROZEN)
+ *	process_save_section(p, SECTION_WASI, &bytes);
+ *	process_thaw(p);
+ *	process_unpin(p);
  */
 #pragma once
 

@@ -9,9 +9,9 @@
  * newly attached terminal, and for the next device.
  *
  *	tty_feed(t, "hi\n", 3, &took);           loop: a client typed
- *	tty_read(t, buf, sizeof buf, &got);      worker: ERR_AGAIN = would block; got 0 = end of
- * file tty_write(t, TTY_OUT, "hi\n", 3, &done); worker tty_take_output(t, &stream, buf, sizeof buf)
- * loop: for the attached clients
+ *	tty_read(t, buf, sizeof buf, &got);      worker: ERR_AGAIN = would block; got 0 = end of file
+ *	tty_write(t, TTY_OUT, "hi\n", 3, &done); worker
+ *	tty_take_output(t, &stream, buf, sizeof buf)   loop: for the attached clients
  */
 #pragma once
 
