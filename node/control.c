@@ -18,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { CLIENTS_MAX = 1024, BACKLOG = 128 };
+enum { CLIENTS_MAX = 1024, BACKLOG = 128, IN_MAX = 2 * CONTROL_FRAME_MAX };
 
 struct client {
 	struct node *node;
@@ -338,6 +338,7 @@ void control_on_input(struct control_call *c, control_input_fn fn, void *ctx)
 {
 	c->input_fn = fn;
 	c->input_ctx = ctx;
+	dispatch(c->client); /* inputs may have come before anyone wanted them */
 }
 
 size_t control_queued_bytes(const struct control_call *c)
@@ -388,12 +389,12 @@ static void give_input(struct control_call *c, struct control_values *values)
 		c->input_fn(c->input_ctx, c, control_str_or(c, "input", ""));
 }
 
-/* The next frame to its call. False: none is whole, or the client is gone. */
+/* The next frame to its call. False: none is whole, or its call takes no input (now), or the client is gone. */
 static bool dispatch_one(struct client *cl)
 {
 	struct rd in = rd_of(cl->in.data + cl->in_start, cl->in.size - cl->in_start), body;
 	struct control_values values;
-	if (cl->closing || cl->broken)
+	if (cl->closing || cl->broken || (cl->call && !cl->call->input_fn))
 		return false;
 	enum err e = control_frame_next(&in, &body);
 	if (e == ERR_AGAIN)
@@ -443,7 +444,7 @@ static void take_bytes(uv_stream_t *s, ssize_t got, const uv_buf_t *buf)
 	if (got > 0)
 		wr_bytes(&cl->in, buf->base, (size_t)got);
 	free(buf->base);
-	if (got < 0 || !wr_ok(&cl->in))
+	if (got < 0 || !wr_ok(&cl->in) || cl->in.size - cl->in_start > IN_MAX)
 		close_client(cl);
 	else
 		dispatch(cl);

@@ -251,8 +251,8 @@ void session_start(struct process *p, struct control_call *c, unsigned flags)
 		return;
 	}
 	control_on_gone(c, on_gone, s);
-	control_on_input(c, on_input, s);
 	session_pump(p);
+	control_on_input(c, on_input, s); /* may end the session at once */
 }
 
 void session_event(struct process *p, enum process_event ev)
