@@ -73,7 +73,7 @@ void control_fail(struct control_call *c, enum err e, const char *fmt, ...)
 
 /* fn is called when the client went away before control_end(); c is gone when it returns. */
 void control_on_gone(struct control_call *c, void (*fn)(void *ctx), void *ctx);
-/* fn is called, also from here, for each {"input": name, ...} of the client; c may be gone afterwards. Its its values are read with control_u64()
+/* fn is called, also from here, for each {"input": name, ...} of the client; c may be gone afterwards. Its values are read with control_u64()
  * and so on. */
 typedef void (*control_input_fn)(void *ctx, struct control_call *c, const char *name);
 void control_on_input(struct control_call *c, control_input_fn fn, void *ctx);

@@ -91,7 +91,7 @@ static void put_process(struct control_call *c, const struct process *p)
 	put_display(c, p);
 	if (p->state == PROCESS_ENDED) {
 		control_put_i64(c, "status", p->end.status);
-		control_put_str(c, "end", p->end.text);
+		control_put_str(c, "reason", p->end.text);
 		control_put_i64(c, "ended_unix_ms", p->end.ended_unix_ms);
 	}
 	control_put_str(c, "command", line);

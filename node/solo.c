@@ -42,11 +42,12 @@ static enum err add_streams(struct fdtable *fds)
 		uint32_t fd;
 		struct vfs_obj *o = vfs_hostfd_new(i, false);
 		struct vfs_file *f =
-			o ? vfs_file_new(o, NULL, NULL, i ? VFS_WRITE : VFS_READ) : NULL;
+		    o ? vfs_file_new(o, NULL, NULL, i ? VFS_WRITE : VFS_READ) : NULL;
 		if (!f)
 			return ERR_NOMEM;
 		strcpy(f->stream, names[i]);
-		uint64_t rights = rights_of_type(vfs_has_offset(o) ? VFS_TYPE_FILE : VFS_TYPE_STREAM);
+		uint64_t rights =
+		    rights_of_type(vfs_has_offset(o) ? VFS_TYPE_FILE : VFS_TYPE_STREAM);
 		if (fdtable_add(fds, f, rights, 0, &fd) != FE_OK)
 			return ERR_NOMEM;
 	}
@@ -54,12 +55,10 @@ static enum err add_streams(struct fdtable *fds)
 }
 
 static enum err add_mount(const struct process_mount *m, struct vfs_ns *ns, struct fdtable *fds,
-			  struct errmsg *msg)
+                          struct errmsg *msg)
 {
-	struct vfs_mount_config c = {.guest = m->guest,
-				     .host = m->host,
-				     .kind = VFS_MOUNT_HOST,
-				     .read_only = m->readonly};
+	struct vfs_mount_config c = {
+	    .guest = m->guest, .host = m->host, .kind = VFS_MOUNT_HOST, .read_only = m->readonly};
 	struct vfs_mount *mount;
 	struct vfs_obj *root;
 	uint32_t fd;
@@ -71,7 +70,7 @@ static enum err add_mount(const struct process_mount *m, struct vfs_ns *ns, stru
 }
 
 static enum err add_files(const struct process_config *cfg, struct vfs_ns *ns, struct fdtable *fds,
-			  struct errmsg *msg)
+                          struct errmsg *msg)
 {
 	TRY(add_streams(fds));
 	for (uint32_t i = 0; i < cfg->nmounts; i++)
@@ -82,10 +81,10 @@ static enum err add_files(const struct process_config *cfg, struct vfs_ns *ns, s
 static enum err make_wasi(struct solo *s, const struct process_config *cfg, struct errmsg *msg)
 {
 	struct wasi_config c = {.args = (const char *const *)cfg->argv,
-				.nargs = cfg->argc,
-				.env = (const char *const *)cfg->env,
-				.nenv = cfg->nenv,
-				.wait = &s->wait};
+	                        .nargs = cfg->argc,
+	                        .env = (const char *const *)cfg->env,
+	                        .nenv = cfg->nenv,
+	                        .wait = &s->wait};
 	c.ns = vfs_ns_new();
 	enum err e = c.ns ? fdtable_new(&c.fds) : ERR_NOMEM;
 	if (e == ERR_OK)
@@ -105,7 +104,7 @@ static uint64_t guest_clock(void *ctx)
 }
 
 static bool resolve(void *ctx, const char *module, const char *name, const char *type, host_fn *fn,
-		    void **env)
+                    void **env)
 {
 	struct solo *s = ctx;
 	struct host_resolver r = wasi_resolver(s->wasi);
@@ -126,7 +125,7 @@ static enum err map_file(struct solo *s, const char *path, struct errmsg *msg)
 		if (fd >= 0)
 			close(fd);
 		return err_set(msg, error == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s", path,
-			       error == EINVAL ? "not a file" : strerror(error));
+		               error == EINVAL ? "not a file" : strerror(error));
 	}
 	s->size = (size_t)st.st_size;
 	if (s->size)
@@ -163,8 +162,8 @@ static void wait_for_it(struct solo *s)
 	struct os_fd fds[WAIT_FDS_MAX];
 	for (uint32_t i = 0; i < s->wait.nfds; i++)
 		fds[i] = (struct os_fd){.fd = s->wait.fds[i].fd,
-					.want_read = s->wait.fds[i].events & POLLIN,
-					.want_write = s->wait.fds[i].events & POLLOUT};
+		                        .want_read = s->wait.fds[i].events & POLLIN,
+		                        .want_write = s->wait.fds[i].events & POLLOUT};
 	os_wait(&s->wake, fds, (int)s->wait.nfds, s->wait.deadline_ns);
 }
 
@@ -200,9 +199,9 @@ static enum err run(struct solo *s, const char *path, int *status, struct errmsg
 		return err_prefix(msg, e, "%s", path);
 	e = thread_call_export(s->thread, s->instance, "_start", NULL, 0, msg);
 	if (e == ERR_NOTFOUND)
-		return err_set(msg, ERR_INVALID,
-			       "%s: no function \"_start\" is exported: it is a library, not a program",
-			       path);
+		return err_set(
+		    msg, ERR_INVALID,
+		    "%s: no function \"_start\" is exported: it is a library, not a program", path);
 	TRY(e);
 	run_call(s, status);
 	return ERR_OK;

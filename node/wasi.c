@@ -101,7 +101,7 @@ enum err wasi_new(const struct wasi_config *c, struct wasi **out, struct errmsg 
 			e = copy_strings(c->env, c->nenv, &w->env);
 		if (e != ERR_OK)
 			err_set(msg, e, "arguments and environment: %s (%d KiB each at most)",
-				err_text(e), WASI_STRINGS_MAX >> 10);
+			        err_text(e), WASI_STRINGS_MAX >> 10);
 	}
 	if (e != ERR_OK) {
 		wasi_free(w);
@@ -181,10 +181,10 @@ static enum host_result finish(int r, uint64_t *a)
 	return HOST_DONE;
 }
 
-#define WASI_CALL(name, signature, text)                                                \
-	static enum host_result call_##name(void *env, struct thread *t, uint64_t *a)   \
-	{                                                                               \
-		return finish(wasi_##name(env, t, a), a);                               \
+#define WASI_CALL(name, signature, text)                                              \
+	static enum host_result call_##name(void *env, struct thread *t, uint64_t *a) \
+	{                                                                             \
+		return finish(wasi_##name(env, t, a), a);                             \
 	}
 #include "sdk/abi/wasi.def"
 #undef WASI_CALL
@@ -199,7 +199,7 @@ static const struct wasi_import {
 };
 
 static bool resolve(void *ctx, const char *module, const char *name, const char *type, host_fn *fn,
-		    void **env)
+                    void **env)
 {
 	if (strcmp(module, "wasi_snapshot_preview1"))
 		return false;
@@ -306,8 +306,8 @@ static uint64_t cpu_ns(struct wasi *w)
 		w->cpu_started = true;
 		w->cpu_start_ns = w->cpu_before_ns ? now : 0;
 	}
-	uint64_t v = now < w->cpu_start_ns ? w->cpu_before_ns
-					   : w->cpu_before_ns + (now - w->cpu_start_ns);
+	uint64_t v =
+	    now < w->cpu_start_ns ? w->cpu_before_ns : w->cpu_before_ns + (now - w->cpu_start_ns);
 	if (v > w->cpu_seen_ns)
 		w->cpu_seen_ns = v;
 	return w->cpu_seen_ns;
@@ -344,8 +344,8 @@ int wasi_clock_time_get(struct wasi *w, struct thread *t, const uint64_t *a)
 int wasi_block_on(struct wasi *w, struct vfs_obj *o, unsigned events)
 {
 	int fd = vfs_wait_fd(o, events);
-	short poll_events = (short)((events & VFS_READABLE ? POLLIN : 0) |
-				    (events & VFS_WRITABLE ? POLLOUT : 0));
+	short poll_events =
+	    (short)((events & VFS_READABLE ? POLLIN : 0) | (events & VFS_WRITABLE ? POLLOUT : 0));
 	if (fd >= 0)
 		wait_on_fd(w->wait, fd, poll_events, os_monotonic_ns());
 	return WASI_BLOCK;
@@ -384,7 +384,13 @@ int wasi_proc_exit(struct wasi *w, struct thread *t, const uint64_t *a)
 /* WASI's numbers: no handlers exist, so each signal does what it does by default. */
 int wasi_proc_raise(struct wasi *w, struct thread *t, const uint64_t *a)
 {
-	enum { SIGNAL_CHLD = 16, SIGNAL_CONT = 17, SIGNAL_URG = 22, SIGNAL_WINCH = 27, SIGNALS = 31 };
+	enum {
+		SIGNAL_CHLD = 16,
+		SIGNAL_CONT = 17,
+		SIGNAL_URG = 22,
+		SIGNAL_WINCH = 27,
+		SIGNALS = 31
+	};
 	uint32_t signal = arg32(a[0]);
 	if (signal >= SIGNALS)
 		return FE_INVAL;

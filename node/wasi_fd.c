@@ -6,14 +6,20 @@
 
 /* ---- flags ---- */
 
-enum { FDFLAG_APPEND = 1, FDFLAG_DSYNC = 2, FDFLAG_NONBLOCK = 4, FDFLAG_RSYNC = 8, FDFLAG_SYNC = 16 };
+enum {
+	FDFLAG_APPEND = 1,
+	FDFLAG_DSYNC = 2,
+	FDFLAG_NONBLOCK = 4,
+	FDFLAG_RSYNC = 8,
+	FDFLAG_SYNC = 16
+};
 
 static const struct {
 	uint16_t wasi;
 	unsigned vfs;
 } fdflags[] = {
-	{FDFLAG_APPEND, VFS_APPEND}, {FDFLAG_DSYNC, VFS_DSYNC}, {FDFLAG_NONBLOCK, VFS_NONBLOCK},
-	{FDFLAG_RSYNC, VFS_RSYNC},   {FDFLAG_SYNC, VFS_SYNC},
+    {FDFLAG_APPEND, VFS_APPEND}, {FDFLAG_DSYNC, VFS_DSYNC}, {FDFLAG_NONBLOCK, VFS_NONBLOCK},
+    {FDFLAG_RSYNC, VFS_RSYNC},   {FDFLAG_SYNC, VFS_SYNC},
 };
 enum { FDFLAGS = sizeof fdflags / sizeof *fdflags };
 
@@ -51,7 +57,7 @@ struct iovs {
 };
 
 static enum ferr iovs_of(struct thread *t, uint32_t at, uint32_t count, bool for_write_into,
-			 struct iovs *out)
+                         struct iovs *out)
 {
 	uint64_t total = 0;
 	if (count > VFS_IOVS_MAX)
@@ -64,8 +70,8 @@ static enum ferr iovs_of(struct thread *t, uint32_t at, uint32_t count, bool for
 		total += size;
 		if (total > INT32_MAX)
 			return FE_INVAL;
-		const uint8_t *host = for_write_into ? thread_mem_write(t, p, size)
-						     : thread_mem_read(t, p, size);
+		const uint8_t *host =
+		    for_write_into ? thread_mem_write(t, p, size) : thread_mem_read(t, p, size);
 		if (!host && size)
 			return FE_FAULT;
 		out->v[i] = (struct vfs_iov){.p = (void *)(uintptr_t)host, .size = size};
@@ -81,7 +87,7 @@ static int blocked(struct wasi *w, const struct vfs_file *f, unsigned events)
 
 /* at: NULL reads at the descriptor's offset and moves it. */
 static int read_fd(struct wasi *w, struct thread *t, uint64_t fd, const uint64_t *a,
-		   const uint64_t *at, uint32_t result)
+                   const uint64_t *at, uint32_t result)
 {
 	struct fd_entry *e;
 	struct iovs iovs;
@@ -107,7 +113,7 @@ static int read_fd(struct wasi *w, struct thread *t, uint64_t fd, const uint64_t
 }
 
 static int write_fd(struct wasi *w, struct thread *t, uint64_t fd, const uint64_t *a,
-		    const uint64_t *at, uint32_t result)
+                    const uint64_t *at, uint32_t result)
 {
 	struct fd_entry *e;
 	struct iovs iovs;
@@ -125,7 +131,8 @@ static int write_fd(struct wasi *w, struct thread *t, uint64_t fd, const uint64_
 	if (at && !vfs_has_offset(f->obj))
 		return FE_SPIPE;
 	unsigned flags = f->flags & (VFS_DSYNC | VFS_SYNC | (at ? 0 : VFS_APPEND));
-	enum ferr r = vfs_write(f->obj, at ? *at : f->offset, flags, iovs.v, iovs.count, &done, &end);
+	enum ferr r =
+	    vfs_write(f->obj, at ? *at : f->offset, flags, iovs.v, iovs.count, &done, &end);
 	if (r == FE_AGAIN)
 		return blocked(w, f, VFS_WRITABLE);
 	FTRY(r);
@@ -300,12 +307,14 @@ enum ferr wasi_times(uint64_t atime_ns, uint64_t mtime_ns, uint32_t flags, struc
 	if (flags > 15 || (flags & ATIM && flags & ATIM_NOW) || (flags & MTIM && flags & MTIM_NOW))
 		return FE_INVAL;
 	*out = (struct vfs_times){
-		.atime_how = flags & ATIM ? VFS_TIME_SET : flags & ATIM_NOW ? VFS_TIME_NOW
-									    : VFS_TIME_KEEP,
-		.mtime_how = flags & MTIM ? VFS_TIME_SET : flags & MTIM_NOW ? VFS_TIME_NOW
-									    : VFS_TIME_KEEP,
-		.atime_ns = atime_ns,
-		.mtime_ns = mtime_ns,
+	    .atime_how = flags & ATIM       ? VFS_TIME_SET
+	                 : flags & ATIM_NOW ? VFS_TIME_NOW
+	                                    : VFS_TIME_KEEP,
+	    .mtime_how = flags & MTIM       ? VFS_TIME_SET
+	                 : flags & MTIM_NOW ? VFS_TIME_NOW
+	                                    : VFS_TIME_KEEP,
+	    .atime_ns = atime_ns,
+	    .mtime_ns = mtime_ns,
 	};
 	return FE_OK;
 }
@@ -426,7 +435,7 @@ int wasi_fd_readdir(struct wasi *w, struct thread *t, const uint64_t *a)
 	struct fd_entry *e;
 	FTRY(fdtable_use(w->fds, arg32(a[0]), RIGHT_FD_READDIR, &e));
 	struct listing l = {.out = thread_mem_write(t, arg32(a[1]), arg32(a[2])),
-			    .size = arg32(a[2])};
+	                    .size = arg32(a[2])};
 	uint8_t *used = thread_mem_write(t, arg32(a[4]), 4);
 	if (!l.out || !used)
 		return FE_FAULT;

@@ -25,7 +25,7 @@ static enum ferr text_of(struct thread *t, uint64_t p, uint64_t size, char *out)
 }
 
 static enum ferr at_of(struct wasi *w, struct thread *t, uint64_t fd, uint64_t right, uint64_t p,
-		       uint64_t size, struct at *out)
+                       uint64_t size, struct at *out)
 {
 	FTRY(fdtable_use(w->fds, arg32(fd), right, &out->e));
 	FTRY(text_of(t, p, size, out->path));
@@ -34,8 +34,8 @@ static enum ferr at_of(struct wasi *w, struct thread *t, uint64_t fd, uint64_t r
 }
 
 /* The same for an operation that changes the folder's mount. */
-static enum ferr change_at(struct wasi *w, struct thread *t, uint64_t fd, uint64_t right, uint64_t p,
-			   uint64_t size, struct at *out)
+static enum ferr change_at(struct wasi *w, struct thread *t, uint64_t fd, uint64_t right,
+                           uint64_t p, uint64_t size, struct at *out)
 {
 	FTRY(at_of(w, t, fd, right, p, size, out));
 	return wasi_may_change(out->e);
@@ -59,7 +59,7 @@ static enum ferr open_flags(const uint64_t *a, unsigned *flags)
 	*flags |= oflags & OFLAG_DIRECTORY ? VFS_DIRECTORY : 0;
 	*flags |= arg32(a[1]) & LOOKUP_FOLLOW ? 0 : VFS_NOFOLLOW;
 	bool writes = rights & (RIGHT_FD_WRITE | RIGHT_FD_ALLOCATE | RIGHT_FD_FILESTAT_SET_SIZE) ||
-		      oflags & OFLAG_TRUNC;
+	              oflags & OFLAG_TRUNC;
 	if (writes && !(oflags & OFLAG_DIRECTORY))
 		*flags |= VFS_WRITE;
 	if (rights & (RIGHT_FD_READ | RIGHT_FD_READDIR) || !(*flags & VFS_WRITE))
@@ -81,7 +81,7 @@ static enum ferr check_rights(const struct fd_entry *e, const uint64_t *a, unsig
 
 /* Without the right to write, asking for size changes means: if it can be had. */
 static enum ferr open_object(const struct at *at, const uint64_t *a, unsigned *flags,
-			     struct vfs_obj **out)
+                             struct vfs_obj **out)
 {
 	bool read_only = wasi_may_change(at->e) != FE_OK;
 	bool must_write = a[5] & RIGHT_FD_WRITE || *flags & VFS_TRUNCATE;
@@ -121,11 +121,14 @@ static void join(const char *dir, const char *path, char out[VFS_PATH_MAX])
 	memcpy(out + n, path, size + 1);
 }
 
-static enum ferr add_opened(struct wasi *w, const struct at *at, struct vfs_obj *obj, unsigned flags,
-			    const uint64_t *a, uint32_t *fd)
+static enum ferr add_opened(struct wasi *w, const struct at *at, struct vfs_obj *obj,
+                            unsigned flags, const uint64_t *a, uint32_t *fd)
 {
 	char path[VFS_PATH_MAX];
-	enum { KEPT = VFS_READ | VFS_WRITE | VFS_APPEND | VFS_NONBLOCK | VFS_DSYNC | VFS_SYNC | VFS_RSYNC };
+	enum {
+		KEPT = VFS_READ | VFS_WRITE | VFS_APPEND | VFS_NONBLOCK | VFS_DSYNC | VFS_SYNC |
+		       VFS_RSYNC
+	};
 	uint64_t most = rights_of_type((enum vfs_type)obj->type);
 	join(at->e->file->path, at->path, path);
 	struct vfs_file *f = vfs_file_new(obj, at->e->file->mount, path, flags & KEPT);

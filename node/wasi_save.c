@@ -80,11 +80,12 @@ static enum err load_state(struct rd *in, struct wasi *w)
 	TRY(rd_u64(in, &w->poll_start_ns));
 	TRY(rd_flag(in, &w->exited));
 	TRY(rd_u32(in, &w->exit_code));
-	return w->clock_paused_ns > INT64_MAX || w->cpu_before_ns > INT64_MAX ? ERR_MALFORMED : ERR_OK;
+	return w->clock_paused_ns > INT64_MAX || w->cpu_before_ns > INT64_MAX ? ERR_MALFORMED
+	                                                                      : ERR_OK;
 }
 
 enum err wasi_load(struct rd *in, const struct fdtable_loader *l, struct wait *wait,
-		   struct wasi **out, struct errmsg *msg)
+                   struct wasi **out, struct errmsg *msg)
 {
 	struct wasi *w = calloc(1, sizeof *w);
 	if (!w)

@@ -32,7 +32,8 @@ struct wasi {
 	/* The guest's monotonic clock: host time - clock_base, or clock_paused while paused. */
 	bool paused;
 	uint64_t clock_base_ns, clock_paused_ns;
-	uint64_t cpu_before_ns, cpu_start_ns, cpu_seen_ns; /* CPU clocks go on from where they were */
+	uint64_t cpu_before_ns, cpu_start_ns,
+	    cpu_seen_ns; /* CPU clocks go on from where they were */
 	bool cpu_started;
 
 	/* A poll_oneoff that blocked: when it began, on the guest's clock. */
