@@ -38,6 +38,7 @@ struct wish {
 	bool is_host, yes, asked;
 	char words[PAIRING_WORDS_SIZE]; /* guest */
 	uint64_t number;                /* names the question in pair_answer */
+	char host[256];                 /* that is looked up */
 	uv_getaddrinfo_t resolve;
 	bool resolving;
 };
@@ -93,6 +94,7 @@ static enum err err_of(enum pairing_reason r)
 	case PAIRING_BUSY:
 	case PAIRING_LOCKED: return ERR_BUSY;
 	case PAIRING_WRONG: return ERR_AUTH;
+	case PAIRING_UNWANTED:
 	case PAIRING_DECLINED: return ERR_DENIED;
 	case PAIRING_LATE: return ERR_TIMEOUT;
 	case PAIRING_SELF: return ERR_INVALID;
@@ -446,7 +448,9 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list
 		free(w);
 	} else if (status != 0) {
 		struct errmsg msg = {0};
-		err_set(&msg, ERR_NOTFOUND, "the address is not known: %s", uv_strerror(status));
+		err_set(&msg, ERR_NOTFOUND,
+		        "%s: %s; an address is HOST:PORT, as the other device shows it", w->host,
+		        uv_strerror(status));
 		end_wish(w->node->pairings, ERR_NOTFOUND, &msg);
 	} else {
 		dial(w, list->ai_addr);
@@ -459,7 +463,7 @@ static void dial_text(struct wish *w, const char *text)
 {
 	struct node *n = w->node;
 	struct sockaddr_storage a;
-	char host[256], port[8];
+	char port[8];
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	if (address_parse(text, &a) == ERR_OK) {
 		dial(w, (struct sockaddr *)&a);
@@ -469,16 +473,18 @@ static void dial_text(struct wish *w, const char *text)
 	bool has_port = colon && colon[1] && strspn(colon + 1, "0123456789") == strlen(colon + 1) &&
 	                strchr(text, ':') == colon;
 	size_t size = has_port ? (size_t)(colon - text) : strlen(text);
-	if (!size || size >= sizeof host || (has_port && strlen(colon + 1) > 5)) {
+	if (!size || size >= sizeof w->host ||
+	    (has_port && (strlen(colon + 1) > 5 || atoi(colon + 1) > UINT16_MAX))) {
 		fail_wish(n->pairings, ERR_USAGE,
 		          "an address is HOST:PORT, as the other device shows it");
 		return;
 	}
-	memcpy(host, text, size);
-	host[size] = 0;
+	memcpy(w->host, text, size);
+	w->host[size] = 0;
 	snprintf(port, sizeof port, "%.5s", has_port ? colon + 1 : "4747");
 	w->resolve.data = w;
-	w->resolving = uv_getaddrinfo(&n->loop, &w->resolve, on_resolved, host, port, &hints) == 0;
+	w->resolving =
+	    uv_getaddrinfo(&n->loop, &w->resolve, on_resolved, w->host, port, &hints) == 0;
 	if (!w->resolving)
 		fail_wish(n->pairings, ERR_IO, "the address cannot be looked up");
 }
@@ -546,11 +552,9 @@ void control_pair_answer(struct node *n, struct control_call *call)
 	struct wish *w = n->pairings->wish;
 	uint64_t number = control_u64_or(call, "question", 0);
 	bool yes = control_flag(call, "yes");
-	if (!w || !w->run || !w->asked || w->number != number) {
-		control_fail(call, ERR_STATE, "that question is no longer open");
-		return;
-	}
 	control_end(call, ERR_OK, NULL);
+	if (!w || !w->run || !w->asked || w->number != number)
+		return; /* over meanwhile: the pair request tells how */
 	w->asked = false;
 	give_answer(w->run, yes);
 }

@@ -38,6 +38,7 @@ const char *pairing_reason_text(enum pairing_reason r)
 	    [PAIRING_LATE] = "it took too long",
 	    [PAIRING_SELF] = "this is the same device: the words belong on the other one",
 	    [PAIRING_VERSIONS] = "the two devices run versions of WasmOS that cannot pair",
+	    [PAIRING_UNWANTED] = "not paired",
 	};
 	return r < PAIRING_REASONS ? texts[r] : texts[PAIRING_BROKEN];
 }
@@ -485,7 +486,7 @@ static void on_frame(struct pairing *p, const uint8_t *frame, size_t size, uint6
 	if (type == MSG_PAIR_REFUSE) {
 		unsigned reason = any.pair_refuse.reason;
 		act->end = true;
-		end_run(p, reason && reason < PAIRING_REASONS ? reason : PAIRING_BROKEN, now_ms);
+		end_run(p, reason && reason < PAIRING_UNWANTED ? reason : PAIRING_BROKEN, now_ms);
 		return;
 	}
 	enum pairing_reason no = on_message(p, type, &any, now_ms, act);
@@ -599,7 +600,7 @@ void pairing_answer(struct pairing *p, bool yes, struct pairing_actions *act)
 		refuse(p, PAIRING_BROKEN, 0, act);
 	} else if (!yes) {
 		act->end = true;
-		end_run(p, PAIRING_DECLINED, 0);
+		end_run(p, PAIRING_UNWANTED, 0);
 	} else {
 		p->said_yes = true;
 		both_said_yes(p, act);

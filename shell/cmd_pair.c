@@ -22,23 +22,24 @@ static void show_code(const struct client *c)
 	uint64_t valid_s = 0;
 	row_u64(c, "valid_s", &valid_s);
 	printf("On the other device type\n\n"
-	       "    wasmos pair %s              (on this machine)\n"
-	       "    wasmos pair %s %s           (on another one)\n\n"
+	       "    wasmos pair %s %s\n\n"
+	       "(on this machine the words alone do). "
 	       "The words are good for %llu minutes and for one try. Waiting; ^C gives up.\n",
-	       words, words, address, (unsigned long long)valid_s / 60);
+	       words, address, (unsigned long long)valid_s / 60);
 	fflush(stdout);
 }
 
 /* The default answer is no; so is what is no terminal. */
-static bool ask(const struct client *c)
+static bool ask(const struct client *c, FILE *out)
 {
 	char line[16] = "";
-	printf("The other device is \"%s\" (id %s, at %s).\nPair with it? It may then see the "
-	       "programs that you move there, and move its own here. [y/N] ",
-	       row_str(c, "name"), row_str(c, "id"), row_str(c, "address"));
-	fflush(stdout);
+	fprintf(out,
+	        "The other device is \"%s\" (id %s, at %s).\nPair with it? It may then see the "
+	        "programs that you move there, and move its own here. [y/N] ",
+	        row_str(c, "name"), row_str(c, "id"), row_str(c, "address"));
+	fflush(out);
 	if (!isatty(STDIN_FILENO)) {
-		printf("no (no terminal to answer at; see --yes)\n");
+		fprintf(out, "no (no terminal to answer at; see --yes)\n");
 		return false;
 	}
 	return fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y');
@@ -48,7 +49,7 @@ static int answer(struct shell *sh, const struct client *asked)
 {
 	struct client *c;
 	uint64_t question = 0;
-	bool yes = ask(asked);
+	bool yes = ask(asked, shell_json(sh) ? stderr : stdout);
 	row_u64(asked, "question", &question);
 	if (client_open(sh, &c) != 0)
 		return 1;
@@ -78,7 +79,9 @@ static void follow(struct shell *sh, struct client *c)
 /* Three words as one operand or as three, then perhaps an address. */
 static int operands(struct shell *sh, char words[TYPED_MAX], const char **address)
 {
-	int argc = shell_argc(sh), count = argc >= WORDS_COUNT ? WORDS_COUNT : argc ? 1 : 0;
+	int argc = shell_argc(sh), count = argc < WORDS_COUNT ? argc : WORDS_COUNT;
+	if (argc && argc < WORDS_COUNT && strpbrk(shell_arg(sh, 0), " -.,"))
+		count = 1;
 	size_t at = 0;
 	words[0] = 0;
 	for (int i = 0; i < count; i++) {
