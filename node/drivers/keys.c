@@ -330,7 +330,7 @@ static void sequence(struct keys *k, uint64_t now_ns)
 
 static size_t utf8_size(uint8_t first)
 {
-	return first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	return first < 0xc0 || first >= 0xf8 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
 /* What pending holds is one whole thing, is not yet, or never will be. */
@@ -363,7 +363,7 @@ static void plain(struct keys *k, const uint8_t *p, size_t size, unsigned mods, 
 {
 	if (p[0] < 0x20)
 		control(k, p[0], mods, now_ns);
-	else if (p[0] < 0x80 || p[0] >= 0xc0)
+	else if (p[0] < 0x80 || (p[0] >= 0xc0 && p[0] < 0xf8))
 		character(k, utf8_scalar(p, size), mods, now_ns);
 	if (p[0] >= 0x20)
 		k->interrupts = 0;
@@ -390,7 +390,9 @@ void keys_bytes(struct keys *k, const uint8_t *bytes, size_t size, uint64_t now_
 	for (size_t i = 0; i < size; i++) {
 		if (k->npending == 1 && k->pending[0] == 0x1b && bytes[i] == 0x1b)
 			keys_time(k, UINT64_MAX);
-		if (k->npending == KEYS_SEQUENCE_MAX)
+		bool cut_off =
+		    k->npending > 0 && k->pending[0] >= 0xc0 && (bytes[i] & 0xc0) != 0x80;
+		if (k->npending == KEYS_SEQUENCE_MAX || cut_off)
 			k->npending = 0;
 		k->pending[k->npending++] = bytes[i];
 		k->pending_ns = now_ns;
