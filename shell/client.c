@@ -10,7 +10,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { START_MAX_MS = 10000, START_STEP_MS = 5 };
 
 /* -1 and errno. A home too long for a socket's name is reached through a descriptor. */
 static int connect_socket(const char *home)
@@ -81,6 +84,12 @@ int client_open_or_start(struct shell *sh, struct client **out)
 	int fd = connect_socket(sh->home);
 	if (fd < 0 && start_node(sh) != 0)
 		return 1;
+	/* Another command may be starting the node at this very moment. */
+	for (int ms = 0; fd < 0 && ms < START_MAX_MS; ms += START_STEP_MS) {
+		fd = connect_socket(sh->home);
+		if (fd < 0)
+			nanosleep(&(struct timespec){.tv_nsec = START_STEP_MS * 1000000}, NULL);
+	}
 	return fd >= 0 ? make_client(sh, fd, out) : client_open(sh, out);
 }
 

@@ -1,0 +1,523 @@
+"""e2e.py - the `wasmos` command and its node, used as a person would; TAP on standard output.
+
+	python3 tests/e2e/e2e.py build/shell/wasmos build/tests/e2e/guest.wasm [test...]
+
+Each test gets a home of its own, and its node is ended afterwards. Functions named test_* are the tests; their
+names are sentences.
+"""
+import json
+import os
+import pty
+import random
+import re
+import select
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+WASMOS, GUEST = (os.path.abspath(p) for p in sys.argv[1:3])
+
+
+class Home:
+    """A home folder and the command used with it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.env = {k: v for k, v in os.environ.items() if k not in ('DISPLAY', 'WAYLAND_DISPLAY')}
+        self.env.update(WASMOS_HOME=folder, TERM='xterm')
+
+    def run(self, *args, input=None, timeout=30):
+        """(exit status, stdout, stderr)"""
+        r = subprocess.run([WASMOS, *map(str, args)], env=self.env, input=input, timeout=timeout,
+                           stdin=subprocess.DEVNULL if input is None else None, capture_output=True)
+        return r.returncode, r.stdout.decode(errors='replace'), r.stderr.decode(errors='replace')
+
+    def ok(self, *args, **more):
+        status, out, err = self.run(*args, **more)
+        assert status == 0, f'{args}: status {status}: {err}'
+        return out
+
+    def start(self, *args):
+        return int(self.ok('run', '-d', GUEST, *args))
+
+    def ps(self, *args):
+        return {p['pid']: p for p in json.loads(self.ok('ps', '--json', *args))}
+
+    def spawn(self, *args, **more):
+        return subprocess.Popen([WASMOS, *map(str, args)], env=self.env, **more)
+
+    def node_pid(self):
+        return json.loads(self.ok('status', '--json'))['pid']
+
+    def end(self):
+        self.run('down')
+
+
+class Terminal:
+    """A command on a pseudo terminal of its own."""
+
+    def __init__(self, home, *args, cols=80, rows=24):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(WASMOS, [WASMOS, *map(str, args)], home.env)
+        self.text = ''
+        self.size(cols, rows)
+
+    def size(self, cols, rows):
+        import fcntl
+        import struct
+        import termios
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack('HHHH', rows, cols, 0, 0))
+
+    def read(self, timeout):
+        if not select.select([self.fd], [], [], timeout)[0]:
+            return False
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:
+            return False
+        self.text += data.decode(errors='replace')
+        return bool(data)
+
+    def expect(self, text, timeout=10):
+        end = time.monotonic() + timeout
+        while text not in self.text:
+            left = end - time.monotonic()
+            assert left > 0 and (self.read(left) or text in self.text), f'"{text}" did not come: {self.text!r}'
+        self.text = self.text.split(text, 1)[1]
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def wait(self, timeout=10):
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                os.close(self.fd)
+                return os.waitstatus_to_exitcode(status)
+            self.read(0.05)
+        os.kill(self.pid, signal.SIGKILL)
+        raise AssertionError('the command did not end')
+
+
+def until(what, timeout=10):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        value = what()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError('it did not happen in time')
+
+
+def has_ended(pid):
+    """Also a process that nobody has waited for yet."""
+    try:
+        with open(f'/proc/{pid}/stat') as f:
+            return f.read().rsplit(')', 1)[1].split()[0] == 'Z'
+    except FileNotFoundError:
+        return True
+
+
+# ---- running ----
+
+def test_run_starts_a_node_and_passes_arguments_output_and_error(h):
+    status, out, err = h.run('run', GUEST, 'args', 'a', 'b c', '--json', '-d')
+    assert (status, out, err) == (0, '[a][b c][--json][-d]\n', 'to stderr\n'), (status, out, err)
+    assert 'is up' in h.ok('status')
+
+
+def test_run_passes_the_exit_status_through(h):
+    for status in (0, 1, 2, 42, 255):
+        assert h.run('run', GUEST, 'exit', status)[0] == status
+
+
+def test_a_trap_is_status_134_and_names_the_function(h):
+    status, _, err = h.run('run', GUEST, 'trap')
+    assert status == 134 and 'integer divide by zero' in err and 'main' in err, (status, err)
+
+
+def test_a_pipe_goes_through_unchanged_and_ends(h):
+    data = random.Random(1).randbytes(3_000_000)
+    r = subprocess.run([WASMOS, 'run', GUEST, 'cat'], env=h.env, input=data, capture_output=True, timeout=60)
+    assert r.returncode == 0 and r.stdout == data, (r.returncode, len(r.stdout), r.stderr)
+
+
+def test_a_file_as_standard_input_goes_through(h):
+    with open(GUEST, 'rb') as f:
+        r = subprocess.run([WASMOS, 'run', GUEST, 'cat'], env=h.env, stdin=f, capture_output=True, timeout=60)
+    with open(GUEST, 'rb') as f:
+        assert r.stdout == f.read()
+
+
+def test_pipes_are_no_terminals(h):
+    assert h.ok('run', GUEST, 'tty') == 'tty 000\n'
+
+
+def test_a_reader_that_stops_early_ends_the_program(h):
+    p = subprocess.Popen(f'{WASMOS} run {GUEST} flood 100000000 | head -2', shell=True, env=h.env,
+                         stdout=subprocess.PIPE)
+    assert p.communicate(timeout=20)[0] == b'line 0\nline 1\n'
+    until(lambda: not h.ps())
+
+
+def test_a_folder_is_seen_where_it_was_mounted_and_ro_is_only_read(h):
+    with tempfile.TemporaryDirectory() as d:
+        with open(d + '/f.txt', 'w') as f:
+            f.write('inside\n')
+        assert h.ok('run', '--dir', d + '::/data', GUEST, 'show', '/data/f.txt') == 'inside\n'
+        assert h.run('run', GUEST, 'show', '/data/f.txt')[0] == 1
+        assert h.run('run', '--dir', d + '::/data:ro', GUEST, 'write', '/data/new')[0] == 1
+        assert not os.path.exists(d + '/new')
+        assert h.run('run', '--dir', d + '::/data', GUEST, 'write', '/data/new')[0] == 0
+        assert os.path.exists(d + '/new')
+
+
+def test_only_given_environment_reaches_the_program(h):
+    assert h.ok('run', '--env', 'A=1=2', GUEST, 'env', 'A') == '1=2\n'
+    assert h.ok('run', GUEST, 'env', 'PATH') == 'unset\n'
+
+
+def test_what_is_no_program_is_refused_with_its_reason(h):
+    status, _, err = h.run('run', '/etc/passwd')
+    assert status == 1 and 'magic' in err, err
+    status, _, err = h.run('run', '/nowhere.wasm')
+    assert status == 1 and '/nowhere.wasm' in err, err
+    assert h.run('run', '--dir', '/nowhere::/', GUEST, 'tty')[0] == 1
+    assert not h.ps('-a')
+
+
+def test_solo_behaves_as_on_a_node(h):
+    assert h.run('run', '--solo', GUEST, 'args', 'x')[:2] == (0, '[x]\n')
+    assert h.run('run', '--solo', GUEST, 'exit', 7)[0] == 7
+    assert h.run('run', '--solo', GUEST, 'trap')[0] == 134
+    assert not os.path.exists(h.folder + '/control')
+
+
+# ---- ps, kill, logs, attach ----
+
+def test_a_detached_program_is_listed_logged_and_killed(h):
+    pid = h.start('tick')
+    until(lambda: 'tick 3' in h.ok('logs', pid))
+    row = h.ps()[pid]
+    assert row['name'] == 'guest' and row['command'].endswith('tick') and row['state'] in ('running', 'waiting'), row
+    assert f'{pid}  ' in h.ok('ps')
+    h.ok('kill', pid)
+    until(lambda: pid not in h.ps())
+    row = h.ps('-a')[pid]
+    assert row['state'] == 'killed' and row['status'] == 137, row
+    assert 'tick 3' in h.ok('logs', pid)
+    assert h.run('kill', pid)[0] == 1
+
+
+def test_a_program_that_never_waits_is_killed_too(h):
+    pid = h.start('spin')
+    until(lambda: h.ps()[pid]['cpu_ms'] > 50)
+    h.ok('kill', pid)
+    until(lambda: pid not in h.ps())
+
+
+def test_run_that_is_killed_exits_with_137(h):
+    p = h.spawn('run', GUEST, 'tick', stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    pid = until(lambda: h.run('status')[0] == 0 and list(h.ps()))[0]
+    h.ok('kill', pid)
+    _, err = p.communicate(timeout=10)
+    assert p.returncode == 137 and b'killed' in err, (p.returncode, err)
+
+
+def test_logs_f_follows_until_the_end(h):
+    pid = h.start('tick')
+    p = h.spawn('logs', '-f', pid, stdout=subprocess.PIPE)
+    time.sleep(0.3)
+    h.ok('kill', pid)
+    out = p.communicate(timeout=10)[0].decode()
+    lines = out.splitlines()
+    assert p.returncode == 0 and lines[:3] == ['tick 0', 'tick 1', 'tick 2'], (p.returncode, out)
+    assert lines == [f'tick {i}' for i in range(len(lines))], out
+
+
+def test_a_client_that_goes_away_ends_the_program_it_started(h):
+    p = h.spawn('run', GUEST, 'tick', stdout=subprocess.PIPE)
+    p.stdout.readline()
+    p.kill()
+    p.wait()
+    until(lambda: not h.ps())
+
+
+def test_a_slow_reader_holds_the_program_and_not_the_node(h):
+    p = h.spawn('run', GUEST, 'flood', 3000000, stdout=subprocess.PIPE)
+    p.stdout.read(1000)
+    time.sleep(0.5)
+    start = time.monotonic()
+    assert h.run('run', GUEST, 'exit', 3)[0] == 3
+    assert time.monotonic() - start < 2
+    with open(f'/proc/{h.node_pid()}/status') as f:
+        rss_kib = int(re.search(r'VmRSS:\s+(\d+)', f.read()).group(1))
+    assert rss_kib < 60_000, rss_kib
+    rest = p.stdout.read()
+    assert p.wait(20) == 0 and rest.endswith(b'line 2999999\n')
+
+
+def test_fifty_programs_run_at_once(h):
+    h.ok('up')
+    procs = [h.spawn('run', GUEST, 'lines', stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(50)]
+    for p in procs:
+        assert p.stdout.readline() == b'ready\n'
+    assert len(h.ps()) == 50
+    for i, p in enumerate(procs):
+        p.stdin.write(f'number {i}\n'.encode())
+        p.stdin.flush()
+    for i, p in enumerate(procs):
+        out, _ = p.communicate(timeout=20)
+        assert p.returncode == 0 and out == f'got number {i}\nend\n'.encode(), (i, out)
+    assert not h.ps()
+
+
+# ---- terminals ----
+
+def test_a_terminal_passes_through(h):
+    t = Terminal(h, 'run', GUEST, 'tty')
+    t.expect('tty 111')
+    assert t.wait() == 0
+
+
+def test_lines_typed_at_a_terminal_are_echoed_edited_and_read(h):
+    t = Terminal(h, 'run', GUEST, 'lines')
+    t.expect('ready')
+    t.type('hex\x7fllo\n')
+    t.expect('got hello')
+    t.type('\x04')
+    t.expect('end')
+    assert t.wait() == 0
+
+
+def test_control_c_ends_the_program(h):
+    t = Terminal(h, 'run', GUEST, 'spin')
+    until(lambda: h.run('status')[0] == 0 and h.ps())
+    time.sleep(0.2)
+    t.type('\x03')
+    assert t.wait() == 130
+    until(lambda: not h.ps())
+
+
+def test_detach_leaves_it_running_and_attach_comes_back(h):
+    t = Terminal(h, 'run', GUEST, 'lines')
+    t.expect('ready')
+    t.type('one\n')
+    t.expect('got one')
+    t.type('\x10\x11')
+    t.expect('detached')
+    assert t.wait() == 0
+    pid = list(h.ps())[0]
+    t = Terminal(h, 'attach', pid)
+    t.expect('got one')
+    t.type('two\n')
+    t.expect('got two')
+    t.type('\x04')
+    t.expect('end')
+    assert t.wait() == 0
+
+
+def test_two_terminals_see_the_same_program(h):
+    pid = h.start('lines')
+    a, b = Terminal(h, 'attach', pid), Terminal(h, 'attach', pid)
+    a.expect('ready')
+    b.expect('ready')
+    a.type('from a\n')
+    b.expect('got from a')
+    b.type('from b\n')
+    a.expect('got from b')
+    b.type('\x04')
+    assert a.wait() == 0 and b.wait() == 0
+
+
+def test_the_terminal_is_as_before_when_the_program_ended(h):
+    import termios
+    t = Terminal(h, 'run', GUEST, 'lines')
+    before = termios.tcgetattr(t.fd)
+    t.expect('ready')
+    t.type('\x04')
+    t.expect('end')
+    time.sleep(0.2)
+    after = termios.tcgetattr(t.fd)
+    before[6], after[6] = [c for c in before[6]], [c for c in after[6]]
+    assert before == after
+    assert t.wait() == 0
+
+
+# ---- the node ----
+
+def test_down_ends_everything_and_says_when_there_is_nothing(h):
+    h.start('spin')
+    node = h.node_pid()
+    h.ok('down')
+    until(lambda: has_ended(node))
+    status, _, err = h.run('ps')
+    assert status == 1 and 'wasmos up' in err, err
+    h.ok('up')
+    h.ok('down')
+
+
+def test_a_second_node_for_the_same_home_is_refused(h):
+    h.ok('up')
+    status, _, err = h.run('up')
+    assert status == 1 and 'already' in err and str(h.node_pid()) in err, err
+
+
+def test_after_kill_9_the_stale_socket_is_recognised_and_the_node_starts_again(h):
+    h.start('spin')
+    os.kill(h.node_pid(), signal.SIGKILL)
+    until(lambda: h.run('ps')[0] == 1)
+    assert os.path.exists(h.folder + '/control')
+    assert h.run('run', GUEST, 'exit', 5)[0] == 5
+
+
+def test_a_client_hears_that_its_node_was_killed(h):
+    p = h.spawn('run', GUEST, 'tick', stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdout.readline()
+    os.kill(h.node_pid(), signal.SIGKILL)
+    _, err = p.communicate(timeout=10)
+    assert p.returncode == 1 and b'went away' in err, err
+
+
+def test_sigterm_ends_the_node_cleanly(h):
+    h.start('spin')
+    node = h.node_pid()
+    os.kill(node, signal.SIGTERM)
+    until(lambda: h.run('ps')[0] == 1)
+    until(lambda: not os.path.exists(h.folder + '/control'))
+    with open(h.folder + '/log') as f:
+        assert 'is down' in f.read()
+
+
+def test_many_runs_at_once_start_one_node(h):
+    procs = [h.spawn('run', GUEST, 'exit', i) for i in range(10)]
+    assert [p.wait(20) for p in procs] == list(range(10))
+    with open(h.folder + '/log') as f:
+        assert f.read().count('is up') == 1
+
+
+def test_two_homes_do_not_know_of_each_other(h):
+    with tempfile.TemporaryDirectory() as folder:
+        other = Home(folder)
+        try:
+            h.start('tick')
+            other.ok('up')
+            assert len(h.ps()) == 1 and not other.ps()
+        finally:
+            other.end()
+
+
+def test_a_home_with_a_very_long_path_works(h):
+    long = Home(h.folder + '/' + '/'.join(['x' * 60] * 4))
+    try:
+        assert long.run('run', GUEST, 'exit', 4)[0] == 4
+        assert long.ps('-a')
+    finally:
+        long.end()
+
+
+def test_home_and_socket_are_private(h):
+    h.ok('up')
+    assert stat.S_IMODE(os.stat(h.folder).st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(h.folder + '/control').st_mode) == 0o600
+    if os.geteuid() == 0:
+        os.chmod(h.folder, 0o711)
+        os.chmod(h.folder + '/control', 0o666)
+        os.chmod(os.path.dirname(h.folder), 0o755)
+        code = f'import socket,os; os.setuid(65534); s = socket.socket(socket.AF_UNIX); s.connect({h.folder!r} + "/control"); ' \
+               's.send(bytes([9, 0, 0, 0])); print(len(s.recv(10)))'
+        r = subprocess.run([shutil.which('python3', path='/usr/bin:/bin') or sys.executable, '-c', code],
+                           capture_output=True, text=True)
+        assert r.stdout.strip() in ('0', '') and r.stdout.strip() != '10', (r.stdout, r.stderr)
+
+
+def test_a_folder_that_others_may_enter_is_no_home(h):
+    os.makedirs(h.folder, exist_ok=True)
+    open(h.folder + '/something', 'w').close()
+    os.chmod(h.folder, 0o755)
+    status, _, err = h.run('up')
+    assert status == 1 and 'chmod 700' in err, err
+
+
+def test_garbage_on_the_socket_does_not_disturb_the_node(h):
+    h.ok('up')
+    rng = random.Random(2)
+    for _ in range(200):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(h.folder + '/control')
+        body = rng.randbytes(rng.randrange(64))
+        s.send(len(body).to_bytes(4, 'little') + body if rng.random() < 0.7 else rng.randbytes(40))
+        s.close()
+    assert h.run('run', GUEST, 'exit', 6)[0] == 6
+
+
+# ---- the command line ----
+
+def test_wrong_usage_is_status_2_and_says_what_to_do(h):
+    for args in ([], ['nonsense'], ['ps', '--nonsense'], ['run'], ['kill'], ['kill', 'x'], ['ps', 'too', 'much'],
+                 ['run', '--env', 'novalue', GUEST], ['run', '--dir'], ['run', '--display', 'moon', GUEST],
+                 ['run', '--solo', '-d', GUEST]):
+        status, _, err = h.run(*args)
+        assert status == 2 and 'help' in err, (args, status, err)
+
+
+def test_every_command_has_help(h):
+    overview = h.ok('help')
+    names = re.findall(r'^  (\w+) {2,}', overview, re.M)
+    assert {'up', 'down', 'run', 'ps', 'kill', 'attach', 'logs'} <= set(names)
+    for name in names:
+        assert h.ok('help', name) == h.ok(name, '--help')
+        assert h.ok('help', name).startswith('Usage: wasmos ' + name)
+    assert 'wasmos' in h.ok('--version')
+
+
+def test_tables_are_json_when_asked(h):
+    h.start('tick')
+    assert isinstance(json.loads(h.ok('ps', '--json')), list)
+    assert isinstance(json.loads(h.ok('--json', 'status')), dict)
+    assert json.loads(h.ok('run', '-d', '--json', GUEST, 'tick'))['pid'] == 2
+
+
+def test_commands_of_no_process_say_so(h):
+    h.ok('up')
+    for command in ('kill', 'attach', 'logs'):
+        status, _, err = h.run(command, 77)
+        assert status == 1 and '77' in err, (command, err)
+
+
+def main():
+    tests = [(n, f) for n, f in globals().items() if n.startswith('test_')]
+    if sys.argv[3:]:
+        tests = [t for t in tests if any(word in t[0] for word in sys.argv[3:])]
+    print(f'TAP version 13\n1..{len(tests)}', flush=True)
+    failed = 0
+    for i, (name, test) in enumerate(tests, 1):
+        folder = tempfile.mkdtemp(prefix='wasmos-e2e-')
+        home = Home(folder + '/home')
+        start = time.monotonic()
+        try:
+            test(home)
+            print(f'ok {i} - {name[5:].replace("_", " ")}', flush=True)
+        except Exception:
+            failed += 1
+            print(f'not ok {i} - {name[5:].replace("_", " ")}')
+            print(''.join('# ' + line + '\n' for line in traceback.format_exc().splitlines()), end='', flush=True)
+        finally:
+            home.end()
+            shutil.rmtree(folder, ignore_errors=True)
+        took = time.monotonic() - start
+        if took > 5:
+            print(f'# {took:.1f} s', flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
