@@ -1,0 +1,258 @@
+/* test_run.c - running: the stack's end, stopping in time, written pages. */
+#include "stops.h"
+
+#include "base/os.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the stack's end ---- */
+
+static enum run_status deep(const struct store_config *cfg, const char *name, uint64_t n)
+{
+	struct stops s;
+	stops_open(&s, cfg);
+	enum run_status st = stops_call(&s, 0, name, &n, 1);
+	if (st == RUN_TRAPPED)
+		cr_assert_str_eq(thread_trap_text(s.thread, NULL, 0), "call stack exhausted");
+	/* and the thread can be used again */
+	cr_assert_eq(stops_call(&s, 0, "deep", &(uint64_t){5}, 1), RUN_DONE);
+	stops_close(&s);
+	return st;
+}
+
+Test(run, as_many_calls_as_the_limit_says_and_not_one_more)
+{
+	struct store_config cfg = {.max_call_depth = 100};
+	cr_assert_eq(deep(&cfg, "deep", 99), RUN_DONE);
+	cr_assert_eq(deep(&cfg, "deep", 100), RUN_TRAPPED);
+	cr_assert_eq(deep(&cfg, "wide", 99), RUN_DONE);
+	cr_assert_eq(deep(&cfg, "wide", 100), RUN_TRAPPED);
+}
+
+Test(run, frames_end_where_locals_and_operands_no_longer_fit)
+{
+	/* deep: 1 local, operands up to 3 (1 below the call, the argument: a call begins 2 further on). */
+	struct store_config cfg = {.max_stack_slots = 1000};
+	uint64_t last = 0;
+	while (deep(&cfg, "deep", last + 1) == RUN_DONE)
+		last++;
+	cr_assert_eq(last, 498);
+}
+
+Test(run, the_defaults_have_room_for_deep_programs)
+{
+	cr_assert_eq(deep(NULL, "deep", 150000), RUN_DONE);
+	cr_assert_eq(deep(NULL, "deep", 3000000), RUN_TRAPPED);
+}
+
+/* ---- stopping ---- */
+
+struct asker {
+	struct thread *t;
+	_Atomic uint64_t asked_ns;
+};
+
+static void *ask(void *arg)
+{
+	struct asker *a = arg;
+	usleep(2000);
+	atomic_store(&a->asked_ns, os_monotonic_ns());
+	thread_request_stop(a->t);
+	return NULL;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* The median of some stops: the machine may be busy with other things. */
+static uint64_t stop_latency_ns(const char *name)
+{
+	enum { TRIES = 15 };
+	uint64_t ns[TRIES];
+	struct stops s;
+	stops_open(&s, NULL);
+	enum run_status st = RUN_DONE;
+	for (int i = 0; i < TRIES; i++) {
+		struct asker a = {.t = s.thread};
+		pthread_t thread;
+		pthread_create(&thread, NULL, ask, &a);
+		st = i ? thread_run(s.thread) : stops_call(&s, 0, name, NULL, 0);
+		uint64_t now = os_monotonic_ns();
+		pthread_join(thread, NULL);
+		cr_assert_eq(st, RUN_STOPPED);
+		ns[i] = now - atomic_load(&a.asked_ns);
+	}
+	stops_close(&s);
+	qsort(ns, TRIES, sizeof *ns, by_size);
+	return ns[TRIES / 2];
+}
+
+Test(run, a_stop_is_honoured_within_a_millisecond)
+{
+	cr_assert_lt(stop_latency_ns("spin"), 1000000);
+	cr_assert_lt(stop_latency_ns("spin_calls"), 1000000);
+}
+
+Test(run, a_stop_asked_for_while_it_stands_comes_first)
+{
+	struct stops s;
+	stops_open(&s, NULL);
+	thread_request_stop(s.thread);
+	cr_assert_eq(stops_call(&s, 0, "run_fib", &(uint64_t){10}, 1), RUN_STOPPED);
+	cr_assert_eq(thread_run(s.thread), RUN_DONE);
+	stops_close(&s);
+}
+
+/* ---- written pages ---- */
+
+static bool dirty(const uint8_t *bits, size_t page)
+{
+	return bits[page / 8] >> (page % 8) & 1;
+}
+
+static unsigned count(const uint8_t *bits, size_t pages)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < pages; i++)
+		n += dirty(bits, i);
+	return n;
+}
+
+static void call(struct stops *s, const char *name, uint64_t a, uint64_t b, uint32_t n)
+{
+	cr_assert_eq(stops_call(s, 0, name, (uint64_t[]){a, b}, n), RUN_DONE);
+}
+
+Test(run, written_pages_are_found_and_no_others)
+{
+	struct stops s;
+	uint8_t bits[64];
+	stops_open(&s, NULL);
+	cr_assert_eq(store_track_start(s.store), ERR_OK);
+	cr_assert_eq(store_track_collect(s.store, 0, bits, sizeof bits, true), ERR_OK);
+	cr_assert_eq(count(bits, 512), 0);
+	call(&s, "store", 4096 * 3 + 8, 1, 2);
+	call(&s, "store", 4096 * 9 - 2, 1, 2); /* across two pages */
+	cr_assert_eq(store_track_collect(s.store, 0, bits, sizeof bits, false), ERR_OK);
+	cr_assert_eq(count(bits, 512), 3);
+	cr_assert(dirty(bits, 3) && dirty(bits, 8) && dirty(bits, 9));
+	cr_assert_eq(store_track_collect(s.store, 0, bits, sizeof bits, true), ERR_OK);
+	cr_assert_eq(count(bits, 512), 3);
+	cr_assert_eq(store_track_collect(s.store, 0, bits, sizeof bits, true), ERR_OK);
+	cr_assert_eq(count(bits, 512), 0);
+	call(&s, "fill", 4096 * 5, 4096 * 4, 2);
+	call(&s, "grow", 1, 0, 1);
+	call(&s, "store", 65536 * 2 + 4096, 1, 2);
+	cr_assert_eq(store_track_collect(s.store, 0, bits, sizeof bits, true), ERR_OK);
+	cr_assert_eq(count(bits, 32), 4);
+	cr_assert(dirty(bits, 33)); /* of the pages that are new */
+	call(&s, "store", 65536 * 2 + 4096 * 2, 1, 2);
+	cr_assert_eq(store_track_collect(s.store, 0, bits, sizeof bits, true), ERR_OK);
+	cr_assert_eq(count(bits, 512), 1);
+	cr_assert(dirty(bits, 34));
+	store_track_stop(s.store);
+	call(&s, "store", 64, 1, 2);
+	stops_close(&s);
+}
+
+struct region {
+	uint8_t *base;
+	struct os_track *track;
+};
+
+static bool on_fault(void *ctx, size_t offset)
+{
+	struct region *r = ctx;
+	return os_track_fault(r->track, offset);
+}
+
+/* Both trackers agree; the host's own system calls are seen when they are marked. */
+static void tracks(enum os_track_kind kind)
+{
+	enum { SIZE = 1 << 20 };
+	struct region r = {.base = os_reserve(4 * SIZE)};
+	uint8_t bits[SIZE / 4096 / 8 * 2];
+	int id, fds[2];
+	cr_assert_eq(os_commit(r.base, SIZE), ERR_OK);
+	cr_assert_eq(os_fault_watch(r.base, 4 * SIZE, on_fault, &r, &id), ERR_OK);
+	enum err e = os_track_start(r.base, SIZE, 4 * SIZE, kind, &r.track);
+	if (e == ERR_UNSUPPORTED && kind == OS_TRACK_KERNEL) {
+		os_fault_unwatch(id);
+		os_release(r.base, 4 * SIZE);
+		return;
+	}
+	cr_assert_eq(e, ERR_OK);
+	cr_assert_eq(os_track_kind(r.track), kind);
+	for (int round = 0; round < 3; round++) {
+		for (size_t page = 0; page < 256; page += 7)
+			r.base[page * 4096 + page] = 1;
+		cr_assert_eq(pipe(fds), 0);
+		cr_assert_eq(write(fds[1], "12345678", 8), 8);
+		os_track_mark(r.track, 4096 * 100 - 4, 8);
+		cr_assert_eq(read(fds[0], r.base + 4096 * 100 - 4, 8), 8);
+		close(fds[0]);
+		close(fds[1]);
+		memset(bits, 0, sizeof bits);
+		cr_assert_eq(os_track_collect(r.track, bits, sizeof bits, true), ERR_OK);
+		for (size_t page = 0; page < 256; page++)
+			cr_assert_eq(dirty(bits, page), page % 7 == 0 || page == 99 || page == 100);
+	}
+	cr_assert_eq(os_commit(r.base + SIZE, SIZE), ERR_OK);
+	os_track_grown(r.track, 2 * SIZE);
+	r.base[SIZE + 1] = 1;
+	memset(bits, 0, sizeof bits);
+	cr_assert_eq(os_track_collect(r.track, bits, sizeof bits, true), ERR_OK);
+	cr_assert(dirty(bits, 256));
+	memset(bits, 0, sizeof bits);
+	r.base[SIZE + 4097] = 1;
+	cr_assert_eq(os_track_collect(r.track, bits, sizeof bits, true), ERR_OK);
+	cr_assert_eq(count(bits, 512), 1);
+	os_track_stop(r.track);
+	r.base[5] = 1;
+	os_fault_unwatch(id);
+	os_release(r.base, 4 * SIZE);
+}
+
+Test(run, pages_written_are_tracked_by_faults)
+{
+	tracks(OS_TRACK_FAULTS);
+}
+
+Test(run, pages_written_are_tracked_by_the_kernel_where_it_can)
+{
+	tracks(OS_TRACK_KERNEL);
+}
+
+static void touch(void *ctx)
+{
+	*(volatile uint8_t *)ctx = 1;
+}
+
+static bool refuse(void *ctx, size_t offset)
+{
+	return false;
+}
+
+Test(run, a_fault_in_a_watched_range_ends_the_guarded_function)
+{
+	uint8_t *p = os_reserve(1 << 20);
+	uintptr_t addr = 0;
+	int id;
+	cr_assert_eq(os_fault_watch(p, 1 << 20, refuse, NULL, &id), ERR_OK);
+	for (int i = 0; i < 3; i++) {
+		cr_assert_not(os_fault_guarded(touch, p + 5000, &addr));
+		cr_assert_eq(addr, (uintptr_t)p + 5000);
+	}
+	cr_assert_eq(os_commit(p, 8192), ERR_OK);
+	cr_assert(os_fault_guarded(touch, p + 5000, &addr));
+	os_fault_unwatch(id);
+	os_release(p, 1 << 20);
+}
