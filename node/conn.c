@@ -52,7 +52,7 @@ enum err address_parse(const char *text, struct sockaddr_storage *out)
 	if (!colon || colon == text || (size_t)(colon - text) >= sizeof host)
 		return ERR_USAGE;
 	unsigned long port = strtoul(colon + 1, &end, 10);
-	if (colon[1] < '0' || colon[1] > '9' || *end || !port || port > UINT16_MAX)
+	if (colon[1] < '0' || colon[1] > '9' || *end || port > UINT16_MAX)
 		return ERR_USAGE;
 	size_t size = (size_t)(colon - text);
 	memcpy(host, text, size);

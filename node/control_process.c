@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 #include "node/control.h"
 #include "node/drivers/drivers.h"
+#include "node/link.h"
 #include "node/node.h"
 #include "node/session.h"
 
@@ -19,6 +20,9 @@ void control_status(struct node *n, struct control_call *c)
 	control_put_str(c, "version", WASMOS_VERSION);
 	control_put_str(c, "home", n->cfg.home);
 	control_put_hex(c, "device", n->device_id, sizeof n->device_id);
+	char listen[LINK_ADDRESS_SIZE];
+	link_local_address(n, listen);
+	control_put_str(c, "listen", listen);
 	control_put_u64(c, "processes", n->table.alive);
 	control_put_i64(c, "started_unix_ms", n->started_unix_ms);
 	control_end(c, ERR_OK, NULL);

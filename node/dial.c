@@ -194,6 +194,19 @@ unsigned link_own_addresses(struct node *n, char (*out)[LINK_ADDRESS_SIZE], unsi
 	return found;
 }
 
+void link_local_address(struct node *n, char out[LINK_ADDRESS_SIZE])
+{
+	struct sockaddr_storage a;
+	static const uint8_t any[16] = {0};
+	if (n->cfg.listen && address_parse(n->cfg.listen, &a) == ERR_OK &&
+	    memcmp(a.ss_family == AF_INET ? (void *)&((struct sockaddr_in *)&a)->sin_addr
+	                                  : (void *)&((struct sockaddr_in6 *)&a)->sin6_addr,
+	           any, a.ss_family == AF_INET ? 4 : 16) != 0)
+		address_text((struct sockaddr *)&a, link_port(n), out);
+	else
+		snprintf(out, LINK_ADDRESS_SIZE, "127.0.0.1:%u", link_port(n));
+}
+
 /* --- callers --- */
 
 void links_caller(struct conn *c)

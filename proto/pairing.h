@@ -70,7 +70,7 @@ const char *pairing_reason_text(enum pairing_reason r);
 
 /* --- words --- */
 
-/* Makes a code from random bytes: "acorn badge copper". */
+/* Makes a code from random bytes: "acorn-badge-copper". */
 void pairing_words(const uint8_t random[PAIRING_WORDS], char out[PAIRING_WORDS_SIZE]);
 /* What a person typed, in its one spelling: any case, parted by spaces, '-', '.' or ',', words
  * cut to their first three letters or more. ERR_USAGE: not three of our words; msg says which. */

@@ -15,7 +15,7 @@ enum { WORD_MAX = 8, WORD_CUT = 3 };
 
 void pairing_words(const uint8_t random[PAIRING_WORDS], char out[PAIRING_WORDS_SIZE])
 {
-	snprintf(out, PAIRING_WORDS_SIZE, "%s %s %s", words[random[0]], words[random[1]],
+	snprintf(out, PAIRING_WORDS_SIZE, "%s-%s-%s", words[random[0]], words[random[1]],
 	         words[random[2]]);
 }
 
@@ -64,7 +64,7 @@ static enum err not_a_word(const char *p, size_t size, struct errmsg *msg)
 	for (const char *c = p; *c; c++)
 		if (!isalpha((unsigned char)*c))
 			return err_set(msg, ERR_USAGE,
-			               "a code is three words, like \"acorn badge copper\"");
+			               "a code is three words, like acorn-badge-copper");
 	if (near)
 		return err_set(msg, ERR_USAGE, "'%s' is not a word of a code; '%s' perhaps?", p,
 		               near);
@@ -85,6 +85,6 @@ enum err pairing_words_read(const char *typed, char out[PAIRING_WORDS_SIZE], str
 	}
 	if (count < PAIRING_WORDS)
 		return err_set(msg, ERR_USAGE, "a code is three words, not %u", count);
-	snprintf(out, PAIRING_WORDS_SIZE, "%s %s %s", found[0], found[1], found[2]);
+	snprintf(out, PAIRING_WORDS_SIZE, "%s-%s-%s", found[0], found[1], found[2]);
 	return ERR_OK;
 }

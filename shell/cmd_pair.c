@@ -119,16 +119,18 @@ const struct command command_pair = {
     .name = "pair",
     .usage = "pair [WORDS [ADDR:PORT]] [--yes] [--json]",
     .summary = "make another device one of yours",
-    .help = "On one device run `wasmos pair`: it shows three words. On the other type them:\n\n"
-            "  wasmos pair acorn badge copper\n"
-            "  wasmos pair acorn badge copper 192.0.2.7:4747\n\n"
-            "Without an address the nodes of this user on this machine are tried. Each side then "
-            "shows the other's\n"
-            "name and asks; the answer is no unless you say yes. A code is good for three minutes "
-            "and for one try:\n"
-            "when the words were wrong, make a new one. After five wrong tries pairing is locked "
-            "for ten minutes.\n"
-            "With --json each step is one line of JSON.\n",
+    .help =
+        "On one device run `wasmos pair`: it shows three words. On the other type them:\n\n"
+        "  wasmos pair acorn-badge-copper\n"
+        "  wasmos pair acorn-badge-copper 192.0.2.7:4747\n\n"
+        "The three words may be parted by spaces too, and cut to three letters each. Without an "
+        "address the nodes of this user on this machine are tried. Each side then "
+        "shows the other's\n"
+        "name and asks; the answer is no unless you say yes. A code is good for three minutes "
+        "and for one try:\n"
+        "when the words were wrong, make a new one. After five wrong tries pairing is locked "
+        "for ten minutes.\n"
+        "With --json each step is one line of JSON.\n",
     .options = options,
     .min_args = 0,
     .max_args = WORDS_COUNT + 1,

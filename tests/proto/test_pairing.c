@@ -155,7 +155,7 @@ Test(pairing, bytes_may_come_one_at_a_time)
 
 Test(pairing, wrong_words_spend_the_code_and_the_right_ones_do_not_help_afterwards)
 {
-	struct table t = {.says = {true, true}, .now_ms = 1000, .words = "acorn acorn acorn"};
+	struct table t = {.says = {true, true}, .now_ms = 1000, .words = "acorn-acorn-acorn"};
 	table_run(&t);
 	cr_assert(!t.added[0] && !t.added[1] && !t.asked[0] && !t.asked[1]);
 	cr_assert_eq(t.p[GUEST].reason, PAIRING_WRONG);
@@ -239,7 +239,7 @@ Test(pairing, a_code_is_good_for_three_minutes)
 
 Test(pairing, after_five_wrong_codes_the_desk_is_locked_for_ten_minutes)
 {
-	struct table t = {.says = {true, true}, .now_ms = 1000, .words = "acorn acorn acorn"};
+	struct table t = {.says = {true, true}, .now_ms = 1000, .words = "acorn-acorn-acorn"};
 	uint8_t random[3] = {0};
 	struct errmsg msg = {0};
 	for (unsigned i = 0; i < PAIRING_FAILURES; i++) {
@@ -262,7 +262,7 @@ Test(pairing, a_second_guest_is_turned_away_while_one_is_served_and_spends_nothi
 	uint8_t seed[PAIRING_SEED_SIZE] = {99};
 	struct pairing_self self = {t.secret[HOST], &t.device[HOST]};
 	pairing_host(&second_host, &t.desk, &self, seed, 1000);
-	cr_assert_eq(pairing_guest(&second, "acorn acorn acorn", &self, seed, 1000, &a), ERR_OK);
+	cr_assert_eq(pairing_guest(&second, "acorn-acorn-acorn", &self, seed, 1000, &a), ERR_OK);
 	pairing_bytes(&second_host, a.send.data, a.send.size, 1000, &b);
 	cr_assert(b.end);
 	cr_assert_eq(second_host.reason, PAIRING_BUSY);
@@ -306,7 +306,7 @@ Test(words, what_is_typed_is_understood_in_any_case_with_any_gap_and_cut_to_thre
 	                                    "aco, bad, cop", "ACORN\tbadg\tcoppe"};
 	for (int i = 0; i < 4; i++) {
 		cr_assert_eq(pairing_words_read(typed[i], out, NULL), ERR_OK, "%s", typed[i]);
-		cr_assert_str_eq(out, "acorn badge copper");
+		cr_assert_str_eq(out, "acorn-badge-copper");
 	}
 }
 

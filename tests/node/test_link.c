@@ -1,0 +1,395 @@
+/* test_link.c - two whole nodes in one process, driven in turn: links come up by themselves, carry calls
+ * of any size both ways and in the right order, break and come again; strangers get nowhere. */
+#include "node/link.h"
+#include "node/node.h"
+#include "node/store.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SERVICE = 7, PATIENCE_MS = 15000 };
+
+struct pair {
+	char folder[64], homes[2][80];
+	struct node *n[2];
+	unsigned ups[2], downs[2];
+};
+
+static void on_watch(void *ctx, struct peer *p, bool up)
+{
+	unsigned *counts = ctx;
+	(void)p;
+	counts[up ? 0 : 2]++;
+}
+
+static void open_node(struct pair *t, int i)
+{
+	struct node_config cfg = {.home = t->homes[i],
+	                          .name = i ? "beta" : "alpha",
+	                          .listen = "127.0.0.1:0",
+	                          .display = "headless",
+	                          .log_level = LOG_DEBUG};
+	struct errmsg msg = {0};
+	cr_assert_eq(node_open(&cfg, &t->n[i], &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(link_watch(t->n[i], on_watch, &t->ups[i]), ERR_OK);
+}
+
+static void open_pair(struct pair *t)
+{
+	memset(t, 0, sizeof *t);
+	snprintf(t->folder, sizeof t->folder, "%s/linkXXXXXX",
+	         getenv("TMPDIR") && strlen(getenv("TMPDIR")) < 40 ? getenv("TMPDIR") : "/tmp");
+	cr_assert(mkdtemp(t->folder));
+	setenv("XDG_RUNTIME_DIR", t->folder, 1);
+	for (int i = 0; i < 2; i++) {
+		snprintf(t->homes[i], sizeof t->homes[i], "%s/%d", t->folder, i);
+		open_node(t, i);
+	}
+}
+
+/* i learns of the other. */
+static void introduce(struct pair *t, int i)
+{
+	char address[1][LINK_ADDRESS_SIZE];
+	struct peer *p;
+	struct errmsg msg = {0};
+	link_local_address(t->n[!i], address[0]);
+	snprintf(address[0], sizeof address[0], "127.0.0.1:%u", link_port(t->n[!i]));
+	cr_assert_eq(peer_add(t->n[i], t->n[!i]->device->key, t->n[!i]->name,
+	                      (const char(*)[LINK_ADDRESS_SIZE])address, 1, &p, &msg),
+	             ERR_OK, "%s", msg.text);
+}
+
+static void turn(struct pair *t)
+{
+	for (int i = 0; i < 2; i++)
+		if (t->n[i])
+			uv_run(&t->n[i]->loop, UV_RUN_NOWAIT);
+	usleep(100);
+}
+
+static struct peer *other(struct pair *t, int i)
+{
+	return peer_first(t->n[i]);
+}
+
+/* Until both sides agree that the link is up (or down). */
+static bool wait_link(struct pair *t, bool up)
+{
+	for (uint64_t end = uv_hrtime() / 1000000 + PATIENCE_MS; uv_hrtime() / 1000000 < end;) {
+		bool all = true;
+		for (int i = 0; i < 2; i++)
+			all = all && (!t->n[i] || peer_is_up(other(t, i)) == up);
+		if (all)
+			return true;
+		turn(t);
+	}
+	return false;
+}
+
+static void close_pair(struct pair *t)
+{
+	char command[128];
+	for (int i = 0; i < 2; i++) {
+		if (t->n[i])
+			node_close(t->n[i]);
+	}
+	snprintf(command, sizeof command, "rm -rf %s", t->folder);
+	cr_assert_eq(system(command), 0);
+}
+
+/* --- a service that gives back what it got, and remembers the order --- */
+
+struct served {
+	unsigned count;
+	uint8_t order[64];
+};
+
+static void serve(void *ctx, const struct link_caller *call, const uint8_t *body, size_t size)
+{
+	struct served *s = ctx;
+	if (s->count < sizeof s->order)
+		s->order[s->count] = size ? body[0] : 0;
+	s->count++;
+	link_answer(call, ERR_OK, body, size);
+}
+
+struct reply {
+	bool done;
+	enum err e;
+	struct wr bytes;
+};
+
+static void on_reply(void *ctx, enum err e, const uint8_t *p, size_t size)
+{
+	struct reply *r = ctx;
+	cr_assert_not(r->done);
+	r->done = true;
+	r->e = e;
+	wr_bytes(&r->bytes, p, size);
+}
+
+static bool wait_reply(struct pair *t, struct reply *r)
+{
+	for (uint64_t end = uv_hrtime() / 1000000 + PATIENCE_MS;
+	     !r->done && uv_hrtime() / 1000000 < end;)
+		turn(t);
+	return r->done;
+}
+
+Test(link, devices_that_know_each_other_come_together_and_answer_calls_of_every_size)
+{
+	static const size_t sizes[] = {0, 1, 1000, 32767, 32768, 65536, 524288};
+	struct pair t;
+	struct served served = {0};
+	open_pair(&t);
+	introduce(&t, 0);
+	introduce(&t, 1);
+	cr_assert(wait_link(&t, true));
+	cr_assert_eq(link_serve(t.n[1], SERVICE, serve, &served), ERR_OK);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct reply r = {0};
+		uint8_t *body = malloc(sizes[i] + 1);
+		for (size_t k = 0; k < sizes[i]; k++)
+			body[k] = (uint8_t)(k * 31 + k / 256);
+		link_call(t.n[0], t.n[1]->device->id, SERVICE, body, sizes[i], 5000, on_reply, &r);
+		cr_assert(wait_reply(&t, &r));
+		cr_assert_eq(r.e, ERR_OK);
+		cr_assert_eq(r.bytes.size, sizes[i]);
+		cr_assert(!sizes[i] || memcmp(r.bytes.data, body, sizes[i]) == 0);
+		wr_free(&r.bytes);
+		free(body);
+	}
+	cr_assert_eq(served.count, sizeof sizes / sizeof *sizes);
+	close_pair(&t);
+}
+
+Test(link, a_call_nobody_can_take_fails_and_says_how)
+{
+	struct pair t;
+	struct reply r = {0}, gone = {0}, silent = {0};
+	uint8_t nobody[DEVICE_ID_SIZE] = {1};
+	open_pair(&t);
+	introduce(&t, 0);
+	introduce(&t, 1);
+	cr_assert(wait_link(&t, true));
+	link_call(t.n[0], t.n[1]->device->id, SERVICE, "x", 1, 5000, on_reply, &r);
+	link_call(t.n[0], nobody, SERVICE, "x", 1, 5000, on_reply, &gone);
+	cr_assert(wait_reply(&t, &r) && wait_reply(&t, &gone));
+	cr_assert_eq(r.e, ERR_UNSUPPORTED);
+	cr_assert_eq(gone.e, ERR_CLOSED);
+	struct node *asleep = t.n[1]; /* its loop does not turn */
+	t.n[1] = NULL;
+	link_call(t.n[0], asleep->device->id, SERVICE, "x", 1, 300, on_reply, &silent);
+	cr_assert(wait_reply(&t, &silent));
+	cr_assert_eq(silent.e, ERR_TIMEOUT);
+	t.n[1] = asleep;
+	close_pair(&t);
+}
+
+struct worker {
+	struct pair *t;
+	struct wr reply;
+	enum err e;
+	bool done;
+};
+
+static void *call_from_thread(void *ctx)
+{
+	struct worker *w = ctx;
+	static const char body[] = "from a worker";
+	w->e = link_rpc(w->t->n[0], w->t->n[1]->device->id, SERVICE, body, sizeof body, 5000,
+	                &w->reply);
+	__atomic_store_n(&w->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+Test(link, a_worker_may_call_and_wait)
+{
+	struct pair t;
+	struct served served = {0};
+	struct worker w = {.t = &t};
+	pthread_t thread;
+	open_pair(&t);
+	introduce(&t, 0);
+	introduce(&t, 1);
+	cr_assert(wait_link(&t, true));
+	cr_assert_eq(link_serve(t.n[1], SERVICE, serve, &served), ERR_OK);
+	cr_assert_eq(pthread_create(&thread, NULL, call_from_thread, &w), 0);
+	while (!__atomic_load_n(&w.done, __ATOMIC_ACQUIRE))
+		turn(&t);
+	pthread_join(thread, NULL);
+	cr_assert_eq(w.e, ERR_OK);
+	cr_assert_str_eq((char *)w.reply.data, "from a worker");
+	wr_free(&w.reply);
+	close_pair(&t);
+}
+
+Test(link, a_fast_message_overtakes_bulk_and_each_lane_keeps_its_order)
+{
+	enum { BULK = 40 };
+	struct pair t;
+	struct served served = {0};
+	static uint8_t body[500000];
+	open_pair(&t);
+	introduce(&t, 0);
+	introduce(&t, 1);
+	cr_assert(wait_link(&t, true));
+	cr_assert_eq(link_serve(t.n[1], SERVICE, serve, &served), ERR_OK);
+	for (uint32_t i = 0; i <= BULK; i++) {
+		struct msg_call m = {.tag = 1000 + i, .service = SERVICE};
+		body[0] = (uint8_t)(i == BULK ? 255 : i); /* the last one is fast */
+		m.body = bin_ref(body, i == BULK ? 1 : sizeof body);
+		cr_assert_eq(
+		    link_send(other(&t, 0), MSG_CALL, &m, i == BULK ? LINK_FAST : LINK_BULK, NULL),
+		    ERR_OK);
+	}
+	cr_assert_gt(link_queued(other(&t, 0)), LINK_QUEUE_GOAL);
+	for (unsigned k = 0; k < 200000 && served.count <= BULK; k++)
+		turn(&t);
+	cr_assert_eq(served.count, BULK + 1);
+	unsigned fast_at = 0, next = 0;
+	for (unsigned k = 0; k <= BULK; k++) {
+		if (served.order[k] == 255)
+			fast_at = k;
+		else
+			cr_assert_eq(served.order[k], next++);
+	}
+	cr_assert_leq(fast_at, 4);
+	close_pair(&t);
+}
+
+Test(link, a_link_that_breaks_is_told_and_comes_again)
+{
+	struct pair t;
+	struct reply r = {0};
+	open_pair(&t);
+	introduce(&t, 0);
+	introduce(&t, 1);
+	cr_assert(wait_link(&t, true));
+	link_call(t.n[0], t.n[1]->device->id, SERVICE, "x", 1, 60000, on_reply, &r);
+	node_close(t.n[1]);
+	t.n[1] = NULL;
+	cr_assert(wait_link(&t, false));
+	cr_assert(wait_reply(&t, &r));
+	cr_assert_eq(r.e, ERR_CLOSED);
+	cr_assert_geq(t.downs[0], 1);
+	cr_assert_eq(link_send(other(&t, 0), MSG_PING, &(struct msg_ping){0}, LINK_FAST, NULL),
+	             ERR_CLOSED);
+	open_node(&t, 1); /* on another port: it is the one that dials, from what it has stored */
+	cr_assert(wait_link(&t, true));
+	cr_assert_str_eq(peer_name(other(&t, 1)), "alpha");
+	close_pair(&t);
+}
+
+Test(link, both_dialing_at_once_again_and_again_ends_in_one_link)
+{
+	struct pair t;
+	struct served served = {0};
+	open_pair(&t);
+	introduce(&t, 0);
+	introduce(&t, 1);
+	cr_assert_eq(link_serve(t.n[1], SERVICE, serve, &served), ERR_OK);
+	for (int round = 0; round < 20; round++) {
+		cr_assert(wait_link(&t, true), "round %d", round);
+		struct reply r = {0};
+		for (int k = 0; k < 20 + round * 3; k++) /* let a second connection settle */
+			turn(&t);
+		cr_assert(wait_link(&t, true), "round %d", round);
+		link_call(t.n[0], t.n[1]->device->id, SERVICE, "x", 1, 5000, on_reply, &r);
+		cr_assert(wait_reply(&t, &r));
+		cr_assert_eq(r.e, ERR_OK, "round %d: %s", round, err_text(r.e));
+		wr_free(&r.bytes);
+		/* removing and adding closes the link on one side; both dial again at once */
+		struct errmsg msg = {0};
+		cr_assert_eq(peer_remove(t.n[round & 1], other(&t, round & 1), &msg), ERR_OK);
+		introduce(&t, round & 1);
+		link_dial(other(&t, !(round & 1)));
+	}
+	close_pair(&t);
+}
+
+Test(link, a_device_that_is_not_paired_is_refused)
+{
+	struct pair t;
+	open_pair(&t);
+	introduce(&t, 0); /* alpha knows beta, but beta does not know alpha */
+	for (int k = 0; k < 2000; k++)
+		turn(&t);
+	cr_assert_not(peer_is_up(other(&t, 0)));
+	cr_assert_eq(t.ups[0], 0);
+	cr_assert_eq(t.ups[1], 0);
+	introduce(&t, 1);
+	cr_assert(wait_link(&t, true));
+	close_pair(&t);
+}
+
+static int stranger(const struct pair *t, const void *bytes, size_t size)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(link_port(t->n[1]))};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	cr_assert(fd >= 0);
+	(void)connect(fd, (struct sockaddr *)&a, sizeof a);
+	if (send(fd, bytes, size, MSG_NOSIGNAL) < 0)
+		return fd; /* refused already */
+	return fd;
+}
+
+Test(link, a_flood_of_strangers_does_not_keep_a_known_device_out_for_long)
+{
+	enum { STRANGERS = 300 };
+	static const char *const texts[] = {"GET / HTTP/1.1\r\n\r\n",
+	                                    "WOS1\x30\x00garbage",
+	                                    "WOSP\xff\xff",
+	                                    "WOS1",
+	                                    "W",
+	                                    "\x16\x03\x01"};
+	struct pair t;
+	int fds[STRANGERS];
+	open_pair(&t);
+	for (int i = 0; i < STRANGERS; i++) {
+		const char *text = texts[i % 6];
+		fds[i] = stranger(&t, text, strlen(text));
+		turn(&t);
+	}
+	introduce(&t, 0);
+	introduce(&t, 1);
+	cr_assert(wait_link(&t, true));
+	for (int i = 0; i < STRANGERS; i++)
+		close(fds[i]);
+	close_pair(&t);
+}
+
+Test(device, a_key_file_that_others_can_read_or_that_is_damaged_is_refused)
+{
+	struct pair t;
+	struct device d;
+	struct errmsg msg = {0};
+	char path[128];
+	open_pair(&t);
+	snprintf(path, sizeof path, "%s/device", t.homes[0]);
+	int fd = t.n[0]->home_fd;
+	cr_assert_eq(device_load(fd, NULL, &d, &msg), ERR_OK);
+	cr_assert(crypto_equal(d.key, t.n[0]->device->key, sizeof d.key));
+	cr_assert_str_eq(d.name, "alpha");
+	cr_assert_eq(device_load(fd, "new name", &d, &msg), ERR_OK);
+	cr_assert_eq(device_load(fd, NULL, &d, &msg), ERR_OK);
+	cr_assert_str_eq(d.name, "new name");
+	cr_assert_eq(device_load(fd, "bad\nname", &d, &msg), ERR_USAGE);
+	char command[256];
+	snprintf(command, sizeof command, "chmod 644 %s", path);
+	cr_assert_eq(system(command), 0);
+	cr_assert_eq(device_load(fd, NULL, &d, &msg), ERR_DENIED);
+	snprintf(command, sizeof command, "chmod 600 %s; truncate -s 20 %s", path, path);
+	cr_assert_eq(system(command), 0);
+	cr_assert_eq(device_load(fd, NULL, &d, &msg), ERR_MALFORMED);
+	close_pair(&t);
+}
