@@ -65,7 +65,13 @@ static uint64_t memory_bytes(const struct process *p)
 static void put_display(struct control_call *c, const struct process *p)
 {
 	struct drivers_stats st;
-	if (p->state == PROCESS_STARTING || !p->drivers)
+	if (p->state == PROCESS_ENDED && p->end.frames) {
+		control_put_u64(c, "frames", p->end.frames);
+		if (p->end.has_frame_hash)
+			control_put_hex(c, "frame_hash", p->end.frame_hash,
+			                sizeof p->end.frame_hash);
+	}
+	if (p->state == PROCESS_STARTING || p->state == PROCESS_ENDED || !p->drivers)
 		return;
 	drivers_stats(p->drivers, &st);
 	if (!st.display && !st.frames)

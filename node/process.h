@@ -114,6 +114,9 @@ struct exit_record {
 	char text[192]; /* trap: "integer divide by zero"; with where: " in func (12+0x33)" */
 	int64_t ended_unix_ms;
 	uint64_t cpu_ns;
+	uint64_t frames; /* presented over its life */
+	bool has_frame_hash;
+	uint8_t frame_hash[32];
 };
 
 /* Called once on the loop. p is NULL when it failed: then there never was a process. */

@@ -147,6 +147,17 @@ static void run(struct worker *w, struct exit_record *end)
 	}
 }
 
+/* What it showed is part of how it ended; its window and terminal are given back before that is told. */
+static void end_screen(struct process *p, struct exit_record *end)
+{
+	struct drivers_stats st;
+	drivers_end(p->drivers);
+	drivers_stats(p->drivers, &st);
+	end->frames = st.frames;
+	end->has_frame_hash = st.frame_hash;
+	memcpy(end->frame_hash, st.hash, sizeof end->frame_hash);
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -158,6 +169,7 @@ static void *worker_main(void *arg)
 	if (failed)
 		return NULL;
 	run(w, &w->ended.end);
+	end_screen(w->p, &w->ended.end);
 	w->ended.end.cpu_ns = os_thread_cpu_ns();
 	w->ended.end.ended_unix_ms = (int64_t)(os_wall_ns() / 1000000);
 	w->ended.kind = LETTER_ENDED;

@@ -129,6 +129,12 @@ void drivers_start(struct drivers *d)
 	drivers_follow(d);
 }
 
+void drivers_end(struct drivers *d)
+{
+	d->started = false;
+	view_close(swap_view(d, NULL));
+}
+
 struct view *drivers_take_view(struct drivers *d)
 {
 	struct view *v = swap_view(d, NULL);
@@ -163,15 +169,14 @@ bool drivers_tty_input(struct drivers *d, const uint8_t *bytes, size_t size)
 
 void drivers_stats(struct drivers *d, struct drivers_stats *out)
 {
-	struct panel_frame f = {0};
+	struct panel_mode mode;
 
 	memset(out, 0, sizeof(*out));
-	panel_frame(d->panel, &f);
-	out->display = f.mode.format != 0;
-	out->audio = f.mode.rate != 0;
-	out->width = f.mode.width;
-	out->height = f.mode.height;
-	panel_frame_free(&f);
+	panel_mode(d->panel, &mode);
+	out->display = mode.format != 0;
+	out->audio = mode.rate != 0;
+	out->width = mode.width;
+	out->height = mode.height;
 	pthread_mutex_lock(&d->lock);
 	out->input = d->asked_input;
 	out->frames = d->frames;

@@ -64,6 +64,8 @@ enum err drivers_new(const struct drivers_config *cfg, struct drivers **out);
 /* The process runs here from now on: a display or sound that it has open appears. After new or load, when the
  * process is ours; again is nothing. On the worker, or while it stands. */
 void drivers_start(struct drivers *d);
+/* The guest has ended: its window closes, its terminal is given back. On the worker. */
+void drivers_end(struct drivers *d);
 /* Closes the view. The guest must not run any more. NULL is fine. */
 void drivers_free(struct drivers *d);
 

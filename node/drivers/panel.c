@@ -219,6 +219,13 @@ enum err panel_set_mode(struct panel *p, const struct panel_mode *mode)
 	return e;
 }
 
+void panel_mode(struct panel *p, struct panel_mode *out)
+{
+	lock(p);
+	*out = p->mode;
+	unlock(p);
+}
+
 uint64_t panel_slot(struct panel *p)
 {
 	lock(p);

@@ -61,6 +61,7 @@ bool panel_title_is_good(const uint8_t *text, size_t size);
 /* Copies the mode and tells the view. A change of size or format forgets the frame, one of rate or
  * channels the queued sound. */
 enum err panel_set_mode(struct panel *p, const struct panel_mode *mode);
+void panel_mode(struct panel *p, struct panel_mode *out);
 /* When the next frame may be presented, in host monotonic ns. */
 uint64_t panel_slot(struct panel *p);
 /* Copies a frame of the mode's size (palette: 256 entries, for indexed frames only) and takes the

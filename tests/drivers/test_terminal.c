@@ -145,27 +145,23 @@ static size_t size_of(struct screen *s)
 	return size;
 }
 
-/* Until the terminal got more than seen bytes, and then no more for a while. */
-static size_t settle(struct screen *s, size_t seen)
-{
-	size_t size;
-
-	for (int i = 0; i < 200 && size_of(s) <= seen; i++)
-		usleep(10000);
-	do {
-		size = size_of(s);
-		usleep(60000);
-	} while (size_of(s) != size);
-	return size;
-}
-
-static unsigned count(const struct screen *s, const char *what, size_t from)
+static unsigned count(struct screen *s, const char *what, size_t from)
 {
 	unsigned n = 0;
 
+	pthread_mutex_lock(&s->lock);
 	for (size_t i = from; i + strlen(what) <= s->size; i++)
 		n += memcmp(s->bytes + i, what, strlen(what)) == 0;
+	pthread_mutex_unlock(&s->lock);
 	return n;
+}
+
+/* Until the terminal got what n times, at most 5 s; the times it did. */
+static unsigned wait_for(struct screen *s, const char *what, size_t from, unsigned n)
+{
+	for (int i = 0; i < 500 && count(s, what, from) < n; i++)
+		usleep(10000);
+	return count(s, what, from);
 }
 
 Test(terminal, draws_all_cells_once_and_then_those_that_change)
@@ -186,16 +182,17 @@ Test(terminal, draws_all_cells_once_and_then_those_that_change)
 	cr_assert_eq(view_open(hosts, SCREEN_AUTO, &tty, p, &v, NULL), ERR_OK);
 	cr_assert_str_eq(view_host_name(v), "terminal");
 	panel_present(p, (const uint8_t *)pixels, 32, NULL, 0);
-	seen = settle(&s, 0);
+	cr_assert_eq(wait_for(&s, "\xe2\x96\x80", 0, 32), 32);
+	cr_assert_eq(wait_for(&s, "\x1b[?2026l", 0, 1), 1);
 	cr_assert(s.raw);
-	cr_assert_eq(count(&s, "\xe2\x96\x80", 0), 32);
+	seen = size_of(&s);
 	panel_present(p, (const uint8_t *)pixels, 32, NULL, 0);
-	usleep(100000);
+	cr_assert_eq(wait_for(&s, "\x1b[?2026l", seen, 1), 1);
 	cr_assert_eq(count(&s, "\xe2\x96\x80", seen), 0);
 	pixels[9] = 0xff0000;
 	seen = size_of(&s);
 	panel_present(p, (const uint8_t *)pixels, 32, NULL, 0);
-	settle(&s, seen);
+	cr_assert_eq(wait_for(&s, "\x1b[?2026l", seen, 1), 1);
 	cr_assert_eq(count(&s, "\xe2\x96\x80", seen), 1);
 	cr_assert_eq(count(&s, "248;0;0", seen), 1);
 	view_close(v);

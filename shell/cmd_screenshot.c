@@ -1,0 +1,56 @@
+/* cmd_screenshot.c - `wasmos screenshot PID -o FILE.png`. */
+#include "shell/shell.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct option options[] = {
+    {"output", 'o', OPTION_VALUE, "FILE", "where the picture goes (needed; - is standard output)"},
+    {0},
+};
+
+static int write_file(struct shell *sh, const char *path, const void *bytes, size_t size)
+{
+	bool to_stdout = strcmp(path, "-") == 0;
+	FILE *f = to_stdout ? stdout : fopen(path, "wb");
+	bool good = f && fwrite(bytes, 1, size, f) == size;
+	if (f)
+		good = (to_stdout ? fflush(f) : fclose(f)) == 0 && good;
+	return good ? 0 : shell_fail(sh, "%s: %s", path, strerror(errno));
+}
+
+static int run(struct shell *sh)
+{
+	const char *path = shell_value(sh, "output");
+	struct client *c;
+	uint64_t pid;
+	size_t size;
+	int status, written = 0;
+	if (!shell_number(sh, 0, "PID", &pid))
+		return 2;
+	if (!path)
+		return shell_usage(sh, "where to? -o FILE.png");
+	if (client_open(sh, &c) != 0)
+		return 1;
+	client_request(c, "screenshot");
+	client_put_u64(c, "pid", pid);
+	while (client_next(sh, c, &status)) {
+		const void *png = row_bytes(c, "png", &size);
+		if (png)
+			written = write_file(sh, path, png, size);
+	}
+	client_close(c);
+	return status ? status : written;
+}
+
+const struct command command_screenshot = {
+    .name = "screenshot",
+    .usage = "screenshot PID -o FILE.png",
+    .summary = "save what a program shows now",
+    .help = "The last frame as the program drew it, in its own size, wherever it is shown.\n",
+    .options = options,
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};
