@@ -100,8 +100,11 @@ static __attribute__((noinline)) bool number_long(struct checker *k, struct regs
 {
 	const uint8_t *p = r->pc;
 	uint32_t v = 0;
-	for (unsigned shift = 0; shift < 28 && p < r->end; shift += 7) {
+	/* Linkers pad what they may have to change to five bytes: that is as common as the short form. */
+	for (unsigned shift = 0; shift < 35 && p < r->end; shift += 7) {
 		uint8_t b = *p++;
+		if (shift == 28 && b > 0x0f)
+			break;
 		v |= (uint32_t)(b & 0x7f) << shift;
 		if (!(b & 0x80)) {
 			r->pc = p;
@@ -131,6 +134,13 @@ static __attribute__((noinline)) const uint8_t *skip_signed(struct checker *k, c
 	struct cursor c = k->c;
 	int32_t i32;
 	int64_t i64;
+	/* Five bytes of 32 bits: the last one holds four, and its other bits repeat the sign. */
+	for (unsigned i = 0; i < 5 && pc + i < c.end; i++) {
+		if (i == 4 && bits == 32 && (pc[4] & 0x78) != 0 && (pc[4] & 0x78) != 0x78)
+			break;
+		if (!(pc[i] & 0x80))
+			return pc + i + 1;
+	}
 	c.p = pc;
 	k->err = bits == 32 ? cur_s32(&c, &i32) : cur_s64(&c, &i64);
 	return k->err == ERR_OK ? c.p : NULL;

@@ -18,7 +18,6 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WASMOS = os.environ.get('WASMOS') or os.path.join(ROOT, 'build', 'shell', 'wasmos')
-WORDS = re.compile(r'\b[a-z]+-[a-z]+-[a-z]+\b')
 ENDED = {'exited', 'trapped', 'killed'}
 
 
@@ -118,17 +117,14 @@ class Node:
 
 def pair(a, b, timeout_s=20):
     """Makes two nodes that are up known to each other, through the words that `pair` prints."""
-    shower = a.spawn('pair', '--yes', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                     text=True)
-    text, words = '', None
+    shower = a.spawn('pair', '--yes', '--json', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                     stderr=subprocess.STDOUT, text=True)
     try:
-        for line in shower.stdout:
-            text += line
-            if words := WORDS.search(line):
-                break
-        if words is None:
-            raise Failed(f'{a.name}: pair showed no words: {text.strip()}')
-        b.call('pair', words.group(0), listening(a), '--yes', timeout_s=timeout_s)
+        line = shower.stdout.readline()
+        if '"words"' not in line:
+            raise Failed(f'{a.name}: pair showed no words: {(line + shower.stdout.read()).strip()}')
+        code = json.loads(line)
+        b.call('pair', *code['words'].split(), f'127.0.0.1:{code["port"]}', '--yes', timeout_s=timeout_s)
         rest, _ = shower.communicate(timeout=timeout_s)
         if shower.returncode != 0:
             raise Failed(f'{a.name}: pair: exit status {shower.returncode}: {rest.strip()}')
@@ -140,14 +136,9 @@ def pair(a, b, timeout_s=20):
     wait_for_link(a, b, timeout_s)
 
 
-def listening(node):
-    """ADDR:PORT by which others on this machine reach the node."""
-    return node.json('status')['listen']
-
-
 def wait_for_link(a, b, timeout_s=20):
     end = time.monotonic() + timeout_s
-    while not all(any(row['name'] == peer.name and row['state'] == 'up' for row in node.json('peers'))
+    while not all(any(row['name'] == peer.name and row['up'] for row in node.json('peers'))
                   for node, peer in ((a, b), (b, a))):
         if time.monotonic() > end:
             raise Failed(f'{a.name} and {b.name} are paired, but no link comes up: {a.json("peers")}')
