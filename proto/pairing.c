@@ -561,7 +561,8 @@ static void take_frames(struct pairing *p, uint64_t now_ms, struct pairing_actio
 		wr_free(&p->in);
 		return;
 	}
-	memmove(p->in.data, p->in.data + at, p->in.size - at);
+	if (at > 0)
+		memmove(p->in.data, p->in.data + at, p->in.size - at);
 	p->in.size -= at;
 }
 
