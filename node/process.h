@@ -162,7 +162,10 @@ struct process {
 	struct wasi *wasi;         /* W */
 	struct drivers *drivers;   /* W */
 	void *move;                /* L: migrate's own state of this process, or NULL */
-	struct process *next;      /* L: table order: by pid */
+	uint8_t gone_to[32]; /* L: device it went to, set before process_forget(); zero: none */
+	uint64_t
+	    lonely_ms; /* L: since when output waits for a client that is not there; 0: it does not */
+	struct process *next; /* L: table order: by pid */
 };
 
 /* ---- start ---- */

@@ -1,34 +1,26 @@
 /* session.c - output of a terminal to its clients, input of its clients to the terminal.
  *
- * Output: taken from the terminal's queue only while every client that is not a mere follower keeps up, and then
- * given to all of them. Input: a client sends bytes up to SESSION_WINDOW ahead of what was taken ({"took": n}),
- * so the node never has to stop listening to it. While the process is frozen input waits here:
- * the terminal may have been written to an image already. */
+ * Output: taken from the terminal's queue only while every client that is not a mere follower keeps
+ * up, and then given to all of them. Input: a client sends up to SESSION_WINDOW bytes ahead of what
+ * was taken ({"took": n}), so the node never has to stop listening to it. While the process is
+ * frozen input waits here: the terminal may have been written to an image already. */
 #include "node/session.h"
 
 #include "node/control.h"
 #include "node/drivers/drivers.h"
+#include "node/link.h"
 #include "node/node.h"
+#include "node/relay.h"
+#include "node/session_client.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SESSION_CHUNK = 32 * 1024 };
-
-struct session {
-	struct process *process;
-	struct control_call *call;
-	unsigned flags;
-	size_t skip;     /* output bytes that the recent output had already */
-	bool raw, eof;   /* raw: what the client was told; eof: after the input that waits */
-	struct wr input; /* waits to be taken */
-	struct session *next;
-};
-
 /* ---- the end ---- */
 
-static void unlink_session(struct session *s)
+/* Takes it out of its process and frees it; what becomes of the client is the caller's. */
+static void remove_session(struct session *s)
 {
 	struct process *p = s->process;
 	for (struct session **at = &p->sessions; *at; at = &(*at)->next)
@@ -38,10 +30,6 @@ static void unlink_session(struct session *s)
 		}
 	if (!p->sessions && p->tty)
 		tty_set_attached(p->tty, false);
-}
-
-static void free_session(struct session *s)
-{
 	wr_free(&s->input);
 	free(s);
 }
@@ -50,9 +38,9 @@ static void free_session(struct session *s)
 static void end_session(struct session *s, enum err e, const struct errmsg *msg)
 {
 	struct control_call *c = s->call;
-	unlink_session(s);
-	free_session(s);
-	control_end(c, e, msg);
+	remove_session(s);
+	if (c)
+		control_end(c, e, msg);
 }
 
 static void on_gone(void *ctx)
@@ -60,8 +48,7 @@ static void on_gone(void *ctx)
 	struct session *s = ctx;
 	struct process *p = s->process;
 	bool hang_up = s->flags & SESSION_OWNS && process_alive(p) && p->hold == HOLD_NONE;
-	unlink_session(s);
-	free_session(s);
+	remove_session(s);
 	if (hang_up)
 		process_kill(p, 128 + SIGHUP);
 	else
@@ -70,18 +57,16 @@ static void on_gone(void *ctx)
 
 /* ---- output ---- */
 
-static void send_output(struct session *s, enum tty_stream stream, const uint8_t *bytes,
+static void give_output(struct session *s, enum tty_stream stream, const uint8_t *bytes,
                         size_t size)
 {
 	size_t skip = s->skip < size ? s->skip : size;
 	s->skip -= skip;
 	if (size == skip)
 		return;
-	if (s->flags & SESSION_FOLLOWS && control_queued_bytes(s->call) > 4 * CONTROL_QUEUE_GOAL)
+	if (s->flags & SESSION_FOLLOWS && session_behind(s) > 4 * CONTROL_QUEUE_GOAL)
 		return;
-	control_row(s->call);
-	control_put_bytes(s->call, stream == TTY_ERR ? "err" : "out", bytes + skip, size - skip);
-	control_row_end(s->call);
+	session_tell_output(s, stream, bytes + skip, size - skip);
 }
 
 static void on_drained(void *ctx)
@@ -90,19 +75,28 @@ static void on_drained(void *ctx)
 	session_pump(s->process);
 }
 
+static bool keeps_up(struct session *s)
+{
+	if (s->flags & SESSION_FOLLOWS)
+		return true;
+	if (!s->call)
+		return s->unacked < SESSION_LINK_WINDOW;
+	if (session_behind(s) <= CONTROL_QUEUE_GOAL)
+		return true;
+	control_on_drained(s->call, on_drained, s);
+	return false;
+}
+
 /* True when no client is too far behind; one that is calls us again. */
 static bool all_keep_up(struct process *p)
 {
 	for (struct session *s = p->sessions; s; s = s->next)
-		if (!(s->flags & SESSION_FOLLOWS) &&
-		    control_queued_bytes(s->call) > CONTROL_QUEUE_GOAL) {
-			control_on_drained(s->call, on_drained, s);
+		if (!keeps_up(s))
 			return false;
-		}
 	return true;
 }
 
-/* all: no matter how far behind the clients are (the process has ended: what is left is bounded). */
+/* all: no matter how far behind the clients are (the process is over here: what is left is bounded). */
 static void pump_output(struct process *p, bool all)
 {
 	uint8_t buf[SESSION_CHUNK];
@@ -112,27 +106,22 @@ static void pump_output(struct process *p, bool all)
 		if (!n)
 			return;
 		for (struct session *s = p->sessions; s; s = s->next)
-			send_output(s, stream, buf, n);
+			give_output(s, stream, buf, n);
 	}
 }
 
-static void tell_raw(struct process *p)
+static void pump_raw(struct process *p)
 {
 	bool raw = tty_raw(p->tty);
-	for (struct session *s = p->sessions; s; s = s->next) {
-		if (s->raw == raw || s->flags & SESSION_FOLLOWS)
-			continue;
-		s->raw = raw;
-		control_row(s->call);
-		control_put_flag(s->call, "raw", raw);
-		control_row_end(s->call);
-	}
+	for (struct session *s = p->sessions; s; s = s->next)
+		if (s->raw != raw && !(s->flags & SESSION_FOLLOWS))
+			session_tell_raw(s, raw);
 }
 
 /* ---- input ---- */
 
 /* To the display when it is drawn in the terminal, else to the guest's standard input. */
-static size_t give(struct process *p, const uint8_t *bytes, size_t size)
+static size_t feed(struct process *p, const uint8_t *bytes, size_t size)
 {
 	size_t took;
 	if (p->drivers && drivers_tty_input(p->drivers, bytes, size))
@@ -146,13 +135,11 @@ static void pump_input(struct session *s)
 	struct process *p = s->process;
 	if (p->state != PROCESS_RUNNING)
 		return;
-	size_t took = s->input.size ? give(p, s->input.data, s->input.size) : 0;
+	size_t took = s->input.size ? feed(p, s->input.data, s->input.size) : 0;
 	if (took) {
 		memmove(s->input.data, s->input.data + took, s->input.size - took);
 		s->input.size -= took;
-		control_row(s->call);
-		control_put_u64(s->call, "took", took);
-		control_row_end(s->call);
+		session_tell_took(s, took);
 	}
 	if (s->eof && !s->input.size) {
 		s->eof = false;
@@ -160,57 +147,90 @@ static void pump_input(struct session *s)
 	}
 }
 
+void session_expire(struct process *p, uint64_t now_ms)
+{
+	if (p->sessions || p->state != PROCESS_RUNNING || !tty_attached(p->tty))
+		p->lonely_ms = 0;
+	else if (!p->lonely_ms)
+		p->lonely_ms = now_ms;
+	else if (now_ms - p->lonely_ms > SESSION_LONELY_MS)
+		tty_set_attached(p->tty, false);
+}
+
 void session_pump(struct process *p)
 {
 	for (struct session *s = p->sessions; s; s = s->next)
 		pump_input(s);
 	pump_output(p, false);
-	tell_raw(p);
+	pump_raw(p);
 }
 
-static void input_bytes(struct session *s, struct control_call *c)
+static void detach(struct session *s)
 {
-	const uint8_t *bytes;
-	size_t size;
-	if (control_bytes(c, "data", &bytes, &size) != ERR_OK)
+	if (s->call) {
+		control_row(s->call);
+		control_put_flag(s->call, "detached", true);
+		control_row_end(s->call);
+	}
+	end_session(s, ERR_OK, NULL);
+}
+
+static void input_event(struct session *s, const struct session_input *in)
+{
+	struct process *p = s->process;
+	switch (in->event) {
+	case TTY_EVENT_EOF:
+		s->eof = true;
+		pump_input(s);
+		break;
+	case TTY_EVENT_SIZE: tty_set_size(p->tty, in->a, in->b); break;
+	case TTY_EVENT_SIGNAL:
+		if (in->a == SIGINT || in->a == SIGTERM || in->a == SIGHUP || in->a == SIGQUIT)
+			process_kill(p, 128 + in->a);
+		break;
+	case TTY_EVENT_DETACH: detach(s); break;
+	case TTY_EVENTS: break;
+	}
+}
+
+void session_input(struct session *s, const struct session_input *in)
+{
+	if (s->flags & SESSION_FOLLOWS && (in->bytes || in->event != TTY_EVENT_DETACH))
 		return;
-	if (s->input.size + size <=
-	    SESSION_WINDOW) /* a client that ignores the window loses bytes */
-		wr_bytes(&s->input, bytes, size);
+	if (!in->bytes) {
+		input_event(s, in);
+		return;
+	}
+	if (s->input.size + in->size <= SESSION_WINDOW) /* who ignores the window loses bytes */
+		wr_bytes(&s->input, in->bytes, in->size);
 	pump_input(s);
 }
 
-static void input_signal(struct session *s, struct control_call *c)
+bool session_read_input(struct control_call *c, const char *name, struct session_input *out)
 {
-	uint64_t sig = control_u64_or(c, "signal", 0);
-	if (sig == SIGINT || sig == SIGTERM || sig == SIGHUP || sig == SIGQUIT)
-		process_kill(s->process, 128 + (int)sig);
+	static const char *const events[TTY_EVENTS] = {"eof", "size", "signal", "detach"};
+	*out = (struct session_input){0};
+	if (!strcmp(name, "bytes"))
+		return control_bytes(c, "data", &out->bytes, &out->size) == ERR_OK;
+	for (int i = 0; i < TTY_EVENTS; i++) {
+		if (strcmp(name, events[i]))
+			continue;
+		out->event = (enum tty_event)i;
+		out->a = (uint16_t)control_u64_or(c, i == TTY_EVENT_SIGNAL ? "signal" : "cols", 0);
+		out->b = (uint16_t)control_u64_or(c, "rows", 0);
+		return true;
+	}
+	return false;
 }
 
 static void on_input(void *ctx, struct control_call *c, const char *name)
 {
-	struct session *s = ctx;
-	if (s->flags & SESSION_FOLLOWS)
-		return;
-	if (!strcmp(name, "bytes")) {
-		input_bytes(s, c);
-	} else if (!strcmp(name, "eof")) {
-		s->eof = true;
-		pump_input(s);
-	} else if (!strcmp(name, "size")) {
-		tty_set_size(s->process->tty, (uint16_t)control_u64_or(c, "cols", 0),
-		             (uint16_t)control_u64_or(c, "rows", 0));
-	} else if (!strcmp(name, "signal")) {
-		input_signal(s, c);
-	} else if (!strcmp(name, "detach")) {
-		control_row(c);
-		control_put_flag(c, "detached", true);
-		control_row_end(c);
-		end_session(s, ERR_OK, NULL);
-	}
+	struct session_input in;
+	if (session_read_input(c, name, &in))
+		session_input(ctx, &in);
 }
 
-/* ---- start, and the process's events ---- */
+/* ---- start ---- */
 
 static void send_recent(struct session *s)
 {
@@ -219,31 +239,39 @@ static void send_recent(struct session *s)
 		return;
 	size_t skip, n = tty_recent(s->process->tty, buf, TTY_RECENT_SIZE, &skip);
 	if (n)
-		send_output(s, TTY_OUT, buf, n);
+		give_output(s, TTY_OUT, buf, n);
 	s->skip = skip;
 	free(buf);
 }
 
-static void send_exit(struct session *s)
+static struct session *add_session(struct process *p, unsigned flags)
 {
-	struct process *p = s->process;
-	control_row(s->call);
-	control_put_u64(s->call, "exit", (uint64_t)p->end.status);
-	control_put_str(s->call, "state", process_state_text(p));
-	control_put_str(s->call, "text", p->end.text);
-	control_row_end(s->call);
+	struct session *s = calloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	*s = (struct session){.process = p, .flags = flags, .next = p->sessions};
+	p->sessions = s;
+	tty_set_attached(p->tty, true);
+	return s;
 }
 
 void session_start(struct process *p, struct control_call *c, unsigned flags)
 {
-	struct session *s = calloc(1, sizeof *s);
+	session_resume(p, c, flags, &(struct wr){0}, false);
+}
+
+void session_resume(struct process *p, struct control_call *c, unsigned flags, struct wr *input,
+                    bool eof)
+{
+	struct session *s = add_session(p, flags);
 	if (!s) {
+		wr_free(input);
 		control_fail(c, ERR_NOMEM, "no memory for one more client");
 		return;
 	}
-	*s = (struct session){.process = p, .call = c, .flags = flags, .next = p->sessions};
-	p->sessions = s;
-	tty_set_attached(p->tty, true);
+	s->call = c;
+	s->input = *input;
+	s->eof = eof;
 	if (flags & SESSION_RECENT)
 		send_recent(s);
 	if (!process_alive(p)) {
@@ -255,18 +283,106 @@ void session_start(struct process *p, struct control_call *c, unsigned flags)
 	control_on_input(c, on_input, s); /* may end the session at once */
 }
 
+enum err session_start_remote(struct process *p, struct peer *peer, uint32_t id, unsigned flags)
+{
+	if (session_find_remote(p->node, peer, id))
+		return ERR_EXISTS;
+	struct session *s = add_session(p, flags & ~(unsigned)SESSION_OWNS);
+	if (!s)
+		return ERR_NOMEM;
+	s->peer = peer;
+	s->id = id;
+	if (flags & SESSION_RECENT)
+		send_recent(s);
+	session_pump(p);
+	return ERR_OK;
+}
+
+struct session *session_find_remote(struct node *n, const struct peer *peer, uint32_t id)
+{
+	for (struct process *p = process_first(n); p; p = p->next)
+		for (struct session *s = p->sessions; s; s = s->next)
+			if (s->peer == peer && s->id == id)
+				return s;
+	return NULL;
+}
+
+void session_took_output(struct session *s, uint32_t size)
+{
+	s->unacked -= size < s->unacked ? size : s->unacked;
+	session_pump(s->process);
+}
+
+void session_drop_remote(struct session *s)
+{
+	struct process *p = s->process;
+	remove_session(s);
+	session_pump(p);
+}
+
+void session_drop_peer(struct node *n, const struct peer *peer)
+{
+	for (struct process *p = process_first(n); p; p = p->next)
+		for (struct session *s = p->sessions, *next; s; s = next) {
+			next = s->next;
+			if (s->peer == peer)
+				remove_session(s);
+		}
+}
+
+/* ---- the process's events ---- */
+
+static void on_ended(struct process *p)
+{
+	pump_output(p, true);
+	while (p->sessions) {
+		session_tell_exit(p->sessions);
+		end_session(p->sessions, ERR_OK, NULL);
+	}
+}
+
+static bool has_target(const struct process *p)
+{
+	static const uint8_t none[sizeof p->gone_to];
+	return memcmp(p->gone_to, none, sizeof none) != 0;
+}
+
+/* It runs on another device now: there the calls' sessions go on, and other devices are told. */
+static void on_moved(struct process *p)
+{
+	pump_output(p, true);
+	while (p->sessions) {
+		struct session *s = p->sessions;
+		struct control_call *c = s->call;
+		if (c && !has_target(p)) {
+			end_session(s, ERR_CLOSED,
+			            &(struct errmsg){.text =
+			                                 "the program was taken off this device; "
+			                                 "`wasmos ps -a` shows what became of it"});
+			continue;
+		}
+		if (!c) {
+			relay_tell_moved(s->peer, s->id, p->gone_to);
+		} else {
+			struct relay_start start = {.call = c,
+			                            .flags = s->flags,
+			                            .uid = p->uid,
+			                            .device = p->gone_to,
+			                            .raw = s->raw,
+			                            .eof = s->eof,
+			                            .input = s->input.data,
+			                            .input_size = s->input.size};
+			tty_size(p->tty, &start.cols, &start.rows);
+			relay_begin(p->node, &start);
+		}
+		remove_session(s);
+	}
+}
+
 void session_event(struct process *p, enum process_event ev)
 {
-	if (ev == PROCESS_EVENT_ENDED) {
-		pump_output(p, true);
-		while (p->sessions) {
-			send_exit(p->sessions);
-			end_session(p->sessions, ERR_OK, NULL);
-		}
-	} else if (ev == PROCESS_EVENT_GONE) {
-		pump_output(p, true);
-		while (p->sessions)
-			end_session(p->sessions, ERR_CLOSED,
-			            &(struct errmsg){.text = "the process left this device"});
-	}
+	if (ev == PROCESS_EVENT_ENDED)
+		on_ended(p);
+	else if (ev == PROCESS_EVENT_GONE)
+		on_moved(p);
 }

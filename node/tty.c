@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TTY_VERSION = 1, TTY_DRAW_MAX = 16 << 20, RUN_MAX = 32 * 1024, RUN_HEAD = 4 };
+enum {
+	TTY_VERSION = 1,
+	TTY_FIELDS = 12,
+	TTY_DRAW_MAX = 16 << 20,
+	RUN_MAX = 32 * 1024,
+	RUN_HEAD = 4
+};
 
 struct ring {
 	uint8_t *bytes; /* taken when first needed */
@@ -435,7 +441,7 @@ static void save_ring(const struct ring *r, struct wr *out)
 enum err tty_save(struct tty *t, struct wr *out)
 {
 	pthread_mutex_lock(&t->lock);
-	pack_array(out, 11);
+	pack_array(out, TTY_FIELDS);
 	pack_u64(out, TTY_VERSION);
 	for (int s = 0; s < TTY_STREAMS; s++)
 		pack_bool(out, t->is_terminal[s]);
@@ -443,6 +449,7 @@ enum err tty_save(struct tty *t, struct wr *out)
 	pack_u64(out, t->rows);
 	pack_bool(out, t->raw);
 	pack_bool(out, t->eof);
+	pack_bool(out, t->attached);
 	save_ring(&t->input, out);
 	save_ring(&t->recent, out);
 	pack_u64(out, t->total);
@@ -465,9 +472,9 @@ static enum err load_ring(struct rd *in, struct ring *r)
 static enum err load_fields(struct rd *in, struct tty *t)
 {
 	uint32_t count, version;
-	TRY(unpack_array(in, 11, &count));
+	TRY(unpack_array(in, TTY_FIELDS, &count));
 	TRY(unpack_u32(in, &version));
-	if (count != 11 || version != TTY_VERSION)
+	if (count != TTY_FIELDS || version != TTY_VERSION)
 		return ERR_UNSUPPORTED;
 	for (int s = 0; s < TTY_STREAMS; s++)
 		TRY(unpack_bool(in, &t->is_terminal[s]));
@@ -475,6 +482,7 @@ static enum err load_fields(struct rd *in, struct tty *t)
 	TRY(unpack_u16(in, &t->rows));
 	TRY(unpack_bool(in, &t->raw));
 	TRY(unpack_bool(in, &t->eof));
+	TRY(unpack_bool(in, &t->attached));
 	TRY(load_ring(in, &t->input));
 	TRY(load_ring(in, &t->recent));
 	TRY(unpack_u64(in, &t->total));

@@ -100,8 +100,8 @@ size_t tty_recent(struct tty *t, void *buf, size_t size, size_t *waiting);
 
 /* ---- state: part of section "process" ---- */
 
-/* Input not read yet, end of file, modes, size, recent output. Queued output is not part of it: the
- * side that has the clients delivers that. */
+/* Input not read yet, end of file, modes, size, recent output, and whether clients were attached: then output waits
+ * for them after tty_load() too. Queued output is not part of it: the side that has the clients delivers that. */
 enum err tty_save(struct tty *t, struct wr *out);
 enum err tty_load(struct rd *in, const struct tty_hooks *hooks, struct tty **out,
                   struct errmsg *msg);
