@@ -34,6 +34,7 @@ struct script {
 	json_int_t line;
 	json_t *names;   /* of modules: name to instance index */
 	int64_t current; /* instance index, -1: none */
+	bool alone;      /* no module has to do with an earlier one: each gets an empty store */
 	enum mode mode;
 	struct totals *totals;
 };
@@ -123,6 +124,8 @@ static bool run_module(struct script *s, const json_t *command)
 	enum err e = load_module(s, command, &m, &msg);
 	if (e != ERR_OK)
 		return e == ERR_IO ? false : failed(s, "module refused: %s", msg.text);
+	if (s->alone && world_reset(s->world) != ERR_OK)
+		return failed(s, "no store can be made");
 	if (world_instantiate(s->world, m, &instance, &msg) != ERR_OK)
 		return failed(s, "module not instantiated: %s", msg.text);
 	s->current = instance;
@@ -339,11 +342,31 @@ static bool run_command(struct script *s, const json_t *command)
 	return failed(s, "unknown command \"%s\"", type);
 }
 
+/* Nothing is registered, and every action is about the module before it. */
+static bool modules_stand_alone(const json_t *commands)
+{
+	const char *latest = "";
+	size_t i;
+	json_t *command;
+	json_array_foreach(commands, i, command)
+	{
+		const char *type = text_of(command, "type");
+		const char *about = text_of(json_object_get(command, "action"), "module");
+		if (strcmp(type, "register") == 0 || (*about && strcmp(about, latest) != 0))
+			return false;
+		if (strcmp(type, "module") == 0)
+			latest = text_of(command, "name");
+	}
+	return true;
+}
+
 static bool run_commands(struct script *s, const json_t *root)
 {
 	size_t i;
 	json_t *command;
-	json_array_foreach(json_object_get(root, "commands"), i, command) run_command(s, command);
+	json_t *commands = json_object_get(root, "commands");
+	s->alone = modules_stand_alone(commands);
+	json_array_foreach(commands, i, command) run_command(s, command);
 	s->totals->rebuilds += world_rebuilds(s->world);
 	s->totals->saved_bytes += world_saved_bytes(s->world);
 	return true;

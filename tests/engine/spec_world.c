@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#pragma weak store_save
-#pragma weak store_load
-
 struct world {
 	struct stress_config stress;
 	uint64_t random;
@@ -150,6 +147,24 @@ static enum err new_store(struct world *w)
 	return thread_new(w->store, &w->thread);
 }
 
+static void drop_store(struct world *w)
+{
+	if (w->store)
+		store_free(w->store);
+	w->store = NULL;
+	w->thread = NULL;
+	for (uint32_t i = 0; i < w->nmodules; i++)
+		module_unref(w->modules[i]);
+	w->nmodules = 0;
+}
+
+enum err world_reset(struct world *w)
+{
+	drop_store(w);
+	TRY(new_store(w));
+	return add_spectest(w);
+}
+
 struct world *world_new(const struct stress_config *stress)
 {
 	struct world *w = calloc(1, sizeof *w);
@@ -157,7 +172,7 @@ struct world *world_new(const struct stress_config *stress)
 		return NULL;
 	w->stress = *stress;
 	w->random = stress->seed * 2 + 1;
-	if (new_store(w) != ERR_OK || add_spectest(w) != ERR_OK) {
+	if (world_reset(w) != ERR_OK) {
 		world_free(w);
 		return NULL;
 	}
@@ -166,10 +181,7 @@ struct world *world_new(const struct stress_config *stress)
 
 void world_free(struct world *w)
 {
-	if (w->store)
-		store_free(w->store);
-	for (uint32_t i = 0; i < w->nmodules; i++)
-		module_unref(w->modules[i]);
+	drop_store(w);
 	free(w->modules);
 	free(w);
 }
@@ -227,8 +239,6 @@ static enum err rebuild_from(struct world *w, const struct wr *bytes, struct err
 static enum err rebuild(struct world *w, struct errmsg *msg)
 {
 	struct wr first = {0}, second = {0};
-	if (!store_save)
-		return err_set(msg, ERR_UNSUPPORTED, "stores cannot be written yet");
 	enum err e = store_save(w->store, SAVE_MEMORY, &first);
 	if (e != ERR_OK) {
 		err_set(msg, e, "store_save: %s", err_text(e));
@@ -252,22 +262,27 @@ out:
 	return e;
 }
 
-static uint64_t next_interval(struct world *w)
+/* Safepoints until the next stop. After each thousand stops of one call the distance doubles, so that a loop over a
+ * whole memory ends. */
+static uint64_t next_interval(struct world *w, uint64_t stops)
 {
-	if (w->stress.kind != STRESS_RANDOM)
-		return w->stress.kind == STRESS_EVERY ? w->stress.n : 0;
+	uint64_t shift = stops / 1000 < 40 ? stops / 1000 : 40;
+	if (w->stress.kind == STRESS_OFF)
+		return 0;
+	if (w->stress.kind == STRESS_EVERY)
+		return w->stress.n << shift;
 	w->random ^= w->random << 13;
 	w->random ^= w->random >> 7;
 	w->random ^= w->random << 17;
-	return 1 + w->random % 20;
+	return (1 + w->random % 20) << shift;
 }
 
 /* Runs what is on the thread's stack to its end. */
 static enum outcome run(struct world *w, struct errmsg *text)
 {
-	for (;;) {
+	for (uint64_t stops = 0;; stops++) {
 		char where[100];
-		thread_stop_every(w->thread, next_interval(w));
+		thread_stop_every(w->thread, next_interval(w, stops));
 		switch (thread_run(w->thread)) {
 		case RUN_DONE: return OUT_RETURNED;
 		case RUN_STOPPED:

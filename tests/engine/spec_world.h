@@ -22,6 +22,8 @@ struct world;
 
 struct world *world_new(const struct stress_config *stress);
 void world_free(struct world *w);
+/* An empty store again. */
+enum err world_reset(struct world *w);
 /* Times the store was written and rebuilt, and the bytes written. */
 uint64_t world_rebuilds(const struct world *w);
 uint64_t world_saved_bytes(const struct world *w);
