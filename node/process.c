@@ -282,6 +282,7 @@ void process_thaw(struct process *p)
 	if (--p->freezes)
 		return;
 	p->state = PROCESS_RUNNING;
+	wasi_unpause(p->wasi);
 	worker_thaw(p->worker);
 	wake_client(p); /* input that was held back while it was frozen */
 }
@@ -377,6 +378,7 @@ static void on_frozen(struct process *p)
 {
 	bool restored = p->state == PROCESS_STARTING;
 	p->state = PROCESS_FROZEN;
+	wasi_pause(p->wasi);
 	if (restored) {
 		process_table_tell(p, PROCESS_EVENT_STARTED);
 		call_started(p, ERR_OK, NULL);
