@@ -15,7 +15,8 @@
 enum {
 	CONN_FRAGMENT_SIZE = 32 * 1024, /* of a message, in one frame */
 	CONN_BATCH_SIZE = 64 * 1024,    /* sealed bytes given to the system at once */
-	CONN_WINDOW_SIZE = 256 * 1024,  /* given to the system and not yet taken */
+	CONN_WINDOW_SIZE = 128 * 1024,  /* given to libuv and not yet taken by the system */
+	CONN_UNSENT_SIZE = 256 * 1024,  /* taken by the system and not yet on the wire */
 	CONN_IN_SMALL = 8 * 1024,       /* receive buffer before the peer is known */
 	CONN_IN_LARGE = 256 * 1024,
 	CONN_OPEN_MS = 5000, /* from the first byte to HELLO */
@@ -36,6 +37,7 @@ enum {
 
 struct conn;
 struct links;
+struct out_write; /* conn.c */
 
 /* Who else may own a connection's bytes: pairing.c. */
 struct conn_user {
@@ -68,7 +70,9 @@ struct conn {
 		size_t queued;   /* bytes */
 		struct wr whole; /* of a message that comes in parts */
 	} lanes[LINK_LANES];
-	size_t writing;   /* bytes given to the system */
+	size_t writing; /* bytes given to the system */
+	struct out_write *spares;
+	unsigned spare_count;
 	uint64_t session; /* the peer's, from its HELLO */
 	uint64_t began_ms, heard_ms, pinged_ms;
 	uint64_t sent, received;
