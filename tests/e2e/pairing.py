@@ -1,0 +1,255 @@
+"""pairing.py - pairing and links through the `wasmos` command, as two people would; TAP on standard output.
+
+	python3 tests/e2e/pairing.py build/shell/wasmos [test...]
+
+Each test gets two homes of its own. Functions named test_* are the tests; their names are sentences.
+"""
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+WASMOS = os.path.abspath(sys.argv[1])
+WORDS = re.compile(r'\b[a-z]+-[a-z]+-[a-z]+\b')
+PATIENCE_S = 20
+
+
+class Device:
+    def __init__(self, folder, name):
+        self.name = name
+        self.env = {k: v for k, v in os.environ.items() if k not in ('DISPLAY', 'WAYLAND_DISPLAY')}
+        self.env.update(WASMOS_HOME=os.path.join(folder, name), XDG_RUNTIME_DIR=folder, TERM='xterm')
+        self.up()
+
+    def run(self, *args):
+        """(exit status, standard output, standard error)"""
+        r = subprocess.run([WASMOS, *args], env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                           timeout=PATIENCE_S)
+        return r.returncode, r.stdout, r.stderr
+
+    def ok(self, *args):
+        status, out, err = self.run(*args)
+        assert status == 0, f'{self.name}: {args}: status {status}: {err}'
+        return out
+
+    def up(self):
+        self.ok('up', '--name', self.name, '--display', 'headless')
+
+    def status(self):
+        return json.loads(self.ok('status', '--json'))
+
+    def peers(self):
+        return {p['name']: p for p in json.loads(self.ok('peers', '--json')) if not p['self']}
+
+    def kill(self):
+        os.kill(self.status()['pid'], signal.SIGKILL)
+
+    def show(self, *args):
+        """Starts `pair`; (its Popen, the words)."""
+        p = subprocess.Popen([WASMOS, 'pair', *args], env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+        for line in p.stdout:
+            if found := WORDS.search(line):
+                return p, found.group(0)
+        raise AssertionError('pair showed no words')
+
+    def terminal(self, *args):
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execve(WASMOS, [WASMOS, *args], self.env)
+        return Terminal(pid, fd)
+
+
+class Terminal:
+    def __init__(self, pid, fd):
+        self.pid, self.fd, self.text = pid, fd, ''
+
+    def until(self, pattern):
+        end = time.monotonic() + PATIENCE_S
+        while not re.search(pattern, self.text):
+            assert time.monotonic() < end, f'no {pattern!r} in {self.text!r}'
+            if select.select([self.fd], [], [], 0.1)[0]:
+                try:
+                    self.text += os.read(self.fd, 4096).decode()
+                except OSError:
+                    break
+        return re.search(pattern, self.text)
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def status(self):
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def ended(p):
+    out, _ = p.communicate(timeout=PATIENCE_S)
+    return p.returncode, out
+
+
+def until(what, condition):
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, f'waited in vain until {what}'
+        time.sleep(0.05)
+
+
+def linked(a, b):
+    until('the link is up', lambda: a.peers()[b.name]['up'] and b.peers()[a.name]['up'])
+
+
+def make_pair(a, b):
+    host, words = a.show('--yes')
+    b.ok('pair', words, '--yes')
+    assert ended(host)[0] == 0
+    linked(a, b)
+
+
+def test_three_words_make_a_pair_and_a_link_that_survives_kill_and_restart(a, b):
+    make_pair(a, b)
+    b.kill()
+    until('the loss is seen', lambda: not a.peers()['beta']['up'])
+    b.up()
+    linked(a, b)
+    a.ok('down')
+    until('the end is seen', lambda: not b.peers()['alpha']['up'])
+    a.up()
+    linked(a, b)
+
+
+def test_pairing_the_same_devices_again_changes_nothing(a, b):
+    make_pair(a, b)
+    make_pair(b, a)
+    assert len(a.peers()) == 1 and len(b.peers()) == 1
+
+
+def test_an_address_and_shortened_words_do_too(a, b):
+    host, words = a.show('--yes')
+    b.ok('pair', *(w[:3].upper() for w in words.split('-')), a.status()['listen'], '--yes')
+    assert ended(host)[0] == 0
+    linked(a, b)
+
+
+def test_wrong_words_void_the_code_and_five_lock_pairing(a, b):
+    for _ in range(5):
+        host, words = a.show('--yes')
+        wrong = 'acorn-acorn-acorn' if words != 'acorn-acorn-acorn' else 'zebra-zebra-zebra'
+        status, _, err = b.run('pair', wrong, '--yes')
+        assert status == 1 and 'not the right ones' in err, err
+        status, out = ended(host)
+        assert status == 1 and 'wrong words' in out, out
+        status, _, err = b.run('pair', words, a.status()['listen'], '--yes')
+        assert status == 1, 'a void code was taken'
+    status, _, err = a.run('pair')
+    assert status == 1 and 'locked' in err, err
+    assert not a.peers() and not b.peers()
+
+
+def test_the_answer_is_no_without_a_terminal_and_nobody_is_added(a, b):
+    host, words = a.show('--yes')
+    status, out, _ = b.run('pair', words)
+    assert status == 1 and '[y/N]' in out and '"alpha"' in out, out
+    assert ended(host)[0] == 1
+    assert not a.peers() and not b.peers()
+
+
+def test_both_people_are_shown_the_other_name_and_both_must_say_yes(a, b):
+    for first, second in (('n', 'y'), ('y', ''), ('y', 'y')):
+        host = a.terminal('pair')
+        words = host.until(WORDS).group(0)
+        guest = b.terminal('pair', words)
+        host.until(r'(?s)"beta".*\[y/N\]')
+        guest.until(r'(?s)"alpha".*\[y/N\]')
+        host.type(first + '\n')
+        guest.type(second + '\n')
+        both = first == second == 'y'
+        assert (host.status() == 0) is both and (guest.status() == 0) is both
+        assert (len(a.peers()) == 1) is both and (len(b.peers()) == 1) is both
+
+
+def test_a_code_is_void_when_its_command_is_given_up(a, b):
+    host, words = a.show('--yes')
+    host.send_signal(signal.SIGINT)
+    host.communicate()
+    until('the code is void', lambda: 'shows no code' in b.run('pair', words, a.status()['listen'], '--yes')[2])
+
+
+def test_mistakes_are_told_before_a_guess_is_spent(a, b):
+    host, words = a.show('--yes')
+    for typed, text in ((['xyzzy-acorn-acorn'], 'not a word'), (['acorn'], 'three words'), ([words, 'a b'], 'HOST:PORT'),
+                        ([words, '127.0.0.1:1'], 'nobody answers')):
+        status, _, err = b.run('pair', *typed, '--yes')
+        assert status in (1, 2) and text in err, (typed, err)
+    b.ok('pair', words, '--yes')
+    assert ended(host)[0] == 0
+
+
+def test_an_unpaired_device_is_refused(a, b):
+    make_pair(a, b)
+    a.ok('unpair', 'beta')
+    until('the link is down', lambda: not b.peers()['alpha']['up'])
+    b.ok('down')
+    b.up()
+    time.sleep(1)
+    assert not a.peers() and not b.peers()['alpha']['up']
+    make_pair(a, b)
+
+
+def test_strangers_on_the_port_are_dropped_and_the_link_stays(a, b):
+    make_pair(a, b)
+    host, port = a.status()['listen'].rsplit(':', 1)
+    for junk in (b'GET / HTTP/1.0\r\n\r\n', b'WOS1' + b'\xff' * 600, b'WOSP' + b'\0' * 600, os.urandom(5000)):
+        with socket.create_connection((host, int(port)), timeout=5) as s:
+            s.sendall(junk)
+            s.settimeout(8)
+            try:
+                while s.recv(4096):
+                    pass
+            except ConnectionResetError:
+                pass
+    assert a.peers()['beta']['up'] and b.peers()['alpha']['up']
+
+
+def test_the_key_stays_with_the_home_and_is_private(a, b):
+    path = os.path.join(a.env['WASMOS_HOME'], 'device')
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    device = a.status()['device']
+    a.ok('down')
+    a.up()
+    assert a.status()['device'] == device != b.status()['device']
+
+
+def main():
+    tests = [f for name, f in globals().items() if name.startswith('test_') and (not sys.argv[2:] or name in sys.argv[2:])]
+    failed = 0
+    print(f'1..{len(tests)}')
+    for i, test in enumerate(tests, 1):
+        name = test.__name__[len('test_'):].replace('_', ' ')
+        with tempfile.TemporaryDirectory(prefix='wasmos-pair-') as folder:
+            devices = []
+            try:
+                devices = [Device(folder, 'alpha'), Device(folder, 'beta')]
+                test(*devices)
+                print(f'ok {i} - {name}', flush=True)
+            except Exception:
+                failed += 1
+                print(f'not ok {i} - {name}')
+                print(*('# ' + line for line in traceback.format_exc().splitlines()), sep='\n', flush=True)
+            for d in devices:
+                try:
+                    d.run('down')
+                except subprocess.TimeoutExpired:
+                    d.kill()
+    return failed != 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
