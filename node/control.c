@@ -392,10 +392,11 @@ static void give_input(struct control_call *c, struct control_values *values)
 /* The next frame to its call. False: none is whole, or its call takes no input (now), or the client is gone. */
 static bool dispatch_one(struct client *cl)
 {
+	if (cl->closing || cl->broken || cl->in_start == cl->in.size ||
+	    (cl->call && !cl->call->input_fn))
+		return false;
 	struct rd in = rd_of(cl->in.data + cl->in_start, cl->in.size - cl->in_start), body;
 	struct control_values values;
-	if (cl->closing || cl->broken || (cl->call && !cl->call->input_fn))
-		return false;
 	enum err e = control_frame_next(&in, &body);
 	if (e == ERR_AGAIN)
 		return false;

@@ -191,6 +191,8 @@ bool client_read(struct client *c)
 
 int client_take(struct client *c)
 {
+	if (c->in_start == c->in.size)
+		return 0;
 	struct rd in = rd_of(c->in.data + c->in_start, c->in.size - c->in_start), body;
 	enum err e = control_frame_next(&in, &body);
 	if (e == ERR_AGAIN)
