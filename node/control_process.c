@@ -4,6 +4,7 @@
 #include "node/control.h"
 #include "node/drivers/drivers.h"
 #include "node/link.h"
+#include "node/moves.h"
 #include "node/node.h"
 #include "node/session.h"
 
@@ -114,6 +115,7 @@ void control_ps(struct node *n, struct control_call *c)
 	for (struct process *p = process_first(n); p; p = p->next)
 		if (all || process_alive(p))
 			put_process(c, p);
+	moves_ps(n, c);
 	control_end(c, ERR_OK, NULL);
 }
 
@@ -124,6 +126,11 @@ void control_kill(struct node *n, struct control_call *c)
 		return;
 	if (!process_alive(p)) {
 		control_fail(c, ERR_STATE, "process %u has ended already", p->pid);
+		return;
+	}
+	if (p->hold == HOLD_IN_FLIGHT) {
+		control_fail(c, ERR_STATE, "process %u is in flight: another device decides",
+		             p->pid);
 		return;
 	}
 	process_kill(p, (int)(control_u64_or(c, "status", 137) & 0xff));

@@ -212,6 +212,10 @@ static enum err restore(struct node *n, const struct process_sections *s, proces
 	struct tty_hooks hooks = tty_hooks_of(p);
 	struct worker_setup setup = {0};
 	enum err e = process_section_load(s->bytes[SECTION_PROCESS], &hooks, p, msg);
+	if (e == ERR_OK && s->fresh) {
+		os_random(p->uid, sizeof p->uid);
+		p->epoch = 1;
+	}
 	if (e == ERR_OK && process_find_uid(n, p->uid))
 		e = err_set(msg, ERR_EXISTS, "process %u (%s) is here already", p->pid, p->name);
 	if (e == ERR_OK)

@@ -187,6 +187,7 @@ enum err section_find(const char *name, enum section *out);
 struct process_sections {
 	struct rd bytes[SECTIONS];
 	uint8_t module_hash[32]; /* the module must be in the cache or the store: modules.h */
+	bool fresh;              /* a new uid and epoch 1: a copy, not the process itself */
 };
 
 /* Rebuilds a process: everything is checked by the worker, on its own thread, before the process

@@ -296,6 +296,17 @@ bool depot_has_chunk(struct depot *d, const struct chunk_addr *addr)
 	return depot_has_chunks(d, addr, 1, &have) == ERR_OK && have;
 }
 
+uint64_t depot_chunk_count(struct depot *d)
+{
+	MDB_txn *txn;
+	MDB_stat st = {0};
+	if (read_begin(d, &txn) != ERR_OK)
+		return 0;
+	mdb_stat(txn, d->index, &st);
+	read_end(d, txn);
+	return st.ms_entries;
+}
+
 static enum err chunk_damaged(const struct chunk_addr *addr, struct errmsg *msg)
 {
 	char text[17];

@@ -95,6 +95,9 @@ enum err depot_has_chunks(struct depot *d, const struct chunk_addr *addrs, size_
 enum err depot_get_chunk(struct depot *d, const struct chunk_addr *addr, struct wr *out,
                          struct errmsg *msg);
 
+/* How many chunks there are. Quick. */
+uint64_t depot_chunk_count(struct depot *d);
+
 /* While any hold is out depot_gc() does nothing (ERR_BUSY), and one that runs stops: chunks of an
  * image that is still being collected are named by nobody yet. So: hold, put chunks, write the
  * ownership record that names the image, release. Counted. */

@@ -61,7 +61,6 @@ struct service {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct window *windows;
-	unsigned open; /* windows that are on the screen */
 	bool stopping, started, failed, poked;
 	struct errmsg why;
 	uint32_t poke_event;
@@ -198,13 +197,6 @@ static void set_refresh(struct window *w)
 		panel_refresh(w->panel, 0, 0);
 }
 
-static void count_open(struct service *s, int change)
-{
-	pthread_mutex_lock(&s->lock);
-	s->open += (unsigned)change;
-	pthread_mutex_unlock(&s->lock);
-}
-
 static void open_window(struct window *w)
 {
 	struct sdl2 *sdl = &w->service->sdl;
@@ -218,7 +210,6 @@ static void open_window(struct window *w)
 		fprintf(stderr, "wasmos: a window cannot be opened: %s\n", sdl->SDL_GetError());
 		return;
 	}
-	count_open(w->service, 1);
 	w->id = sdl->SDL_GetWindowID(w->sdl);
 	w->focused = (sdl->SDL_GetWindowFlags(w->sdl) & SDL_WINDOW_INPUT_FOCUS) != 0;
 	sdl->SDL_StartTextInput();
@@ -230,10 +221,8 @@ static void close_window(struct window *w)
 	if (w->grabbed)
 		w->service->sdl.SDL_SetRelativeMouseMode(SDL_FALSE);
 	w->grabbed = false;
-	if (w->sdl != NULL) {
-		count_open(w->service, -1);
+	if (w->sdl != NULL)
 		w->service->sdl.SDL_DestroyWindow(w->sdl);
-	}
 	w->sdl = NULL;
 	free(w->row);
 	free(w->across);
@@ -518,6 +507,14 @@ static enum err start_sdl(struct service *s, struct errmsg *msg)
 	return ERR_OK;
 }
 
+static bool any_window_open(const struct service *s)
+{
+	for (const struct window *w = s->windows; w != NULL; w = w->next)
+		if (w->sdl != NULL)
+			return true;
+	return false;
+}
+
 /* Takes the next window with a wish out of the list's turn: its wish is cleared. */
 static struct window *next_wish(struct service *s, bool *closing, bool *frozen)
 {
@@ -570,7 +567,7 @@ static bool wait_for_work(struct service *s)
 	bool open, stopping;
 
 	pthread_mutex_lock(&s->lock);
-	open = s->open > 0;
+	open = any_window_open(s);
 	while (!open && !s->poked && !s->stopping)
 		pthread_cond_wait(&s->wake, &s->lock);
 	bool poked = s->poked;
@@ -612,7 +609,7 @@ static void poke(struct service *s)
 		return;
 	s->poked = true;
 	pthread_cond_signal(&s->wake);
-	if (s->open > 0)
+	if (any_window_open(s))
 		s->sdl.SDL_PushEvent(&e);
 }
 

@@ -1,0 +1,427 @@
+/* checkpoint.c - suspend, resume, snapshot, restore: each a chain of loop -> pool -> loop steps on one struct. */
+#include "node/checkpoint.h"
+
+#include "base/os.h"
+#include "engine/engine.h"
+#include "migrate/snapshot.h"
+#include "node/disk.h"
+#include "node/modules.h"
+#include "node/moves.h"
+#include "node/node.h"
+#include "node/revive.h"
+#include "node/store.h"
+#include "node/work.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct checkpoint {
+	struct node *node;
+	struct process *p; /* pinned while it is set by begin() */
+	struct image *image;
+	struct module *module;
+	struct owner record;
+	char *path;
+	checkpoint_fn fn;
+	void *ctx;
+	struct checkpoint_report report;
+	uint64_t began_ns, froze_ns;
+	enum err err;
+	struct errmsg msg;
+	bool held;
+};
+
+static struct checkpoint *new_one(struct node *n, checkpoint_fn fn, void *ctx)
+{
+	struct checkpoint *c = calloc(1, sizeof *c);
+	if (!c)
+		abort();
+	c->node = n;
+	c->fn = fn;
+	c->ctx = ctx;
+	c->began_ns = os_monotonic_ns();
+	c->image = image_new();
+	if (!c->image)
+		abort();
+	return c;
+}
+
+static void finish(struct checkpoint *c)
+{
+	c->report.total_ns = os_monotonic_ns() - c->began_ns;
+	if (c->held)
+		depot_release(node_depot(c->node));
+	c->fn(c->ctx, c->err, &c->msg, &c->report);
+	if (c->p)
+		process_unpin(c->p);
+	if (c->module)
+		module_unref(c->module);
+	image_free(c->image);
+	free(c->path);
+	free(c);
+}
+
+static void fail(struct checkpoint *c, enum err e, const char *text)
+{
+	c->err = err_set(&c->msg, e, "%s", text);
+	finish(c);
+}
+
+static void work(struct checkpoint *c, work_fn run, work_fn done)
+{
+	work_start(c->node, moves_work_count(c->node), run, done, c);
+}
+
+static void hold_depot(struct checkpoint *c)
+{
+	depot_hold(node_depot(c->node));
+	c->held = true;
+}
+
+/* Freezes it, then fn on the pool while it stands. */
+static bool begin(struct checkpoint *c, struct process *p, process_frozen_fn fn)
+{
+	if (p->state != PROCESS_RUNNING || p->hold != HOLD_NONE) {
+		c->err =
+		    err_set(&c->msg, ERR_STATE, "process %u is %s", p->pid, process_state_text(p));
+		finish(c);
+		return false;
+	}
+	c->p = p;
+	c->report.pid = p->pid;
+	c->module = module_ref(p->module);
+	process_pin(p);
+	c->froze_ns = os_monotonic_ns();
+	process_freeze(p, fn, c);
+	return true;
+}
+
+static void stood(struct checkpoint *c)
+{
+	c->report.stood_ns = os_monotonic_ns() - c->froze_ns;
+	c->report.bytes = image_bytes_total(c->image);
+}
+
+/* Pool: sections, memory, and the module's name. */
+static void take_image(void *ctx)
+{
+	struct checkpoint *c = ctx;
+	struct code_ref ref;
+	size_t size;
+	const uint8_t *bytes = module_bytes(c->module, &size);
+	c->err = capture(c->p, c->image, &c->msg);
+	if (c->err == ERR_OK)
+		c->err = module_cut(module_hash(c->module), bytes, size, NULL, NULL, &ref);
+	if (c->err == ERR_OK)
+		c->err = image_put_module(c->image, &ref);
+}
+
+/* ---- suspend ---- */
+
+static void suspend_run(void *ctx)
+{
+	struct checkpoint *c = ctx;
+	take_image(c);
+	if (c->err == ERR_OK)
+		c->err =
+		    depot_store_image(c->node, node_depot(c->node), c->image, c->module, &c->msg);
+	if (c->err == ERR_OK)
+		c->err = image_id(c->image, &c->record.image);
+}
+
+static void undo(struct checkpoint *c)
+{
+	c->p->hold = HOLD_NONE;
+	process_thaw(c->p);
+	finish(c);
+}
+
+static void suspend_written(void *ctx, enum err e, const struct errmsg *msg)
+{
+	struct checkpoint *c = ctx;
+	if (e != ERR_OK) {
+		c->err = e;
+		c->msg = *msg;
+		undo(c);
+		return;
+	}
+	if (c->p->state == PROCESS_FROZEN)
+		process_forget(c->p);
+	finish(c);
+}
+
+static void suspend_stored(void *ctx)
+{
+	struct checkpoint *c = ctx;
+	stood(c);
+	if (c->err == ERR_OK && c->p->state != PROCESS_FROZEN)
+		c->err = err_set(&c->msg, ERR_CLOSED, "the process was ended meanwhile");
+	if (c->err != ERR_OK) {
+		undo(c);
+		return;
+	}
+	struct owner o = moves_record_of(c->node, c->p);
+	o.state = OWNER_SUSPENDED;
+	o.image = c->record.image;
+	moves_write(c->node, &o, suspend_written, c);
+}
+
+static void suspend_frozen(void *ctx, struct process *p, enum process_state state)
+{
+	struct checkpoint *c = ctx;
+	if (state != PROCESS_FROZEN) {
+		fail(c, ERR_CLOSED, "the process ended by itself");
+		return;
+	}
+	p->hold = HOLD_SUSPENDED;
+	work(c, suspend_run, suspend_stored);
+}
+
+void checkpoint_suspend(struct process *p, checkpoint_fn fn, void *ctx)
+{
+	struct checkpoint *c = new_one(p->node, fn, ctx);
+	hold_depot(c);
+	begin(c, p, suspend_frozen);
+}
+
+/* ---- resume ---- */
+
+static void resume_load(void *ctx)
+{
+	struct checkpoint *c = ctx;
+	image_free(c->image);
+	c->image = NULL;
+	c->err = depot_load_image(node_depot(c->node), &c->record.image, &c->image, &c->msg);
+}
+
+static void resume_written(void *ctx, enum err e, const struct errmsg *msg)
+{
+	struct checkpoint *c = ctx;
+	struct process *p = process_find_uid(c->node, c->record.uid);
+	c->err = e;
+	c->msg = *msg;
+	if (p && e == ERR_OK) {
+		p->hold = HOLD_NONE;
+		process_thaw(p);
+	} else if (p && p->state == PROCESS_FROZEN) {
+		process_forget(p);
+	}
+	finish(c);
+}
+
+static void resume_revived(void *ctx, struct process *p, enum err e, const struct errmsg *msg)
+{
+	struct checkpoint *c = ctx;
+	if (!p) {
+		c->err = e;
+		c->msg = *msg;
+		finish(c);
+		return;
+	}
+	struct owner o = c->record;
+	p->hold = HOLD_SUSPENDED;
+	p->epoch = o.epoch;
+	c->report.pid = o.pid = p->pid;
+	o.state = OWNER_OWNED;
+	moves_write(c->node, &o, resume_written, c);
+}
+
+static void resume_loaded(void *ctx)
+{
+	struct checkpoint *c = ctx;
+	if (c->err != ERR_OK) {
+		finish(c);
+		return;
+	}
+	c->report.bytes = image_bytes_total(c->image);
+	revive(c->node, c->image, false, resume_revived, c);
+}
+
+void checkpoint_resume(struct node *n, const struct owner *record, checkpoint_fn fn, void *ctx)
+{
+	struct checkpoint *c = new_one(n, fn, ctx);
+	c->record = *record;
+	c->report.pid = record->pid;
+	hold_depot(c);
+	if (record->state != OWNER_SUSPENDED)
+		fail(c, ERR_STATE, "the process is not suspended");
+	else
+		work(c, resume_load, resume_loaded);
+}
+
+/* ---- snapshot ---- */
+
+static enum err write_all(int fd, const uint8_t *p, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, p, size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return ERR_IO;
+		p += n;
+		size -= (size_t)n;
+	}
+	return fsync(fd) == 0 ? ERR_OK : ERR_IO;
+}
+
+/* Beside it first, then renamed: whole or not at all. */
+static enum err write_file(const char *path, const struct wr *w, struct errmsg *msg)
+{
+	char temp[4096];
+	if (snprintf(temp, sizeof temp, "%s.%d.part", path, (int)getpid()) >= (int)sizeof temp)
+		return err_set(msg, ERR_LIMIT, "the path is too long");
+	int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_set(msg, ERR_IO, "%s: %s", temp, strerror(errno));
+	enum err e = write_all(fd, w->data, w->size);
+	close(fd);
+	if (e == ERR_OK && rename(temp, path) != 0)
+		e = ERR_IO;
+	if (e == ERR_OK)
+		return ERR_OK;
+	err_set(msg, e, "%s: %s", path, strerror(errno));
+	unlink(temp);
+	return e;
+}
+
+static void snapshot_run(void *ctx)
+{
+	struct checkpoint *c = ctx;
+	struct wr w = {0};
+	size_t size;
+	const uint8_t *bytes = module_bytes(c->module, &size);
+	c->err = snapshot_write(c->image, bytes, size, &w);
+	if (c->err == ERR_OK)
+		c->err = write_file(c->path, &w, &c->msg);
+	else
+		err_set(&c->msg, c->err, "%s", err_text(c->err));
+	c->report.bytes = w.size;
+	wr_free(&w);
+}
+
+static void snapshot_written(void *ctx)
+{
+	finish(ctx);
+}
+
+static void snapshot_taken(void *ctx)
+{
+	struct checkpoint *c = ctx;
+	stood(c);
+	process_thaw(c->p);
+	if (c->err != ERR_OK)
+		finish(c);
+	else
+		work(c, snapshot_run, snapshot_written);
+}
+
+static void snapshot_frozen(void *ctx, struct process *p, enum process_state state)
+{
+	struct checkpoint *c = ctx;
+	if (state == PROCESS_FROZEN)
+		work(c, take_image, snapshot_taken);
+	else
+		fail(c, ERR_CLOSED, "the process ended by itself");
+}
+
+void checkpoint_snapshot(struct process *p, const char *path, checkpoint_fn fn, void *ctx)
+{
+	struct checkpoint *c = new_one(p->node, fn, ctx);
+	c->path = strdup(path);
+	if (!c->path)
+		abort();
+	begin(c, p, snapshot_frozen);
+}
+
+/* ---- restore ---- */
+
+enum { FILE_MAX = 1 << 30 };
+
+static enum err read_all(int fd, size_t size, struct wr *w, struct errmsg *msg)
+{
+	uint8_t *room = wr_space(w, size);
+	if (!room)
+		return err_set(msg, ERR_NOMEM, "no memory for %zu bytes", size);
+	for (size_t at = 0; at < size;) {
+		ssize_t n = read(fd, room + at, size - at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return err_set(msg, ERR_IO, "%zu of %zu bytes could be read", at, size);
+		at += (size_t)n;
+	}
+	return ERR_OK;
+}
+
+static enum err read_file(const char *path, struct wr *w, struct errmsg *msg)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return err_set(msg, ERR_NOTFOUND, "%s: %s", path, strerror(errno));
+	enum err e = ERR_OK;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		e = err_set(msg, ERR_INVALID, "%s is not a file", path);
+	else if (st.st_size > FILE_MAX)
+		e = err_set(msg, ERR_LIMIT, "%s is larger than 1 GiB", path);
+	else
+		e = read_all(fd, (size_t)st.st_size, w, msg);
+	close(fd);
+	return e;
+}
+
+static void restore_read(void *ctx)
+{
+	struct checkpoint *c = ctx;
+	struct wr file = {0}, module = {0};
+	image_free(c->image);
+	c->image = NULL;
+	c->err = read_file(c->path, &file, &c->msg);
+	c->report.bytes = file.size;
+	if (c->err == ERR_OK)
+		c->err = snapshot_read(file.data, file.size, &c->image, &module, &c->msg);
+	wr_free(&file);
+	if (c->err == ERR_OK) {
+		size_t size;
+		uint8_t *bytes = wr_take(&module, &size);
+		c->err = modules_load_bytes(c->node->modules, bytes, size, &c->module, &c->msg);
+	}
+	wr_free(&module);
+}
+
+static void restore_revived(void *ctx, struct process *p, enum err e, const struct errmsg *msg)
+{
+	struct checkpoint *c = ctx;
+	c->err = e;
+	if (p) {
+		c->report.pid = p->pid;
+		process_thaw(p);
+	} else {
+		c->msg = *msg;
+	}
+	finish(c);
+}
+
+static void restore_checked(void *ctx)
+{
+	struct checkpoint *c = ctx;
+	if (c->err != ERR_OK)
+		finish(c);
+	else
+		revive(c->node, c->image, true, restore_revived, c);
+}
+
+void checkpoint_restore(struct node *n, const char *path, checkpoint_fn fn, void *ctx)
+{
+	struct checkpoint *c = new_one(n, fn, ctx);
+	c->path = strdup(path);
+	if (!c->path)
+		abort();
+	work(c, restore_read, restore_checked);
+}

@@ -1,0 +1,255 @@
+/* control_move.c - requests that move processes: migrate, suspend, resume, snapshot, restore. */
+#include "base/os.h"
+#include "node/checkpoint.h"
+#include "node/control.h"
+#include "node/link.h"
+#include "node/moves.h"
+#include "node/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROGRESS_MS = 100 };
+
+/* A request that waits for the end of something; call is NULL when the client is gone. */
+struct waiting {
+	struct node *node;
+	struct control_call *call;
+	uint8_t uid[UID_SIZE];
+	char peer[DEVICE_NAME_MAX + 1];
+	uint32_t pid;
+	uv_timer_t timer;
+	bool timed;
+};
+
+static void timer_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+static void waiting_free(struct waiting *w)
+{
+	if (!w->timed) {
+		free(w);
+		return;
+	}
+	uv_close((uv_handle_t *)&w->timer, timer_closed);
+}
+
+static void client_gone(void *ctx)
+{
+	struct waiting *w = ctx;
+	w->call = NULL;
+}
+
+static struct waiting *wait_for(struct node *n, struct control_call *c)
+{
+	struct waiting *w = calloc(1, sizeof *w);
+	if (!w) {
+		control_end(c, ERR_NOMEM, NULL);
+		return NULL;
+	}
+	w->node = n;
+	w->call = c;
+	control_on_gone(c, client_gone, w);
+	return w;
+}
+
+/* ---- migrate ---- */
+
+static double ms(uint64_t ns)
+{
+	return (double)ns / 1e6;
+}
+
+static void migrate_over(void *ctx, enum err e, const struct errmsg *msg,
+                         const struct move_report *r)
+{
+	struct waiting *w = ctx;
+	struct control_call *c = w->call;
+	if (c && e == ERR_OK && !msg->text[0]) {
+		control_row(c);
+		control_put_u64(c, "pid", r->pid);
+		control_put_u64(c, "old_pid", w->pid);
+		control_put_str(c, "from", w->node->name);
+		control_put_str(c, "to", w->peer);
+		control_put_f64(c, "pause_ms", ms(r->pause_ns));
+		control_put_flag(c, "pause_exact", r->pause_exact);
+		control_put_u64(c, "bytes", r->bytes);
+		control_put_f64(c, "total_ms", ms(r->total_ns));
+		control_put_u64(c, "rounds", r->rounds);
+		control_put_u64(c, "pages", r->pages);
+		control_put_u64(c, "last_pages", r->last_pages);
+		control_put_u64(c, "last_bytes", r->last_bytes);
+		control_row_end(c);
+		control_end(c, ERR_OK, NULL);
+	} else if (c) {
+		control_end(c, e == ERR_OK ? ERR_STATE : e, msg);
+	}
+	waiting_free(w);
+}
+
+/* Rows {"progress": ..., "state": ...} while it goes on. */
+static void on_progress(uv_timer_t *t)
+{
+	struct waiting *w = t->data;
+	struct move_status st;
+	if (!w->call || !moves_status(w->node, w->uid, &st))
+		return;
+	control_row(w->call);
+	control_put_flag(w->call, "progress", true);
+	control_put_str(w->call, "state", st.state);
+	control_put_u64(w->call, "round", st.round);
+	control_put_u64(w->call, "pages", st.pages);
+	control_put_u64(w->call, "bytes", st.bytes);
+	control_put_str(w->call, "note", st.note);
+	control_row_end(w->call);
+}
+
+static void show_progress(struct waiting *w)
+{
+	uv_timer_init(&w->node->loop, &w->timer);
+	w->timer.data = w;
+	w->timed = true;
+	uv_timer_start(&w->timer, on_progress, PROGRESS_MS, PROGRESS_MS);
+}
+
+void control_migrate(struct node *n, struct control_call *c)
+{
+	const char *text;
+	struct peer *to;
+	struct errmsg msg = {0};
+	uint64_t max_pause_us = control_u64_or(c, "max_pause_us", 0);
+	struct process *p = control_arg_process(c);
+	if (!p)
+		return;
+	if (control_str(c, "peer", &text) != ERR_OK) {
+		control_fail(c, ERR_USAGE, "migrate needs a device to move to");
+		return;
+	}
+	enum err e = peer_find(n, text, &to, &msg);
+	if (e != ERR_OK) {
+		control_end(c, e, &msg);
+		return;
+	}
+	bool progress = control_flag(c, "progress");
+	struct waiting *w = wait_for(n, c);
+	if (!w)
+		return;
+	memcpy(w->uid, p->uid, UID_SIZE);
+	w->pid = p->pid;
+	strncpy(w->peer, peer_name(to), sizeof w->peer - 1);
+	e = moves_start(n, p, to, max_pause_us * 1000, migrate_over, w, &msg);
+	if (e == ERR_OK && progress)
+		show_progress(w);
+	if (e == ERR_OK)
+		return;
+	free(w);
+	control_end(c, e, &msg);
+}
+
+/* ---- suspend, resume ---- */
+
+static void checkpoint_over(void *ctx, enum err e, const struct errmsg *msg,
+                            const struct checkpoint_report *r)
+{
+	struct waiting *w = ctx;
+	struct control_call *c = w->call;
+	if (c && e == ERR_OK) {
+		control_row(c);
+		control_put_u64(c, "pid", r->pid);
+		control_put_f64(c, "stood_ms", ms(r->stood_ns));
+		control_put_f64(c, "total_ms", ms(r->total_ns));
+		control_put_u64(c, "bytes", r->bytes);
+		control_row_end(c);
+		control_end(c, ERR_OK, NULL);
+	} else if (c) {
+		control_end(c, e, msg);
+	}
+	waiting_free(w);
+}
+
+void control_suspend(struct node *n, struct control_call *c)
+{
+	struct process *p = control_arg_process(c);
+	struct waiting *w = p ? wait_for(n, c) : NULL;
+	if (w)
+		checkpoint_suspend(p, checkpoint_over, w);
+}
+
+static void force_over(void *ctx, enum err e, const struct errmsg *msg, const struct move_report *r)
+{
+	struct waiting *w = ctx;
+	struct checkpoint_report report = {.pid = w->pid};
+	checkpoint_over(w, e, msg, &report);
+}
+
+static void resume_forced(struct node *n, struct control_call *c, const struct owner *o)
+{
+	struct errmsg msg = {0};
+	struct waiting *w = wait_for(n, c);
+	if (!w)
+		return;
+	w->pid = o->pid;
+	enum err e = moves_force(n, o->uid, force_over, w, &msg);
+	if (e == ERR_OK)
+		return;
+	free(w);
+	control_end(c, e, &msg);
+}
+
+void control_resume(struct node *n, struct control_call *c)
+{
+	uint64_t pid;
+	if (control_u64(c, "pid", &pid) != ERR_OK || pid > UINT32_MAX) {
+		control_fail(c, ERR_USAGE, "resume needs the number of a process");
+		return;
+	}
+	const struct owner *o = moves_record_by_pid(n, (uint32_t)pid);
+	if (!o) {
+		control_fail(c, ERR_NOTFOUND, "no process %llu is suspended or in flight here",
+		             (unsigned long long)pid);
+	} else if (o->state == OWNER_RELEASED && !control_flag(c, "force")) {
+		struct peer *p = peer_by_id(n, o->peer);
+		control_fail(c, ERR_STATE,
+		             "process %u is in flight to %s, which may run it by now. When that "
+		             "device is lost for good, --force takes the process back; a copy that "
+		             "turns up there later is ended",
+		             o->pid, p ? peer_name(p) : "another device");
+	} else if (o->state == OWNER_RELEASED) {
+		resume_forced(n, c, o);
+	} else {
+		struct waiting *w = wait_for(n, c);
+		if (w)
+			checkpoint_resume(n, o, checkpoint_over, w);
+	}
+}
+
+/* ---- snapshot, restore ---- */
+
+void control_snapshot(struct node *n, struct control_call *c)
+{
+	const char *path;
+	struct process *p = control_arg_process(c);
+	if (!p)
+		return;
+	if (control_str(c, "path", &path) != ERR_OK || path[0] != '/') {
+		control_fail(c, ERR_USAGE, "snapshot needs an absolute path");
+		return;
+	}
+	struct waiting *w = wait_for(n, c);
+	if (w)
+		checkpoint_snapshot(p, path, checkpoint_over, w);
+}
+
+void control_restore(struct node *n, struct control_call *c)
+{
+	const char *path;
+	if (control_str(c, "path", &path) != ERR_OK || path[0] != '/') {
+		control_fail(c, ERR_USAGE, "restore needs an absolute path");
+		return;
+	}
+	struct waiting *w = wait_for(n, c);
+	if (w)
+		checkpoint_restore(n, path, checkpoint_over, w);
+}

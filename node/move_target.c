@@ -1,0 +1,408 @@
+/* move_target.c - performing a move that arrives: pages into an image, the image against its manifest, a frozen process.
+ *
+ *	ADMIT --> BULK ... (one job applies all that waits) --> BARRIER --> PREPARE: hash, compare, revive --> RUN | DROP
+ */
+#include "base/crypto.h"
+#include "base/os.h"
+#include "engine/engine.h"
+#include "node/disk.h"
+#include "node/modules.h"
+#include "node/move_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- ADMIT ---- */
+
+struct offer {
+	uint64_t pages;
+	uint32_t nmodules;
+	struct code_ref code;
+	struct chunk_addr base;
+};
+
+static enum err read_offer(const struct move_action *a, struct offer *o, struct errmsg *msg)
+{
+	enum msg type;
+	union msg_any any;
+	struct msg_move_space s;
+	struct msg_move_module mod;
+	memset(o, 0, sizeof *o);
+	TRY(msg_decode(a->bytes, a->size, &type, &any, msg));
+	while (msg_next_move_space(&any.move_offer.spaces, &s))
+		o->pages += s.size / CHUNK_PAGE;
+	while (msg_next_move_module(&any.move_offer.modules, &mod)) {
+		memcpy(o->code.hash, mod.hash, 32);
+		o->code.size = mod.size;
+		o->nmodules++;
+	}
+	struct rd r = rd_of(any.move_offer.base, CHUNK_ADDR_SIZE);
+	TRY(chunk_addr_read(&r, &o->base));
+	if (o->pages > IMAGE_PAGES_MAX || o->code.size > IMAGE_MODULE_MAX)
+		return err_set(msg, ERR_LIMIT,
+		               "%llu pages of memory and a module of %llu bytes are "
+		               "more than this device takes",
+		               (unsigned long long)o->pages, (unsigned long long)o->code.size);
+	if (o->nmodules > 1)
+		return err_set(msg, ERR_UNSUPPORTED, "a process of %u modules", o->nmodules);
+	return ERR_OK;
+}
+
+static void admit_run(struct job *j)
+{
+	struct move *mv = j->mv;
+	struct node *n = mv->moves->node;
+	struct errmsg ignored;
+	if (mv->code_ref.size)
+		modules_load_hash(n->modules, mv->code_ref.hash, &mv->module, &ignored);
+	j->pages = depot_chunk_count(node_depot(n));
+}
+
+static void admitted(struct job *j)
+{
+	struct move *mv = j->mv;
+	struct move_event ev = {.kind = MOVE_EV_ADMITTED,
+	                        .base = mv->base,
+	                        .ask = j->pages > 0,
+	                        .modules = mv->module ? 0 : 1};
+	move_event(mv, &ev);
+}
+
+static void perform_admit(struct moves *m, const struct move_action *a)
+{
+	struct move *mv = move_new(m, a, false);
+	struct errmsg msg = {0};
+	struct offer o;
+	enum err e = read_offer(a, &o, &msg);
+	if (e == ERR_OK && process_find_uid(m->node, a->uid))
+		e = err_set(&msg, ERR_EXISTS, "the process runs on this device");
+	if (e != ERR_OK) {
+		move_failed(mv, 0, e, &msg);
+		return;
+	}
+	mv->code_ref = o.code;
+	if (!chunk_addr_is_null(&o.base))
+		mv->image = shadow_take(m, mv->uid, mv->peer, &o.base);
+	mv->base = mv->image != NULL;
+	if (!mv->image)
+		mv->image = image_new();
+	if (!mv->image)
+		abort();
+	job_add(job_new(mv, admit_run, admitted));
+}
+
+/* ---- BULK ---- */
+
+static enum err apply_spaces(struct image *im, struct list_ref *list, struct errmsg *msg)
+{
+	struct msg_move_space s;
+	while (msg_next_move_space(list, &s)) {
+		char name[IMAGE_NAME_MAX];
+		if (s.kind < SPACE_SECTION || s.kind > SPACE_MEMORY ||
+		    str_copy(s.name, name, sizeof name) != ERR_OK)
+			return err_set(msg, ERR_MALFORMED, "a space of kind %u", s.kind);
+		enum err e =
+		    image_put_space(im, (enum space_kind)s.kind, name, s.version, s.size, NULL);
+		if (e != ERR_OK)
+			return err_set(msg, e, "no room for %llu bytes of space %s",
+			               (unsigned long long)s.size, name);
+	}
+	return ERR_OK;
+}
+
+/* One entry: already here? Otherwise it is wanted. */
+static enum err apply_entry(struct move *mv, struct rd *r, bool *want, struct errmsg *msg)
+{
+	uint8_t space;
+	uint32_t page;
+	struct chunk_addr addr;
+	struct wr w = {0};
+	struct image *im = mv->image;
+	TRY(rd_u8(r, &space));
+	TRY(rd_u32(r, &page));
+	TRY(chunk_addr_read(r, &addr));
+	if (space >= image_space_count(im) || page >= image_pages(im, space))
+		return err_set(msg, ERR_INVALID, "page %u of space %u, which is not there", page,
+		               space);
+	struct depot *d = node_depot(mv->moves->node);
+	*want = chunk_addr_is_null(&addr) || depot_get_chunk(d, &addr, &w, NULL) != ERR_OK ||
+	        w.size != CHUNK_PAGE;
+	if (!*want)
+		image_write_known(im, space, page, w.data, &addr);
+	wr_free(&w);
+	return ERR_OK;
+}
+
+static enum err apply_list(struct job *j, const struct msg_move_list *l)
+{
+	enum { ENTRY = 5 + CHUNK_ADDR_SIZE };
+	struct rd r = rd_of(l->entries.p, l->entries.size);
+	struct wr bits = {0};
+	uint32_t n = l->entries.size / ENTRY;
+	if (l->entries.size % ENTRY || n == 0 || n > LIST_PAGES)
+		return err_set(&j->msg, ERR_MALFORMED, "a list of %u bytes", l->entries.size);
+	uint8_t *p = wr_space(&bits, (n + 7) / 8);
+	enum err e = p ? ERR_OK : ERR_NOMEM;
+	for (uint32_t i = 0; e == ERR_OK && i < n; i++) {
+		bool want = false;
+		e = apply_entry(j->mv, &r, &want, &j->msg);
+		p[i / 8] |= (uint8_t)(want << i % 8);
+	}
+	if (e == ERR_OK)
+		job_out(j, MSG_MOVE_WANT, &bits, l->seq, 0);
+	wr_free(&bits);
+	return e;
+}
+
+static enum err apply_module(struct job *j, const struct msg_move_module_piece *p)
+{
+	struct move *mv = j->mv;
+	uint64_t want = mv->code_ref.size;
+	if (mv->module || p->piece != mv->pieces || mv->code.size >= want)
+		return err_set(&j->msg, ERR_INVALID, "piece %u of the module is out of order",
+		               p->piece);
+	TRY(chunk_unpack(p->packed.p, p->packed.size, &mv->code, &j->msg));
+	mv->pieces++;
+	if (mv->code.size < want)
+		return ERR_OK;
+	uint8_t hash[32];
+	crypto_blake2b(hash, mv->code.data, mv->code.size);
+	if (mv->code.size != want || memcmp(hash, mv->code_ref.hash, 32) != 0)
+		return err_set(&j->msg, ERR_INVALID, "the module's bytes do not have its hash");
+	size_t size;
+	uint8_t *bytes = wr_take(&mv->code, &size);
+	return modules_load_bytes(mv->moves->node->modules, bytes, size, &mv->module, &j->msg);
+}
+
+static enum err apply(struct job *j, const struct incoming *in)
+{
+	struct move *mv = j->mv;
+	enum msg type;
+	union msg_any any;
+	TRY(msg_decode(in->bytes, in->size, &type, &any, &j->msg));
+	switch (type) {
+	case MSG_MOVE_SPACES: return apply_spaces(mv->image, &any.move_spaces.spaces, &j->msg);
+	case MSG_MOVE_LIST: return apply_list(j, &any.move_list);
+	case MSG_MOVE_MODULE: return apply_module(j, &any.move_module_piece);
+	case MSG_MOVE_PAGES:
+		return delta_apply(mv->delta, mv->image, any.move_pages.batch.p,
+		                   any.move_pages.batch.size, NULL, &j->msg);
+	default: return ERR_STATE;
+	}
+}
+
+static void bulk_run(struct job *j)
+{
+	for (struct incoming *in = j->in; in && j->err == ERR_OK; in = in->next)
+		j->err = apply(j, in);
+}
+
+static void bulk_done(struct job *j)
+{
+	if (j->err != ERR_OK)
+		move_failed(j->mv, 0, j->err, &j->msg);
+}
+
+/* What has arrived since the last flush becomes one job. */
+void target_flush(struct move *mv)
+{
+	if (!mv->in)
+		return;
+	struct job *j = job_new(mv, bulk_run, bulk_done);
+	j->in = mv->in;
+	mv->in = NULL;
+	mv->in_last = &mv->in;
+	job_add(j);
+}
+
+static void perform_bulk(struct move *mv, struct move_action *a)
+{
+	struct incoming *in = calloc(1, sizeof *in);
+	if (!in)
+		abort();
+	in->bytes = a->bytes;
+	in->size = a->size;
+	a->bytes = NULL;
+	*mv->in_last = in;
+	mv->in_last = &in->next;
+	if (!mv->running) /* else when the job that runs is over */
+		target_flush(mv);
+}
+
+/* ---- BARRIER ---- */
+
+static void nothing_run(struct job *j)
+{
+}
+
+static void barrier_done(struct job *j)
+{
+	struct move_event ev = {.kind = MOVE_EV_APPLIED, .round = j->round};
+	struct move *mv = j->mv;
+	move_event(mv, &ev);
+	/* The source looks for what was written meanwhile: time to write here. */
+	if (!mv->over && image_module_count(mv->image) > 0)
+		job_store(mv, NULL, NULL);
+}
+
+static void name_module(struct job *j)
+{
+	struct move *mv = j->mv;
+	size_t size;
+	if (image_module_count(mv->image) > 0 || !mv->module)
+		return;
+	const uint8_t *bytes = module_bytes(mv->module, &size);
+	j->err = module_cut(module_hash(mv->module), bytes, size, NULL, NULL, &mv->code_ref);
+	if (j->err == ERR_OK)
+		j->err = image_put_module(mv->image, &mv->code_ref);
+	if (j->err == ERR_OK)
+		image_hash(mv->image);
+}
+
+static void perform_barrier(struct move *mv, const struct move_action *a)
+{
+	target_flush(mv);
+	struct job *j = job_new(mv, a->round == 0 ? name_module : nothing_run, barrier_done);
+	j->round = a->round;
+	job_add(j);
+}
+
+/* ---- PREPARE ---- */
+
+static void prepare_run(struct job *j)
+{
+	struct move *mv = j->mv;
+	struct wr is = {0};
+	struct manifest m;
+	j->err = manifest_read(j->data.data, j->data.size, &m, &j->msg);
+	if (j->err == ERR_OK && m.nmodules == 1 && !mv->module)
+		j->err = modules_load_hash(mv->moves->node->modules, m.modules[0].hash, &mv->module,
+		                           &j->msg);
+	if (j->err == ERR_OK)
+		manifest_free(&m);
+	if (j->err == ERR_OK)
+		name_module(j);
+	if (j->err == ERR_OK)
+		j->err = image_manifest(mv->image, &is);
+	if (j->err == ERR_OK &&
+	    (is.size != j->data.size || memcmp(is.data, j->data.data, is.size) != 0))
+		j->err =
+		    err_set(&j->msg, ERR_INVALID, "what arrived is not the image that was sent");
+	if (j->err == ERR_OK)
+		j->image = chunk_addr_of(is.data, is.size);
+	wr_free(&is);
+}
+
+static void stands(struct move *mv, struct process *p)
+{
+	struct move_event ev = {.kind = MOVE_EV_PREPARED, .pid = p->pid};
+	mv->p = p;
+	process_pin(p);
+	p->hold = HOLD_ARRIVING;
+	image_id(mv->image, &ev.image);
+	move_event(mv, &ev);
+	/* While the source writes RELEASED: OWNED must find it on disk. */
+	if (!mv->over)
+		job_store(mv, NULL, NULL);
+}
+
+static void revived(void *ctx, struct process *p, enum err e, const struct errmsg *msg)
+{
+	struct move *mv = ctx;
+	struct errmsg why = {0};
+	if (p && memcmp(p->uid, mv->uid, UID_SIZE) != 0)
+		e = err_set(&why, ERR_INVALID, "the image is of another process than was offered");
+	else
+		why = *msg;
+	if (p && (mv->over || e != ERR_OK) && p->state == PROCESS_FROZEN)
+		process_forget(p);
+	if (!mv->over && e != ERR_OK)
+		move_failed(mv, 0, e, &why);
+	else if (!mv->over)
+		stands(mv, p);
+	move_let(mv);
+}
+
+static void prepared(struct job *j)
+{
+	struct move *mv = j->mv;
+	if (j->err != ERR_OK) {
+		move_failed(mv, 0, j->err, &j->msg);
+		return;
+	}
+	move_hold(mv);
+	revive(mv->moves->node, mv->image, false, revived, mv);
+}
+
+static void perform_prepare(struct move *mv, const struct move_action *a)
+{
+	target_flush(mv);
+	struct job *j = job_new(mv, prepare_run, prepared);
+	wr_bytes(&j->data, a->bytes, a->size);
+	job_add(j);
+}
+
+/* ---- RUN, DROP ---- */
+
+static void perform_run(struct move *mv, const struct move_action *a)
+{
+	struct moves *m = mv->moves;
+	struct process *p = mv->p;
+	struct move_event ev = {.kind = MOVE_EV_RUNNING, .pid = p->pid};
+	p->epoch = a->record.epoch;
+	p->hold = HOLD_NONE;
+	ev.resumed_ns = os_monotonic_ns();
+	memcpy(ev.clock, m->clock, sizeof ev.clock);
+	process_thaw(p);
+	node_log(m->node, LOG_INFO, "moves", "%u (%s) has arrived", p->pid, p->name);
+	move_event(mv, &ev);
+	if (!process_alive(p))
+		mover_ended(m->mover, mv->uid);
+	if (!mv->running) {
+		shadow_keep(m, mv->uid, mv->peer, &a->record.image, mv->image);
+		mv->image = NULL;
+	}
+	move_end(mv);
+}
+
+static void perform_drop(struct move *mv, const struct move_action *a)
+{
+	node_log(mv->moves->node, LOG_INFO, "moves", "what was arriving is dropped: %s",
+	         a->text.text);
+	if (mv->p && mv->p->state == PROCESS_FROZEN)
+		process_forget(mv->p);
+	move_end(mv);
+}
+
+void target_move_free(struct move *mv)
+{
+	while (mv->in) {
+		struct incoming *in = mv->in;
+		mv->in = in->next;
+		free(in->bytes);
+		free(in);
+	}
+	wr_free(&mv->code);
+	if (!mv->leaving && mv->p)
+		process_unpin(mv->p);
+}
+
+void target_perform(struct moves *m, struct move_action *a)
+{
+	struct move *mv = move_find(m, a->move);
+	if (a->kind == MOVE_ACT_ADMIT) {
+		perform_admit(m, a);
+		return;
+	}
+	if (!mv)
+		return;
+	switch (a->kind) {
+	case MOVE_ACT_BULK: perform_bulk(mv, a); break;
+	case MOVE_ACT_BARRIER: perform_barrier(mv, a); break;
+	case MOVE_ACT_PREPARE: perform_prepare(mv, a); break;
+	case MOVE_ACT_RUN: perform_run(mv, a); break;
+	case MOVE_ACT_DROP: perform_drop(mv, a); break;
+	default: break;
+	}
+}

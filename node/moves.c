@@ -1,0 +1,898 @@
+/* moves.c - the moves part: the mover's events and actions, records on disk, shadows, the steps that tests name. */
+#include "node/moves.h"
+
+#include "base/os.h"
+#include "engine/engine.h"
+#include "node/control.h"
+#include "node/disk.h"
+#include "node/modules.h"
+#include "node/move_impl.h"
+#include "node/work.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TICK_MS = 250, GC_EVERY = 20 };
+
+/* Records of processes that went away long ago are of no use to anybody. */
+#define KEEP_GONE_MS (UINT64_C(30) * 24 * 3600 * 1000)
+
+static void drain(struct moves *m);
+
+/* ---- steps for tests ----
+ * Names are ROLE.STEP: source.SCAN source.ROUND source.FREEZE source.FINAL source.THAW source.FORGET source.RESUME
+ * target.ADMIT target.BULK target.BARRIER target.PREPARE target.RUN target.DROP, both.WRITE (asked) both.WRITTEN (on disk),
+ * send.MOVE_OFFER and so on (before it is sent), got.MOVE_OFFER and so on (before it is looked at). */
+
+void move_step(struct moves *m, const char *role, const char *name)
+{
+	char step[64];
+	int n = snprintf(step, sizeof step - 1, "%s.%s", role, name);
+	if (m->steps_fd >= 0) {
+		step[n] = '\n';
+		if (write(m->steps_fd, step, (size_t)n + 1) < 0)
+			m->steps_fd = -1;
+		step[n] = 0;
+	}
+	if (m->crash_at[0] && strcmp(step, m->crash_at) == 0 && --m->crash_count == 0)
+		kill(getpid(), SIGKILL);
+}
+
+static void read_steps(struct moves *m)
+{
+	const char *at = getenv("WASMOS_CRASH_AT"), *file = getenv("WASMOS_STEPS");
+	m->steps_fd = file ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+	if (!at)
+		return;
+	snprintf(m->crash_at, sizeof m->crash_at, "%s", at);
+	char *colon = strchr(m->crash_at, ':');
+	m->crash_count = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 1;
+	if (colon)
+		*colon = 0;
+}
+
+/* ---- moves ---- */
+
+struct move *move_find(struct moves *m, const uint8_t id[MOVE_ID_SIZE])
+{
+	struct move *mv = m->list;
+	while (mv && (mv->over || memcmp(mv->id, id, MOVE_ID_SIZE) != 0))
+		mv = mv->next;
+	return mv;
+}
+
+struct move *move_new(struct moves *m, const struct move_action *a, bool leaving)
+{
+	struct move *mv = calloc(1, sizeof *mv);
+	if (!mv)
+		abort();
+	mv->moves = m;
+	memcpy(mv->id, a->move, MOVE_ID_SIZE);
+	memcpy(mv->uid, a->uid, UID_SIZE);
+	memcpy(mv->peer, a->peer, PEER_ID_SIZE);
+	mv->leaving = leaving;
+	mv->last = &mv->first;
+	mv->out_last = &mv->out;
+	mv->in_last = &mv->in;
+	mv->delta = delta_new();
+	if (!mv->delta)
+		abort();
+	mv->next = m->list;
+	m->list = mv;
+	depot_hold(node_depot(m->node));
+	return mv;
+}
+
+static void move_free(struct move *mv)
+{
+	struct moves *m = mv->moves;
+	struct move **at = &m->list;
+	while (*at != mv)
+		at = &(*at)->next;
+	*at = mv->next;
+	while (mv->first) {
+		struct job *j = mv->first;
+		mv->first = j->next;
+		job_free(j);
+	}
+	outgoing_free(mv);
+	source_move_free(mv);
+	target_move_free(mv);
+	image_free(mv->image);
+	image_free(mv->full);
+	delta_free(mv->delta);
+	if (mv->module)
+		module_unref(mv->module);
+	depot_release(node_depot(m->node));
+	free(mv);
+}
+
+void move_end(struct move *mv)
+{
+	mv->over = true;
+	if (!mv->running && !mv->busy)
+		move_free(mv);
+}
+
+void move_hold(struct move *mv)
+{
+	mv->busy++;
+}
+
+void move_let(struct move *mv)
+{
+	assert(mv->busy);
+	mv->busy--;
+	if (mv->over)
+		move_end(mv);
+}
+
+void move_event(struct move *mv, struct move_event *ev)
+{
+	struct moves *m = mv->moves;
+	memcpy(ev->move, mv->id, MOVE_ID_SIZE);
+	memcpy(ev->uid, mv->uid, UID_SIZE);
+	mover_event(m->mover, ev, os_monotonic_ns());
+	drain(m);
+}
+
+void move_failed(struct move *mv, uint32_t attempt, enum err e, const struct errmsg *msg)
+{
+	struct move_event ev = {.kind = MOVE_EV_FAILED, .attempt = attempt, .err = e};
+	snprintf(ev.text.text, sizeof ev.text.text, "%s",
+	         msg && msg->text[0] ? msg->text : err_text(e));
+	move_event(mv, &ev);
+}
+
+/* ---- shadows: what a peer has ---- */
+
+static void shadow_drop(struct shadow *s)
+{
+	image_free(s->image);
+	*s = (struct shadow){0};
+}
+
+static struct shadow *shadow_of(struct moves *m, const uint8_t uid[UID_SIZE])
+{
+	for (int i = 0; i < SHADOWS_MAX; i++)
+		if (m->shadows[i].image && memcmp(m->shadows[i].uid, uid, UID_SIZE) == 0)
+			return &m->shadows[i];
+	return NULL;
+}
+
+/* Drops the least recently used until bytes more fit; returns a free place. */
+static struct shadow *shadow_room(struct moves *m, uint64_t bytes)
+{
+	for (;;) {
+		struct shadow *room = NULL, *oldest = NULL;
+		uint64_t sum = bytes;
+		for (int i = 0; i < SHADOWS_MAX; i++) {
+			struct shadow *s = &m->shadows[i];
+			if (!s->image) {
+				room = s;
+				continue;
+			}
+			sum += image_bytes_total(s->image);
+			if (!oldest || s->used < oldest->used)
+				oldest = s;
+		}
+		if (room && sum <= SHADOW_BYTES_MAX)
+			return room;
+		if (!oldest)
+			return NULL;
+		shadow_drop(oldest);
+	}
+}
+
+void shadow_keep(struct moves *m, const uint8_t uid[UID_SIZE], const uint8_t peer[PEER_ID_SIZE],
+                 const struct chunk_addr *id, struct image *im)
+{
+	struct shadow *old = shadow_of(m, uid);
+	if (old)
+		shadow_drop(old);
+	struct shadow *s = shadow_room(m, image_bytes_total(im));
+	if (!s) {
+		image_free(im);
+		return;
+	}
+	memcpy(s->uid, uid, UID_SIZE);
+	memcpy(s->peer, peer, PEER_ID_SIZE);
+	s->id = *id;
+	s->image = im;
+	s->used = ++m->shadow_clock;
+}
+
+struct chunk_addr shadow_id(struct moves *m, const uint8_t uid[UID_SIZE],
+                            const uint8_t peer[PEER_ID_SIZE])
+{
+	struct shadow *s = shadow_of(m, uid);
+	if (!s || memcmp(s->peer, peer, PEER_ID_SIZE) != 0)
+		return (struct chunk_addr){0};
+	return s->id;
+}
+
+struct image *shadow_take(struct moves *m, const uint8_t uid[UID_SIZE],
+                          const uint8_t peer[PEER_ID_SIZE], const struct chunk_addr *id)
+{
+	struct shadow *s = shadow_of(m, uid);
+	if (!s || memcmp(s->peer, peer, PEER_ID_SIZE) != 0 || !chunk_addr_equal(&s->id, id))
+		return NULL;
+	struct image *im = s->image;
+	*s = (struct shadow){0};
+	return im;
+}
+
+/* ---- records: one write at a time, all that wait in one transaction ---- */
+
+static void write_some(void *ctx)
+{
+	struct moves *m = ctx;
+	struct depot_batch *b = depot_batch_new(node_depot(m->node));
+	if (!b) {
+		m->rec_err = ERR_NOMEM;
+		return;
+	}
+	for (struct rec_write *r = m->rec_running; r; r = r->next) {
+		struct wr w = {0};
+		owner_write(&w, &r->record);
+		if (r->erase)
+			depot_del(b, DEPOT_OWNERS, r->record.uid, UID_SIZE);
+		else
+			depot_put(b, DEPOT_OWNERS, r->record.uid, UID_SIZE, w.data, w.size);
+		wr_free(&w);
+	}
+	m->rec_err = depot_write(b, &m->rec_msg);
+	depot_batch_free(b);
+}
+
+static void start_writing(struct moves *m);
+
+static void wrote_one(struct moves *m, struct rec_write *r)
+{
+	struct move_event ev = {.kind = MOVE_EV_WRITTEN, .err = m->rec_err, .text = m->rec_msg};
+	memcpy(ev.move, r->move, MOVE_ID_SIZE);
+	memcpy(ev.uid, r->record.uid, UID_SIZE);
+	if (r->fn && m->rec_err == ERR_OK && !r->erase)
+		mover_note(m->mover, &r->record);
+	if (r->fn)
+		r->fn(r->ctx, m->rec_err, &m->rec_msg);
+	else
+		mover_event(m->mover, &ev, os_monotonic_ns());
+}
+
+static void wrote_some(void *ctx)
+{
+	struct moves *m = ctx;
+	struct rec_write *r = m->rec_running, *next;
+	m->rec_running = NULL;
+	move_step(m, "both", "WRITTEN");
+	if (m->rec_err != ERR_OK)
+		node_log(m->node, LOG_ERROR, "moves", "%s", m->rec_msg.text);
+	for (; r; r = next) {
+		next = r->next;
+		wrote_one(m, r);
+		free(r);
+	}
+	drain(m);
+	start_writing(m);
+}
+
+static void start_writing(struct moves *m)
+{
+	if (m->rec_running || !m->rec_first)
+		return;
+	m->rec_running = m->rec_first;
+	m->rec_first = NULL;
+	m->rec_last = &m->rec_first;
+	m->rec_err = ERR_OK;
+	m->rec_msg.text[0] = 0;
+	work_start(m->node, &m->work, write_some, wrote_some, m);
+}
+
+void record_write(struct moves *m, const struct owner *record, bool erase,
+                  const uint8_t move[MOVE_ID_SIZE], written_fn fn, void *ctx)
+{
+	struct rec_write *r = calloc(1, sizeof *r);
+	if (!r)
+		abort();
+	r->record = *record;
+	if (!r->record.created_ms || record->state != OWNER_OWNED)
+		r->record.created_ms = os_wall_ns() / 1000000;
+	r->erase = erase;
+	r->fn = fn;
+	r->ctx = ctx;
+	if (move)
+		memcpy(r->move, move, MOVE_ID_SIZE);
+	*m->rec_last = r;
+	m->rec_last = &r->next;
+	start_writing(m);
+}
+
+void moves_write(struct node *n, const struct owner *record, written_fn fn, void *ctx)
+{
+	record_write(n->moves, record, false, NULL, fn, ctx);
+}
+
+/* ---- actions ---- */
+
+static void perform_send(struct moves *m, const struct move_action *a)
+{
+	enum msg type;
+	union msg_any any;
+	struct peer *p = peer_by_id(m->node, a->peer);
+	if (!p || msg_decode(a->bytes, a->size, &type, &any, NULL) != ERR_OK)
+		return;
+	move_step(m, "send", msg_name(type));
+	link_send(p, type, &any, LINK_BULK, NULL);
+}
+
+static void perform_kill(struct moves *m, const struct move_action *a)
+{
+	struct process *p = process_find_uid(m->node, a->uid);
+	if (!p)
+		return;
+	node_log(m->node, LOG_WARN, "moves", "%u (%s) is ended: %s", p->pid, p->name, a->text.text);
+	process_kill(p, 137);
+}
+
+/* From here on only the other device, or force, decides. */
+static void mark_in_flight(struct moves *m, const struct move_action *a)
+{
+	struct move *mv = move_find(m, a->move);
+	if (mv && mv->p && mv->leaving && a->record.state == OWNER_RELEASED)
+		mv->p->hold = HOLD_IN_FLIGHT;
+}
+
+static void perform_write(struct moves *m, const struct move_action *a)
+{
+	move_step(m, "both", "WRITE");
+	record_write(m, &a->record, a->kind == MOVE_ACT_ERASE, a->move, NULL, NULL);
+}
+
+static void stored(struct job *j)
+{
+	struct move_event ev = {.kind = MOVE_EV_WRITTEN, .err = j->err, .text = j->msg};
+	if (j->err == ERR_OK)
+		record_write(j->mv->moves, &j->record, false, j->mv->id, NULL, NULL);
+	else /* chunks alone mean nothing: the record surely is not there */
+		ev.err = j->err == ERR_IO ? ERR_FULL : j->err;
+	if (j->err != ERR_OK)
+		move_event(j->mv, &ev);
+}
+
+static void perform(struct moves *m, struct move_action *a)
+{
+	struct move *mv;
+	switch (a->kind) {
+	case MOVE_ACT_SEND: perform_send(m, a); break;
+	case MOVE_ACT_KILL: perform_kill(m, a); break;
+	case MOVE_ACT_ERASE:
+		a->record.epoch = 1;
+		memcpy(a->record.uid, a->uid, UID_SIZE);
+		perform_write(m, a);
+		break;
+	case MOVE_ACT_WRITE:
+		mark_in_flight(m, a);
+		mv = a->with_image ? move_find(m, a->move) : NULL;
+		if (mv && mv->image) {
+			move_step(m, "both", "WRITE");
+			job_store(mv, stored, a);
+		} else {
+			perform_write(m, a);
+		}
+		break;
+	case MOVE_ACT_ADMIT:
+	case MOVE_ACT_BULK:
+	case MOVE_ACT_BARRIER:
+	case MOVE_ACT_PREPARE:
+	case MOVE_ACT_RUN:
+	case MOVE_ACT_DROP:
+		move_step(m, "target", move_action_name(a->kind));
+		target_perform(m, a);
+		break;
+	default:
+		move_step(m, "source", move_action_name(a->kind));
+		source_perform(m, a);
+		break;
+	}
+}
+
+/* Performing may report events, which add actions: one loop takes them all, in order. */
+static void drain(struct moves *m)
+{
+	struct move_action a;
+	if (m->draining)
+		return;
+	m->draining = true;
+	while (mover_next(m->mover, &a)) {
+		perform(m, &a);
+		move_action_free(&a);
+	}
+	m->draining = false;
+}
+
+/* ---- what happens ---- */
+
+static enum err on_message(void *ctx, struct peer *p, enum msg type, const union msg_any *any,
+                           struct errmsg *msg)
+{
+	struct moves *m = ctx;
+	move_step(m, "got", msg_name(type));
+	mover_message(m->mover, peer_id(p), type, any, os_monotonic_ns());
+	drain(m);
+	return ERR_OK;
+}
+
+static void on_link(void *ctx, struct peer *p, bool up)
+{
+	struct moves *m = ctx;
+	mover_link(m->mover, peer_id(p), up, os_monotonic_ns());
+	drain(m);
+}
+
+static void on_process(void *ctx, struct process *p, enum process_event ev)
+{
+	struct moves *m = ctx;
+	if (ev != PROCESS_EVENT_ENDED)
+		return;
+	for (struct move *mv = m->list, *next; mv; mv = next) {
+		next = mv->next;
+		if (mv->over || mv->p != p || !mv->leaving)
+			continue;
+		struct move_event e = {.kind = MOVE_EV_EXITED};
+		memcpy(e.move, mv->id, MOVE_ID_SIZE);
+		mover_event(m->mover, &e, os_monotonic_ns());
+	}
+	mover_ended(m->mover, p->uid);
+	struct shadow *s = shadow_of(m, p->uid);
+	if (s)
+		shadow_drop(s);
+	drain(m);
+}
+
+struct owner moves_record_of(struct node *n, const struct process *p)
+{
+	const struct owner *known = mover_record(n->moves->mover, p->uid);
+	struct owner o = {.epoch = p->epoch, .state = OWNER_OWNED};
+	if (known && known->state == OWNER_OWNED)
+		o = *known;
+	memcpy(o.uid, p->uid, UID_SIZE);
+	o.pid = p->pid;
+	snprintf(o.name, sizeof o.name, "%.*s", OWNER_NAME_MAX - 1, p->name);
+	return o;
+}
+
+struct gc {
+	struct node *node;
+	struct depot_gc_result res;
+	struct errmsg msg;
+	enum err err;
+};
+
+static void gc_run(void *ctx)
+{
+	struct gc *g = ctx;
+	g->err = depot_gc(node_depot(g->node), &g->res, &g->msg);
+}
+
+static void gc_done(void *ctx)
+{
+	struct gc *g = ctx;
+	if (g->err != ERR_OK && g->err != ERR_BUSY)
+		node_log(g->node, LOG_ERROR, "moves", "%s", g->msg.text);
+	else if (g->res.removed)
+		node_log(g->node, LOG_INFO, "moves", "%llu chunks that no image names were removed",
+		         (unsigned long long)g->res.removed);
+	free(g);
+}
+
+static void start_gc(struct moves *m)
+{
+	struct gc *g = calloc(1, sizeof *g);
+	m->since_gc = 0;
+	if (!g)
+		return;
+	g->node = m->node;
+	work_start(m->node, &m->work, gc_run, gc_done, g);
+}
+
+static void on_timer(uv_timer_t *t)
+{
+	struct moves *m = t->data;
+	mover_tick(m->mover, os_monotonic_ns());
+	drain(m);
+	if (m->since_gc >= GC_EVERY && !m->list)
+		start_gc(m);
+}
+
+/* ---- asked by others ---- */
+
+static enum err offer_modules(const struct process *p, struct msg_move_module *mod)
+{
+	size_t size;
+	memset(mod, 0, sizeof *mod);
+	module_bytes(p->module, &size);
+	memcpy(mod->hash, p->module_hash, 32);
+	mod->size = size;
+	return size <= IMAGE_MODULE_MAX ? ERR_OK : ERR_LIMIT;
+}
+
+static enum err may_move(const struct process *p, struct errmsg *msg)
+{
+	if (p->state != PROCESS_RUNNING || p->hold != HOLD_NONE)
+		return err_set(msg, ERR_STATE, "process %u is %s", p->pid, process_state_text(p));
+	if (!p->store || !p->module || store_memory_count(p->store) > MEMORIES_MAX)
+		return err_set(msg, ERR_UNSUPPORTED, "process %u has more than %d memories", p->pid,
+		               MEMORIES_MAX);
+	return ERR_OK;
+}
+
+enum err moves_start(struct node *n, struct process *p, struct peer *to, uint64_t max_pause_ns,
+                     move_over_fn fn, void *ctx, struct errmsg *msg)
+{
+	struct moves *m = n->moves;
+	struct msg_move_module mod;
+	struct msg_move_space spaces[MEMORIES_MAX];
+	char names[MEMORIES_MAX][3];
+	TRY(may_move(p, msg));
+	if (offer_modules(p, &mod) != ERR_OK)
+		return err_set(msg, ERR_LIMIT, "the module is larger than %d MiB",
+		               IMAGE_MODULE_MAX >> 20);
+	struct move_options o = {.max_pause_ns = max_pause_ns,
+	                         .base = shadow_id(m, p->uid, peer_id(to)),
+	                         .spaces = spaces,
+	                         .nspaces = store_memory_count(p->store),
+	                         .modules = &mod,
+	                         .nmodules = 1};
+	for (uint32_t i = 0; i < o.nspaces; i++) {
+		memory_name(i, names[i]);
+		spaces[i] =
+		    (struct msg_move_space){.kind = SPACE_MEMORY, .name = str_ref(names[i])};
+		store_memory(p->store, i, &spaces[i].size);
+	}
+	struct move_action a = {0};
+	struct owner rec = moves_record_of(n, p);
+	os_random(a.move, sizeof a.move);
+	memcpy(a.uid, p->uid, UID_SIZE);
+	memcpy(a.peer, peer_id(to), PEER_ID_SIZE);
+	TRY(mover_start(m->mover, a.move, &rec, a.peer, &o, os_monotonic_ns(), msg));
+	struct move *mv = move_new(m, &a, true);
+	mv->p = p;
+	mv->module = module_ref(p->module);
+	mv->fn = fn;
+	mv->ctx = ctx;
+	process_pin(p);
+	p->hold = HOLD_MOVING;
+	m->since_gc++;
+	drain(m);
+	return ERR_OK;
+}
+
+void moves_unwatch(struct node *n, void *ctx)
+{
+	for (struct move *mv = n->moves->list; mv; mv = mv->next)
+		if (mv->ctx == ctx)
+			mv->fn = NULL;
+}
+
+enum err moves_force(struct node *n, const uint8_t uid[UID_SIZE], move_over_fn fn, void *ctx,
+                     struct errmsg *msg)
+{
+	struct moves *m = n->moves;
+	struct move_status st;
+	if (!mover_status(m->mover, uid, &st) || !st.released)
+		return err_set(msg, ERR_STATE, "the process is not in flight");
+	TRY(mover_force(m->mover, uid, os_monotonic_ns(), msg));
+	struct move *mv = move_find(m, st.move);
+	if (mv) {
+		mv->fn = fn;
+		mv->ctx = ctx;
+	}
+	drain(m);
+	return ERR_OK;
+}
+
+bool moves_status(struct node *n, const uint8_t uid[UID_SIZE], struct move_status *out)
+{
+	return mover_status(n->moves->mover, uid, out);
+}
+
+const struct owner *moves_record(struct node *n, const uint8_t uid[UID_SIZE])
+{
+	return mover_record(n->moves->mover, uid);
+}
+
+unsigned *moves_work_count(struct node *n)
+{
+	return &n->moves->work;
+}
+
+struct by_pid {
+	uint32_t pid;
+	const struct owner *found;
+};
+
+static void match_pid(void *ctx, const struct owner *o)
+{
+	struct by_pid *b = ctx;
+	bool here = o->state == OWNER_SUSPENDED || o->state == OWNER_RELEASED;
+	if (here && o->pid == b->pid)
+		b->found = o;
+}
+
+const struct owner *moves_record_by_pid(struct node *n, uint32_t pid)
+{
+	struct by_pid b = {.pid = pid};
+	mover_each(n->moves->mover, match_pid, &b);
+	return b.found;
+}
+
+/* ---- ps ---- */
+
+struct ps {
+	struct node *node;
+	struct control_call *call;
+};
+
+static void ps_row(void *ctx, const struct owner *o)
+{
+	struct ps *ps = ctx;
+	struct move_status st;
+	if (o->state != OWNER_SUSPENDED && o->state != OWNER_RELEASED)
+		return;
+	if (process_find_uid(ps->node, o->uid))
+		return; /* it has a row */
+	control_row(ps->call);
+	control_put_u64(ps->call, "pid", o->pid);
+	control_put_str(ps->call, "state", owner_state_text(o->state));
+	control_put_str(ps->call, "name", o->name);
+	control_put_hex(ps->call, "uid", o->uid, UID_SIZE);
+	control_put_u64(ps->call, "epoch", o->epoch);
+	control_put_i64(ps->call, "since_unix_ms", (int64_t)o->created_ms);
+	if (o->state == OWNER_RELEASED) {
+		struct peer *p = peer_by_id(ps->node, o->peer);
+		control_put_str(ps->call, "peer", p ? peer_name(p) : "a device that is not known");
+	}
+	if (moves_status(ps->node, o->uid, &st))
+		control_put_str(ps->call, "note", st.note);
+	control_row_end(ps->call);
+}
+
+void moves_ps(struct node *n, struct control_call *c)
+{
+	struct ps ps = {n, c};
+	mover_each(n->moves->mover, ps_row, &ps);
+}
+
+/* ---- the module's bytes from the depot ---- */
+
+static enum err get_chunk(void *ctx, const struct chunk_addr *addr, struct wr *out,
+                          struct errmsg *msg)
+{
+	return depot_get_chunk(ctx, addr, out, msg);
+}
+
+static enum err find_module(void *ctx, const uint8_t hash[32], uint8_t **bytes, size_t *size)
+{
+	struct moves *m = ctx;
+	struct depot *d = node_depot(m->node);
+	struct wr row = {0}, code = {0};
+	struct code_ref ref;
+	uint8_t key[7 + 32];
+	struct chunk_source from = {get_chunk, d};
+	memcpy(key, "module:", 7);
+	memcpy(key + 7, hash, 32);
+	memcpy(ref.hash, hash, 32);
+	enum err e = depot_get(d, DEPOT_SETTINGS, key, sizeof key, &row);
+	struct rd r = rd_of(row.data, row.size);
+	if (e == ERR_OK)
+		e = rd_u64(&r, &ref.size);
+	if (e == ERR_OK)
+		e = chunk_addr_read(&r, &ref.list);
+	if (e == ERR_OK)
+		e = module_join(&ref, &from, &code, NULL);
+	if (e == ERR_OK)
+		*bytes = wr_take(&code, size);
+	wr_free(&row);
+	wr_free(&code);
+	return e == ERR_OK ? e : ERR_NOTFOUND;
+}
+
+/* ---- a node that starts finds its records ---- */
+
+struct found {
+	struct moves *moves;
+	struct owner *list;
+	size_t count;
+};
+
+static bool collect(void *ctx, const uint8_t *key, size_t key_size, const uint8_t *value,
+                    size_t size)
+{
+	struct found *f = ctx;
+	struct rd r = rd_of(value, size);
+	struct owner o;
+	if (owner_read(&r, &o) != ERR_OK) {
+		node_log(f->moves->node, LOG_ERROR, "moves", "an ownership record is not readable");
+		return true;
+	}
+	struct owner *list = realloc(f->list, (f->count + 1) * sizeof *list);
+	if (!list)
+		abort();
+	f->list = list;
+	f->list[f->count++] = o;
+	return true;
+}
+
+struct comeback {
+	struct moves *moves;
+	struct owner record;
+	struct image *image;
+	enum err err;
+	struct errmsg msg;
+};
+
+static void comeback_revived(void *ctx, struct process *p, enum err e, const struct errmsg *msg)
+{
+	struct comeback *c = ctx;
+	struct node *n = c->moves->node;
+	if (p) {
+		p->epoch = c->record.epoch;
+		node_log(n, LOG_INFO, "moves", "%u (%s) runs again, from its image of epoch %llu",
+		         p->pid, p->name, (unsigned long long)p->epoch);
+		process_thaw(p);
+	} else {
+		node_log(n, LOG_ERROR, "moves", "%s cannot be brought back: %s", c->record.name,
+		         msg->text);
+	}
+	image_free(c->image);
+	free(c);
+}
+
+static void comeback_load(void *ctx)
+{
+	struct comeback *c = ctx;
+	c->err = depot_load_image(node_depot(c->moves->node), &c->record.image, &c->image, &c->msg);
+}
+
+static void comeback_loaded(void *ctx)
+{
+	struct comeback *c = ctx;
+	if (c->err == ERR_OK)
+		revive(c->moves->node, c->image, false, comeback_revived, c);
+	else
+		comeback_revived(c, NULL, c->err, &c->msg);
+}
+
+/* It ran here when the node was killed: from its image, if it has one, else it is lost. */
+static void come_back(struct moves *m, const struct owner *o)
+{
+	struct comeback *c;
+	if (chunk_addr_is_null(&o->image)) {
+		node_log(m->node, LOG_WARN, "moves",
+		         "%u (%s) ran when this node was killed, and is lost", o->pid, o->name);
+		mover_ended(m->mover, o->uid);
+		return;
+	}
+	c = calloc(1, sizeof *c);
+	if (!c)
+		abort();
+	*c = (struct comeback){.moves = m, .record = *o};
+	work_start(m->node, &m->work, comeback_load, comeback_loaded, c);
+}
+
+static bool outdated(const struct owner *o)
+{
+	bool away = o->state == OWNER_GONE || (o->state == OWNER_ENDED && !o->unacked);
+	return away && os_wall_ns() / 1000000 > o->created_ms + KEEP_GONE_MS;
+}
+
+static enum err restore_records(struct moves *m)
+{
+	struct found f = {.moves = m};
+	enum err e = depot_each(node_depot(m->node), DEPOT_OWNERS, collect, &f);
+	for (size_t i = 0; e == ERR_OK && i < f.count; i++) {
+		struct move_action a = {0};
+		if (outdated(&f.list[i])) {
+			record_write(m, &f.list[i], true, NULL, NULL, NULL);
+			continue;
+		}
+		os_random(a.move, sizeof a.move);
+		memcpy(a.uid, f.list[i].uid, UID_SIZE);
+		memcpy(a.peer, f.list[i].peer, PEER_ID_SIZE);
+		mover_restore(m->mover, &f.list[i], a.move, os_monotonic_ns());
+		if (f.list[i].state == OWNER_RELEASED)
+			move_new(m, &a, true)->record = f.list[i];
+		else if (f.list[i].state == OWNER_OWNED)
+			come_back(m, &f.list[i]);
+	}
+	free(f.list);
+	return e;
+}
+
+/* ---- the part ---- */
+
+/* Two nodes on one machine read one clock: its boot id says so. */
+static void read_clock(struct moves *m)
+{
+	char text[64] = "";
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
+	if (f && fgets(text, sizeof text, f)) {
+		struct chunk_addr a = chunk_addr_of(text, strlen(text));
+		memcpy(m->clock, a.bytes + 1, sizeof m->clock);
+	}
+	if (f)
+		fclose(f);
+}
+
+enum err moves_open(struct node *n, struct errmsg *msg)
+{
+	struct moves *m = calloc(1, sizeof *m);
+	if (!m)
+		return err_set(msg, ERR_NOMEM, "moves: out of memory");
+	m->node = n;
+	m->rec_last = &m->rec_first;
+	n->moves = m;
+	read_clock(m);
+	read_steps(m);
+	struct modules_source source = {find_module, m};
+	enum err e = mover_new(n->device->id, m->clock, &m->mover);
+	if (e == ERR_OK)
+		e = modules_add_source(n->modules, &source);
+	if (e == ERR_OK)
+		e = link_subscribe(n, MSG_GROUP_MOVE, on_message, m);
+	if (e == ERR_OK)
+		e = link_watch(n, on_link, m);
+	if (e == ERR_OK)
+		e = process_subscribe(n, on_process, m);
+	if (e == ERR_OK)
+		e = restore_records(m);
+	if (e != ERR_OK) {
+		mover_free(m->mover);
+		free(m);
+		n->moves = NULL;
+		return err_set(msg, e, "moves: %s", err_text(e));
+	}
+	uv_timer_init(&n->loop, &m->timer);
+	m->timer.data = m;
+	uv_timer_start(&m->timer, on_timer, TICK_MS, TICK_MS);
+	drain(m);
+	start_gc(m);
+	return ERR_OK;
+}
+
+static void timer_closed(uv_handle_t *h)
+{
+	struct moves *m = h->data;
+	free(m);
+}
+
+void moves_close(struct node *n)
+{
+	struct moves *m = n->moves;
+	m->closing = true;
+	for (struct move *mv = m->list, *next; mv; mv = next) {
+		next = mv->next;
+		mv->fn = NULL;
+		move_end(mv);
+	}
+	work_wait(n, &m->work);
+	while (m->list) {
+		m->list->running = NULL;
+		m->list->busy = 0;
+		move_end(m->list);
+	}
+	for (int i = 0; i < SHADOWS_MAX; i++)
+		if (m->shadows[i].image)
+			shadow_drop(&m->shadows[i]);
+	mover_free(m->mover);
+	if (m->steps_fd >= 0)
+		close(m->steps_fd);
+	n->moves = NULL;
+	uv_close((uv_handle_t *)&m->timer, timer_closed);
+}

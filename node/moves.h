@@ -1,0 +1,56 @@
+/* moves.h - moving processes to and from other devices: the part that performs what migrate/mover.h decides.
+ *
+ * One mover a node. Its actions are performed here: messages over the link (bulk lane, in order), reading and filling
+ * memory, hashing, compressing and the store on the thread pool (move_job.c), freezing and restoring processes on the loop. The image
+ * that a peer holds of a process (`shadow`) stays in memory after a move, so that moving back sends only
+ * what changed. Belongs to the loop's thread.
+ *
+ *	moves_start(n, p, peer, 0, on_over, ctx, &msg);   // later: on_over(ctx, err, msg, report)
+ *
+ * Tests name a step to be killed at: WASMOS_CRASH_AT=STEP[:N] in the node's environment (move_step() in moves.c lists
+ * the steps' names), and WASMOS_STEPS=FILE appends each step's name as it is passed.
+ */
+#pragma once
+
+#include "migrate/mover.h"
+#include "node/process.h"
+
+struct control_call;
+struct depot;
+struct image;
+struct module;
+struct moves;
+struct peer;
+
+typedef void (*move_over_fn)(void *ctx, enum err e, const struct errmsg *msg,
+                             const struct move_report *r);
+
+/* fn is called once, unless an error is returned. max_pause_ns: 0 for none. */
+enum err moves_start(struct node *n, struct process *p, struct peer *to, uint64_t max_pause_ns,
+                     move_over_fn fn, void *ctx, struct errmsg *msg);
+/* fn is not called any more (its client is gone); the move goes on. */
+void moves_unwatch(struct node *n, void *ctx);
+/* A process in flight is taken back by force; fn hears how it ended. */
+enum err moves_force(struct node *n, const uint8_t uid[UID_SIZE], move_over_fn fn, void *ctx,
+                     struct errmsg *msg);
+/* What is known of a process by its pid here: in the table or only on disk. NULL: nothing. */
+const struct owner *moves_record_by_pid(struct node *n, uint32_t pid);
+const struct owner *moves_record(struct node *n, const uint8_t uid[UID_SIZE]);
+bool moves_status(struct node *n, const uint8_t uid[UID_SIZE], struct move_status *out);
+/* Rows for `ps`: processes that are on disk only (suspended, in flight, lost), as control_ps() writes them. */
+void moves_ps(struct node *n, struct control_call *c);
+
+/* ---- for checkpoint.c and revive.c ---- */
+
+typedef void (*written_fn)(void *ctx, enum err e, const struct errmsg *msg);
+/* Durably, after all records asked for before; then the mover knows it, then fn. */
+void moves_write(struct node *n, const struct owner *record, written_fn fn, void *ctx);
+unsigned *moves_work_count(struct node *n);
+/* Puts an image's chunks and its module's (found by hash: cache or depot) into the depot. Pool thread. */
+enum err depot_store_image(struct node *n, struct depot *d, struct image *im, struct module *module,
+                           struct errmsg *msg);
+/* Loads an image from the depot. Pool thread. */
+enum err depot_load_image(struct depot *d, const struct chunk_addr *id, struct image **out,
+                          struct errmsg *msg);
+/* The record a process would have: OWNED, with its epoch. */
+struct owner moves_record_of(struct node *n, const struct process *p);

@@ -1,0 +1,45 @@
+/* cmd_snapshot.c - `wasmos snapshot PID -o FILE`. */
+#include "shell/shell.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const struct option options[] = {{"output", 'o', OPTION_VALUE, "FILE", "the file to write"},
+                                        {0}};
+
+static int run(struct shell *sh)
+{
+	struct client *c;
+	uint64_t pid;
+	char path[PATH_MAX], here[PATH_MAX];
+	const char *file = shell_value(sh, "output");
+	if (!shell_number(sh, 0, "PID", &pid))
+		return 2;
+	if (!file || !*file)
+		return shell_usage(sh, "snapshot needs a file to write: -o FILE");
+	if (!getcwd(here, sizeof here))
+		return shell_fail(sh, "the current folder is gone");
+	if (snprintf(path, sizeof path, "%s%s%s", file[0] == '/' ? "" : here,
+	             file[0] == '/' ? "" : "/", file) >= (int)sizeof path)
+		return shell_fail(sh, "the path is too long");
+	if (client_open(sh, &c) != 0)
+		return 1;
+	client_request(c, "snapshot");
+	client_put_u64(c, "pid", pid);
+	client_put_str(c, "path", path);
+	return client_report(sh, c, "{pid} stood still for {stood_ms} ms; {bytes} bytes written\n");
+}
+
+const struct command command_snapshot = {
+    .name = "snapshot",
+    .usage = "snapshot PID -o FILE",
+    .summary = "copy a running program into a file",
+    .help = "The program runs on. The file holds its memory, its code and what it has open, and is "
+            "the same on every system; `wasmos restore FILE` starts a copy of the program from "
+            "it.\n",
+    .options = options,
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};
