@@ -221,7 +221,7 @@ uint64_t process_cpu_ns(const struct process *p);
 enum err process_save_section(struct process *p, enum section s, struct wr *out,
                               struct errmsg *msg);
 
-/* ---- mounts (mounts.c) ---- */
+/* ---- mounts (fs_remote.c) ---- */
 
 struct vfs_mount_config;
 struct vfs_obj;

@@ -5,6 +5,7 @@
 #include "base/os.h"
 #include "engine/engine.h"
 #include "node/drivers/drivers.h"
+#include "node/fs_remote.h"
 #include "node/modules.h"
 #include "node/node.h"
 #include "node/wasi.h"
@@ -158,6 +159,8 @@ static enum err make_wasi(struct process *p, const struct process_config *cfg, s
 	enum err e = add_streams(p, fds);
 	for (uint32_t i = 0; e == ERR_OK && i < cfg->nmounts; i++)
 		e = add_mount(p, &cfg->mounts[i], ns, fds, msg);
+	if (e == ERR_OK)
+		e = wasi_add_tmp(ns, fds);
 	if (e != ERR_OK) {
 		fdtable_free(fds);
 		vfs_ns_free(ns);
@@ -170,7 +173,12 @@ static enum err make_wasi(struct process *p, const struct process_config *cfg, s
 	                         .ns = ns,
 	                         .fds = fds,
 	                         .wait = &p->wait};
-	return wasi_new(&wc, &p->wasi, msg);
+	e = process_grant(p, ns, msg);
+	if (e == ERR_OK)
+		return wasi_new(&wc, &p->wasi, msg);
+	fdtable_free(fds);
+	vfs_ns_free(ns);
+	return e;
 }
 
 static enum err run_create(void *ctx, struct process *p, struct errmsg *msg)
@@ -207,6 +215,11 @@ static enum err open_mount(void *ctx, const struct vfs_mount_config *c, struct v
                            struct errmsg *msg)
 {
 	return process_open_mount(ctx, c, root, msg);
+}
+
+static struct vfs_obj *held_file(void *ctx, uint32_t mount_id, uint32_t handle, unsigned flags)
+{
+	return process_held_file(ctx, mount_id, handle, flags);
 }
 
 static enum err open_stream(void *ctx, const char *name, struct vfs_obj **out, struct errmsg *msg)
@@ -254,7 +267,7 @@ static enum err run_restore(void *ctx, struct process *p, struct errmsg *msg)
 	struct build *b = ctx;
 	struct drivers_config dc;
 	struct fdtable_loader loader = {
-	    .open_mount = open_mount, .open_stream = open_stream, .ctx = p};
+	    .open_mount = open_mount, .open_stream = open_stream, .held = held_file, .ctx = p};
 	memcpy(p->module_hash, b->sections.module_hash, sizeof p->module_hash);
 	TRY(modules_load_hash(p->node->modules, p->module_hash, &p->module, msg));
 	struct rd in = b->sections.bytes[SECTION_WASI];

@@ -32,7 +32,8 @@ struct depot_batch;
 #define DEPOT_TABLES(DEPOT)                                                              \
 	DEPOT(PEERS, "device id (32 bytes) -> what proto keeps about a paired device")   \
 	DEPOT(OWNERS, "process uid (16 bytes) -> struct owner record (migrate/owner.h)") \
-	DEPOT(SETTINGS, "name -> bytes")
+	DEPOT(SETTINGS, "name -> bytes")                                                 \
+	DEPOT(GRANTS, "process uid (16 bytes) -> folders given to it (node/fs_remote.h)")
 
 enum depot_table {
 #define DEPOT(name, what) DEPOT_##name,

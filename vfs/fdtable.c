@@ -14,32 +14,32 @@ struct fdtable {
 /* ---- rights ---- */
 
 static const uint64_t dir_rights =
-	UINT64_C(1) << RIGHT_FD_FDSTAT_SET_FLAGS_BIT | UINT64_C(1) << RIGHT_FD_SYNC_BIT |
-	UINT64_C(1) << RIGHT_FD_ADVISE_BIT | UINT64_C(1) << RIGHT_PATH_CREATE_DIRECTORY_BIT |
-	UINT64_C(1) << RIGHT_PATH_CREATE_FILE_BIT | UINT64_C(1) << RIGHT_PATH_LINK_SOURCE_BIT |
-	UINT64_C(1) << RIGHT_PATH_LINK_TARGET_BIT | UINT64_C(1) << RIGHT_PATH_OPEN_BIT |
-	UINT64_C(1) << RIGHT_FD_READDIR_BIT | UINT64_C(1) << RIGHT_PATH_READLINK_BIT |
-	UINT64_C(1) << RIGHT_PATH_RENAME_SOURCE_BIT | UINT64_C(1) << RIGHT_PATH_RENAME_TARGET_BIT |
-	UINT64_C(1) << RIGHT_PATH_FILESTAT_GET_BIT | UINT64_C(1) << RIGHT_PATH_FILESTAT_SET_SIZE_BIT |
-	UINT64_C(1) << RIGHT_PATH_FILESTAT_SET_TIMES_BIT | UINT64_C(1) << RIGHT_FD_FILESTAT_GET_BIT |
-	UINT64_C(1) << RIGHT_FD_FILESTAT_SET_TIMES_BIT | UINT64_C(1) << RIGHT_PATH_SYMLINK_BIT |
-	UINT64_C(1) << RIGHT_PATH_UNLINK_FILE_BIT | UINT64_C(1) << RIGHT_PATH_REMOVE_DIRECTORY_BIT |
-	UINT64_C(1) << RIGHT_POLL_FD_READWRITE_BIT;
+    UINT64_C(1) << RIGHT_FD_FDSTAT_SET_FLAGS_BIT | UINT64_C(1) << RIGHT_FD_SYNC_BIT |
+    UINT64_C(1) << RIGHT_FD_ADVISE_BIT | UINT64_C(1) << RIGHT_PATH_CREATE_DIRECTORY_BIT |
+    UINT64_C(1) << RIGHT_PATH_CREATE_FILE_BIT | UINT64_C(1) << RIGHT_PATH_LINK_SOURCE_BIT |
+    UINT64_C(1) << RIGHT_PATH_LINK_TARGET_BIT | UINT64_C(1) << RIGHT_PATH_OPEN_BIT |
+    UINT64_C(1) << RIGHT_FD_READDIR_BIT | UINT64_C(1) << RIGHT_PATH_READLINK_BIT |
+    UINT64_C(1) << RIGHT_PATH_RENAME_SOURCE_BIT | UINT64_C(1) << RIGHT_PATH_RENAME_TARGET_BIT |
+    UINT64_C(1) << RIGHT_PATH_FILESTAT_GET_BIT | UINT64_C(1) << RIGHT_PATH_FILESTAT_SET_SIZE_BIT |
+    UINT64_C(1) << RIGHT_PATH_FILESTAT_SET_TIMES_BIT | UINT64_C(1) << RIGHT_FD_FILESTAT_GET_BIT |
+    UINT64_C(1) << RIGHT_FD_FILESTAT_SET_TIMES_BIT | UINT64_C(1) << RIGHT_PATH_SYMLINK_BIT |
+    UINT64_C(1) << RIGHT_PATH_UNLINK_FILE_BIT | UINT64_C(1) << RIGHT_PATH_REMOVE_DIRECTORY_BIT |
+    UINT64_C(1) << RIGHT_POLL_FD_READWRITE_BIT;
 
 static const uint64_t file_rights =
-	UINT64_C(1) << RIGHT_FD_DATASYNC_BIT | UINT64_C(1) << RIGHT_FD_READ_BIT |
-	UINT64_C(1) << RIGHT_FD_SEEK_BIT | UINT64_C(1) << RIGHT_FD_FDSTAT_SET_FLAGS_BIT |
-	UINT64_C(1) << RIGHT_FD_SYNC_BIT | UINT64_C(1) << RIGHT_FD_TELL_BIT |
-	UINT64_C(1) << RIGHT_FD_WRITE_BIT | UINT64_C(1) << RIGHT_FD_ADVISE_BIT |
-	UINT64_C(1) << RIGHT_FD_ALLOCATE_BIT | UINT64_C(1) << RIGHT_FD_FILESTAT_GET_BIT |
-	UINT64_C(1) << RIGHT_FD_FILESTAT_SET_SIZE_BIT | UINT64_C(1) << RIGHT_FD_FILESTAT_SET_TIMES_BIT |
-	UINT64_C(1) << RIGHT_POLL_FD_READWRITE_BIT;
+    UINT64_C(1) << RIGHT_FD_DATASYNC_BIT | UINT64_C(1) << RIGHT_FD_READ_BIT |
+    UINT64_C(1) << RIGHT_FD_SEEK_BIT | UINT64_C(1) << RIGHT_FD_FDSTAT_SET_FLAGS_BIT |
+    UINT64_C(1) << RIGHT_FD_SYNC_BIT | UINT64_C(1) << RIGHT_FD_TELL_BIT |
+    UINT64_C(1) << RIGHT_FD_WRITE_BIT | UINT64_C(1) << RIGHT_FD_ADVISE_BIT |
+    UINT64_C(1) << RIGHT_FD_ALLOCATE_BIT | UINT64_C(1) << RIGHT_FD_FILESTAT_GET_BIT |
+    UINT64_C(1) << RIGHT_FD_FILESTAT_SET_SIZE_BIT | UINT64_C(1) << RIGHT_FD_FILESTAT_SET_TIMES_BIT |
+    UINT64_C(1) << RIGHT_POLL_FD_READWRITE_BIT;
 
 /* No seek and no tell: that is how a C library knows that it may be a terminal. */
 static const uint64_t stream_rights =
-	UINT64_C(1) << RIGHT_FD_READ_BIT | UINT64_C(1) << RIGHT_FD_FDSTAT_SET_FLAGS_BIT |
-	UINT64_C(1) << RIGHT_FD_WRITE_BIT | UINT64_C(1) << RIGHT_FD_FILESTAT_GET_BIT |
-	UINT64_C(1) << RIGHT_POLL_FD_READWRITE_BIT | UINT64_C(1) << RIGHT_SOCK_SHUTDOWN_BIT;
+    UINT64_C(1) << RIGHT_FD_READ_BIT | UINT64_C(1) << RIGHT_FD_FDSTAT_SET_FLAGS_BIT |
+    UINT64_C(1) << RIGHT_FD_WRITE_BIT | UINT64_C(1) << RIGHT_FD_FILESTAT_GET_BIT |
+    UINT64_C(1) << RIGHT_POLL_FD_READWRITE_BIT | UINT64_C(1) << RIGHT_SOCK_SHUTDOWN_BIT;
 
 uint64_t rights_of_type(enum vfs_type type)
 {
@@ -53,7 +53,7 @@ uint64_t rights_of_type(enum vfs_type type)
 /* ---- descriptions ---- */
 
 struct vfs_file *vfs_file_new(struct vfs_obj *obj, struct vfs_mount *mount, const char *path,
-			      unsigned flags)
+                              unsigned flags)
 {
 	struct vfs_file *f = calloc(1, sizeof *f);
 	char *copy = path ? strdup(path) : NULL;
@@ -139,7 +139,7 @@ bool fdtable_has_room(const struct fdtable *t)
 }
 
 enum ferr fdtable_add_at(struct fdtable *t, uint32_t fd, struct vfs_file *f, uint64_t rights,
-			 uint64_t inheriting)
+                         uint64_t inheriting)
 {
 	enum ferr e = f ? reserve(t, fd) : FE_NOMEM;
 	if (e != FE_OK) {
@@ -147,15 +147,14 @@ enum ferr fdtable_add_at(struct fdtable *t, uint32_t fd, struct vfs_file *f, uin
 		return e;
 	}
 	vfs_file_unref(t->entries[fd].file);
-	t->entries[fd] =
-		(struct fd_entry){.file = f, .rights = rights, .inheriting = inheriting};
+	t->entries[fd] = (struct fd_entry){.file = f, .rights = rights, .inheriting = inheriting};
 	if (fd >= t->size)
 		t->size = fd + 1;
 	return FE_OK;
 }
 
 enum ferr fdtable_add(struct fdtable *t, struct vfs_file *f, uint64_t rights, uint64_t inheriting,
-		      uint32_t *fd)
+                      uint32_t *fd)
 {
 	*fd = lowest_free(t, 0);
 	return fdtable_add_at(t, *fd, f, rights, inheriting);

@@ -101,7 +101,7 @@ struct fdtable_loader {
 	                        struct errmsg *msg);
 	/* May be NULL. A file that this device kept open for the process while it was elsewhere, under
 	 * this handle: a reference, or NULL when it is not there (then it is opened again by its path). */
-	struct vfs_obj *(*held)(void *ctx, uint32_t mount_id, uint32_t handle);
+	struct vfs_obj *(*held)(void *ctx, uint32_t mount_id, uint32_t handle, unsigned flags);
 	void *ctx;
 };
 /* Hostile bytes. A file that is not there any more becomes vfs_gone_new(). */

@@ -15,6 +15,7 @@
 #include "vfs/fdtable.h"
 #include "vfs/memory.h"
 #include "vfs/pipe.h"
+#include "vfs/remote.h"
 #include "vfs/stream.h"
 
 #include <stdlib.h>
@@ -22,7 +23,10 @@
 
 enum { FORMAT_VERSION = 1 };
 enum what { WHAT_MOUNT = 1, WHAT_STREAM, WHAT_NULL, WHAT_PIPE, WHAT_CARRY, WHAT_GONE };
-enum { SAVED_FLAGS = VFS_READ | VFS_WRITE | VFS_APPEND | VFS_NONBLOCK | VFS_DSYNC | VFS_SYNC | VFS_RSYNC };
+enum {
+	SAVED_FLAGS =
+	    VFS_READ | VFS_WRITE | VFS_APPEND | VFS_NONBLOCK | VFS_DSYNC | VFS_SYNC | VFS_RSYNC
+};
 
 /* ---- the order of descriptions: by their first descriptor ---- */
 
@@ -112,20 +116,21 @@ static enum err save_carried(struct save *s, const struct vfs_file *f)
 	struct vfs_stat st;
 	if (f->obj->type != VFS_TYPE_FILE || vfs_stat(f->obj, &st) != FE_OK ||
 	    st.size_bytes > FDTABLE_CARRY_MAX)
-		return err_set(s->msg, ERR_UNSUPPORTED,
-			       "%s was removed while it is open, and is too large to be carried along",
-			       path);
+		return err_set(
+		    s->msg, ERR_UNSUPPORTED,
+		    "%s was removed while it is open, and is too large to be carried along", path);
 	uint8_t *bytes = carry_bytes(f->obj, st.size_bytes);
 	if (!bytes)
-		return err_set(s->msg, ERR_IO, "%s was removed while it is open, and cannot be read",
-			       path);
+		return err_set(s->msg, ERR_IO,
+		               "%s was removed while it is open, and cannot be read", path);
 	wr_u32(s->out, (uint32_t)st.size_bytes);
 	wr_bytes(s->out, bytes, (size_t)st.size_bytes);
 	free(bytes);
 	return ERR_OK;
 }
 
-static void save_on_mount(struct save *s, const struct vfs_file *f, uint32_t index, const char *path)
+static void save_on_mount(struct save *s, const struct vfs_file *f, uint32_t index,
+                          const char *path)
 {
 	struct vfs_stat st;
 	if (vfs_stat(f->obj, &st) != FE_OK)
@@ -353,9 +358,24 @@ static enum err found(struct load *l, enum ferr e, struct vfs_obj **obj)
 		return ERR_OK;
 	if (e != FE_STALE && e != FE_NOENT && e != FE_NOTDIR && e != FE_LOOP && e != FE_ACCES)
 		return err_set(l->msg, e == FE_NOMEM ? ERR_NOMEM : ERR_IO,
-			       "a file that was open: %s", ferr_text(e));
+		               "a file that was open: %s", ferr_text(e));
 	*obj = vfs_gone_new();
 	return *obj ? ERR_OK : ERR_NOMEM;
+}
+
+/* What the home held must be what the image speaks of. */
+static struct vfs_obj *held_file(struct load *l, const struct vfs_mount *m,
+                                 const struct vfs_saved *s)
+{
+	struct vfs_stat st;
+	if (!l->l->held || m->kind != VFS_MOUNT_HOST || vfs_is_remote(m->root))
+		return NULL;
+	struct vfs_obj *o = l->l->held(l->l->ctx, m->id, s->handle, s->flags);
+	if (o && vfs_stat(o, &st) == FE_OK && st.dev == s->dev && st.ino == s->ino &&
+	    o->type == s->type)
+		return o;
+	vfs_unref(o);
+	return NULL;
 }
 
 static enum err load_on_mount(struct load *l, unsigned flags, struct vfs_file **out)
@@ -374,9 +394,7 @@ static enum err load_on_mount(struct load *l, unsigned flags, struct vfs_file **
 		return bad(l, "a file lies in no mount");
 	if (m->read_only && flags & VFS_WRITE)
 		return bad(l, "a file of a read-only mount is open for writing");
-	struct vfs_obj *obj = l->l->held && m->kind == VFS_MOUNT_HOST
-				      ? l->l->held(l->l->ctx, id, s.handle)
-				      : NULL;
+	struct vfs_obj *obj = held_file(l, m, &s);
 	if (!obj && !strcmp(path, "."))
 		obj = vfs_ref(m->root);
 	if (!obj)
@@ -387,7 +405,7 @@ static enum err load_on_mount(struct load *l, unsigned flags, struct vfs_file **
 
 static enum err load_stream(struct load *l, unsigned flags, struct vfs_file **out)
 {
-	char name[sizeof (*out)->stream];
+	char name[sizeof(*out)->stream];
 	struct vfs_obj *obj;
 	TRY(rd_text(l->in, name, sizeof name));
 	if (!name[0])
@@ -478,7 +496,8 @@ static enum err load_carried(struct load *l, unsigned flags, struct vfs_file **o
 	return *out ? ERR_OK : ERR_NOMEM;
 }
 
-static enum err load_empty(struct load *l, struct vfs_obj *obj, unsigned flags, struct vfs_file **out)
+static enum err load_empty(struct load *l, struct vfs_obj *obj, unsigned flags,
+                           struct vfs_file **out)
 {
 	*out = obj ? vfs_file_new(obj, NULL, NULL, flags) : NULL;
 	return *out ? ERR_OK : ERR_NOMEM;
@@ -582,7 +601,7 @@ static void drop_orphans(struct vfs_ns *ns)
 }
 
 enum err fdtable_load(struct rd *in, const struct fdtable_loader *loader, struct fdtable **t,
-		      struct vfs_ns **ns, struct errmsg *msg)
+                      struct vfs_ns **ns, struct errmsg *msg)
 {
 	struct errmsg own = {0};
 	struct load l = {.in = in, .l = loader, .msg = msg ? msg : &own};

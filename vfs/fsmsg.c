@@ -89,5 +89,6 @@ enum err fs_get_times(struct rd *in, struct vfs_times *t)
 	TRY(rd_u8(in, &t->mtime_how));
 	TRY(rd_u64(in, &t->atime_ns));
 	TRY(rd_u64(in, &t->mtime_ns));
-	return t->atime_how <= VFS_TIME_NOW && t->mtime_how <= VFS_TIME_NOW ? ERR_OK : ERR_MALFORMED;
+	return t->atime_how <= VFS_TIME_NOW && t->mtime_how <= VFS_TIME_NOW ? ERR_OK
+	                                                                    : ERR_MALFORMED;
 }

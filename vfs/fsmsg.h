@@ -40,9 +40,9 @@ enum fsop {
 enum {
 	FS_SAVED_MAX = 4096,
 	FS_FIRST_NEW = 0x10000,
-	FS_HANDLES_MAX = 8192,       /* open at once for one process */
+	FS_HANDLES_MAX = 8192, /* open at once for one process */
 	FS_ROOT = (int)0x80000000u,
-	FS_READ_MAX = 384 << 10,     /* bytes of one READ or WRITE */
+	FS_READ_MAX = 384 << 10, /* bytes of one READ or WRITE */
 	FS_LISTING_MAX = 64 << 10,
 	FS_CLOSED_MAX = 1024,
 };

@@ -45,7 +45,7 @@ static enum ferr ferr_of(int host_errno)
 {
 	enum { EOK = 0, ENOTCAPABLE = 100000 };
 	switch (host_errno) {
-#define FERR(number, name, text)                                                                   \
+#define FERR(number, name, text) \
 	case E##name: return FE_##name;
 #include "vfs/ferr.def"
 #undef FERR
@@ -80,14 +80,14 @@ static enum vfs_type type_of(mode_t mode)
 static void stat_of(const struct stat *st, struct vfs_stat *out)
 {
 	*out = (struct vfs_stat){
-		.dev = st->st_dev,
-		.ino = st->st_ino,
-		.nlink = st->st_nlink,
-		.size_bytes = st->st_size < 0 ? 0 : (uint64_t)st->st_size,
-		.atime_ns = ns_of(st->st_atim),
-		.mtime_ns = ns_of(st->st_mtim),
-		.ctime_ns = ns_of(st->st_ctim),
-		.type = (uint8_t)type_of(st->st_mode),
+	    .dev = st->st_dev,
+	    .ino = st->st_ino,
+	    .nlink = st->st_nlink,
+	    .size_bytes = st->st_size < 0 ? 0 : (uint64_t)st->st_size,
+	    .atime_ns = ns_of(st->st_atim),
+	    .mtime_ns = ns_of(st->st_mtim),
+	    .ctime_ns = ns_of(st->st_ctim),
+	    .type = (uint8_t)type_of(st->st_mode),
 	};
 }
 
@@ -95,7 +95,7 @@ static struct timespec timespec_of(uint8_t how, uint64_t ns)
 {
 	if (how == VFS_TIME_SET)
 		return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u),
-					 .tv_nsec = (long)(ns % 1000000000u)};
+		                         .tv_nsec = (long)(ns % 1000000000u)};
 	return (struct timespec){.tv_nsec = how == VFS_TIME_NOW ? UTIME_NOW : UTIME_OMIT};
 }
 
@@ -146,9 +146,9 @@ static const struct walk_ops host_walk = {walk_enter, walk_readlink, walk_leave}
 static enum ferr open_beneath(const struct host_obj *dir, const char *path, int flags, int *fd)
 {
 	struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC),
-		.mode = flags & O_CREAT ? 0666 : 0,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	    .flags = (uint64_t)(flags | O_CLOEXEC),
+	    .mode = flags & O_CREAT ? 0666 : 0,
+	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
 	for (int tries = 0; tries < 4; tries++) {
 		long r = syscall(SYS_openat2, dir->fd, path, &how, sizeof how);
@@ -215,7 +215,7 @@ static bool ends_in_slash(const char *path)
 }
 
 static enum ferr place_of(struct place *p, struct vfs_obj *dir, const char *path,
-			  enum walk_follow follow)
+                          enum walk_follow follow)
 {
 	const struct host_obj *d = host_of(dir);
 	if (follow == WALK_FOLLOW_SLASH && !ends_in_slash(path))
@@ -284,14 +284,14 @@ static bool has_openat2(int fd)
 }
 
 enum err vfs_host_new(const char *host_path, enum vfs_host_walk walk, struct vfs_obj **root,
-		      struct errmsg *msg)
+                      struct errmsg *msg)
 {
 	int fd = open(host_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		enum err e = errno == ENOENT    ? ERR_NOTFOUND
-			     : errno == ENOTDIR ? ERR_INVALID
-			     : errno == EACCES  ? ERR_DENIED
-						: ERR_IO;
+		             : errno == ENOTDIR ? ERR_INVALID
+		             : errno == EACCES  ? ERR_DENIED
+		                                : ERR_IO;
 		return err_set(msg, e, "folder %s: %s", host_path, strerror(errno));
 	}
 	if (obj_of_fd(fd, walk == VFS_WALK_BEST && has_openat2(fd), root) != FE_OK)
@@ -318,7 +318,7 @@ static enum ferr open_components(struct vfs_obj *dir, const char *path, unsigned
 	struct place p;
 	bool exclusive = flags & VFS_CREATE && flags & VFS_EXCLUSIVE;
 	FTRY(place_of(&p, dir, path,
-		      flags & VFS_NOFOLLOW || exclusive ? WALK_FOLLOW_SLASH : WALK_FOLLOW));
+	              flags & VFS_NOFOLLOW || exclusive ? WALK_FOLLOW_SLASH : WALK_FOLLOW));
 	enum ferr e = FE_OK;
 	int f = host_flags(flags) | O_NOFOLLOW;
 	if (p.slash && flags & VFS_CREATE)
@@ -334,7 +334,7 @@ static enum ferr open_components(struct vfs_obj *dir, const char *path, unsigned
 }
 
 static enum ferr host_open(struct vfs_obj *dir, const char *path, unsigned flags,
-			   struct vfs_obj **out)
+                           struct vfs_obj **out)
 {
 	const struct host_obj *d = host_of(dir);
 	enum ferr e = FE_NOSYS;
@@ -373,7 +373,7 @@ static bool has_offset(const struct vfs_obj *o)
 }
 
 static enum ferr host_read(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov, size_t n,
-			   size_t *done)
+                           size_t *done)
 {
 	struct iovec v[VFS_IOVS_MAX];
 	int count = iovs_of(iov, n, v);
@@ -390,20 +390,20 @@ static enum ferr host_read(struct vfs_obj *o, uint64_t offset, const struct vfs_
 }
 
 static enum ferr host_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
-			    const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
+                            const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
 {
 	struct iovec v[VFS_IOVS_MAX];
 	int count = iovs_of(iov, n, v);
 	int fd = host_of(o)->fd;
 	bool append = flags & VFS_APPEND && has_offset(o);
 	int rwf = (append ? RWF_APPEND : 0) | (flags & VFS_SYNC ? RWF_SYNC : 0) |
-		  (flags & VFS_DSYNC ? RWF_DSYNC : 0);
+	          (flags & VFS_DSYNC ? RWF_DSYNC : 0);
 	ssize_t r;
 	if (offset > INT64_MAX)
 		return FE_FBIG;
 	do
 		r = has_offset(o) ? pwritev2(fd, v, count, append ? -1 : (off_t)offset, rwf)
-				  : writev(fd, v, count);
+		                  : writev(fd, v, count);
 	while (r < 0 && errno == EINTR);
 	FTRY(result(r));
 	*done = (size_t)r;
@@ -455,14 +455,14 @@ struct kernel_dirent {
 };
 
 static enum ferr emit_one(const struct kernel_dirent *k, struct host_obj *dir, vfs_dirent_fn emit,
-			  void *ctx, bool *more)
+                          void *ctx, bool *more)
 {
 	struct vfs_dirent e = {
-		.next = (uint64_t)k->next,
-		.ino = k->ino,
-		.type = (uint8_t)type_of(DTTOIF(k->type)),
-		.name = k->name,
-		.name_size = strlen(k->name),
+	    .next = (uint64_t)k->next,
+	    .ino = k->ino,
+	    .type = (uint8_t)type_of(DTTOIF(k->type)),
+	    .name = k->name,
+	    .name_size = strlen(k->name),
 	};
 	struct stat st;
 	/* What lies above a mount is nobody's business. */
@@ -500,7 +500,7 @@ static enum ferr host_readdir(struct vfs_obj *o, uint64_t cookie, vfs_dirent_fn 
 /* ---- by name ---- */
 
 static enum ferr host_stat_at(struct vfs_obj *dir, const char *path, bool follow,
-			      struct vfs_stat *out)
+                              struct vfs_stat *out)
 {
 	struct host_obj *d = host_of(dir);
 	struct stat st;
@@ -525,7 +525,7 @@ static enum ferr host_stat_at(struct vfs_obj *dir, const char *path, bool follow
 }
 
 static enum ferr host_set_times_at(struct vfs_obj *dir, const char *path, bool follow,
-				   const struct vfs_times *t)
+                                   const struct vfs_times *t)
 {
 	struct timespec ts[2];
 	struct place p;
@@ -617,7 +617,7 @@ static enum ferr rename_places(const struct place *from, const struct place *to)
 }
 
 static enum ferr host_link(struct vfs_obj *from, const char *from_path, bool follow,
-			   struct vfs_obj *to, const char *to_path)
+                           struct vfs_obj *to, const char *to_path)
 {
 	struct place a, b;
 	FTRY(place_of(&a, from, from_path, follow ? WALK_FOLLOW : WALK_NOFOLLOW));
@@ -631,7 +631,7 @@ static enum ferr host_link(struct vfs_obj *from, const char *from_path, bool fol
 }
 
 static enum ferr host_rename(struct vfs_obj *from, const char *from_path, struct vfs_obj *to,
-			     const char *to_path)
+                             const char *to_path)
 {
 	struct place a, b;
 	FTRY(place_of(&a, from, from_path, WALK_NOFOLLOW));
@@ -651,8 +651,8 @@ static unsigned host_ready(struct vfs_obj *o, unsigned events)
 	if (has_offset(o) || o->type == VFS_TYPE_DIR)
 		return events & (VFS_READABLE | VFS_WRITABLE);
 	struct pollfd p = {.fd = host_of(o)->fd};
-	p.events = (short)((events & VFS_READABLE ? POLLIN : 0) |
-			   (events & VFS_WRITABLE ? POLLOUT : 0));
+	p.events =
+	    (short)((events & VFS_READABLE ? POLLIN : 0) | (events & VFS_WRITABLE ? POLLOUT : 0));
 	if (poll(&p, 1, 0) <= 0)
 		return 0;
 	return (p.revents & POLLIN ? VFS_READABLE : 0u) |
@@ -713,28 +713,28 @@ static enum ferr host_reopen(struct vfs_obj *root, const struct vfs_saved *s, st
 }
 
 static const struct vfs_ops host_ops = {
-	.name = "host",
-	.close = host_close,
-	.read = host_read,
-	.write = host_write,
-	.stat = host_stat,
-	.set_size = host_set_size,
-	.allocate = host_allocate,
-	.set_times = host_set_times,
-	.sync = host_sync,
-	.readdir = host_readdir,
-	.ready = host_ready,
-	.wait_fd = host_wait_fd,
-	.open = host_open,
-	.stat_at = host_stat_at,
-	.set_times_at = host_set_times_at,
-	.mkdir = host_mkdir,
-	.rmdir = host_rmdir,
-	.unlink = host_unlink,
-	.symlink = host_symlink,
-	.readlink = host_readlink,
-	.link = host_link,
-	.rename = host_rename,
-	.reopen = host_reopen,
-	.path_of = host_path_of,
+    .name = "host",
+    .close = host_close,
+    .read = host_read,
+    .write = host_write,
+    .stat = host_stat,
+    .set_size = host_set_size,
+    .allocate = host_allocate,
+    .set_times = host_set_times,
+    .sync = host_sync,
+    .readdir = host_readdir,
+    .ready = host_ready,
+    .wait_fd = host_wait_fd,
+    .open = host_open,
+    .stat_at = host_stat_at,
+    .set_times_at = host_set_times_at,
+    .mkdir = host_mkdir,
+    .rmdir = host_rmdir,
+    .unlink = host_unlink,
+    .symlink = host_symlink,
+    .readlink = host_readlink,
+    .link = host_link,
+    .rename = host_rename,
+    .reopen = host_reopen,
+    .path_of = host_path_of,
 };

@@ -145,7 +145,7 @@ enum ferr mem_add(struct mem_fs *fs, struct mem_node *dir, const char *name, str
 		return FE_NOSPC;
 	}
 	dir->entries[dir->nentries++] = (struct mem_entry){
-		.name = copy, .hash = hash_of(name), .node = n, .cookie = dir->next_cookie++};
+	    .name = copy, .hash = hash_of(name), .node = n, .cookie = dir->next_cookie++};
 	n->nlink++;
 	if (n->type == VFS_TYPE_DIR)
 		n->parent = dir;
@@ -228,7 +228,7 @@ enum ferr vfs_memory_new(uint64_t limit_bytes, struct vfs_obj **root)
 /* ---- contents ---- */
 
 static enum ferr memory_read(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov,
-			     size_t n, size_t *done)
+                             size_t n, size_t *done)
 {
 	struct mem_node *f = mem_node_of(o);
 	for (size_t i = 0; i < n && offset < f->size_bytes; i++) {
@@ -265,7 +265,7 @@ static enum ferr resize(struct mem_fs *fs, struct mem_node *f, uint64_t size)
 }
 
 static enum ferr memory_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
-			      const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
+                              const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
 {
 	struct mem_node *f = mem_node_of(o);
 	if (flags & VFS_APPEND)
@@ -294,14 +294,14 @@ static enum ferr memory_write(struct vfs_obj *o, uint64_t offset, unsigned flags
 static void stat_node(const struct mem_node *n, struct vfs_stat *out)
 {
 	*out = (struct vfs_stat){
-		.dev = 0,
-		.ino = n->ino,
-		.nlink = n->nlink,
-		.size_bytes = n->size_bytes,
-		.atime_ns = n->atime_ns,
-		.mtime_ns = n->mtime_ns,
-		.ctime_ns = n->ctime_ns,
-		.type = n->type,
+	    .dev = 0,
+	    .ino = n->ino,
+	    .nlink = n->nlink,
+	    .size_bytes = n->size_bytes,
+	    .atime_ns = n->atime_ns,
+	    .mtime_ns = n->mtime_ns,
+	    .ctime_ns = n->ctime_ns,
+	    .type = n->type,
 	};
 }
 
@@ -323,7 +323,7 @@ static enum ferr memory_allocate(struct vfs_obj *o, uint64_t offset, uint64_t si
 {
 	struct mem_node *f = mem_node_of(o);
 	return offset + size_bytes <= f->size_bytes ? FE_OK
-						    : resize(mem_fs_of(o), f, offset + size_bytes);
+	                                            : resize(mem_fs_of(o), f, offset + size_bytes);
 }
 
 static void set_times(struct mem_node *n, const struct vfs_times *t)
@@ -348,13 +348,13 @@ static enum ferr memory_sync(struct vfs_obj *o, bool data_only)
 }
 
 static bool emit_dot(struct mem_node *n, const char *name, uint64_t next, vfs_dirent_fn emit,
-		     void *ctx)
+                     void *ctx)
 {
 	struct vfs_dirent e = {.next = next,
-			       .ino = n->ino,
-			       .type = VFS_TYPE_DIR,
-			       .name = name,
-			       .name_size = strlen(name)};
+	                       .ino = n->ino,
+	                       .type = VFS_TYPE_DIR,
+	                       .name = name,
+	                       .name_size = strlen(name)};
 	return emit(ctx, &e);
 }
 
@@ -369,10 +369,10 @@ static enum ferr memory_readdir(struct vfs_obj *o, uint64_t cookie, vfs_dirent_f
 	for (uint32_t i = 0; i < dir->nentries; i++) {
 		struct mem_entry *m = &dir->entries[i];
 		struct vfs_dirent e = {.next = m->cookie,
-				       .ino = m->node->ino,
-				       .type = m->node->type,
-				       .name = m->name,
-				       .name_size = strlen(m->name)};
+		                       .ino = m->node->ino,
+		                       .type = m->node->type,
+		                       .name = m->name,
+		                       .name_size = strlen(m->name)};
 		if (m->cookie > cookie && !emit(ctx, &e))
 			break;
 	}
@@ -424,7 +424,7 @@ struct place {
 };
 
 static enum ferr place_of(struct place *p, struct vfs_obj *o, const char *path,
-			  enum walk_follow follow)
+                          enum walk_follow follow)
 {
 	FTRY(walk_parent(&p->walk, &memory_walk, NULL, (uintptr_t)mem_node_of(o), path, follow));
 	p->fs = mem_fs_of(o);
@@ -471,7 +471,7 @@ static enum ferr open_existing(const struct place *p, unsigned flags)
 }
 
 static enum ferr memory_open(struct vfs_obj *dir, const char *path, unsigned flags,
-			     struct vfs_obj **out)
+                             struct vfs_obj **out)
 {
 	struct place p;
 	bool nofollow = flags & VFS_NOFOLLOW || (flags & VFS_CREATE && flags & VFS_EXCLUSIVE);
@@ -493,7 +493,7 @@ static enum ferr memory_open(struct vfs_obj *dir, const char *path, unsigned fla
 }
 
 static enum ferr memory_stat_at(struct vfs_obj *dir, const char *path, bool follow,
-				struct vfs_stat *out)
+                                struct vfs_stat *out)
 {
 	struct place p;
 	FTRY(place_of(&p, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
@@ -504,7 +504,7 @@ static enum ferr memory_stat_at(struct vfs_obj *dir, const char *path, bool foll
 }
 
 static enum ferr memory_set_times_at(struct vfs_obj *dir, const char *path, bool follow,
-				     const struct vfs_times *t)
+                                     const struct vfs_times *t)
 {
 	struct place p;
 	FTRY(place_of(&p, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
@@ -590,7 +590,7 @@ static enum ferr memory_readlink(struct vfs_obj *dir, const char *path, char *bu
 }
 
 static enum ferr memory_link(struct vfs_obj *from, const char *from_path, bool follow,
-			     struct vfs_obj *to, const char *to_path)
+                             struct vfs_obj *to, const char *to_path)
 {
 	struct place a, b;
 	if (mem_fs_of(from) != mem_fs_of(to))
@@ -642,7 +642,7 @@ static enum ferr check_rename(const struct place *a, const struct place *b)
 }
 
 static enum ferr memory_rename(struct vfs_obj *from, const char *from_path, struct vfs_obj *to,
-			       const char *to_path)
+                               const char *to_path)
 {
 	struct place a, b;
 	if (mem_fs_of(from) != mem_fs_of(to))
@@ -674,7 +674,8 @@ static enum ferr memory_rename(struct vfs_obj *from, const char *from_path, stru
 }
 
 /* Its number is its name: memory files travel with what is open. */
-static enum ferr memory_reopen(struct vfs_obj *root, const struct vfs_saved *s, struct vfs_obj **out)
+static enum ferr memory_reopen(struct vfs_obj *root, const struct vfs_saved *s,
+                               struct vfs_obj **out)
 {
 	struct mem_fs *fs = mem_fs_of(root);
 	for (struct mem_node *n = fs->nodes; n; n = n->next)
@@ -690,26 +691,26 @@ static enum ferr memory_path_of(struct vfs_obj *o, struct vfs_obj *root, char *b
 }
 
 static const struct vfs_ops memory_ops = {
-	.name = "memory",
-	.close = memory_close,
-	.read = memory_read,
-	.write = memory_write,
-	.stat = memory_stat,
-	.set_size = memory_set_size,
-	.allocate = memory_allocate,
-	.set_times = memory_set_times,
-	.sync = memory_sync,
-	.readdir = memory_readdir,
-	.open = memory_open,
-	.stat_at = memory_stat_at,
-	.set_times_at = memory_set_times_at,
-	.mkdir = memory_mkdir,
-	.rmdir = memory_rmdir,
-	.unlink = memory_unlink,
-	.symlink = memory_symlink,
-	.readlink = memory_readlink,
-	.link = memory_link,
-	.rename = memory_rename,
-	.reopen = memory_reopen,
-	.path_of = memory_path_of,
+    .name = "memory",
+    .close = memory_close,
+    .read = memory_read,
+    .write = memory_write,
+    .stat = memory_stat,
+    .set_size = memory_set_size,
+    .allocate = memory_allocate,
+    .set_times = memory_set_times,
+    .sync = memory_sync,
+    .readdir = memory_readdir,
+    .open = memory_open,
+    .stat_at = memory_stat_at,
+    .set_times_at = memory_set_times_at,
+    .mkdir = memory_mkdir,
+    .rmdir = memory_rmdir,
+    .unlink = memory_unlink,
+    .symlink = memory_symlink,
+    .readlink = memory_readlink,
+    .link = memory_link,
+    .rename = memory_rename,
+    .reopen = memory_reopen,
+    .path_of = memory_path_of,
 };

@@ -100,7 +100,7 @@ static struct vfs_mount *mount_new(const struct vfs_ns *ns, const struct vfs_mou
 }
 
 enum err vfs_ns_add(struct vfs_ns *ns, const struct vfs_mount_config *c, struct vfs_obj *root,
-		    struct vfs_mount **out)
+                    struct vfs_mount **out)
 {
 	struct vfs_mount *m = NULL;
 	enum err e = check_new(ns, c);

@@ -130,7 +130,7 @@ static size_t put(struct pipe *p, const uint8_t *from, size_t size)
 }
 
 static enum ferr pipe_read(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov, size_t n,
-			   size_t *done)
+                           size_t *done)
 {
 	struct pipe_end *e = end_of(o);
 	struct pipe *p = e->pipe;
@@ -147,7 +147,7 @@ static enum ferr pipe_read(struct vfs_obj *o, uint64_t offset, const struct vfs_
 }
 
 static enum ferr pipe_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
-			    const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
+                            const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
 {
 	struct pipe_end *e = end_of(o);
 	struct pipe *p = e->pipe;
@@ -195,12 +195,12 @@ static enum ferr pipe_stat(struct vfs_obj *o, struct vfs_stat *out)
 }
 
 static const struct vfs_ops pipe_ops = {
-	.name = "pipe",
-	.close = pipe_close,
-	.read = pipe_read,
-	.write = pipe_write,
-	.stat = pipe_stat,
-	.ready = pipe_ready,
+    .name = "pipe",
+    .close = pipe_close,
+    .read = pipe_read,
+    .write = pipe_write,
+    .stat = pipe_stat,
+    .ready = pipe_ready,
 };
 
 size_t vfs_pipe_peek(struct vfs_obj *end, uint8_t bytes[VFS_PIPE_BYTES], bool *other_open)

@@ -142,7 +142,7 @@ static void file_unref(struct vfs_remote *r, struct rfile *f)
 }
 
 static enum ferr robj_new(struct vfs_remote *r, enum vfs_type type, uint32_t mount_id,
-			  uint32_t handle, const char *path, unsigned flags, struct robj **out)
+                          uint32_t handle, const char *path, unsigned flags, struct robj **out)
 {
 	struct robj *o = calloc(1, sizeof *o);
 	char *copy = strdup(path);
@@ -165,7 +165,8 @@ static enum ferr robj_new(struct vfs_remote *r, enum vfs_type type, uint32_t mou
 struct vfs_obj *vfs_remote_mount(struct vfs_remote *r, uint32_t mount_id)
 {
 	struct robj *o;
-	if (robj_new(r, VFS_TYPE_DIR, mount_id, (uint32_t)FS_ROOT | mount_id, ".", VFS_READ, &o) != FE_OK)
+	if (robj_new(r, VFS_TYPE_DIR, mount_id, (uint32_t)FS_ROOT | mount_id, ".", VFS_READ, &o) !=
+	    FE_OK)
 		return NULL;
 	return &o->base;
 }
@@ -285,10 +286,10 @@ static enum ferr ask(struct robj *o, struct rd *results)
 }
 
 /* A result that does not parse. */
-#define GET(expr)                                                                                  \
-	do {                                                                                       \
-		if ((expr) != ERR_OK)                                                              \
-			return FE_IO;                                                              \
+#define GET(expr)                     \
+	do {                          \
+		if ((expr) != ERR_OK) \
+			return FE_IO; \
 	} while (0)
 
 /* ---- what is known of a file ---- */
@@ -329,7 +330,7 @@ static enum ferr get_version(struct robj *o, struct rd *results)
 
 /* Asks for size bytes at offset. *bytes is valid until the next request. */
 static enum ferr fetch(struct robj *o, uint64_t offset, uint32_t size, const uint8_t **bytes,
-		       uint32_t *got)
+                       uint32_t *got)
 {
 	struct rd results;
 	struct wr *q = begin_at(o, FSOP_READ);
@@ -378,12 +379,13 @@ static enum ferr read_some(struct robj *o, uint64_t offset, uint8_t *to, size_t 
 	if (f->known && offset >= f->version.size_bytes) {
 		/* Past the end as we know it: somebody may have written more. */
 		FTRY(fetch(o, offset, size < FS_READ_MAX ? (uint32_t)size : FS_READ_MAX, &bytes,
-			   &got));
+		           &got));
 		memcpy(to, bytes, got);
 		*done = got;
 		return FE_OK;
 	}
-	bytes = f->known ? cache_get(o->r->cache, f->version.dev, f->version.ino, index, &got) : NULL;
+	bytes =
+	    f->known ? cache_get(o->r->cache, f->version.dev, f->version.ino, index, &got) : NULL;
 	if (bytes) {
 		o->r->stats.hits++;
 	} else {
@@ -398,8 +400,8 @@ static enum ferr read_some(struct robj *o, uint64_t offset, uint8_t *to, size_t 
 	return FE_OK;
 }
 
-static enum ferr remote_read(struct vfs_obj *b, uint64_t offset, const struct vfs_iov *iov, size_t n,
-			     size_t *done)
+static enum ferr remote_read(struct vfs_obj *b, uint64_t offset, const struct vfs_iov *iov,
+                             size_t n, size_t *done)
 {
 	struct robj *o = robj_of(b);
 	if (!o->file || !(o->flags & VFS_READ))
@@ -407,7 +409,8 @@ static enum ferr remote_read(struct vfs_obj *b, uint64_t offset, const struct vf
 	for (size_t i = 0; i < n; i++)
 		for (size_t at = 0; at < iov[i].size;) {
 			size_t got;
-			enum ferr e = read_some(o, offset, (uint8_t *)iov[i].p + at, iov[i].size - at, &got);
+			enum ferr e =
+			    read_some(o, offset, (uint8_t *)iov[i].p + at, iov[i].size - at, &got);
 			if (e != FE_OK)
 				return *done ? FE_OK : e;
 			if (got == 0)
@@ -423,7 +426,7 @@ static enum ferr remote_read(struct vfs_obj *b, uint64_t offset, const struct vf
 
 /* What we wrote is not in the cache any more; the rest stays when nobody else wrote before us. */
 static void wrote(struct robj *o, uint64_t start, uint64_t end, const struct fs_version *before,
-		  const struct fs_version *after)
+                  const struct fs_version *after)
 {
 	struct rfile *f = o->file;
 	uint64_t dev = f->version.dev, ino = f->version.ino;
@@ -442,7 +445,7 @@ static void wrote(struct robj *o, uint64_t start, uint64_t end, const struct fs_
 }
 
 static enum ferr remote_write(struct vfs_obj *b, uint64_t offset, unsigned flags,
-			      const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
+                              const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
 {
 	struct robj *o = robj_of(b);
 	struct rd results;
@@ -552,8 +555,8 @@ static enum ferr fetch_list(struct robj *o, uint64_t cookie)
 }
 
 /* Emits what follows *cookie in the list and moves it on. *found: the list goes on from there. */
-static enum ferr emit_list(struct robj *o, uint64_t *cookie, vfs_dirent_fn emit, void *ctx, bool *found,
-			   bool *more)
+static enum ferr emit_list(struct robj *o, uint64_t *cookie, vfs_dirent_fn emit, void *ctx,
+                           bool *found, bool *more)
 {
 	struct rd in = rd_of(o->list.data, o->list.size);
 	struct vfs_dirent e;
@@ -611,7 +614,8 @@ static enum ferr set_identity(struct robj *o, uint64_t dev, uint64_t ino)
 	return o->file ? FE_OK : FE_NOMEM;
 }
 
-static enum ferr remote_open(struct vfs_obj *b, const char *path, unsigned flags, struct vfs_obj **out)
+static enum ferr remote_open(struct vfs_obj *b, const char *path, unsigned flags,
+                             struct vfs_obj **out)
 {
 	struct robj *dir = robj_of(b), *o;
 	struct rd results;
@@ -642,13 +646,15 @@ static enum ferr remote_open(struct vfs_obj *b, const char *path, unsigned flags
 }
 
 /* No request: the number is the home's from before the move. */
-static enum ferr remote_reopen(struct vfs_obj *root, const struct vfs_saved *s, struct vfs_obj **out)
+static enum ferr remote_reopen(struct vfs_obj *root, const struct vfs_saved *s,
+                               struct vfs_obj **out)
 {
 	struct robj *dir = robj_of(root), *o;
 	if (s->handle == 0 || s->handle & (uint32_t)FS_ROOT ||
 	    (s->type != VFS_TYPE_FILE && s->type != VFS_TYPE_DIR))
 		return FE_STALE;
-	FTRY(robj_new(dir->r, (enum vfs_type)s->type, dir->mount_id, s->handle, s->path, s->flags, &o));
+	FTRY(robj_new(dir->r, (enum vfs_type)s->type, dir->mount_id, s->handle, s->path, s->flags,
+	              &o));
 	enum ferr e = set_identity(o, s->dev, s->ino);
 	if (e != FE_OK)
 		vfs_unref(&o->base);
@@ -657,7 +663,8 @@ static enum ferr remote_reopen(struct vfs_obj *root, const struct vfs_saved *s, 
 	return e;
 }
 
-static enum ferr remote_stat_at(struct vfs_obj *b, const char *path, bool follow, struct vfs_stat *out)
+static enum ferr remote_stat_at(struct vfs_obj *b, const char *path, bool follow,
+                                struct vfs_stat *out)
 {
 	struct rd results;
 	struct wr *q = begin_at(robj_of(b), FSOP_STAT_AT);
@@ -669,7 +676,7 @@ static enum ferr remote_stat_at(struct vfs_obj *b, const char *path, bool follow
 }
 
 static enum ferr remote_set_times_at(struct vfs_obj *b, const char *path, bool follow,
-				     const struct vfs_times *t)
+                                     const struct vfs_times *t)
 {
 	struct rd results;
 	struct wr *q = begin_at(robj_of(b), FSOP_SET_TIMES_AT);
@@ -725,7 +732,7 @@ static enum ferr remote_readlink(struct vfs_obj *b, const char *path, char *buf,
 }
 
 static enum ferr remote_link(struct vfs_obj *from, const char *from_path, bool follow,
-			     struct vfs_obj *to, const char *to_path)
+                             struct vfs_obj *to, const char *to_path)
 {
 	struct robj *a = robj_of(from), *b = robj_of(to);
 	struct rd results;
@@ -741,7 +748,7 @@ static enum ferr remote_link(struct vfs_obj *from, const char *from_path, bool f
 }
 
 static enum ferr remote_rename(struct vfs_obj *from, const char *from_path, struct vfs_obj *to,
-			       const char *to_path)
+                               const char *to_path)
 {
 	struct robj *a = robj_of(from), *b = robj_of(to);
 	struct rd results;
@@ -761,26 +768,26 @@ static uint32_t remote_handle_of(struct vfs_obj *o)
 }
 
 static const struct vfs_ops remote_ops = {
-	.name = "remote",
-	.close = remote_close,
-	.read = remote_read,
-	.write = remote_write,
-	.stat = remote_stat,
-	.set_size = remote_set_size,
-	.allocate = remote_allocate,
-	.set_times = remote_set_times,
-	.sync = remote_sync,
-	.readdir = remote_readdir,
-	.open = remote_open,
-	.stat_at = remote_stat_at,
-	.set_times_at = remote_set_times_at,
-	.mkdir = remote_mkdir,
-	.rmdir = remote_rmdir,
-	.unlink = remote_unlink,
-	.symlink = remote_symlink,
-	.readlink = remote_readlink,
-	.link = remote_link,
-	.rename = remote_rename,
-	.reopen = remote_reopen,
-	.handle_of = remote_handle_of,
+    .name = "remote",
+    .close = remote_close,
+    .read = remote_read,
+    .write = remote_write,
+    .stat = remote_stat,
+    .set_size = remote_set_size,
+    .allocate = remote_allocate,
+    .set_times = remote_set_times,
+    .sync = remote_sync,
+    .readdir = remote_readdir,
+    .open = remote_open,
+    .stat_at = remote_stat_at,
+    .set_times_at = remote_set_times_at,
+    .mkdir = remote_mkdir,
+    .rmdir = remote_rmdir,
+    .unlink = remote_unlink,
+    .symlink = remote_symlink,
+    .readlink = remote_readlink,
+    .link = remote_link,
+    .rename = remote_rename,
+    .reopen = remote_reopen,
+    .handle_of = remote_handle_of,
 };

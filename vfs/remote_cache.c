@@ -46,7 +46,8 @@ static struct block *find(struct cache *c, uint64_t dev, uint64_t ino, uint64_t 
 	return NULL;
 }
 
-const uint8_t *cache_get(struct cache *c, uint64_t dev, uint64_t ino, uint64_t index, uint32_t *size)
+const uint8_t *cache_get(struct cache *c, uint64_t dev, uint64_t ino, uint64_t index,
+                         uint32_t *size)
 {
 	struct block *b = find(c, dev, ino, index);
 	if (!b)
@@ -66,7 +67,7 @@ static struct block *oldest(struct cache *c)
 }
 
 void cache_put(struct cache *c, uint64_t dev, uint64_t ino, uint64_t index, const uint8_t *bytes,
-	       uint32_t size)
+               uint32_t size)
 {
 	struct block *b = find(c, dev, ino, index);
 	if (!b)

@@ -14,7 +14,8 @@ struct cache;
 struct cache *cache_new(uint64_t bytes);
 void cache_free(struct cache *c);
 /* NULL when it is not there. Borrowed until the next call. */
-const uint8_t *cache_get(struct cache *c, uint64_t dev, uint64_t ino, uint64_t index, uint32_t *size);
+const uint8_t *cache_get(struct cache *c, uint64_t dev, uint64_t ino, uint64_t index,
+                         uint32_t *size);
 /* Copies. Without memory nothing is kept. */
 void cache_put(struct cache *c, uint64_t dev, uint64_t ino, uint64_t index, const uint8_t *bytes,
                uint32_t size);

@@ -27,7 +27,7 @@ struct vfs_export {
 /* ---- life ---- */
 
 static enum ferr hold(struct vfs_export *x, uint32_t handle, struct vfs_obj *obj,
-		      struct vfs_mount *m, unsigned flags)
+                      struct vfs_mount *m, unsigned flags)
 {
 	uint32_t i = 0;
 	while (i < x->count && x->held[i].handle)
@@ -42,7 +42,8 @@ static enum ferr hold(struct vfs_export *x, uint32_t handle, struct vfs_obj *obj
 		x->held = p;
 		x->cap = cap;
 	}
-	x->held[i] = (struct held){.handle = handle, .flags = flags, .obj = vfs_ref(obj), .mount = m};
+	x->held[i] =
+	    (struct held){.handle = handle, .flags = flags, .obj = vfs_ref(obj), .mount = m};
 	if (i == x->count)
 		x->count++;
 	return FE_OK;
@@ -60,10 +61,10 @@ static enum err copy_mounts(struct vfs_export *x, struct vfs_ns *ns, const uint8
 	for (uint32_t i = 0; i < vfs_ns_count(ns); i++) {
 		const struct vfs_mount *m = vfs_ns_at(ns, i);
 		struct vfs_mount_config c = {.guest = m->guest,
-					     .host = m->host,
-					     .kind = VFS_MOUNT_HOST,
-					     .read_only = m->read_only,
-					     .id = m->id};
+		                             .host = m->host,
+		                             .kind = VFS_MOUNT_HOST,
+		                             .read_only = m->read_only,
+		                             .id = m->id};
 		if (m->kind != VFS_MOUNT_HOST ||
 		    (memcmp(m->home, home, sizeof zero) && memcmp(m->home, zero, sizeof zero)))
 			continue;
@@ -99,7 +100,7 @@ static struct vfs_export *export_new(void)
 }
 
 enum err vfs_export_new(struct vfs_ns *ns, struct fdtable *fds,
-			const uint8_t home[VFS_DEVICE_ID_BYTES], struct vfs_export **out)
+                        const uint8_t home[VFS_DEVICE_ID_BYTES], struct vfs_export **out)
 {
 	struct vfs_export *x = export_new();
 	if (!x)
@@ -159,7 +160,8 @@ static enum ferr use(struct vfs_export *x, uint32_t handle, struct held *out)
 		struct vfs_mount *m = vfs_ns_by_id(x->ns, handle & ~(uint32_t)FS_ROOT);
 		if (!m)
 			return FE_STALE;
-		*out = (struct held){.handle = handle, .flags = VFS_READ, .obj = m->root, .mount = m};
+		*out =
+		    (struct held){.handle = handle, .flags = VFS_READ, .obj = m->root, .mount = m};
 		return FE_OK;
 	}
 	struct held *h = find(x, handle);
@@ -192,11 +194,13 @@ static uint32_t new_handle(struct vfs_export *x)
 	return x->next_handle;
 }
 
-struct vfs_obj *vfs_export_held(struct vfs_export *x, uint32_t mount_id, uint32_t handle)
+struct vfs_obj *vfs_export_held(struct vfs_export *x, uint32_t mount_id, uint32_t handle,
+                                unsigned flags)
 {
 	pthread_mutex_lock(&x->lock);
 	struct held *h = find(x, handle);
-	struct vfs_obj *o = h && h->mount->id == mount_id ? vfs_ref(h->obj) : NULL;
+	bool same = h && h->mount->id == mount_id && h->flags == (flags & (VFS_READ | VFS_WRITE));
+	struct vfs_obj *o = same ? vfs_ref(h->obj) : NULL;
 	pthread_mutex_unlock(&x->lock);
 	return o;
 }
@@ -223,12 +227,12 @@ struct call {
 };
 
 /* Ends an operation whose arguments do not parse. */
-#define ARG(expr)                                                                                  \
-	do {                                                                                       \
-		if ((expr) != ERR_OK) {                                                            \
-			c->bad = true;                                                             \
-			return FE_INVAL;                                                           \
-		}                                                                                  \
+#define ARG(expr)                        \
+	do {                             \
+		if ((expr) != ERR_OK) {  \
+			c->bad = true;   \
+			return FE_INVAL; \
+		}                        \
 	} while (0)
 
 /* Nothing may follow the last argument. */
@@ -602,7 +606,7 @@ static enum ferr serve_nothing(struct call *c)
 static enum ferr serve(struct call *c, uint8_t op)
 {
 	switch (op) {
-#define FSOP(number, NAME, name)                                                                   \
+#define FSOP(number, NAME, name) \
 	case FSOP_##NAME: return serve_##name(c);
 #include "vfs/fsops.def"
 #undef FSOP
@@ -630,7 +634,7 @@ static enum err close_handles(struct call *c)
 }
 
 enum err vfs_export_request(struct vfs_export *x, const uint8_t *request, size_t size,
-			    struct wr *answer)
+                            struct wr *answer)
 {
 	struct call c = {.x = x, .in = rd_of(request, size), .out = answer};
 	size_t start = answer->size;

@@ -31,8 +31,10 @@ uint32_t vfs_export_open_files(struct vfs_export *x);
 enum err vfs_export_request(struct vfs_export *x, const uint8_t *request, size_t size,
                             struct wr *answer);
 
-/* For fdtable_loader.held: the open file of that number, a reference; NULL when there is none. */
-struct vfs_obj *vfs_export_held(struct vfs_export *x, uint32_t mount_id, uint32_t handle);
+/* For fdtable_loader.held: the open file of that number, opened for flags (VFS_READ, VFS_WRITE): a
+ * reference; NULL when there is none. */
+struct vfs_obj *vfs_export_held(struct vfs_export *x, uint32_t mount_id, uint32_t handle,
+                                unsigned flags);
 /* The mount's root, a reference, when host and the right to write are those of the image; NULL when this mount was never granted. */
 struct vfs_obj *vfs_export_root(struct vfs_export *x, const struct vfs_mount_config *c);
 

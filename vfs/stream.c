@@ -28,7 +28,7 @@ static void stream_close(struct vfs_obj *o)
 
 /* The first piece decides; a later one that would wait ends it. */
 static enum ferr stream_read(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov,
-			     size_t n, size_t *done)
+                             size_t n, size_t *done)
 {
 	struct stream *s = stream_of(o);
 	if (!s->ops->read)
@@ -48,7 +48,7 @@ static enum ferr stream_read(struct vfs_obj *o, uint64_t offset, const struct vf
 }
 
 static enum ferr stream_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
-			      const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
+                              const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
 {
 	struct stream *s = stream_of(o);
 	if (!s->ops->write)
@@ -71,7 +71,7 @@ static unsigned stream_ready(struct vfs_obj *o, unsigned events)
 {
 	struct stream *s = stream_of(o);
 	return s->ops->ready ? s->ops->ready(s->ctx) & (events | VFS_HANGUP)
-			     : events & (VFS_READABLE | VFS_WRITABLE);
+	                     : events & (VFS_READABLE | VFS_WRITABLE);
 }
 
 static int stream_wait_fd(struct vfs_obj *o, unsigned events)
@@ -81,12 +81,12 @@ static int stream_wait_fd(struct vfs_obj *o, unsigned events)
 }
 
 static const struct vfs_ops stream_vfs_ops = {
-	.name = "stream",
-	.close = stream_close,
-	.read = stream_read,
-	.write = stream_write,
-	.ready = stream_ready,
-	.wait_fd = stream_wait_fd,
+    .name = "stream",
+    .close = stream_close,
+    .read = stream_read,
+    .write = stream_write,
+    .ready = stream_ready,
+    .wait_fd = stream_wait_fd,
 };
 
 static struct vfs_obj *stream_new(const struct vfs_stream_ops *ops, void *ctx, enum vfs_type type)
@@ -213,12 +213,12 @@ static void hostfd_close(void *ctx)
 }
 
 static const struct vfs_stream_ops hostfd_ops = {
-	.read = hostfd_read,
-	.write = hostfd_write,
-	.ready = hostfd_ready,
-	.wait_fd = hostfd_wait_fd,
-	.is_tty = hostfd_is_tty,
-	.close = hostfd_close,
+    .read = hostfd_read,
+    .write = hostfd_write,
+    .ready = hostfd_ready,
+    .wait_fd = hostfd_wait_fd,
+    .is_tty = hostfd_is_tty,
+    .close = hostfd_close,
 };
 
 static enum vfs_type hostfd_type(int fd)
@@ -228,7 +228,7 @@ static enum vfs_type hostfd_type(int fd)
 		return VFS_TYPE_UNKNOWN;
 	return S_ISCHR(st.st_mode)   ? VFS_TYPE_CHAR
 	       : S_ISREG(st.st_mode) ? VFS_TYPE_FILE
-				     : VFS_TYPE_STREAM;
+	                             : VFS_TYPE_STREAM;
 }
 
 struct vfs_obj *vfs_hostfd_new(int fd, bool owns)

@@ -42,7 +42,7 @@ static enum ferr not_a_file(const struct vfs_obj *o)
 }
 
 enum ferr vfs_read(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov, size_t n,
-		   size_t *done)
+                   size_t *done)
 {
 	*done = 0;
 	if (o->type == VFS_TYPE_DIR)
@@ -53,7 +53,7 @@ enum ferr vfs_read(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov
 }
 
 enum ferr vfs_write(struct vfs_obj *o, uint64_t offset, unsigned flags, const struct vfs_iov *iov,
-		    size_t n, size_t *done, uint64_t *end)
+                    size_t n, size_t *done, uint64_t *end)
 {
 	*done = 0;
 	*end = offset;
@@ -75,7 +75,7 @@ enum ferr vfs_set_size(struct vfs_obj *o, uint64_t size_bytes)
 	if (size_bytes > INT64_MAX)
 		return FE_INVAL;
 	return o->ops->set_size && o->type == VFS_TYPE_FILE ? o->ops->set_size(o, size_bytes)
-							     : not_a_file(o);
+	                                                    : not_a_file(o);
 }
 
 enum ferr vfs_allocate(struct vfs_obj *o, uint64_t offset, uint64_t size_bytes)
@@ -106,8 +106,7 @@ enum ferr vfs_readdir(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, 
 
 unsigned vfs_ready(struct vfs_obj *o, unsigned events)
 {
-	return o->ops->ready ? o->ops->ready(o, events)
-			     : events & (VFS_READABLE | VFS_WRITABLE);
+	return o->ops->ready ? o->ops->ready(o, events) : events & (VFS_READABLE | VFS_WRITABLE);
 }
 
 int vfs_wait_fd(struct vfs_obj *o, unsigned events)
@@ -155,7 +154,7 @@ enum ferr vfs_stat_at(struct vfs_obj *dir, const char *path, bool follow, struct
 }
 
 enum ferr vfs_set_times_at(struct vfs_obj *dir, const char *path, bool follow,
-			   const struct vfs_times *t)
+                           const struct vfs_times *t)
 {
 	FTRY(check_at(dir, path, dir->ops->set_times_at));
 	return dir->ops->set_times_at(dir, path, follow, t);
@@ -199,7 +198,7 @@ enum ferr vfs_readlink(struct vfs_obj *dir, const char *path, char *buf, size_t 
 }
 
 static enum ferr check_pair(const struct vfs_obj *from, const char *from_path,
-			    const struct vfs_obj *to, const char *to_path, bool has_op)
+                            const struct vfs_obj *to, const char *to_path, bool has_op)
 {
 	FTRY(check_at(from, from_path, true));
 	FTRY(check_at(to, to_path, true));
@@ -209,14 +208,14 @@ static enum ferr check_pair(const struct vfs_obj *from, const char *from_path,
 }
 
 enum ferr vfs_link(struct vfs_obj *from, const char *from_path, bool follow, struct vfs_obj *to,
-		   const char *to_path)
+                   const char *to_path)
 {
 	FTRY(check_pair(from, from_path, to, to_path, from->ops->link));
 	return from->ops->link(from, from_path, follow, to, to_path);
 }
 
 enum ferr vfs_rename(struct vfs_obj *from, const char *from_path, struct vfs_obj *to,
-		     const char *to_path)
+                     const char *to_path)
 {
 	FTRY(check_pair(from, from_path, to, to_path, from->ops->rename));
 	return from->ops->rename(from, from_path, to, to_path);

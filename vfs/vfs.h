@@ -97,9 +97,9 @@ struct vfs_obj;
 
 /* How an image names a file that was open. */
 struct vfs_saved {
-	uint32_t handle;  /* its home's number for it, see vfs/serve.h; 0: none */
-	const char *path; /* in its mount, when the image was written */
-	unsigned flags;   /* VFS_READ, VFS_WRITE */
+	uint32_t handle;   /* its home's number for it, see vfs/serve.h; 0: none */
+	const char *path;  /* in its mount, when the image was written */
+	unsigned flags;    /* VFS_READ, VFS_WRITE */
 	uint64_t dev, ino; /* what stands at path must be this file */
 	uint8_t type;
 };

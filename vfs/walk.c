@@ -122,7 +122,7 @@ static enum ferr step(struct walk *w, enum walk_follow follow, bool *end)
 }
 
 enum ferr walk_parent(struct walk *w, const struct walk_ops *ops, void *ctx, uintptr_t base,
-		      const char *path, enum walk_follow follow)
+                      const char *path, enum walk_follow follow)
 {
 	w->ops = ops;
 	w->ctx = ctx;

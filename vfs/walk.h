@@ -39,14 +39,14 @@ struct walk {
 	uintptr_t base;
 	uintptr_t dirs[WALK_DEPTH_MAX]; /* entered below base */
 	uint32_t depth;
-	uint32_t links;           /* symbolic links followed so far */
+	uint32_t links;              /* symbolic links followed so far */
 	char name[VFS_NAME_MAX + 1]; /* the last name; "." when the path is the folder itself */
-	bool slash;               /* the path ended in a slash: the last name must be a folder */
+	bool slash;                  /* the path ended in a slash: the last name must be a folder */
 	char rest[2 * VFS_PATH_MAX]; /* what is still to be walked */
 };
 
 /* A dangling link that is followed leaves the missing name in w->name. NOTCAPABLE: the path leads out. */
 enum ferr walk_parent(struct walk *w, const struct walk_ops *ops, void *ctx, uintptr_t base,
-		      const char *path, enum walk_follow follow);
+                      const char *path, enum walk_follow follow);
 uintptr_t walk_dir(const struct walk *w);
 void walk_end(struct walk *w);

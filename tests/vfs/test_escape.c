@@ -14,22 +14,22 @@
 static const struct {
 	const char *path, *target;
 } links[] = {
-	{"up", ".."},
-	{"d/up", "../.."},
-	{"d/e/up3", "../../.."},
-	{"abs", "/etc"},
-	{"absfile", "/etc/passwd"},
-	{"out", "../outside"},
-	{"outfile", "../outside/secret"},
-	{"outnew", "../outside/new"},
-	{"chain", "chain2"},
-	{"chain2", "d/up2"},
-	{"d/up2", "../../outside"},
-	{"inner", "d/e"},
-	{"innerfile", "d/f"},
-	{"weave", "d/../d/../../mount/d"},
-	{"self", "self"},
-	{"slashes", ".././../outside"},
+    {"up", ".."},
+    {"d/up", "../.."},
+    {"d/e/up3", "../../.."},
+    {"abs", "/etc"},
+    {"absfile", "/etc/passwd"},
+    {"out", "../outside"},
+    {"outfile", "../outside/secret"},
+    {"outnew", "../outside/new"},
+    {"chain", "chain2"},
+    {"chain2", "d/up2"},
+    {"d/up2", "../../outside"},
+    {"inner", "d/e"},
+    {"innerfile", "d/f"},
+    {"weave", "d/../d/../../mount/d"},
+    {"self", "self"},
+    {"slashes", ".././../outside"},
 };
 
 static struct tree full_tree(enum kind kind)
@@ -45,30 +45,30 @@ static struct tree full_tree(enum kind kind)
 
 /* Ways out, read with a following last name. */
 static const char *const escapes[] = {
-	"..",
-	"../",
-	"../outside",
-	"../outside/secret",
-	"d/../../outside/secret",
-	"d/e/../../../outside/secret",
-	"./.././outside/secret",
-	"d/./../..",
-	"up",
-	"up/",
-	"up/outside/secret",
-	"d/up/outside/secret",
-	"d/e/up3",
-	"d/e/up3/etc",
-	"abs/passwd",
-	"absfile",
-	"out/secret",
-	"outfile",
-	"chain/secret",
-	"chain2/secret",
-	"inner/../../../outside/secret",
-	"weave/f",
-	"slashes/secret",
-	"d/e/up3/../outside",
+    "..",
+    "../",
+    "../outside",
+    "../outside/secret",
+    "d/../../outside/secret",
+    "d/e/../../../outside/secret",
+    "./.././outside/secret",
+    "d/./../..",
+    "up",
+    "up/",
+    "up/outside/secret",
+    "d/up/outside/secret",
+    "d/e/up3",
+    "d/e/up3/etc",
+    "abs/passwd",
+    "absfile",
+    "out/secret",
+    "outfile",
+    "chain/secret",
+    "chain2/secret",
+    "inner/../../../outside/secret",
+    "weave/f",
+    "slashes/secret",
+    "d/e/up3/../outside",
 };
 enum { ESCAPES = sizeof escapes / sizeof *escapes };
 
@@ -77,80 +77,92 @@ static void expect_refused(const struct tree *t, const char *what, const char *p
 {
 	bool missing = t->kind == MEMORY && !strncmp(path, "abs", 3) && e == FE_NOENT;
 	cr_expect(e == FE_NOTCAPABLE || missing, "%s: %s %s: %s", kind_names[t->kind], what, path,
-		  ferr_text(e));
+	          ferr_text(e));
 }
 
-#define EACH_TREE(t) \
-	for (int kind_ = 0; kind_ < KINDS; kind_++) \
-		for (struct tree t = full_tree((enum kind)kind_), *once_ = &t; once_; tree_free(&t), once_ = NULL)
+#define EACH_TREE(t)                                                                  \
+	for (int kind_ = 0; kind_ < KINDS; kind_++)                                   \
+		for (struct tree t = full_tree((enum kind)kind_), *once_ = &t; once_; \
+		     tree_free(&t), once_ = NULL)
 
 Test(escape, opening_never_leaves)
 {
-	EACH_TREE (t)
-		for (int i = 0; i < ESCAPES; i++) {
-			struct vfs_obj *o;
-			expect_refused(&t, "open", escapes[i], vfs_open(t.root, escapes[i], VFS_READ, &o));
-			expect_refused(&t, "open folder", escapes[i],
-				       vfs_open(t.root, escapes[i], VFS_READ | VFS_DIRECTORY, &o));
-		}
+	EACH_TREE(t)
+	for (int i = 0; i < ESCAPES; i++) {
+		struct vfs_obj *o;
+		expect_refused(&t, "open", escapes[i], vfs_open(t.root, escapes[i], VFS_READ, &o));
+		expect_refused(&t, "open folder", escapes[i],
+		               vfs_open(t.root, escapes[i], VFS_READ | VFS_DIRECTORY, &o));
+	}
 }
 
 Test(escape, asking_never_leaves)
 {
-	EACH_TREE (t)
-		for (int i = 0; i < ESCAPES; i++) {
-			struct vfs_stat st;
-			struct vfs_times times = {.mtime_how = VFS_TIME_NOW};
-			expect_refused(&t, "stat", escapes[i],
-				       vfs_stat_at(t.root, escapes[i], true, &st));
-			expect_refused(&t, "set times", escapes[i],
-				       vfs_set_times_at(t.root, escapes[i], true, &times));
-		}
+	EACH_TREE(t)
+	for (int i = 0; i < ESCAPES; i++) {
+		struct vfs_stat st;
+		struct vfs_times times = {.mtime_how = VFS_TIME_NOW};
+		expect_refused(&t, "stat", escapes[i], vfs_stat_at(t.root, escapes[i], true, &st));
+		expect_refused(&t, "set times", escapes[i],
+		               vfs_set_times_at(t.root, escapes[i], true, &times));
+	}
 }
 
 /* A name to be made in each folder that would lie outside. */
 static const char *const outside_folders[] = {
-	"..", "../outside", "up", "up/outside", "d/up", "d/up/outside", "d/e/up3", "out",
-	"chain", "chain2", "slashes", "d/e/../../..", "inner/../../..", "inner/../../../outside",
+    "..",
+    "../outside",
+    "up",
+    "up/outside",
+    "d/up",
+    "d/up/outside",
+    "d/e/up3",
+    "out",
+    "chain",
+    "chain2",
+    "slashes",
+    "d/e/../../..",
+    "inner/../../..",
+    "inner/../../../outside",
 };
 
 Test(escape, making_and_removing_never_leaves)
 {
-	EACH_TREE (t)
-		for (size_t i = 0; i < sizeof outside_folders / sizeof *outside_folders; i++) {
-			char p[128], victim[128];
-			struct vfs_obj *o;
-			snprintf(p, sizeof p, "%s/x", outside_folders[i]);
-			snprintf(victim, sizeof victim, "%s/secret", outside_folders[i]);
-			expect_refused(&t, "create", p,
-				       vfs_open(t.root, p, VFS_WRITE | VFS_CREATE, &o));
-			expect_refused(&t, "create exclusively", p,
-				       vfs_open(t.root, p, VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &o));
-			expect_refused(&t, "mkdir", p, vfs_mkdir(t.root, p));
-			expect_refused(&t, "symlink", p, vfs_symlink(t.root, "t", p));
-			expect_refused(&t, "rmdir", p, vfs_rmdir(t.root, p));
-			expect_refused(&t, "unlink", victim, vfs_unlink(t.root, victim));
-			expect_refused(&t, "link into", p, vfs_link(t.root, "d/f", false, t.root, p));
-			expect_refused(&t, "link from", victim,
-				       vfs_link(t.root, victim, false, t.root, "stolen"));
-			expect_refused(&t, "rename into", p, vfs_rename(t.root, "d/f", t.root, p));
-			expect_refused(&t, "rename from", victim,
-				       vfs_rename(t.root, victim, t.root, "stolen"));
-		}
+	EACH_TREE(t)
+	for (size_t i = 0; i < sizeof outside_folders / sizeof *outside_folders; i++) {
+		char p[128], victim[128];
+		struct vfs_obj *o;
+		snprintf(p, sizeof p, "%s/x", outside_folders[i]);
+		snprintf(victim, sizeof victim, "%s/secret", outside_folders[i]);
+		expect_refused(&t, "create", p, vfs_open(t.root, p, VFS_WRITE | VFS_CREATE, &o));
+		expect_refused(&t, "create exclusively", p,
+		               vfs_open(t.root, p, VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &o));
+		expect_refused(&t, "mkdir", p, vfs_mkdir(t.root, p));
+		expect_refused(&t, "symlink", p, vfs_symlink(t.root, "t", p));
+		expect_refused(&t, "rmdir", p, vfs_rmdir(t.root, p));
+		expect_refused(&t, "unlink", victim, vfs_unlink(t.root, victim));
+		expect_refused(&t, "link into", p, vfs_link(t.root, "d/f", false, t.root, p));
+		expect_refused(&t, "link from", victim,
+		               vfs_link(t.root, victim, false, t.root, "stolen"));
+		expect_refused(&t, "rename into", p, vfs_rename(t.root, "d/f", t.root, p));
+		expect_refused(&t, "rename from", victim,
+		               vfs_rename(t.root, victim, t.root, "stolen"));
+	}
 }
 
 /* CVE-2024-38358: a link to somewhere outside, created through or linked through. */
 Test(escape, a_dangling_link_out_is_not_created_through)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		struct vfs_obj *o;
 		char path[128];
 		expect_refused(&t, "create", "outnew",
-			       vfs_open(t.root, "outnew", VFS_WRITE | VFS_CREATE, &o));
+		               vfs_open(t.root, "outnew", VFS_WRITE | VFS_CREATE, &o));
 		cr_expect_eq(vfs_open(t.root, "outnew", VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &o),
-			     FE_EXIST);
+		             FE_EXIST);
 		expect_refused(&t, "link, following", "outfile",
-			       vfs_link(t.root, "outfile", true, t.root, "stolen"));
+		               vfs_link(t.root, "outfile", true, t.root, "stolen"));
 		cr_expect_null(tree_read(&t, "stolen"));
 		snprintf(path, sizeof path, "%s/outside/new", t.base);
 		cr_expect(access(path, F_OK) < 0);
@@ -159,7 +171,8 @@ Test(escape, a_dangling_link_out_is_not_created_through)
 
 Test(escape, a_guest_cannot_make_an_absolute_link)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		cr_expect_eq(vfs_symlink(t.root, "/etc/passwd", "mine"), FE_NOTCAPABLE);
 		cr_expect_eq(vfs_symlink(t.root, "../outside/secret", "mine"), FE_OK);
 		cr_expect_null(tree_read(&t, "mine"));
@@ -169,7 +182,8 @@ Test(escape, a_guest_cannot_make_an_absolute_link)
 /* A link itself may be renamed, hard linked and read: it only may not be followed out. */
 Test(escape, a_link_that_was_moved_still_leads_nowhere)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		char buf[64];
 		size_t size = sizeof buf;
 		cr_expect_eq(vfs_rename(t.root, "outfile", t.root, "d/e/outfile"), FE_OK);
@@ -183,7 +197,8 @@ Test(escape, a_link_that_was_moved_still_leads_nowhere)
 
 Test(escape, links_that_stay_inside_work)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		struct vfs_obj *o;
 		cr_expect_str_eq(tree_read(&t, "innerfile"), "inside");
 		cr_expect_str_eq(tree_read(&t, "inner/../f"), "inside");
@@ -196,7 +211,8 @@ Test(escape, links_that_stay_inside_work)
 
 Test(escape, a_circle_of_links_is_a_loop)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		struct vfs_obj *o;
 		struct vfs_stat st;
 		cr_expect_eq(vfs_open(t.root, "self", VFS_READ, &o), FE_LOOP);
@@ -210,7 +226,8 @@ Test(escape, a_circle_of_links_is_a_loop)
 /* Beneath an open folder, that folder is the limit, though the mount is larger. */
 Test(escape, an_open_folder_is_a_limit_too)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		struct vfs_obj *d, *o;
 		cr_assert_eq(vfs_open(t.root, "d", VFS_READ | VFS_DIRECTORY, &d), FE_OK);
 		cr_expect_eq(vfs_open(d, "../d/f", VFS_READ, &o), FE_NOTCAPABLE);

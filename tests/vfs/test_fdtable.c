@@ -85,7 +85,8 @@ static void expect_text(struct fdtable *t, uint32_t fd, const char *text)
 	struct vfs_iov iov = {buf, sizeof buf - 1};
 	size_t done;
 	enum ferr e = vfs_read(entry(t, fd)->file->obj, 0, &iov, 1, &done);
-	cr_expect(e == FE_OK && !strcmp(buf, text), "descriptor %u: %s, \"%s\"", fd, ferr_text(e), buf);
+	cr_expect(e == FE_OK && !strcmp(buf, text), "descriptor %u: %s, \"%s\"", fd, ferr_text(e),
+	          buf);
 }
 
 Test(fdtable, the_lowest_free_number_is_taken)
@@ -147,7 +148,7 @@ Test(fdtable, the_longest_mount_wins)
 /* ---- bytes ---- */
 
 static enum err open_mount(void *ctx, const struct vfs_mount_config *c, struct vfs_obj **root,
-			   struct errmsg *msg)
+                           struct errmsg *msg)
 {
 	struct world *w = ctx;
 	*root = vfs_ref(w->host.root);
@@ -192,7 +193,7 @@ static struct world busy_world(void)
 	tree_mkdir(&w.host, "d");
 	fd = open_in(&w, w.mount, "d/f", VFS_READ | VFS_WRITE | VFS_CREATE); /* 4 */
 	write_text(w.t, fd, "on the host");
-	cr_assert_eq(fdtable_dup(w.t, fd, 0, &fd), FE_OK); /* 5 */
+	cr_assert_eq(fdtable_dup(w.t, fd, 0, &fd), FE_OK);               /* 5 */
 	fd = open_in(&w, w.tmp, "m", VFS_READ | VFS_WRITE | VFS_CREATE); /* 6 */
 	write_text(w.t, fd, "in memory");
 	fd = open_in(&w, w.mount, "gone", VFS_READ | VFS_WRITE | VFS_CREATE); /* 7 */
@@ -203,8 +204,10 @@ static struct world busy_world(void)
 	cr_assert_eq(vfs_unlink(w.tmp->root, "mgone"), FE_OK);
 	cr_assert_eq(vfs_pipe_new(&r, &p), FE_OK);
 	cr_assert_eq(vfs_write(p, 0, 0, &iov, 1, &done, &end), FE_OK);
-	cr_assert_eq(fdtable_add(w.t, vfs_file_new(p, NULL, NULL, VFS_WRITE), 1, 0, &fd), FE_OK); /* 9 */
-	cr_assert_eq(fdtable_add(w.t, vfs_file_new(r, NULL, NULL, VFS_READ), 1, 0, &fd), FE_OK);  /* 10 */
+	cr_assert_eq(fdtable_add(w.t, vfs_file_new(p, NULL, NULL, VFS_WRITE), 1, 0, &fd),
+	             FE_OK); /* 9 */
+	cr_assert_eq(fdtable_add(w.t, vfs_file_new(r, NULL, NULL, VFS_READ), 1, 0, &fd),
+	             FE_OK); /* 10 */
 	return w;
 }
 
@@ -214,7 +217,8 @@ Test(fdtable, open_files_come_back_from_their_bytes)
 	struct wr a = save(&w);
 	struct world back = load(&w, &a);
 	struct wr b = save(&back);
-	cr_expect(a.size == b.size && !memcmp(a.data, b.data, a.size), "written again, it is the same");
+	cr_expect(a.size == b.size && !memcmp(a.data, b.data, a.size),
+	          "written again, it is the same");
 	expect_text(back.t, 4, "on the host");
 	expect_text(back.t, 6, "in memory");
 	expect_text(back.t, 7, "no name any more");

@@ -8,19 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EACH_TREE(t) \
-	for (int kind_ = 0; kind_ < KINDS; kind_++) \
-		for (struct tree t = tree_new((enum kind)kind_), *once_ = &t; once_; tree_free(&t), once_ = NULL)
+#define EACH_TREE(t)                                                                 \
+	for (int kind_ = 0; kind_ < KINDS; kind_++)                                  \
+		for (struct tree t = tree_new((enum kind)kind_), *once_ = &t; once_; \
+		     tree_free(&t), once_ = NULL)
 
-#define EXPECT(e, expr)                                                                      \
-	do {                                                                                 \
-		enum ferr got_ = (expr);                                                     \
+#define EXPECT(e, expr)                                                                          \
+	do {                                                                                     \
+		enum ferr got_ = (expr);                                                         \
 		cr_expect_eq(got_, e, "%s: %s: %s", kind_names[t.kind], #expr, ferr_text(got_)); \
 	} while (0)
 
 Test(files, what_is_written_is_read_back_at_its_offset)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		struct vfs_obj *o;
 		char a[4], b[8];
 		struct vfs_iov out[] = {{"hello", 5}, {" world", 6}};
@@ -53,7 +55,8 @@ Test(files, what_is_written_is_read_back_at_its_offset)
 
 Test(files, opening_answers_what_posix_answers)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		struct vfs_obj *o = NULL;
 		tree_mkdir(&t, "d");
 		tree_file(&t, "f", "x");
@@ -86,7 +89,8 @@ Test(files, opening_answers_what_posix_answers)
 
 Test(files, names_are_made_and_removed_as_posix_does)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		struct vfs_stat st;
 		tree_mkdir(&t, "d");
 		tree_file(&t, "d/f", "x");
@@ -113,7 +117,8 @@ Test(files, names_are_made_and_removed_as_posix_does)
 
 Test(files, renaming_replaces_and_refuses_as_posix_does)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		tree_mkdir(&t, "d");
 		tree_mkdir(&t, "d/sub");
 		tree_mkdir(&t, "e");
@@ -138,7 +143,8 @@ Test(files, renaming_replaces_and_refuses_as_posix_does)
 
 Test(files, a_hard_link_is_the_same_file)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		struct vfs_stat a, b;
 		tree_mkdir(&t, "d");
 		tree_file(&t, "f", "one");
@@ -155,7 +161,8 @@ Test(files, a_hard_link_is_the_same_file)
 
 Test(files, a_file_without_a_name_lives_while_it_is_open)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		struct vfs_obj *o;
 		char buf[8];
 		struct vfs_iov iov = {buf, sizeof buf};
@@ -171,12 +178,13 @@ Test(files, a_file_without_a_name_lives_while_it_is_open)
 
 Test(files, times_are_set)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		struct vfs_stat st;
 		struct vfs_times times = {.atime_how = VFS_TIME_SET,
-					  .mtime_how = VFS_TIME_SET,
-					  .atime_ns = 1000000007,
-					  .mtime_ns = 5000000000};
+		                          .mtime_how = VFS_TIME_SET,
+		                          .atime_ns = 1000000007,
+		                          .mtime_ns = 5000000000};
 		tree_file(&t, "f", "x");
 		EXPECT(FE_OK, vfs_set_times_at(t.root, "f", true, &times));
 		EXPECT(FE_OK, vfs_stat_at(t.root, "f", true, &st));
@@ -208,7 +216,8 @@ static bool see(void *ctx, const struct vfs_dirent *e)
 /* Taken one at a time, with a fresh cookie each: no entry twice, none left out. */
 Test(files, a_listing_goes_on_at_its_cookie)
 {
-	EACH_TREE (t) {
+	EACH_TREE(t)
+	{
 		struct seen all = {.limit = -1}, one = {0};
 		char name[16];
 		for (int i = 0; i < 40; i++) {
@@ -266,7 +275,8 @@ Test(files, memory_files_come_back_from_their_bytes)
 	cr_assert_eq(vfs_memory_load(&in, &back, &msg), ERR_OK, "%s", msg.text);
 	cr_expect_eq(rd_left(&in), 0);
 	cr_assert_eq(vfs_memory_save(back, &b), ERR_OK);
-	cr_expect(a.size == b.size && !memcmp(a.data, b.data, a.size), "written again, it is the same");
+	cr_expect(a.size == b.size && !memcmp(a.data, b.data, a.size),
+	          "written again, it is the same");
 	struct tree t2 = {.kind = MEMORY, .root = back};
 	cr_expect_str_eq(tree_read(&t2, "l"), "contents");
 	cr_expect_str_eq(tree_read(&t2, "g"), "contents");

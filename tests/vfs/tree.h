@@ -10,7 +10,7 @@ extern const char *const kind_names[KINDS];
 struct tree {
 	enum kind kind;
 	struct vfs_obj *root; /* the mount */
-	char base[64];        /* host folder: base/mount is the root, base/outside/secret lies beside it */
+	char base[64]; /* host folder: base/mount is the root, base/outside/secret lies beside it */
 };
 
 /* An empty mount beside a folder "outside" with a file "secret". */

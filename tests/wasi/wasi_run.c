@@ -44,16 +44,17 @@ int main(int argc, char **argv)
 			break;
 	}
 	if (i >= argc || argv[i][0] == '-') {
-		fputs("usage: wasi-run [--dir HOST::GUEST[::ro]] [--env K=V] PROG.wasm ARGS\n", stderr);
+		fputs("usage: wasi-run [--dir HOST::GUEST[::ro]] [--env K=V] PROG.wasm ARGS\n",
+		      stderr);
 		return 2;
 	}
 	struct process_config cfg = {.path = argv[i],
-				     .argv = argv + i,
-				     .argc = (uint32_t)(argc - i),
-				     .env = o.env,
-				     .nenv = o.nenv,
-				     .mounts = o.mounts,
-				     .nmounts = o.nmounts};
+	                             .argv = argv + i,
+	                             .argc = (uint32_t)(argc - i),
+	                             .env = o.env,
+	                             .nenv = o.nenv,
+	                             .mounts = o.mounts,
+	                             .nmounts = o.nmounts};
 	struct errmsg msg = {0};
 	if (solo_run(&cfg, &status, &msg) != ERR_OK) {
 		fprintf(stderr, "wasi-run: %s\n", msg.text);
