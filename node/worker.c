@@ -54,9 +54,6 @@ static void post(struct worker *w, struct letter *l)
 
 static void park(struct worker *w)
 {
-	/* The guest's clock stands too. */
-	if (w->p->wasi)
-		wasi_pause(w->p->wasi);
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		unsigned want = atomic_load(&w->want);
@@ -70,8 +67,6 @@ static void park(struct worker *w)
 		pthread_cond_wait(&w->changed, &w->lock);
 	}
 	pthread_mutex_unlock(&w->lock);
-	if (w->p->wasi)
-		wasi_unpause(w->p->wasi);
 }
 
 static void wait_for_it(struct worker *w)

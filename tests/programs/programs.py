@@ -5,7 +5,7 @@
                                                 "build/tests/wasi/wasi-run" or "build/wasmos run --solo"
 
 TEST is one of the functions below without "test_". Output is TAP. Exit code 77: the programs are not there (scripts/npm-programs fetches
-them) or node is not. Each run has its own folder, which the program finds at /work.
+them) or node is not. Each run has its own folder, which the program finds at /data.
 """
 
 import hashlib
@@ -67,7 +67,7 @@ class Side:
         self.folder = folder
         os.makedirs(os.path.join(folder, "tmp"))
 
-    def run(self, program, args=(), dirs=(), env=(), stdin=b"", at="/work"):
+    def run(self, program, args=(), dirs=(), env=(), stdin=b"", at="/data"):
         options = []
         for d in (*dirs, f"{self.folder}::{at}"):
             options += ["--dir", d]
@@ -93,7 +93,7 @@ def give(sides, *names):
 def test_python(tap, ours, node):
     """CPython: a script that uses the library, files and errors."""
     give((ours, node), "work.py")
-    a, b = (s.run(PYTHON, ["/work/work.py", "x", "y z"], env=["PYTHONHASHSEED=0"]) for s in (ours, node))
+    a, b = (s.run(PYTHON, ["/data/work.py", "x", "y z"], env=["PYTHONHASHSEED=0"]) for s in (ours, node))
     tap.same("what it printed", a.out.decode().splitlines(), b.out.decode().splitlines())
     tap.same("standard error", a.err, b.err)
     tap.same("exit status", a.status, b.status)
@@ -131,7 +131,7 @@ def test_repl(tap, ours, node):
 
 def clang_commands(run):
     """What the driver would start, in the words of its own -###."""
-    done = run(["clang", "-O1", "-###", "/work/hello.c", "-o", "/work/hello.wasm"])
+    done = run(["clang", "-O1", "-###", "/data/hello.c", "-o", "/data/hello.wasm"])
     commands = []
     for line in done.err.decode().splitlines():
         if line.startswith(' "'):
@@ -181,11 +181,11 @@ def test_yosys(tap, ours, node):
     give((ours, node), "blink.v")
     results = []
     for side in (ours, node):
-        side.run(YOSYS, ["-q", "-p", "synth_ice40 -top blink -json /work/blink.json", "/work/blink.v"],
+        side.run(YOSYS, ["-q", "-p", "synth_ice40 -top blink -json /data/blink.json", "/data/blink.v"],
                  dirs=[f"{CACHE}/yosys/root/share::/share", f"{side.folder}/tmp::/tmp"])
         results.append(side.run(
-            NEXTPNR, ["--hx1k", "--package", "tq144", "--json", "/work/blink.json", "--asc",
-                      "/work/blink.asc", "--seed", "1", "--quiet"],
+            NEXTPNR, ["--hx1k", "--package", "tq144", "--json", "/data/blink.json", "--asc",
+                      "/data/blink.asc", "--seed", "1", "--quiet"],
             dirs=[f"{CACHE}/nextpnr-ice40/root/share::/share", f"{side.folder}/tmp::/tmp"]))
     a, b = results
     tap.same("the netlist", a.file("blink.json"), b.file("blink.json"))
