@@ -33,13 +33,12 @@ static uint32_t begin(struct translator *tr, uint32_t iop)
 	uint32_t pos = tr->n;
 	tr->w[pos] = (uint64_t)(uintptr_t)tr->handlers[iop];
 	tr->n += tr->len;
-	tr->last_pos = pos;
-	tr->last_iop = (int32_t)iop;
-	tr->last_info = NULL;
+	tr->prev = tr->last;
+	tr->last = (struct last){.pos = pos, .iop = (int32_t)iop};
 	return pos;
 }
 
-static void set_field(struct translator *tr, uint32_t pos, unsigned k, uint32_t v)
+void set_field(struct translator *tr, uint32_t pos, unsigned k, uint32_t v)
 {
 	if (tr->wide)
 		((uint32_t *)(tr->w + pos + 1))[k] = v;
@@ -92,15 +91,25 @@ void emit_word(struct translator *tr, uint64_t word)
 
 void barrier(struct translator *tr)
 {
-	tr->last_iop = -1;
-	tr->last_info = NULL;
+	tr->last = tr->prev = (struct last){.iop = -1};
 }
 
 void unemit(struct translator *tr)
 {
-	assert(tr->last_iop >= 0);
-	tr->n = tr->last_pos;
-	barrier(tr);
+	assert(tr->last.iop >= 0);
+	tr->n = tr->last.pos;
+	tr->last = tr->prev;
+	tr->prev = (struct last){.iop = -1};
+}
+
+void set_iop(struct translator *tr, uint32_t pos, uint32_t iop)
+{
+	if (!tr->failed)
+		tr->w[pos] = (uint64_t)(uintptr_t)tr->handlers[iop];
+	if (tr->last.iop >= 0 && tr->last.pos == pos)
+		tr->last.iop = (int32_t)iop;
+	else if (tr->prev.iop >= 0 && tr->prev.pos == pos)
+		tr->prev.iop = (int32_t)iop;
 }
 
 /* ---- branches ---- */
@@ -191,15 +200,20 @@ uint32_t slot_of(const struct translator *tr, const struct vval *v, uint32_t ind
 	return v->loc == LOC_LOCAL ? v->x : home(tr, index);
 }
 
-/* The instruction at pos, a form _A, writes slot instead. */
+/* The instruction that made v, a form _A, writes slot instead. */
 static void redirect(struct translator *tr, const struct vval *v, uint32_t slot)
 {
 	if (tr->failed)
 		return;
-	tr->w[v->x] = (uint64_t)(uintptr_t)tr->handlers[v->iop - 1];
+	set_iop(tr, v->x, v->iop - 1u);
 	set_field(tr, v->x, 0, slot);
-	if (tr->last_pos == v->x)
-		barrier(tr);
+	fuse_inc(tr);
+}
+
+static void emit_copy(struct translator *tr, uint32_t slot, uint32_t from)
+{
+	if (!fuse_copy(tr, slot, from))
+		emit(tr, IOP_copy, slot, from, 0, 0);
 }
 
 static void emit_const(struct translator *tr, uint64_t bits, uint32_t slot)
@@ -217,7 +231,7 @@ void go_home(struct translator *tr, struct vval *v, uint32_t index)
 	uint32_t slot = home(tr, index);
 	switch (v->loc) {
 	case LOC_HOME: return;
-	case LOC_LOCAL: emit(tr, IOP_copy, slot, v->x, 0, 0); break;
+	case LOC_LOCAL: emit_copy(tr, slot, v->x); break;
 	case LOC_CONST: emit_const(tr, v->c, slot); break;
 	case LOC_ACC:
 		redirect(tr, v, slot);
@@ -240,15 +254,15 @@ void move_to(struct translator *tr, struct vval *v, uint32_t index, uint32_t slo
 	switch (v->loc) {
 	case LOC_HOME:
 		if (home(tr, index) != slot)
-			emit(tr, IOP_copy, slot, home(tr, index), 0, 0);
+			emit_copy(tr, slot, home(tr, index));
 		break;
 	case LOC_LOCAL:
 		if (v->x != slot)
-			emit(tr, IOP_copy, slot, v->x, 0, 0);
+			emit_copy(tr, slot, v->x);
 		break;
 	case LOC_CONST: emit_const(tr, v->c, slot); break;
 	case LOC_ACC:
-		if (tr->last_iop >= 0 && tr->last_pos == v->x)
+		if (tr->last.iop >= 0 && tr->last.pos == v->x)
 			redirect(tr, v, slot);
 		else
 			emit(tr, is_float(v->type) ? IOP_facc_to_slot : IOP_iacc_to_slot, slot, 0,

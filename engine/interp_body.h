@@ -10,11 +10,13 @@
 #if WIDE
 typedef uint32_t field;
 #define OPW 2
+#define HANDLER_COUNT IOP_FUSED
 #define H(name) wide_##name
 #define HANDLERS handlers_wide
 #else
 typedef uint16_t field;
 #define OPW 1
+#define HANDLER_COUNT IOP_COUNT
 #define H(name) narrow_##name
 #define HANDLERS handlers_narrow
 #endif
@@ -63,14 +65,14 @@ typedef uint16_t field;
 #define SETACC_f32(v) (fa = f32_to_acc(v))
 #define SETACC_f64(v) (fa = (v))
 #define IMM_u32 ((u32)IMM)
-#define IMM_u64 ((u64)(s64)IMM)
+#define IMM_u64 (WORD(0))
 #define IMM_f32 (f32_of_bits((u32)WORD(0)))
 #define IMM_f64 (f64_of_bits(WORD(0)))
 #define BRIMM_u32 ((u32)BR_IMM)
 #define BRIMM_u64 ((u64)(s64)BR_IMM)
 /* Words behind the fields that an immediate takes. */
 #define IMMW_u32 0
-#define IMMW_u64 0
+#define IMMW_u64 1
 #define IMMW_f32 1
 #define IMMW_f64 1
 
@@ -118,38 +120,38 @@ typedef uint16_t field;
 		NEXT(LEN);            \
 	}
 
-#define DEF_BR1(name, T, cond, A_, B_)      \
-	HANDLER(name)                       \
-	{                                   \
-		T a = A_, b = B_;           \
-		if (cond)                   \
-			NEXT((int64_t)IMM); \
-		NEXT(LEN);                  \
-	}                                   \
-	HANDLER(name##_B)                   \
-	{                                   \
-		T a = A_, b = B_;           \
-		if (cond) {                 \
-			pc += (int64_t)IMM; \
-			POLL();             \
-			NEXT(0);            \
-		}                           \
-		NEXT(LEN);                  \
+#define DEF_BR1(name, T, cond, A_, B_, words) \
+	HANDLER(name)                         \
+	{                                     \
+		T a = A_, b = B_;             \
+		if (cond)                     \
+			NEXT((int64_t)IMM);   \
+		NEXT(LEN + (words));          \
+	}                                     \
+	HANDLER(name##_B)                     \
+	{                                     \
+		T a = A_, b = B_;             \
+		if (cond) {                   \
+			pc += (int64_t)IMM;   \
+			POLL();               \
+			NEXT(0);              \
+		}                             \
+		NEXT(LEN + (words));          \
 	}
-#define DEF_BR(name, T, cond)                                          \
-	DEF_BR1(br_##name##_SS, T, cond, GET_##T(F(0)), GET_##T(F(1))) \
-	DEF_BR1(br_##name##_SI, T, cond, GET_##T(F(0)), BRIMM_##T)     \
-	DEF_BR1(br_##name##_AS, T, cond, ACC_##T, GET_##T(F(1)))       \
-	DEF_BR1(br_##name##_AI, T, cond, ACC_##T, BRIMM_##T)           \
-	DEF_BR1(br_##name##_SA, T, cond, GET_##T(F(0)), ACC_##T)
+#define DEF_BR(name, T, cond)                                             \
+	DEF_BR1(br_##name##_SS, T, cond, GET_##T(F(0)), GET_##T(F(1)), 0) \
+	DEF_BR1(br_##name##_SI, T, cond, GET_##T(F(0)), BRIMM_##T, 0)     \
+	DEF_BR1(br_##name##_AS, T, cond, ACC_##T, GET_##T(F(1)), 0)       \
+	DEF_BR1(br_##name##_AI, T, cond, ACC_##T, BRIMM_##T, 0)           \
+	DEF_BR1(br_##name##_SA, T, cond, GET_##T(F(0)), ACC_##T, 0)
 /* br_x_SS_N and br_x_SS_N_B come from a name ending in _N. */
-#define DEF_FBR1(name, T, cond, A_, B_) \
-	DEF_BR1(name, T, cond, A_, B_)  \
-	DEF_BR1(name##_N, T, !(cond), A_, B_)
-#define DEF_FBR(name, T, cond)                                          \
-	DEF_FBR1(br_##name##_SS, T, cond, GET_##T(F(0)), GET_##T(F(1))) \
-	DEF_FBR1(br_##name##_AS, T, cond, ACC_##T, GET_##T(F(1)))       \
-	DEF_FBR1(br_##name##_SA, T, cond, GET_##T(F(0)), ACC_##T)
+#define DEF_FBR1(name, T, cond, A_, B_, words) \
+	DEF_BR1(name, T, cond, A_, B_, words)  \
+	DEF_BR1(name##_N, T, !(cond), A_, B_, words)
+#define DEF_FBR(name, T, cond)                                             \
+	DEF_FBR1(br_##name##_SS, T, cond, GET_##T(F(0)), GET_##T(F(1)), 0) \
+	DEF_FBR1(br_##name##_AS, T, cond, ACC_##T, GET_##T(F(1)), 0)       \
+	DEF_FBR1(br_##name##_SA, T, cond, GET_##T(F(0)), ACC_##T, 0)
 
 /* ---- linear memory ----
  * The address and offset are 32 bits each, so their sum stays inside the memory's reservation: what is not
@@ -219,6 +221,7 @@ typedef uint16_t field;
 	DEF_STORE1(name##_SC, T, M, EA_S, WORD_##T, 1)      \
 	DEF_STORE1(name##_AC, T, M, EA_A, WORD_##T, 1)      \
 	DEF_STORE1(name##_IC, T, M, EA_I, WORD_##T, 1)
+#define BINX(name, T, R, body) DEF_BIN(name, T, R, body)
 #include "engine/iops.def"
 
 /* ---- moves ---- */
@@ -295,17 +298,18 @@ HANDLER(br_back)
 	NEXT(0);
 }
 
-/* f0: index, imm: labels without the default; then their distances, 32 bits each, the default's last. */
+/* f0: index, to which f1 (signed) is added; imm: labels without the default; then their distances, 32 bits each,
+ * the default's last. */
 HANDLER(br_table_S)
 {
-	u32 i = GET_u32(F(0)), n = (u32)IMM;
+	u32 i = GET_u32(F(0)) + (u32)BR_IMM, n = (u32)IMM;
 	const int32_t *to = (const int32_t *)(pc + LEN);
 	NEXT((int64_t)to[i < n ? i : n]);
 }
 
 HANDLER(br_table_A)
 {
-	u32 i = ACC_u32, n = (u32)IMM;
+	u32 i = ACC_u32 + (u32)BR_IMM, n = (u32)IMM;
 	const int32_t *to = (const int32_t *)(pc + LEN);
 	NEXT((int64_t)to[i < n ? i : n]);
 }
@@ -466,15 +470,33 @@ HANDLER(thread_end)
 const handler thread_end_code[] = {H(thread_end)};
 #endif
 
+#if !WIDE
+#include "engine/interp_fused.h"
+#endif
+
 #define IOP_ENTRY(n) [IOP_##n] = H(n),
-const handler HANDLERS[IOP_COUNT] = {
+const handler HANDLERS[HANDLER_COUNT] = {
 #define BIN(name, T, R, commutes, body) IOP_BIN(IOP_ENTRY, name)
 #define CMP(name, T, condition, swapped, inverse) IOP_BIN(IOP_ENTRY, name) IOP_BR(IOP_ENTRY, name)
 #define FCMP(name, T, condition, swapped) IOP_BIN(IOP_ENTRY, name) IOP_FBR(IOP_ENTRY, name)
+#define BINX(name, T, R, body) IOP_BIN(IOP_ENTRY, name)
 #define UN(name, T, R, body) IOP_UN(IOP_ENTRY, name)
 #define LOAD(name, M, R, cast) IOP_LOAD(IOP_ENTRY, name)
 #define STORE(name, T, M) IOP_STORE(IOP_ENTRY, name)
 #define RES(name) IOP_PAIR(IOP_ENTRY, name)
 #define ONE(name) IOP_ENTRY(name)
 #include "engine/iops.def"
+#if !WIDE
+#define CMP(name, T, condition, swapped, inverse) IOP_BRK(IOP_ENTRY, name)
+#define FCMP(name, T, condition, swapped) IOP_FBRK(IOP_ENTRY, name)
+#define LOAD(name, M, R, cast) IOP_LOADF(IOP_ENTRY, name)
+#define STORE(name, T, M) IOP_STOREF(IOP_ENTRY, name)
+#include "engine/iops.def"
+#define SHIFT(name, T, shift, op) IOP_SHIFT(IOP_ENTRY, name)
+#define BITS(name, T) IOP_UN(IOP_ENTRY, name)
+#define MULADD(name, T, body) IOP_SHIFT(IOP_ENTRY, name)
+#define TEST(name, T, condition) IOP_BR(IOP_ENTRY, name)
+#define ONE(name) IOP_ENTRY(name)
+#include "engine/fused.def"
+#endif
 };

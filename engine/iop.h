@@ -16,6 +16,14 @@
  * each of BIN, CMP, FCMP, UN, LOAD, RES in two forms, _R to slot f0 and, next to it, _A to the accumulator of the result's
  * class. Fused compare and branch: br_<cmp> in the modes of BIN, each forward and _B (backward: polls);
  * for floats SS AS SA, each also _N (when not).
+ *
+ * Narrow only (fused.def, and variants of the families above):
+ *
+ *	br_<cmp>         SK AK            K: a word
+ *	inc_br_<cmp>     I S              f0 += f1 (signed); back by f3 (signed) when f0 compares to f2, an imm or a slot
+ *	LOAD             W B X XA         address: slot + imm; accumulator + slot, imm the offset; slot f1 + (slot f2 or
+ *	                                  accumulator << k), f3 = k | offset << 3; each sum before the offset wraps
+ *	STORE            WS WC BS BC XS XC XAS XAC
  */
 #pragma once
 
@@ -25,6 +33,7 @@ enum bin_mode { BIN_SS, BIN_SI, BIN_AS, BIN_AI, BIN_SA };
 enum load_mode { LOAD_S, LOAD_A, LOAD_I };
 enum store_mode { STORE_SS, STORE_SA, STORE_AS, STORE_IS, STORE_IA, STORE_SC, STORE_AC, STORE_IC };
 enum fbr_mode { FBR_SS, FBR_AS, FBR_SA };
+enum loadf_mode { LOAD_W, LOAD_B, LOAD_X, LOAD_XA };
 
 #define IOP_PAIR(X, n) X(n##_R) X(n##_A)
 #define IOP_BIN(X, n)       \
@@ -42,18 +51,43 @@ enum fbr_mode { FBR_SS, FBR_AS, FBR_SA };
 #define IOP_FBR1(X, n) IOP_BR1(X, n) IOP_BR1(X, n##_N)
 #define IOP_FBR(X, n) IOP_FBR1(X, br_##n##_SS) IOP_FBR1(X, br_##n##_AS) IOP_FBR1(X, br_##n##_SA)
 
-/* Every instruction once. */
+#define IOP_BRK(X, n)           \
+	IOP_BR1(X, br_##n##_SK) \
+	IOP_BR1(X, br_##n##_AK) X(inc_br_##n##_I) X(inc_br_##n##_S)
+#define IOP_FBRK(X, n) IOP_FBR1(X, br_##n##_SK) IOP_FBR1(X, br_##n##_AK)
+#define IOP_LOADF(X, n)    \
+	IOP_PAIR(X, n##_W) \
+	IOP_PAIR(X, n##_B) IOP_PAIR(X, n##_X) IOP_PAIR(X, n##_XA)
+#define IOP_STOREF(X, n) \
+	X(n##_WS) X(n##_WC) X(n##_BS) X(n##_BC) X(n##_XS) X(n##_XC) X(n##_XAS) X(n##_XAC)
+#define IOP_SHIFT(X, n) IOP_PAIR(X, n##_SS) IOP_PAIR(X, n##_AS)
+
+/* Every instruction once; from IOP_FUSED on, narrow only. */
 #define IOP_ENUM(n) IOP_##n,
 enum iop {
 #define BIN(name, T, R, commutes, body) IOP_BIN(IOP_ENUM, name)
 #define CMP(name, T, condition, swapped, inverse) IOP_BIN(IOP_ENUM, name) IOP_BR(IOP_ENUM, name)
 #define FCMP(name, T, condition, swapped) IOP_BIN(IOP_ENUM, name) IOP_FBR(IOP_ENUM, name)
+#define BINX(name, T, R, body) IOP_BIN(IOP_ENUM, name)
 #define UN(name, T, R, body) IOP_UN(IOP_ENUM, name)
 #define LOAD(name, M, R, cast) IOP_LOAD(IOP_ENUM, name)
 #define STORE(name, T, M) IOP_STORE(IOP_ENUM, name)
 #define RES(name) IOP_PAIR(IOP_ENUM, name)
 #define ONE(name) IOP_ENUM(name)
 #include "engine/iops.def"
+	IOP_FUSED,
+	IOP_before_fused = IOP_FUSED - 1,
+#define CMP(name, T, condition, swapped, inverse) IOP_BRK(IOP_ENUM, name)
+#define FCMP(name, T, condition, swapped) IOP_FBRK(IOP_ENUM, name)
+#define LOAD(name, M, R, cast) IOP_LOADF(IOP_ENUM, name)
+#define STORE(name, T, M) IOP_STOREF(IOP_ENUM, name)
+#include "engine/iops.def"
+#define SHIFT(name, T, shift, op) IOP_SHIFT(IOP_ENUM, name)
+#define BITS(name, T) IOP_UN(IOP_ENUM, name)
+#define MULADD(name, T, body) IOP_SHIFT(IOP_ENUM, name)
+#define TEST(name, T, condition) IOP_BR(IOP_ENUM, name)
+#define ONE(name) IOP_ENUM(name)
+#include "engine/fused.def"
 	IOP_COUNT
 };
 
@@ -62,7 +96,7 @@ typedef HANDLER_CC void (*handler)(const uint64_t *pc, uint64_t *fp, struct thre
                                    uint64_t ia, double fa);
 
 extern const handler handlers_narrow[IOP_COUNT];
-extern const handler handlers_wide[IOP_COUNT];
+extern const handler handlers_wide[IOP_FUSED];
 
 /* The helper of an instruction `slow`: operands and result stand at v[0..]. */
 typedef enum trap (*slow_fn)(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm);

@@ -179,7 +179,7 @@ static void begin_block(struct translator *tr, uint32_t op, const uint8_t *at)
 	struct ctrl c = {.kind = (uint8_t)op};
 	block_type(tr, &c);
 	if (op == WOP_if) {
-		uint32_t pos = do_cond(tr, false, false, true);
+		uint32_t pos = do_cond(tr, false, FORWARD, true);
 		patch_add(tr, &c.else_patches, imm_at32(tr, pos), pos);
 	}
 	flush(tr);
@@ -279,17 +279,17 @@ static void do_br_if(struct translator *tr, uint32_t depth)
 				go_home(tr, &tr->v[i], i);
 		}
 		bool back = c->kind == WOP_loop;
-		uint32_t pos = do_cond(tr, true, back, false);
-		if (back)
+		uint32_t pos = do_cond(tr, true, back ? c->loop_pos : FORWARD, false);
+		if (back && pos != FORWARD)
 			put_distance(tr, pos, c->loop_pos);
-		else
+		else if (!back)
 			patch_add(tr, &c->patches, imm_at32(tr, pos), pos);
 		if (n > 0)
 			barrier(tr);
 		return;
 	}
 	/* Over the moves when it is zero. Both ways leave the same stack, so it is flushed. */
-	uint32_t skip = do_cond(tr, false, false, true);
+	uint32_t skip = do_cond(tr, false, FORWARD, true);
 	uint32_t over = 0;
 	patch_add(tr, &over, imm_at32(tr, skip), skip);
 	do_br(tr, depth);
@@ -309,13 +309,15 @@ static bool needs_stub(struct translator *tr, uint32_t depth)
 static void do_br_table(struct translator *tr)
 {
 	struct vval v = pop(tr);
+	uint32_t slot = 0, bias = 0;
 	if (v.loc == LOC_CONST)
 		go_home(tr, &v, tr->height);
+	if (!fuse_index(tr, &v, &slot, &bias) && v.loc != LOC_ACC)
+		slot = slot_of(tr, &v, tr->height);
 	flush(tr);
 	uint32_t n = leb_u32(tr);
-	bool acc = v.loc == LOC_ACC;
-	uint32_t pos = emit_imm(tr, acc ? IOP_br_table_A : IOP_br_table_S,
-	                        acc ? 0 : slot_of(tr, &v, tr->height), 0, n);
+	uint32_t pos =
+	    emit_imm(tr, v.loc == LOC_ACC ? IOP_br_table_A : IOP_br_table_S, slot, bias, n);
 	for (uint32_t i = 0; i < (n + 2) / 2; i++)
 		emit_word(tr, 0);
 	const uint8_t *labels = tr->p;

@@ -54,10 +54,13 @@ struct translator {
 	uint32_t npatches, patches_cap;
 	uint8_t *local_types;
 	uint32_t locals_cap;
-	int64_t acc[2];    /* stack index of the entry in the int, the float accumulator; -1 */
-	uint32_t last_pos; /* the last instruction, while no label stands behind it */
-	int32_t last_iop;  /* -1: none */
-	const struct winfo *last_info;
+	int64_t acc[2]; /* stack index of the entry in the int, the float accumulator; -1 */
+	/* The last two instructions, while no label stands behind them; iop -1: none. */
+	struct last {
+		uint32_t pos;
+		int32_t iop;
+		const struct winfo *info; /* of a family's instruction */
+	} last, prev;
 	bool wide, failed;
 	uint32_t len; /* words of an instruction without further words */
 	const handler *handlers;
@@ -76,6 +79,7 @@ struct winfo {
 	uint16_t iop;              /* first of the family */
 	uint16_t br;               /* CMP, FCMP: first fused branch */
 	uint16_t swapped, inverse; /* wop index (wop_index) */
+	uint16_t brk; /* first of the narrow variants: branches with a word; loads; stores */
 };
 
 static inline uint32_t wop_index(uint32_t op)
@@ -96,6 +100,9 @@ uint32_t emit_imm(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1,
 void emit_word(struct translator *tr, uint64_t word);
 uint32_t get_field(const struct translator *tr, uint32_t pos, unsigned k);
 uint32_t get_imm(const struct translator *tr, uint32_t pos);
+void set_field(struct translator *tr, uint32_t pos, unsigned k, uint32_t v);
+/* The instruction at pos becomes another one of the same length. */
+void set_iop(struct translator *tr, uint32_t pos, uint32_t iop);
 /* Forgets the last instruction as a partner for fusion: a label stands here. */
 void barrier(struct translator *tr);
 /* Takes the last instruction back. */
@@ -134,6 +141,29 @@ void do_select(struct translator *tr);
 void do_global_get(struct translator *tr, uint32_t x);
 void do_global_set(struct translator *tr, uint32_t x);
 void do_slow(struct translator *tr, uint32_t op, uint32_t a, uint32_t b);
-/* Pops the condition; flushes the rest when asked; emits a branch taken when it is (sense) not zero. Returns
- * the branch's place. */
-uint32_t do_cond(struct translator *tr, bool sense, bool backward, bool flush_rest);
+#define FORWARD UINT32_MAX
+/* Pops the condition; flushes the rest when asked; emits a branch that is taken when it is (sense) not zero: back
+ * to the word target, or FORWARD, then the branch's place is returned for a patch. */
+uint32_t do_cond(struct translator *tr, bool sense, uint32_t target, bool flush_rest);
+
+/* ---- translate_fuse.c: one instruction for several (narrow only) ----
+ * Each looks at what the last instructions were; when they fit it takes them back, emits one that does all, and
+ * returns true. Operands are popped; a stood at index tr->height, b behind it. */
+bool made_by_last(const struct translator *tr, const struct vval *v);
+bool fuse_bin(struct translator *tr, const struct winfo *wi, const struct vval *a,
+              const struct vval *b);
+bool fuse_load(struct translator *tr, const struct winfo *wi, const struct vval *a,
+               uint32_t offset);
+bool fuse_store(struct translator *tr, const struct winfo *wi, const struct vval *a,
+                const struct vval *v, uint32_t offset);
+/* A branch back by a counter that the instruction before advanced; wi: the comparison taken back before. */
+bool fuse_count(struct translator *tr, const struct winfo *wi, uint32_t x, bool is_imm, uint32_t b,
+                uint32_t target);
+/* A branch on bits that the last instruction masked. Returns its place, or FORWARD. */
+uint32_t fuse_test(struct translator *tr, const struct vval *v, bool sense, bool backward,
+                   bool flush_rest);
+/* Two increments, two copies in a row become one. */
+void fuse_inc(struct translator *tr);
+bool fuse_copy(struct translator *tr, uint32_t slot, uint32_t from);
+/* The last instruction added a small constant to the index of a br_table. */
+bool fuse_index(struct translator *tr, struct vval *v, uint32_t *slot, uint32_t *bias);

@@ -9,31 +9,41 @@
 #define VT_f64 VT_F64
 
 const struct winfo winfos[0x100 + OPCODE_FC_COUNT] = {
-#define IDX(name) [(WOP_##name < 0x100 ? WOP_##name : 0x100 + (WOP_##name & 0xff))]
 #define IX(name) (WOP_##name < 0x100 ? WOP_##name : 0x100 + (WOP_##name & 0xff))
+#define IDX(name) [IX(name)]
 #define BIN(name, T, R, comm, body) \
-	IDX(name) = {WC_BIN, comm, VT_##T, VT_##R, IOP_##name##_SS_R, 0, 0, 0},
-#define CMP(name, T, cond, swap, inv)                                                         \
-	IDX(name) = {WC_CMP,   0,      VT_##T, VT_I32, IOP_##name##_SS_R, IOP_br_##name##_SS, \
-	             IX(swap), IX(inv)},
-#define FCMP(name, T, cond, swap)                                                        \
-	IDX(name) = {WC_FCMP,  0, VT_##T, VT_I32, IOP_##name##_SS_R, IOP_br_##name##_SS, \
-	             IX(swap), 0},
-#define UN(name, T, R, body) IDX(name) = {WC_UN, 0, VT_##T, VT_##R, IOP_##name##_S_R, 0, 0, 0},
-#define LOAD(name, M, R, cast) IDX(name) = {WC_LOAD, 0, VT_##R, VT_##R, IOP_##name##_S_R, 0, 0, 0},
-#define STORE(name, T, M) IDX(name) = {WC_STORE, 0, VT_##T, 0, IOP_##name##_SS, 0, 0, 0},
+	IDX(name) = {WC_BIN, comm, VT_##T, VT_##R, IOP_##name##_SS_R, 0, 0, 0, 0},
+#define CMP(name, T, cond, swap, inv)    \
+	IDX(name) = {WC_CMP,             \
+	             0,                  \
+	             VT_##T,             \
+	             VT_I32,             \
+	             IOP_##name##_SS_R,  \
+	             IOP_br_##name##_SS, \
+	             IX(swap),           \
+	             IX(inv),            \
+	             IOP_br_##name##_SK},
+#define FCMP(name, T, cond, swap)        \
+	IDX(name) = {WC_FCMP,            \
+	             0,                  \
+	             VT_##T,             \
+	             VT_I32,             \
+	             IOP_##name##_SS_R,  \
+	             IOP_br_##name##_SS, \
+	             IX(swap),           \
+	             0,                  \
+	             IOP_br_##name##_SK},
+#define UN(name, T, R, body) IDX(name) = {WC_UN, 0, VT_##T, VT_##R, IOP_##name##_S_R, 0, 0, 0, 0},
+#define LOAD(name, M, R, cast) \
+	IDX(name) = {WC_LOAD, 0, VT_##R, VT_##R, IOP_##name##_S_R, 0, 0, 0, IOP_##name##_W_R},
+#define STORE(name, T, M) \
+	IDX(name) = {WC_STORE, 0, VT_##T, 0, IOP_##name##_SS, 0, 0, 0, IOP_##name##_WS},
 #include "engine/iops.def"
 };
 
 static const struct winfo *wi_of(uint32_t index)
 {
 	return &winfos[index];
-}
-
-/* A constant that an instruction of that operand type can hold (floats: in a word behind it). */
-static bool fits_imm(uint8_t type, uint64_t bits)
-{
-	return type != VT_I64 || (int64_t)bits == (int32_t)bits;
 }
 
 /* A form _A of family iop for a result type; pushes the result. */
@@ -47,30 +57,68 @@ static void emit_bin(struct translator *tr, const struct winfo *wi, enum bin_mod
 		pos = emit_imm(tr, iop, 0, f1, f2_or_imm);
 	else
 		pos = emit(tr, iop, 0, f1, f2_or_imm, 0);
-	if (imm && is_float(wi->type))
+	if (imm && wi->type != VT_I32)
 		emit_word(tr, word);
-	tr->last_info = wi;
+	tr->last.info = wi;
 	push_acc(tr, wi->result, pos, iop);
+}
+
+/* Families that no wasm instruction is. */
+#define BINX(name, T, R, body)                                                                  \
+	static const struct winfo winfo_##name = {WC_BIN, 0, VT_##T, VT_##R, IOP_##name##_SS_R, \
+	                                          0,      0, 0,      0};
+#include "engine/iops.def"
+
+/* With a constant for a: f(a, b) = the family returned (b, a). NULL: none. */
+static const struct winfo *turned(const struct winfo *wi)
+{
+	if (wi->commutes)
+		return wi;
+	if (wi->swapped)
+		return wi_of(wi->swapped);
+	if (wi == &winfos[WOP_i32_sub])
+		return &winfo_i32_rsub;
+	if (wi == &winfos[WOP_i64_sub])
+		return &winfo_i64_rsub;
+	if (wi == &winfos[WOP_i32_shl])
+		return &winfo_i32_rshl;
+	return wi == &winfos[WOP_i64_shl] ? &winfo_i64_rshl : NULL;
+}
+
+/* x - c is x + -c: one family less to look for. */
+static const struct winfo *sub_to_add(const struct winfo *wi, struct vval *b)
+{
+	if (b->loc != LOC_CONST)
+		return wi;
+	if (wi == &winfos[WOP_i32_sub]) {
+		b->c = (uint32_t)-b->c;
+		return &winfos[WOP_i32_add];
+	}
+	if (wi == &winfos[WOP_i64_sub]) {
+		b->c = -b->c;
+		return &winfos[WOP_i64_add];
+	}
+	return wi;
 }
 
 void do_bin(struct translator *tr, const struct winfo *wi)
 {
 	struct vval b = pop(tr), a = pop(tr);
 	uint32_t ia = tr->height, ib = ia + 1;
-	if (a.loc == LOC_CONST && b.loc != LOC_CONST && (wi->commutes || wi->swapped)) {
+	wi = sub_to_add(wi, &b);
+	if (fuse_bin(tr, wi, &a, &b))
+		return;
+	if (a.loc == LOC_CONST && b.loc != LOC_CONST && turned(wi)) {
 		/* Only a constant trades places: a slot's name depends on where it stood. */
 		struct vval x = a;
 		a = b;
 		b = x;
 		ia = ib;
 		ib = tr->height;
-		if (wi->swapped)
-			wi = wi_of(wi->swapped);
+		wi = turned(wi);
 	}
 	if (a.loc == LOC_CONST)
 		go_home(tr, &a, ia);
-	if (b.loc == LOC_CONST && !fits_imm(wi->type, b.c))
-		go_home(tr, &b, ib);
 	uint32_t sa = a.loc == LOC_ACC ? 0 : slot_of(tr, &a, ia);
 	if (b.loc == LOC_CONST)
 		emit_bin(tr, wi, a.loc == LOC_ACC ? BIN_AI : BIN_SI, sa, (uint32_t)b.c, b.c);
@@ -85,10 +133,10 @@ void do_bin(struct translator *tr, const struct winfo *wi)
 /* The last instruction made the entry v: it is a comparison that can be taken back. */
 static const struct winfo *last_compare(const struct translator *tr, const struct vval *v)
 {
-	if (v->loc != LOC_ACC || tr->last_iop < 0 || tr->last_pos != v->x || !tr->last_info)
+	if (!made_by_last(tr, v) || !tr->last.info)
 		return NULL;
-	uint8_t c = tr->last_info->wclass;
-	return c == WC_CMP || c == WC_FCMP ? tr->last_info : NULL;
+	uint8_t c = tr->last.info->wclass;
+	return c == WC_CMP || c == WC_FCMP ? tr->last.info : NULL;
 }
 
 /* eqz of a comparison of integers is the inverse comparison. */
@@ -99,11 +147,10 @@ static bool fold_eqz(struct translator *tr)
 	if (!wi || wi->wclass != WC_CMP || tr->failed)
 		return false;
 	const struct winfo *inv = wi_of(wi->inverse);
-	uint32_t iop = inv->iop + ((uint32_t)tr->last_iop - wi->iop);
-	tr->w[v.x] = (uint64_t)(uintptr_t)tr->handlers[iop];
+	uint32_t iop = inv->iop + ((uint32_t)tr->last.iop - wi->iop);
+	set_iop(tr, v.x, iop);
 	tr->v[tr->height - 1].iop = (uint16_t)iop;
-	tr->last_iop = (int32_t)iop;
-	tr->last_info = inv;
+	tr->last.info = inv;
 	return true;
 }
 
@@ -130,6 +177,8 @@ void do_un(struct translator *tr, const struct winfo *wi)
 void do_load(struct translator *tr, const struct winfo *wi, uint32_t offset)
 {
 	struct vval a = pop(tr);
+	if (fuse_load(tr, wi, &a, offset))
+		return;
 	enum load_mode mode = LOAD_S;
 	uint32_t slot = 0;
 	if (a.loc == LOC_CONST && (uint64_t)(uint32_t)a.c + offset <= UINT32_MAX) {
@@ -150,6 +199,8 @@ void do_load(struct translator *tr, const struct winfo *wi, uint32_t offset)
 void do_store(struct translator *tr, const struct winfo *wi, uint32_t offset)
 {
 	struct vval v = pop(tr), a = pop(tr);
+	if (fuse_store(tr, wi, &a, &v, offset))
+		return;
 	bool absolute = a.loc == LOC_CONST && (uint64_t)(uint32_t)a.c + offset <= UINT32_MAX;
 	if (a.loc == LOC_CONST && !absolute)
 		go_home(tr, &a, tr->height);
@@ -219,48 +270,102 @@ void do_global_set(struct translator *tr, uint32_t x)
 	emit_word(tr, (uint64_t)(uintptr_t)tr->in->globals[x]);
 }
 
-uint32_t do_cond(struct translator *tr, bool sense, bool backward, bool flush_rest)
+/* A condition that no comparison just made: not zero. */
+static uint32_t cond_value(struct translator *tr, struct vval *c, bool sense, uint32_t target,
+                           bool flush_rest)
+{
+	uint32_t index = tr->height;
+	const struct winfo *ne = &winfos[sense ? WOP_i32_ne : WOP_i32_eq];
+	if (c->loc == LOC_LOCAL && fuse_count(tr, ne, c->x, true, 0, target))
+		return FORWARD;
+	uint32_t test = fuse_test(tr, c, sense, target != FORWARD, flush_rest);
+	if (test != FORWARD)
+		return test;
+	if (c->loc == LOC_CONST)
+		go_home(tr, c, index);
+	if (flush_rest)
+		flush(tr);
+	uint32_t iop = ne->br + (target != FORWARD) + 2 * (c->loc == LOC_ACC ? BIN_AI : BIN_SI);
+	return emit_imm(tr, iop, c->loc == LOC_ACC ? 0 : slot_of(tr, c, index), 0, 0);
+}
+
+/* Branches of floats have no forms with an immediate but the narrow ones with a word. */
+static uint32_t cond_float(struct translator *tr, const struct winfo *wi, enum bin_mode mode,
+                           uint32_t a, uint32_t b, uint64_t word, uint32_t how)
+{
+	if (mode == BIN_SI || mode == BIN_AI) {
+		uint32_t pos = emit_imm(tr, wi->brk + (mode == BIN_SI ? 0 : 4) + how, a, 0, 0);
+		emit_word(tr, word);
+		return pos;
+	}
+	enum fbr_mode fm = mode == BIN_SS ? FBR_SS : mode == BIN_AS ? FBR_AS : FBR_SA;
+	return emit_imm(tr, wi->br + 4 * (uint32_t)fm + how, a, mode == BIN_SA ? 0 : b, 0);
+}
+
+static uint32_t cond_int(struct translator *tr, const struct winfo *wi, enum bin_mode mode,
+                         uint32_t a, uint32_t b, uint64_t word, uint32_t back)
+{
+	if (mode == BIN_SI || mode == BIN_AI) {
+		bool fits =
+		    tr->wide ? (int64_t)word == (int32_t)word : (int64_t)word == (int16_t)word;
+		if (!fits) {
+			uint32_t pos =
+			    emit_imm(tr, wi->brk + (mode == BIN_SI ? 0 : 2) + back, a, 0, 0);
+			emit_word(tr, word);
+			return pos;
+		}
+		b = (uint32_t)word;
+	}
+	return emit_imm(tr, wi->br + 2 * (uint32_t)mode + back, a, mode == BIN_SA ? 0 : b, 0);
+}
+
+/* eqz of a comparison of floats, which has no inverse: the other sense. */
+static bool take_back_not(struct translator *tr, struct vval *c)
+{
+	const struct winfo *f = tr->prev.iop >= 0 ? tr->prev.info : NULL;
+	if (!made_by_last(tr, c) || tr->last.iop != IOP_i32_eq_AI_A || get_imm(tr, c->x) != 0 ||
+	    !f || f->wclass != WC_FCMP || tr->failed)
+		return false;
+	unemit(tr);
+	c->x = tr->last.pos;
+	c->iop = (uint16_t)tr->last.iop;
+	return true;
+}
+
+uint32_t do_cond(struct translator *tr, bool sense, uint32_t target, bool flush_rest)
 {
 	struct vval c = pop(tr);
-	uint32_t index = tr->height, back = backward ? 1 : 0;
+	uint32_t index = tr->height, back = target != FORWARD;
+	if (take_back_not(tr, &c))
+		sense = !sense;
 	const struct winfo *wi = last_compare(tr, &c);
-	if (!wi) {
-		if (c.loc == LOC_CONST)
-			go_home(tr, &c, index);
-		if (flush_rest)
-			flush(tr);
-		const struct winfo *ne = &winfos[sense ? WOP_i32_ne : WOP_i32_eq];
-		uint32_t iop = ne->br + back + 2 * (c.loc == LOC_ACC ? BIN_AI : BIN_SI);
-		return emit_imm(tr, iop, c.loc == LOC_ACC ? 0 : slot_of(tr, &c, index), 0, 0);
-	}
+	if (!wi || tr->failed)
+		return cond_value(tr, &c, sense, target, flush_rest);
 	/* The comparison is taken back, and done by the branch. Its operands stood at index and index + 1. */
-	enum bin_mode mode = (enum bin_mode)(((uint32_t)tr->last_iop - wi->iop) / 2);
-	uint32_t a = get_field(tr, c.x, 1), b = get_field(tr, c.x, 2), imm = get_imm(tr, c.x);
-	uint64_t fword = is_float(wi->type) && !tr->failed ? tr->w[c.x + tr->len] : 0;
+	enum bin_mode mode = (enum bin_mode)(((uint32_t)tr->last.iop - wi->iop) / 2);
+	bool is_imm = mode == BIN_SI || mode == BIN_AI;
+	uint32_t a = get_field(tr, c.x, 1), b = get_field(tr, c.x, 2);
+	uint64_t word = !is_imm              ? 0
+	                : wi->type == VT_I32 ? (uint64_t)(int64_t)(int32_t)get_imm(tr, c.x)
+	                                     : tr->w[c.x + tr->len];
 	unemit(tr);
 	if (flush_rest)
 		flush(tr);
-	bool is_imm = mode == BIN_SI || mode == BIN_AI;
-	if (is_imm && (is_float(wi->type) || (!tr->wide && (int32_t)imm != (int16_t)imm))) {
-		uint64_t bits = wi->type == VT_I32   ? imm
-		                : wi->type == VT_I64 ? (uint64_t)(int64_t)(int32_t)imm
-		                                     : fword;
-		struct vval k = {.loc = LOC_CONST, .c = bits, .type = wi->type};
+	if (wi->wclass == WC_CMP && !sense)
+		wi = wi_of(wi->inverse);
+	if (wi->wclass == WC_CMP && (mode == BIN_SS || mode == BIN_SI) &&
+	    (int64_t)word == (int16_t)word &&
+	    fuse_count(tr, wi, a, is_imm, is_imm ? (uint32_t)word : b, target))
+		return FORWARD;
+	if (tr->wide && is_imm && (is_float(wi->type) || (int64_t)word != (int32_t)word)) {
+		struct vval k = {.loc = LOC_CONST, .c = word, .type = wi->type};
 		go_home(tr, &k, index + 1);
 		b = home(tr, index + 1);
 		mode = mode == BIN_SI ? BIN_SS : BIN_AS;
-	} else if (is_imm) {
-		b = imm;
 	}
-	if (mode == BIN_SA)
-		b = 0;
-	if (wi->wclass == WC_FCMP) {
-		enum fbr_mode fm = mode == BIN_SS ? FBR_SS : mode == BIN_AS ? FBR_AS : FBR_SA;
-		return emit_imm(tr, wi->br + 4 * (uint32_t)fm + (sense ? 0 : 2) + back, a, b, 0);
-	}
-	if (!sense)
-		wi = wi_of(wi->inverse);
-	return emit_imm(tr, wi->br + 2 * (uint32_t)mode + back, a, b, 0);
+	if (wi->wclass == WC_FCMP)
+		return cond_float(tr, wi, mode, a, b, word, (sense ? 0 : 2) + back);
+	return cond_int(tr, wi, mode, a, b, word, back);
 }
 
 /* ---- instructions done by a function ---- */
