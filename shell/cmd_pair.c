@@ -23,7 +23,7 @@ static void show_code(const struct client *c)
 	row_u64(c, "valid_s", &valid_s);
 	printf("On the other device type\n\n"
 	       "    wasmos pair %s %s\n\n"
-	       "(on this machine the words alone do). "
+	       "or, on this machine, without the address. "
 	       "The words are good for %llu minutes and for one try. Waiting; ^C gives up.\n",
 	       words, address, (unsigned long long)valid_s / 60);
 	fflush(stdout);
