@@ -1,16 +1,8 @@
-"""e2e.py - the `wasmos` command and its node, used as a person would; TAP on standard output.
-
-	python3 tests/e2e/e2e.py build/shell/wasmos build/tests/e2e/guest.wasm [test...]
-
-Each test gets a home of its own, and its node is ended afterwards. Functions named test_* are the tests; their
-names are sentences.
-"""
+"""e2e.py - the `wasmos` command and its node, used as a person would (person.py says how to run it)."""
 import json
 import os
-import pty
 import random
 import re
-import select
 import shutil
 import signal
 import socket
@@ -19,112 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
-WASMOS, GUEST = (os.path.abspath(p) for p in sys.argv[1:3])
-
-
-class Home:
-    """A home folder and the command used with it."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.env = {k: v for k, v in os.environ.items() if k not in ('DISPLAY', 'WAYLAND_DISPLAY')}
-        self.env.update(WASMOS_HOME=folder, TERM='xterm')
-
-    def run(self, *args, input=None, timeout=30):
-        """(exit status, stdout, stderr)"""
-        r = subprocess.run([WASMOS, *map(str, args)], env=self.env, input=input, timeout=timeout,
-                           stdin=subprocess.DEVNULL if input is None else None, capture_output=True)
-        return r.returncode, r.stdout.decode(errors='replace'), r.stderr.decode(errors='replace')
-
-    def ok(self, *args, **more):
-        status, out, err = self.run(*args, **more)
-        assert status == 0, f'{args}: status {status}: {err}'
-        return out
-
-    def start(self, *args):
-        return int(self.ok('run', '-d', GUEST, *args))
-
-    def ps(self, *args):
-        return {p['pid']: p for p in json.loads(self.ok('ps', '--json', *args))}
-
-    def spawn(self, *args, **more):
-        return subprocess.Popen([WASMOS, *map(str, args)], env=self.env, **more)
-
-    def node_pid(self):
-        return json.loads(self.ok('status', '--json'))['pid']
-
-    def end(self):
-        self.run('down')
-
-
-class Terminal:
-    """A command on a pseudo terminal of its own."""
-
-    def __init__(self, home, *args, cols=80, rows=24):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execve(WASMOS, [WASMOS, *map(str, args)], home.env)
-        self.text = ''
-        self.size(cols, rows)
-
-    def size(self, cols, rows):
-        import fcntl
-        import struct
-        import termios
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack('HHHH', rows, cols, 0, 0))
-
-    def read(self, timeout):
-        if not select.select([self.fd], [], [], timeout)[0]:
-            return False
-        try:
-            data = os.read(self.fd, 65536)
-        except OSError:
-            return False
-        self.text += data.decode(errors='replace')
-        return bool(data)
-
-    def expect(self, text, timeout=10):
-        end = time.monotonic() + timeout
-        while text not in self.text:
-            left = end - time.monotonic()
-            assert left > 0 and (self.read(left) or text in self.text), f'"{text}" did not come: {self.text!r}'
-        self.text = self.text.split(text, 1)[1]
-
-    def type(self, text):
-        os.write(self.fd, text.encode())
-
-    def wait(self, timeout=10):
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                os.close(self.fd)
-                return os.waitstatus_to_exitcode(status)
-            self.read(0.05)
-        os.kill(self.pid, signal.SIGKILL)
-        raise AssertionError('the command did not end')
-
-
-def until(what, timeout=10):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        value = what()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError('it did not happen in time')
-
-
-def has_ended(pid):
-    """Also a process that nobody has waited for yet."""
-    try:
-        with open(f'/proc/{pid}/stat') as f:
-            return f.read().rsplit(')', 1)[1].split()[0] == 'Z'
-    except FileNotFoundError:
-        return True
-
+from person import GUEST, WASMOS, Home, Terminal, has_ended, main, until
 
 # ---- running ----
 
@@ -493,31 +381,5 @@ def test_commands_of_no_process_say_so(h):
         assert status == 1 and '77' in err, (command, err)
 
 
-def main():
-    tests = [(n, f) for n, f in globals().items() if n.startswith('test_')]
-    if sys.argv[3:]:
-        tests = [t for t in tests if any(word in t[0] for word in sys.argv[3:])]
-    print(f'TAP version 13\n1..{len(tests)}', flush=True)
-    failed = 0
-    for i, (name, test) in enumerate(tests, 1):
-        folder = tempfile.mkdtemp(prefix='wasmos-e2e-')
-        home = Home(folder + '/home')
-        start = time.monotonic()
-        try:
-            test(home)
-            print(f'ok {i} - {name[5:].replace("_", " ")}', flush=True)
-        except Exception:
-            failed += 1
-            print(f'not ok {i} - {name[5:].replace("_", " ")}')
-            print(''.join('# ' + line + '\n' for line in traceback.format_exc().splitlines()), end='', flush=True)
-        finally:
-            home.end()
-            shutil.rmtree(folder, ignore_errors=True)
-        took = time.monotonic() - start
-        if took > 5:
-            print(f'# {took:.1f} s', flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(globals()))

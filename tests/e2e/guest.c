@@ -72,8 +72,46 @@ static int echo_lines(void)
 	return 0;
 }
 
-static volatile unsigned long turns;
 static volatile int zero;
+
+static int end_as(const char *what)
+{
+	return strcmp(what, "trap") ? 42 : 1 / zero;
+}
+
+/* Waits for a line, then does what is asked. */
+static int then(const char *what)
+{
+	char line[256];
+	printf("ready\n");
+	fflush(stdout);
+	if (!fgets(line, sizeof line, stdin))
+		return 98;
+	return end_as(what);
+}
+
+/* Line by line and slowly, so that it can be moved meanwhile. */
+static int copy_file(const char *from, const char *to)
+{
+	char line[256];
+	FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+	if (!in || !out) {
+		perror(in ? to : from);
+		return 1;
+	}
+	printf("copying\n");
+	fflush(stdout);
+	for (int i = 0; fgets(line, sizeof line, in); i++) {
+		fputs(line, out);
+		if (i % 20 == 0) {
+			fflush(out);
+			usleep(5000);
+		}
+	}
+	return fclose(in) | fclose(out);
+}
+
+static volatile unsigned long turns;
 
 static int spin(void)
 {
@@ -114,6 +152,10 @@ int main(int argc, char **argv)
 		return spin();
 	if (!strcmp(what, "trap"))
 		return 1 / zero;
+	if (!strcmp(what, "then"))
+		return then(arg);
+	if (!strcmp(what, "copy") && argc > 3)
+		return copy_file(arg, argv[3]);
 	if (!strcmp(what, "sleep"))
 		return usleep((unsigned)atoi(arg) * 1000);
 	fprintf(stderr, "guest: what is \"%s\"?\n", what);

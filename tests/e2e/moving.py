@@ -1,0 +1,267 @@
+"""moving.py - programs move between devices while someone uses them (person.py says how to run it)."""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from person import GUEST, Home, Terminal, main, until
+
+
+class Device(Home):
+    def __init__(self, folder, name):
+        super().__init__(folder)
+        self.name = name
+        self.env['XDG_RUNTIME_DIR'] = os.path.dirname(folder)
+
+    def up(self):
+        self.ok('up', '--name', self.name, '--listen', '127.0.0.1:0', '--display', 'headless')
+
+    def migrate(self, pid, to):
+        """The pid on the other device, and what it cost."""
+        out = json.loads(self.ok('migrate', pid, to.name, '--json', timeout=60))
+        return out.get('there', out.get('pid', pid)), out
+
+
+def link_is_up(a, b):
+    return any(p['name'] == b.name and p['up'] for p in json.loads(a.ok('peers', '--json')))
+
+
+def pair(a, b):
+    shower = a.spawn('pair', '--yes', '--json', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    code = json.loads(shower.stdout.readline())
+    b.ok('pair', *code['words'].split(), f'127.0.0.1:{code["port"]}', '--yes')
+    shower.communicate(timeout=20)
+    until(lambda: link_is_up(a, b) and link_is_up(b, a))
+
+
+class Devices:
+    """Some devices, each paired with each; ended when the test is over."""
+
+    def __init__(self, home, *names):
+        self.base = os.path.dirname(home.folder)
+        self.all = [Device(f'{self.base}/{n}', n) for n in names]
+
+    def __enter__(self):
+        for d in self.all:
+            d.up()
+        for i, a in enumerate(self.all):
+            for b in self.all[i + 1:]:
+                pair(a, b)
+        return self.all
+
+    def __exit__(self, *_):
+        for d in self.all:
+            d.end()
+
+
+def the_pid(d):
+    return until(lambda: list(d.ps()))[0]
+
+
+# ---- terminals and pipes ----
+
+def test_a_terminal_stays_attached_there_and_back(h):
+    with Devices(h, 'alpha', 'beta') as (a, b):
+        t = Terminal(a, 'run', GUEST, 'lines')
+        t.expect('ready')
+        t.type('one\n')
+        t.expect('got one')
+        pid, cost = a.migrate(the_pid(a), b)
+        assert not a.ps() and list(b.ps()) == [pid], (a.ps(), b.ps())
+        t.type('two\n')
+        t.expect('got two')
+        pid, _ = b.migrate(pid, a)
+        assert list(a.ps()) == [pid] and not b.ps()
+        t.type('three\n')
+        t.expect('got three')
+        t.type('\x04')
+        t.expect('end')
+        assert t.wait() == 0
+
+
+def test_after_a_to_b_to_c_the_terminal_does_not_need_b(h):
+    with Devices(h, 'alpha', 'beta', 'gamma') as (a, b, c):
+        t = Terminal(a, 'run', GUEST, 'lines')
+        t.expect('ready')
+        pid, _ = a.migrate(the_pid(a), b)
+        t.type('on b\n')
+        t.expect('got on b')
+        pid, _ = b.migrate(pid, c)
+        t.type('on c\n')
+        t.expect('got on c')
+        b.ok('down')
+        t.type('without b\n')
+        t.expect('got without b')
+        t.type('\x04')
+        t.expect('end')
+        assert t.wait() == 0
+
+
+def test_pipes_lose_and_double_nothing_while_the_program_moves_ten_times(h):
+    with Devices(h, 'alpha', 'beta') as (a, b):
+        count = 40000
+        p = a.spawn('run', GUEST, 'lines', stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert p.stdout.readline() == b'ready\n'
+
+        def write():
+            for i in range(count):
+                p.stdin.write(b'number %d\n' % i)
+                if i % 400 == 0:
+                    p.stdin.flush()
+                    time.sleep(0.02)
+            p.stdin.close()
+
+        writer = threading.Thread(target=write)
+        got = []
+        reader = threading.Thread(target=lambda: got.extend(p.stdout))
+        writer.start()
+        reader.start()
+        here, there, pid = a, b, the_pid(a)
+        for _ in range(10):
+            if p.poll() is not None:
+                break
+            pid, _ = here.migrate(pid, there)
+            here, there = there, here
+        writer.join(60)
+        reader.join(60)
+        assert p.wait(20) == 0
+        assert got[-1] == b'end\n' and len(got) == count + 1, (len(got), got[-3:])
+        assert all(line == b'got number %d\n' % i for i, line in enumerate(got[:-1]))
+
+
+def test_output_of_a_flood_is_whole_after_moves(h):
+    with Devices(h, 'alpha', 'beta') as (a, b):
+        p = a.spawn('run', GUEST, 'flood', 1500000, stdout=subprocess.PIPE)
+        got = [p.stdout.readline()]
+        reader = threading.Thread(target=lambda: got.extend(p.stdout))
+        reader.start()
+        here, there, pid = a, b, the_pid(a)
+        for _ in range(3):
+            pid, _ = here.migrate(pid, there)
+            here, there = there, here
+        reader.join(60)
+        assert p.wait(20) == 0
+        assert len(got) == 1500000 and all(line == b'line %d\n' % i for i, line in enumerate(got))
+
+
+def test_exit_status_and_traps_come_back_to_run(h):
+    with Devices(h, 'alpha', 'beta') as (a, b):
+        p = a.spawn('run', GUEST, 'then', 'exit', stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        p.stdout.readline()
+        a.migrate(the_pid(a), b)
+        p.communicate(b'go\n', timeout=20)
+        assert p.returncode == 42
+        p = a.spawn('run', GUEST, 'then', 'trap', stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        p.stdout.readline()
+        a.migrate(the_pid(a), b)
+        _, err = p.communicate(b'go\n', timeout=20)
+        assert p.returncode == 134 and b'divide by zero' in err, (p.returncode, err)
+
+
+def test_control_c_at_the_old_device_ends_the_program_on_the_new_one(h):
+    with Devices(h, 'alpha', 'beta') as (a, b):
+        t = Terminal(a, 'run', GUEST, 'spin')
+        a.migrate(the_pid(a), b)
+        time.sleep(0.3)
+        t.type('\x03')
+        assert t.wait() == 130
+        until(lambda: not b.ps())
+
+
+def test_closing_the_old_terminal_leaves_a_moved_program_alone_and_the_new_device_attaches(h):
+    with Devices(h, 'alpha', 'beta') as (a, b):
+        p = a.spawn('run', GUEST, 'lines', stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert p.stdout.readline() == b'ready\n'
+        pid, _ = a.migrate(the_pid(a), b)
+        p.kill()
+        p.wait()
+        time.sleep(0.3)
+        assert list(b.ps()) == [pid]
+        t = Terminal(b, 'attach', pid)
+        t.expect('ready')
+        t.type('hello b\n')
+        t.expect('got hello b')
+        t.type('\x04')
+        assert t.wait() == 0
+
+
+def test_logs_know_what_was_written_on_both_devices(h):
+    with Devices(h, 'alpha', 'beta') as (a, b):
+        pid = a.start('tick')
+        until(lambda: 'tick 5' in a.ok('logs', pid))
+        pid, _ = a.migrate(pid, b)
+        until(lambda: 'tick 30' in b.ok('logs', pid))
+        lines = b.ok('logs', pid).splitlines()
+        assert lines == [f'tick {i}' for i in range(len(lines))], lines
+
+
+# ---- files ----
+
+def test_open_files_follow_and_stay_on_their_device(h):
+    with Devices(h, 'alpha', 'beta') as (a, b), tempfile.TemporaryDirectory() as d:
+        with open(d + '/in.txt', 'w') as f:
+            f.writelines(f'line {i}\n' for i in range(2000))
+        p = a.spawn('run', '--dir', d + '::/data', GUEST, 'copy', '/data/in.txt', '/data/out.txt',
+                    stdout=subprocess.PIPE)
+        p.stdout.readline()
+        here, there, pid = a, b, the_pid(a)
+        for _ in range(3):
+            pid, _ = here.migrate(pid, there)
+            here, there = there, here
+            time.sleep(0.1)
+        p.communicate(timeout=60)
+        assert p.returncode == 0
+        with open(d + '/in.txt') as f, open(d + '/out.txt') as g:
+            assert f.read() == g.read()
+
+
+# ---- suspending ----
+
+def test_suspend_survives_kill_9_and_resume_goes_on(h):
+    h.ok('up', '--display', 'headless')
+    pid = h.start('tick')
+    until(lambda: 'tick 5' in h.ok('logs', pid))
+    h.ok('suspend', pid)
+    assert h.ps()[pid]['state'] == 'suspended'
+    os.kill(h.node_pid(), 9)
+    until(lambda: h.run('ps')[0] == 1)
+    h.ok('up', '--display', 'headless')
+    assert h.ps()[pid]['state'] == 'suspended'
+    h.ok('resume', pid)
+    until(lambda: 'tick 40' in h.ok('logs', pid))
+    lines = h.ok('logs', pid).splitlines()
+    assert lines == [f'tick {i}' for i in range(len(lines))], lines
+
+
+def test_run_whose_program_is_suspended_says_what_became_of_it(h):
+    h.ok('up', '--display', 'headless')
+    p = h.spawn('run', GUEST, 'tick', stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdout.readline()
+    pid = the_pid(h)
+    h.ok('suspend', pid)
+    _, err = p.communicate(timeout=10)
+    assert p.returncode == 1 and b'wasmos' in err, err
+    h.ok('resume', pid)
+    t = Terminal(h, 'attach', pid)
+    t.expect('tick')
+    t.type('\x03')
+    assert t.wait() == 130
+
+
+def test_a_snapshot_is_a_program_of_its_own_when_restored(h):
+    h.ok('up', '--display', 'headless')
+    pid = h.start('tick')
+    until(lambda: 'tick 5' in h.ok('logs', pid))
+    file = os.path.dirname(h.folder) + '/image'
+    h.ok('snapshot', pid, '-o', file)
+    copy = int(re.search(r'\d+', h.ok('restore', file)).group())
+    assert copy != pid
+    until(lambda: 'tick 40' in h.ok('logs', copy) and 'tick 40' in h.ok('logs', pid))
+
+
+if __name__ == '__main__':
+    sys.exit(main(globals()))
