@@ -543,6 +543,7 @@ static void forget(struct move *mv, const struct move_action *a)
 	struct process *p = mv->p;
 	if (p && p->state == PROCESS_FROZEN) {
 		mv->frozen = false;
+		memcpy(p->gone_to, mv->peer, sizeof p->gone_to); /* its clients follow */
 		process_forget(p);
 	}
 	if (mv->image && !mv->running && image_id(mv->image, &id) == ERR_OK) {
