@@ -59,9 +59,20 @@ static int open_own(struct node *n)
 	return fd;
 }
 
+/* Another node may have found the file before it was locked, and removed it. */
+static bool was_removed(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && !st.st_nlink;
+}
+
 void nearby_say(struct node *n, bool shows_code)
 {
 	char text[TEXT_MAX];
+	if (n->nearby_fd > 0 && was_removed(n->nearby_fd)) {
+		close(n->nearby_fd);
+		n->nearby_fd = 0;
+	}
 	if (n->nearby_fd <= 0)
 		n->nearby_fd = open_own(n);
 	if (n->nearby_fd < 0)

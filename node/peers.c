@@ -271,6 +271,8 @@ static void save_done(uv_work_t *work, int status)
 		         s->msg.text);
 	p->links->saves--;
 	p->saving = false;
+	if (p->removed) /* while its row was being written: it must not come back */
+		write_row(s->depot, p->id, NULL, NULL);
 	wr_free(&s->row);
 	free(s);
 	if (p->save_again)
