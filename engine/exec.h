@@ -139,6 +139,7 @@ struct store {
 	uint32_t ninstances, nmems, ntables, nglobals, nhosts, nthreads, nranges, nnames, ntypes;
 	struct arena code;             /* translated code and maps */
 	struct translator *translator; /* its buffers are reused */
+	enum trap no_code; /* why the last translation failed: TRAP_NOMEM, TRAP_INVALID_BODY */
 };
 
 enum thread_exit {
@@ -225,7 +226,7 @@ enum trap table_init(struct instance *in, uint32_t elemidx, struct tableinst *t,
                      uint32_t s, uint32_t n);
 
 /* ---- translate.c ---- */
-/* Translates an own function of the instance (index space with imports). NULL: no memory. */
+/* Translates an own function of the instance (index space with imports). NULL: store->no_code says why. */
 struct code *translate(struct instance *in, uint32_t funcidx);
 void translator_free(struct translator *tr);
 

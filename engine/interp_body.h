@@ -385,7 +385,7 @@ HANDLER(call_lazy)
 {
 	struct code *c = instance_code(t->csp->code->inst, (u32)WORD(0));
 	if (!c)
-		TRAP_OUT(NOMEM);
+		JUMP_TO(out_trap, t->store->no_code);
 	uint64_t *me = (uint64_t *)pc;
 	me[LEN] = (uint64_t)(uintptr_t)c;
 	*(handler *)me = H(call);
@@ -422,7 +422,7 @@ HANDLER(call_import)
 {
 	struct code *c = code_of_id(t->store, (u32)WORD(0));
 	if (!c)
-		TRAP_OUT(NOMEM);
+		JUMP_TO(out_trap, t->store->no_code);
 	uint64_t *nfp = fp + F(0);
 	ENTER_ANY(c, nfp, pc + LEN + 1);
 }

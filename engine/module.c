@@ -3,6 +3,7 @@
 
 #include "base/crypto.h"
 #include "engine/decode.h"
+#include "engine/lazy.h"
 #include "engine/validate.h"
 
 #include <stdlib.h>
@@ -109,22 +110,34 @@ static enum err find_equal_types(struct module *m)
 
 /* ---- life ---- */
 
-static enum err load(struct module *m, struct errmsg *msg)
+/* Validates; lazy: bodies later. */
+static enum err check(struct module *m, bool lazy, struct errmsg *msg)
 {
 	struct validation v = {0};
-	TRY(decode_module(m, msg));
 	enum err e = validate_module(m, &v, msg);
-	if (e == ERR_OK)
+	if (e == ERR_OK && lazy) {
+		e = lazy_new(&v, &m->lazy);
+		if (e == ERR_OK)
+			return ERR_OK;
+		err_set(msg, e, "out of memory");
+	} else if (e == ERR_OK) {
 		e = validate_bodies(&v, 0, m->nfuncs, msg);
+	}
 	validation_free(&v);
-	TRY(e);
+	return e;
+}
+
+static enum err load(struct module *m, bool lazy, struct errmsg *msg)
+{
+	TRY(decode_module(m, msg));
+	TRY(check(m, lazy, msg));
 	if (describe_imports(m) != ERR_OK || find_equal_types(m) != ERR_OK)
 		return err_set(msg, ERR_NOMEM, "out of memory");
 	return ERR_OK;
 }
 
-enum err module_load(const uint8_t *bytes, size_t size, bool owns, struct module **out,
-                     struct errmsg *msg)
+static enum err load_new(const uint8_t *bytes, size_t size, bool owns, bool lazy,
+                         struct module **out, struct errmsg *msg)
 {
 	struct module *m = calloc(1, sizeof *m);
 	*out = NULL;
@@ -137,13 +150,25 @@ enum err module_load(const uint8_t *bytes, size_t size, bool owns, struct module
 	m->bytes = bytes;
 	m->size = size;
 	m->owns_bytes = owns;
-	enum err e = load(m, msg);
+	enum err e = load(m, lazy, msg);
 	if (e != ERR_OK) {
 		module_unref(m);
 		return e;
 	}
 	*out = m;
 	return ERR_OK;
+}
+
+enum err module_load(const uint8_t *bytes, size_t size, bool owns, struct module **out,
+                     struct errmsg *msg)
+{
+	return load_new(bytes, size, owns, false, out, msg);
+}
+
+enum err module_load_lazy(const uint8_t *bytes, size_t size, bool owns, struct module **out,
+                          struct errmsg *msg)
+{
+	return load_new(bytes, size, owns, size > LAZY_BYTES, out, msg);
 }
 
 struct module *module_ref(struct module *m)
@@ -158,6 +183,7 @@ void module_unref(struct module *m)
 		return;
 	if (m->owns_bytes)
 		free((void *)m->bytes);
+	lazy_free(m->lazy);
 	arena_free(&m->arena);
 	free(m);
 }

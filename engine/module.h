@@ -139,6 +139,7 @@ struct module {
 	struct import_info *import_infos; /* NUL-terminated copies, one an import */
 	struct rd name_section; /* custom "name" section, empty when there is none; hostile */
 	struct arena arena;     /* what the arrays live in */
+	struct lazy *lazy;      /* bodies not validated yet; NULL: all are (lazy.h) */
 };
 
 /* A function's type by its index in the function index space. */

@@ -111,7 +111,7 @@ static enum err push_frame(struct thread *t, uint32_t id, struct errmsg *msg)
 {
 	struct code *c = code_of_id(t->store, id);
 	if (!c)
-		return err_set(msg, ERR_NOMEM, "no memory to translate a function");
+		return err_set(msg, ERR_INVALID, "%s", trap_text(t->store->no_code));
 	if (t->slots + c->need > t->stack_end || t->frames + 1 == t->frames_end)
 		return err_set(msg, ERR_LIMIT, "call stack exhausted");
 	zero_locals(t->slots + c->nparams, c->nzero);
@@ -265,7 +265,7 @@ enum trap indirect_target_slow(struct thread *t, u64 ref, u32 type, struct targe
 		return TRAP_NONE;
 	}
 	to->code = code_of_id(t->store, (u32)ref);
-	return to->code ? TRAP_NONE : TRAP_NOMEM;
+	return to->code ? TRAP_NONE : t->store->no_code;
 }
 
 /* ---- running ---- */

@@ -483,7 +483,9 @@ static enum err load_frame(struct load *l, struct thread *t, bool top, const str
 	else if (store_func_type(l->s, r, id) != t->call_type)
 		return BAD(l, "the outermost call has another type");
 	struct code *c = code_of_id(l->s, id);
-	struct spmap *map = c ? code_map(c) : NULL;
+	if (!c)
+		return BAD(l, "function %u: %s", id, trap_text(l->s->no_code));
+	struct spmap *map = code_map(c);
 	if (!map)
 		return ERR_NOMEM;
 	uint64_t *fp = t->slots;

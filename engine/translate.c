@@ -3,6 +3,7 @@
  * The body was validated, so nothing is checked again. Code that cannot be reached makes no instructions.
  */
 #include "engine/translate.h"
+#include "engine/lazy.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -662,6 +663,11 @@ struct code *translate(struct instance *in, uint32_t funcidx)
 {
 	struct store *s = in->store;
 	struct translator *tr = translator_of(s);
+	struct lazy *lazy = in->module->lazy;
+	s->no_code = TRAP_INVALID_BODY;
+	if (lazy && lazy_need(lazy, funcidx - in->module->nimport_funcs, NULL) != ERR_OK)
+		return NULL;
+	s->no_code = TRAP_NOMEM;
 	if (!tr || !begin_function(tr, in, funcidx) || !translate_body(tr))
 		return NULL;
 	struct code *c = arena_alloc(&s->code, 1, sizeof *c + tr->n * sizeof *tr->w);

@@ -20,6 +20,12 @@ void validation_free(struct validation *v);
 enum err validate_bodies(const struct validation *v, uint32_t from, uint32_t to,
                          struct errmsg *msg);
 
+/* Body i alone; *k keeps what is needed for the next one (NULL at first; checker_close() at the end). */
+struct checker;
+enum err validate_body(const struct validation *v, struct checker **k, uint32_t i,
+                       struct errmsg *msg);
+void checker_close(struct checker *k);
+
 static inline bool is_declared(const struct validation *v, uint32_t funcidx)
 {
 	return v->declared[funcidx / 8] >> (funcidx % 8) & 1;

@@ -1022,3 +1022,28 @@ enum err validate_bodies(const struct validation *v, uint32_t from, uint32_t to,
 	checker_free(&k);
 	return e;
 }
+
+enum err validate_body(const struct validation *v, struct checker **k, uint32_t i,
+                       struct errmsg *msg)
+{
+	if (!*k) {
+		struct checker *made = malloc(sizeof *made);
+		enum err e = made ? checker_new(made, v, msg) : ERR_NOMEM;
+		if (e != ERR_OK) {
+			checker_close(made);
+			return e;
+		}
+		*k = made;
+	}
+	(*k)->c = cursor_of(v->m->bytes, v->m->size, msg);
+	(*k)->c.where = "code section";
+	return check_body(*k, &v->m->funcs[i], v->m->nimport_funcs + i);
+}
+
+void checker_close(struct checker *k)
+{
+	if (!k)
+		return;
+	checker_free(k);
+	free(k);
+}

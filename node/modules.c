@@ -131,7 +131,7 @@ enum err modules_load_bytes(struct modules *c, uint8_t *bytes, size_t size, stru
                             struct errmsg *msg)
 {
 	struct module *m;
-	enum err e = module_load(bytes, size, true, &m, msg);
+	enum err e = module_load_lazy(bytes, size, true, &m, msg);
 	if (e == ERR_OK)
 		*out = remember(c, m, NULL);
 	return e;
@@ -191,7 +191,7 @@ static enum err load_fd(struct modules *c, int fd, const char *path, struct modu
 	uint8_t *bytes;
 	TRY(read_all(fd, path, (size_t)key.size, &bytes, msg));
 	struct module *m;
-	enum err e = module_load(bytes, (size_t)key.size, true, &m, msg);
+	enum err e = module_load_lazy(bytes, (size_t)key.size, true, &m, msg);
 	if (e != ERR_OK)
 		return err_prefix(msg, e, "%s", path);
 	*out = remember(c, m, &key);

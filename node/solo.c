@@ -144,7 +144,7 @@ static enum err load(struct solo *s, const struct process_config *cfg, struct er
 	TRY(os_wake_init(&s->wake));
 	s->has_wake = true;
 	TRY(map_file(s, cfg->path, msg));
-	enum err e = module_load(s->bytes, s->size, false, &s->module, msg);
+	enum err e = module_load_lazy(s->bytes, s->size, false, &s->module, msg);
 	if (e != ERR_OK)
 		return err_prefix(msg, e, "%s", cfg->path);
 	TRY(make_wasi(s, cfg, msg));

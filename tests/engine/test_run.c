@@ -50,6 +50,51 @@ Test(run, the_defaults_have_room_for_deep_programs)
 	cr_assert_eq(deep(NULL, "deep", 3000000), RUN_TRAPPED);
 }
 
+/* ---- bodies validated when first called ---- */
+
+/* Exports "good", and "bad", whose body adds nothing to nothing; more than LAZY_BYTES of padding. */
+static void big_module(struct wr *w)
+{
+	static const uint8_t head[] = {
+	    0,  'a', 's', 'm', 1,   0,    0,   0,   1,    4,    1, 0x60, 0,   0, /* types */
+	    3,  3,   2,   0,   0,                                                /* functions */
+	    7,  14,  2,   4,   'g', 'o',  'o', 'd', 0,    0,    3, 'b',  'a', 'd',
+	    0,  1,                                              /* exports */
+	    10, 8,   2,   2,   0,   0x0b, 3,   0,   0x6a, 0x0b, /* code */
+	    0,
+	};
+	wr_bytes(w, head, sizeof head);
+	wr_leb_u32(w, LAZY_BYTES + 2);
+	wr_u8(w, 1);
+	wr_u8(w, 'p');
+	wr_space(w, LAZY_BYTES);
+}
+
+Test(run, a_big_module_starts_before_its_bodies_are_validated_and_bad_ones_trap)
+{
+	struct wr w = {0};
+	struct errmsg msg = {0};
+	struct module *m;
+	struct store *s;
+	struct instance *in;
+	struct thread *t;
+	struct host_resolver none = {0};
+	big_module(&w);
+	cr_assert(wr_ok(&w));
+	cr_assert_eq(module_load(w.data, w.size, false, &m, &msg), ERR_INVALID);
+	cr_assert_eq(module_load_lazy(w.data, w.size, false, &m, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(store_new(NULL, &s), ERR_OK);
+	cr_assert_eq(store_instantiate(s, m, &none, &in, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(thread_new(s, &t), ERR_OK);
+	cr_assert_eq(thread_call_export(t, in, "good", NULL, 0, &msg), ERR_OK);
+	cr_assert_eq(thread_run(t), RUN_DONE);
+	cr_assert_eq(thread_call_export(t, in, "bad", NULL, 0, &msg), ERR_INVALID);
+	cr_assert(strstr(msg.text, "invalid function body"), "%s", msg.text);
+	store_free(s);
+	module_unref(m);
+	wr_free(&w);
+}
+
 /* ---- stopping ---- */
 
 struct asker {
