@@ -6,6 +6,7 @@
  */
 #include "base/os.h"
 #include "engine/engine.h"
+#include "node/afterimage.h"
 #include "node/disk.h"
 #include "node/modules.h"
 #include "node/move_impl.h"
@@ -544,6 +545,7 @@ static void forget(struct move *mv, const struct move_action *a)
 	if (p && p->state == PROCESS_FROZEN) {
 		mv->frozen = false;
 		memcpy(p->gone_to, mv->peer, sizeof p->gone_to); /* its clients follow */
+		afterimage_keep(p);
 		process_forget(p);
 	}
 	if (mv->image && !mv->running && image_id(mv->image, &id) == ERR_OK) {
