@@ -4,6 +4,7 @@
 #include "base/crypto.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
 
@@ -84,7 +85,30 @@ enum err chunk_check(const struct chunk_addr *a, const void *bytes, size_t size,
 	               got);
 }
 
-void chunk_pack(struct wr *w, const void *bytes, size_t size)
+struct chunk_packer {
+	ZSTD_CCtx *zstd;
+};
+
+struct chunk_packer *chunk_packer_new(void)
+{
+	struct chunk_packer *p = calloc(1, sizeof *p);
+	if (p)
+		p->zstd = ZSTD_createCCtx();
+	if (p && p->zstd)
+		return p;
+	free(p);
+	return NULL;
+}
+
+void chunk_packer_free(struct chunk_packer *p)
+{
+	if (!p)
+		return;
+	ZSTD_freeCCtx(p->zstd);
+	free(p);
+}
+
+void chunk_pack(struct chunk_packer *p, struct wr *w, const void *bytes, size_t size)
 {
 	assert(size <= CHUNK_MAX);
 	size_t start = w->size;
@@ -93,7 +117,8 @@ void chunk_pack(struct wr *w, const void *bytes, size_t size)
 	size_t bound = ZSTD_compressBound(size);
 	uint8_t *room = size < PACK_MIN ? NULL : wr_space(w, bound);
 	if (room) {
-		size_t n = ZSTD_compress(room, bound, bytes, size, PACK_LEVEL);
+		size_t n = p ? ZSTD_compressCCtx(p->zstd, room, bound, bytes, size, PACK_LEVEL)
+		             : ZSTD_compress(room, bound, bytes, size, PACK_LEVEL);
 		if (!ZSTD_isError(n) && n < size) {
 			w->size = start + 5 + n;
 			return;

@@ -50,9 +50,14 @@ enum err chunk_check(const struct chunk_addr *a, const void *bytes, size_t size,
 /* True when all of size bytes are zero. */
 bool bytes_are_zero(const void *bytes, size_t size);
 
+/* The compressor's memory, kept between chunks: packing without it makes and drops it each time. One thread at a time. */
+struct chunk_packer;
+struct chunk_packer *chunk_packer_new(void); /* NULL when memory ran out */
+void chunk_packer_free(struct chunk_packer *p);
+
 /* Packed: 1 byte form (0 as is, 1 zstd), u32 size, then the bytes. Appends to w. size <= CHUNK_MAX.
  */
-void chunk_pack(struct wr *w, const void *bytes, size_t size);
+void chunk_pack(struct chunk_packer *p, struct wr *w, const void *bytes, size_t size);
 /* Appends the chunk to w. Hostile input: what does not unpack to exactly the size it states, or is
  * larger than CHUNK_MAX, gives ERR_MALFORMED or ERR_LIMIT. The whole of packed is one chunk. Does
  * not check the hash. */

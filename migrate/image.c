@@ -383,40 +383,59 @@ enum err image_id(struct image *im, struct chunk_addr *out)
 
 typedef void put_fn(void *ctx, const struct chunk_addr *addr, const void *bytes, size_t size);
 
-static void group_store(struct space *s, uint32_t g, put_fn *put, void *ctx)
+/* Returns the number of pages put. */
+static uint64_t group_store(struct space *s, uint32_t g, put_fn *put, void *ctx)
 {
-	uint64_t first = (uint64_t)g * IMAGE_GROUP_PAGES, n = group_size(s, g);
+	uint64_t first = (uint64_t)g * IMAGE_GROUP_PAGES, n = group_size(s, g), count = 0;
 	for (uint64_t p = first; p < first + n; p++) {
-		if (!(s->state[p] & PAGE_STORED) && !chunk_addr_is_null(&s->addrs[p]))
+		if (!(s->state[p] & PAGE_STORED) && !chunk_addr_is_null(&s->addrs[p])) {
 			put(ctx, &s->addrs[p], s->bytes + p * CHUNK_PAGE, CHUNK_PAGE);
+			count++;
+		}
 		s->state[p] |= PAGE_STORED;
 	}
 	if (!chunk_addr_is_null(&s->groups[g]))
 		put(ctx, &s->groups[g], &s->addrs[first], n * CHUNK_ADDR_SIZE);
 	s->group_state[g] |= PAGE_STORED;
+	return count;
 }
 
-enum err image_store(struct image *im, put_fn *put, void *ctx)
+static enum err manifest_store(struct image *im, put_fn *put, void *ctx)
 {
 	struct wr w = {0};
+	if (im->manifest_stored)
+		return ERR_OK;
 	enum err e = image_manifest(im, &w);
-	if (e != ERR_OK)
-		goto out;
-	for (uint32_t i = 0; i < im->nspaces; i++) {
-		struct space *s = &im->spaces[i];
-		uint32_t groups = space_groups(&s->info);
-		for (uint32_t g = 0; g < groups; g++)
-			if (!(s->group_state[g] & PAGE_STORED))
-				group_store(s, g, put, ctx);
-	}
-	if (!im->manifest_stored) {
+	if (e == ERR_OK) {
 		struct chunk_addr id = chunk_addr_of(w.data, w.size);
 		put(ctx, &id, w.data, w.size);
 		im->manifest_stored = true;
 	}
-out:
 	wr_free(&w);
 	return e;
+}
+
+enum err image_store(struct image *im, uint64_t limit, put_fn *put, void *ctx, bool *done)
+{
+	uint64_t count = 0;
+	if (done)
+		*done = false;
+	for (uint32_t i = 0; i < im->nspaces; i++) {
+		struct space *s = &im->spaces[i];
+		uint32_t groups = space_groups(&s->info);
+		for (uint32_t g = 0; g < groups; g++) {
+			if (s->group_state[g] & PAGE_STORED)
+				continue;
+			if (limit && count >= limit)
+				return ERR_OK;
+			if (s->group_state[g] & PAGE_STALE)
+				group_hash(s, g);
+			count += group_store(s, g, put, ctx);
+		}
+	}
+	if (done)
+		*done = true;
+	return manifest_store(im, put, ctx);
 }
 
 void image_forget_stored(struct image *im)

@@ -221,6 +221,7 @@ void mover_ended(struct mover *m, const uint8_t uid[UID_SIZE])
 		return;
 	}
 	o->state = OWNER_ENDED;
+	o->pending = false;
 	memset(&o->image, 0, sizeof o->image);
 	write_record(m, o);
 }
@@ -309,7 +310,7 @@ static enum err may_start(const struct mover *m, const struct owner *record, con
                           struct errmsg *msg)
 {
 	const struct owner *rec = known_find(m, record->uid);
-	if (record->state != OWNER_OWNED || (rec && rec->state != OWNER_OWNED))
+	if (record->state != OWNER_OWNED || (rec && (rec->state != OWNER_OWNED || rec->pending)))
 		return err_set(msg, ERR_STATE, "the process is not this device's to move: %s",
 		               owner_state_text(rec ? rec->state : record->state));
 	if (source_of(m, record->uid))
@@ -408,6 +409,8 @@ static struct msg_move_claim claim_of(const struct mover *m, const struct owner 
 void send_claim(struct mover *m, const uint8_t *peer, const struct owner *o)
 {
 	struct msg_move_claim c = claim_of(m, o);
+	if (o->pending)
+		return; /* who released it has the better word: it may have been lost here */
 	push_message(m, peer, MSG_MOVE_CLAIM, &c);
 }
 
@@ -469,7 +472,7 @@ static void yield_to(struct mover *m, struct owner *o, const struct msg_move_cla
 	snprintf(a->text.text, sizeof a->text.text, "taken back by another device");
 	o->state = OWNER_GONE;
 	o->epoch = c->epoch;
-	o->unacked = false;
+	o->unacked = o->pending = false;
 	memcpy(o->peer, c->owner, PEER_ID_SIZE);
 	memset(&o->image, 0, sizeof o->image);
 	write_record(m, o);
@@ -549,6 +552,7 @@ static bool by_uid(struct mover *m, const uint8_t *peer, enum msg type, const un
 	case MSG_MOVE_COMMIT: target_commit(m, peer, &any->move_commit, now_ns); return true;
 	case MSG_MOVE_CLAIM: on_claim(m, peer, &any->move_claim, now_ns); return true;
 	case MSG_MOVE_FORGOTTEN: on_forgotten(m, peer, &any->move_forgotten); return true;
+	case MSG_MOVE_RUNS: uid = any->move_runs.uid; break;
 	case MSG_MOVE_OWNED: uid = any->move_owned.uid; break;
 	case MSG_MOVE_LOST: uid = any->move_lost.uid; break;
 	case MSG_MOVE_HELD: uid = any->move_held.uid; break;
@@ -677,6 +681,7 @@ void mover_check(const struct mover *m)
 		const struct owner *rec = known_find(m, t->uid);
 		assert(target_of(m, t->uid) == t);
 		if (t->state == TARGET_STARTING)
-			assert(rec && rec->state == OWNER_OWNED && rec->epoch == t->epoch); /* M4 */
+			assert(rec && rec->pending && rec->state == OWNER_OWNED &&
+			       rec->epoch == t->epoch); /* M4 */
 	}
 }

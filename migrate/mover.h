@@ -17,10 +17,14 @@
  *	PREPARING  PREPARE (manifest) ------------------------->   CHECKING    PREPARE: hashes, trial load, frozen
  *	           <--------------------------------- PREPARED    PREPARED
  *	RELEASING  WRITE released(epoch+1, target)   | before this: any failure, and the source runs on
- *	RELEASED   COMMIT ------------------------------------>   OWNING      WRITE owned(epoch+1)
+ *	RELEASED   COMMIT ------------------------------------>   OWNING      WRITE owned(epoch+1), pending
  *	  (in flight; COMMIT is repeated for ever)                 STARTING    RUN
+ *	           <------------------------------------- RUNS    STORING     WRITE owned(epoch+1) and the image
  *	FORGETTING <------------------------------------ OWNED    (over)
  *	           WRITE gone, FORGET;  FORGOTTEN ------------>   (need not be remembered any more)
+ *
+ * The image is written to the target's disk after the program runs on, so the pause holds two small writes only; until then the
+ * source keeps it. A target killed in STORING has lost it (owner.h, O5): it answers COMMIT with LOST.
  *
  * A target that was restarted has lost what it held: it answers COMMIT with LOST, and the source, still
  * released, offers the frozen image again. A target that cannot write answers HELD. A person may take a released process
@@ -32,7 +36,8 @@
  * M2  At most one source and one target a uid; not both.
  * M3  A source is released() exactly if the record says RELEASED; then it never asks for THAW.
  * M4  COMMIT is sent only after WRITE released was reported done; RUN is asked only after WRITE owned was.
- * M5  A target answers LOST only if neither its record nor a target in OWNING or STARTING could own that epoch.
+ * M5  A target answers LOST only if neither its record (but a pending one whose process is gone) nor a target in
+ *     OWNING, STARTING or STORING could own that epoch.
  *
  *	mover_start(m, move_id, uid, 1, "doom", peer, &options, now, &msg);
  *	while (mover_next(m, &a)) { perform(&a); move_action_free(&a); }
@@ -83,6 +88,8 @@ struct mover;
 	ACTION(BARRIER, target, "when everything before is applied -> APPLIED")                \
 	ACTION(PREPARE, target, "bytes: manifest; check all, load, stand frozen -> PREPARED")  \
 	ACTION(RUN, target, "thaw it with the record's epoch -> RUNNING")                      \
+	ACTION(KEEP, target,                                                                   \
+	       "it runs and image is on disk: the move is over; keep it as what the peer has") \
 	ACTION(DROP, target, "throw away what arrived")                                        \
 	ACTION(WRITE, both, "write record durably; with_image: and its image -> WRITTEN")      \
 	ACTION(ERASE, both, "remove the record")                                               \
@@ -121,6 +128,7 @@ struct move_action {
 	bool released;  /* FINAL: the process stands, and may be only an image (after a restart) */
 	uint32_t modules;          /* SCAN, FINAL: bit i: the peer lacks module i */
 	bool with_image;           /* WRITE */
+	struct chunk_addr image;   /* KEEP */
 	struct owner record;       /* WRITE, RUN, RESUME, FORGET */
 	enum err err;              /* OVER */
 	struct errmsg text;        /* OVER, KILL, DROP: why */

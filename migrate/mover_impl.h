@@ -48,6 +48,7 @@ enum target_state {
 	TARGET_PREPARED,
 	TARGET_OWNING,
 	TARGET_STARTING,
+	TARGET_STORING,
 	TARGET_STATES
 };
 
@@ -56,6 +57,7 @@ struct target {
 	uint8_t uid[UID_SIZE];
 	uint8_t peer[PEER_ID_SIZE];
 	enum target_state state;
+	bool write_pending;
 	bool doubt;     /* a WRITE owned may have reached the disk */
 	uint64_t epoch; /* that it would own */
 	struct chunk_addr image;

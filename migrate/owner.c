@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { OWNER_FORMAT = 1, FLAG_UNACKED = 1, FORCE_SHIFT = 32 };
+enum { OWNER_FORMAT = 1, FLAG_UNACKED = 1, FLAG_PENDING = 2, FORCE_SHIFT = 32 };
 
 static const char *const texts[OWNER_STATE_COUNT] = {
 #define OWNER(name, text) [OWNER_##name] = text,
@@ -26,6 +26,8 @@ void owner_check(const struct owner *o)
 		assert(!chunk_addr_is_null(&o->image));
 	if (o->state == OWNER_RELEASED || o->state == OWNER_GONE)
 		assert(!bytes_are_zero(o->peer, PEER_ID_SIZE) && !o->unacked);
+	if (o->pending)
+		assert(o->state == OWNER_OWNED && o->unacked);
 }
 
 void owner_write(struct wr *w, const struct owner *o)
@@ -33,7 +35,7 @@ void owner_write(struct wr *w, const struct owner *o)
 	owner_check(o);
 	wr_u8(w, OWNER_FORMAT);
 	wr_u8(w, (uint8_t)o->state);
-	wr_u8(w, o->unacked ? FLAG_UNACKED : 0);
+	wr_u8(w, (uint8_t)((o->unacked ? FLAG_UNACKED : 0) | (o->pending ? FLAG_PENDING : 0)));
 	wr_bytes(w, o->uid, UID_SIZE);
 	wr_u64(w, o->epoch);
 	wr_bytes(w, o->peer, PEER_ID_SIZE);
@@ -69,6 +71,8 @@ static enum err fits(const struct owner *o)
 	bool needs_image = o->state == OWNER_RELEASED || o->state == OWNER_SUSPENDED;
 	if (o->epoch == 0 || (needs_image && chunk_addr_is_null(&o->image)))
 		return ERR_INVALID;
+	if (o->pending && (o->state != OWNER_OWNED || !o->unacked))
+		return ERR_INVALID;
 	if (away && (o->unacked || bytes_are_zero(o->peer, PEER_ID_SIZE)))
 		return ERR_INVALID;
 	return ERR_OK;
@@ -83,10 +87,11 @@ enum err owner_read(struct rd *r, struct owner *out)
 		return ERR_UNSUPPORTED;
 	TRY(rd_u8(r, &state));
 	TRY(rd_u8(r, &flags));
-	if (state >= OWNER_STATE_COUNT || flags > FLAG_UNACKED)
+	if (state >= OWNER_STATE_COUNT || flags > (FLAG_UNACKED | FLAG_PENDING))
 		return ERR_MALFORMED;
 	o.state = state;
 	o.unacked = flags & FLAG_UNACKED;
+	o.pending = flags & FLAG_PENDING;
 	TRY(copy(r, o.uid, UID_SIZE));
 	TRY(rd_u64(r, &o.epoch));
 	TRY(copy(r, o.peer, PEER_ID_SIZE));

@@ -18,6 +18,8 @@
  * O2  RELEASED and later: this node never runs it again unless it writes OWNED with a higher epoch first.
  * O3  The epoch of a record never sinks.
  * O4  RELEASED and SUSPENDED name an image that is whole on this node's disk.
+ * O5  OWNED and pending: the device it came from is still RELEASED and has the image. A node that is restarted with such a
+ *     record does not have the process: it is sent again.
  *
  * Pure; any thread.
  */
@@ -56,6 +58,7 @@ struct owner {
 	struct chunk_addr image;    /* newest whole image on this node's disk; null: none */
 	uint32_t pid;               /* its number here */
 	uint64_t created_ms;        /* wall clock, of the record's last change of state */
+	bool pending; /* OWNED: it runs here, but its image is not yet whole on this disk */
 	bool unacked; /* OWNED, ENDED: the device it came from has not yet forgotten it */
 	char name[OWNER_NAME_MAX]; /* NUL-terminated */
 };

@@ -12,14 +12,20 @@ static const uint8_t magic[4] = {'W', 'O', 'S', 'N'};
 
 /* ---- writing ---- */
 
+struct writer {
+	struct wr *w;
+	struct chunk_packer *packer;
+};
+
 static void put_chunk(void *ctx, const struct chunk_addr *addr, const void *bytes, size_t size)
 {
-	struct wr *w = ctx;
+	struct writer *wt = ctx;
+	struct wr *w = wt->w;
 	wr_u8(w, REC_CHUNK);
 	chunk_addr_write(w, addr);
 	size_t at = w->size;
 	wr_u32(w, 0);
-	chunk_pack(w, bytes, size);
+	chunk_pack(wt->packer, w, bytes, size);
 	if (wr_ok(w))
 		wr_patch_u32(w, at, (uint32_t)(w->size - at - 4));
 }
@@ -38,10 +44,16 @@ enum err snapshot_write(struct image *image, const uint8_t *module, size_t modul
 	wr_u32(w, 0);
 	TRY(image_manifest(image, w));
 	wr_patch_u32(w, at, (uint32_t)(w->size - at - 4));
-	TRY(module_cut(image_module(image, 0)->hash, module, module_size, put_chunk, w, &ref));
+	struct writer wt = {w, chunk_packer_new()};
+	enum err e =
+	    module_cut(image_module(image, 0)->hash, module, module_size, put_chunk, &wt, &ref);
 	image_forget_stored(image);
-	TRY(image_store(image, put_chunk, w));
+	if (e == ERR_OK)
+		e = image_store(image, 0, put_chunk, &wt, NULL);
 	image_forget_stored(image);
+	chunk_packer_free(wt.packer);
+	if (e != ERR_OK)
+		return e;
 	wr_u8(w, REC_END);
 	if (!wr_ok(w))
 		return ERR_NOMEM;

@@ -351,18 +351,31 @@ static void forget(struct mover *m, struct source *s, uint64_t epoch, const uint
 	write_record(m, s, false);
 }
 
+/* It runs there: the pause is over. Whether it stays there is said by OWNED. */
+static void on_runs(struct mover *m, struct source *s, const struct msg_move_runs *r,
+                    uint64_t now_ns)
+{
+	if (s->state != SOURCE_RELEASED || r->epoch != s->record.epoch || s->report.pause_ns)
+		return;
+	bool same_clock = same_id(r->clock, m->clock, sizeof m->clock) &&
+	                  !bytes_are_zero(m->clock, sizeof m->clock);
+	s->report.pause_exact = same_clock && r->resumed_ns >= s->report.frozen_ns;
+	s->report.pause_ns = (s->report.pause_exact ? r->resumed_ns : now_ns) - s->report.frozen_ns;
+	s->report.total_ns = now_ns - s->started_ns;
+	s->report.pid = r->pid;
+}
+
 static void on_owned(struct mover *m, struct source *s, const struct msg_move_owned *o,
                      uint64_t now_ns)
 {
 	if (!source_released(s) || o->epoch != s->record.epoch || s->state == SOURCE_FORGETTING ||
 	    s->state == SOURCE_TAKING)
 		return;
-	bool same_clock = same_id(o->clock, m->clock, sizeof m->clock) &&
-	                  !bytes_are_zero(m->clock, sizeof m->clock);
-	s->report.pause_exact = same_clock && o->resumed_ns >= s->report.frozen_ns;
-	s->report.pause_ns = (s->report.pause_exact ? o->resumed_ns : now_ns) - s->report.frozen_ns;
-	s->report.total_ns = now_ns - s->started_ns;
-	s->report.pid = o->pid;
+	if (!s->report.pause_ns) {
+		s->report.pause_ns = now_ns - s->report.frozen_ns;
+		s->report.total_ns = now_ns - s->started_ns;
+		s->report.pid = o->pid;
+	}
 	forget(m, s, s->record.epoch, s->peer);
 }
 
@@ -487,6 +500,7 @@ void source_message(struct mover *m, struct source *s, enum msg type, const unio
 	case MSG_MOVE_REFUSE: on_refuse(m, s, &any->move_refuse, now_ns); break;
 	case MSG_MOVE_ROUND_OK: on_round_ok(m, s, &any->move_round_ok, now_ns); break;
 	case MSG_MOVE_PREPARED: on_prepared(m, s, &any->move_prepared, now_ns); break;
+	case MSG_MOVE_RUNS: on_runs(m, s, &any->move_runs, now_ns); break;
 	case MSG_MOVE_OWNED: on_owned(m, s, &any->move_owned, now_ns); break;
 	case MSG_MOVE_LOST: on_lost(m, s, &any->move_lost, now_ns); break;
 	case MSG_MOVE_HELD: on_held(s, &any->move_held); break;

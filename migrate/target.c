@@ -7,7 +7,8 @@
  *	CHECKING   PREPARE is being performed
  *	PREPARED   the image is whole, checked and loaded; it stands frozen. It may be dropped at any time but in doubt
  *	OWNING     WRITE owned is being performed. Nothing but its result ends this state (M5)
- *	STARTING   the record says OWNED; RUN is being performed
+ *	STARTING   the record says OWNED, pending; RUN is being performed
+ *	STORING    it runs; its image is written, and then the record without `pending`. Then OWNED is said
  *
  * In doubt: a WRITE owned ended in an input/output error, so the record may be on disk. Then the target
  * stays PREPARED, is not dropped, does not answer LOST, and tries again at each COMMIT.
@@ -21,6 +22,7 @@
 static const char *const state_texts[TARGET_STATES] = {
     [TARGET_ADMITTING] = "asked",   [TARGET_RECEIVING] = "arriving", [TARGET_CHECKING] = "checking",
     [TARGET_PREPARED] = "prepared", [TARGET_OWNING] = "taking over", [TARGET_STARTING] = "starting",
+    [TARGET_STORING] = "storing",
 };
 
 const char *target_state_text(const struct target *t)
@@ -92,6 +94,8 @@ static const char *objection(struct mover *m, const uint8_t *peer, const struct 
 	if (o->format != MOVE_FORMAT)
 		return "another format of moves";
 	*err = ERR_STALE;
+	if (rec && rec->pending && rec->epoch == epoch)
+		return NULL; /* it ran here and was lost: O5 */
 	if (rec && (rec->epoch >= epoch || (rec->state != OWNER_GONE && rec->state != OWNER_ENDED)))
 		return "this device has a newer claim to the process";
 	return NULL;
@@ -214,15 +218,19 @@ static void on_prepared(struct mover *m, struct target *t, const struct move_eve
 /* ---- owning ---- */
 
 static void send_owned(struct mover *m, const uint8_t *peer, const uint8_t *uid, uint64_t epoch,
-                       uint32_t pid, const struct move_event *ev)
+                       uint32_t pid)
 {
 	struct msg_move_owned o = {.epoch = epoch, .pid = pid};
 	memcpy(o.uid, uid, UID_SIZE);
-	if (ev) {
-		o.resumed_ns = ev->resumed_ns;
-		memcpy(o.clock, ev->clock, sizeof o.clock);
-	}
 	push_message(m, peer, MSG_MOVE_OWNED, &o);
+}
+
+static void send_runs(struct mover *m, struct target *t, const struct move_event *ev)
+{
+	struct msg_move_runs r = {.epoch = t->epoch, .pid = ev->pid, .resumed_ns = ev->resumed_ns};
+	memcpy(r.uid, t->uid, UID_SIZE);
+	memcpy(r.clock, ev->clock, sizeof r.clock);
+	push_message(m, t->peer, MSG_MOVE_RUNS, &r);
 }
 
 static void write_record(struct mover *m, struct target *t, bool with_image)
@@ -230,7 +238,7 @@ static void write_record(struct mover *m, struct target *t, bool with_image)
 	struct move_action *a = act(m, t, MOVE_ACT_WRITE);
 	a->record = t->writing;
 	a->with_image = with_image;
-	t->state = TARGET_OWNING;
+	t->write_pending = true;
 }
 
 static void own(struct mover *m, struct target *t)
@@ -239,18 +247,13 @@ static void own(struct mover *m, struct target *t)
 	                            .state = OWNER_OWNED,
 	                            .image = t->image,
 	                            .pid = t->pid,
+	                            .pending = true,
 	                            .unacked = true};
 	memcpy(t->writing.uid, t->uid, UID_SIZE);
 	memcpy(t->writing.peer, t->peer, PEER_ID_SIZE);
 	memcpy(t->writing.name, t->name, sizeof t->name);
-	write_record(m, t, true);
-}
-
-static void send_held(struct mover *m, struct target *t, const char *why)
-{
-	struct msg_move_held h = {.epoch = t->epoch, .why = text_ref(why)};
-	memcpy(h.uid, t->uid, UID_SIZE);
-	push_message(m, t->peer, MSG_MOVE_HELD, &h);
+	t->state = TARGET_OWNING;
+	write_record(m, t, false);
 }
 
 /* A record that may be on disk must be overwritten before what it names is dropped. */
@@ -259,9 +262,10 @@ void target_outdone(struct mover *m, struct target *t, uint64_t epoch, const uin
 	if (t->state == TARGET_PREPARED && t->doubt) {
 		t->writing.state = OWNER_GONE;
 		t->writing.epoch = epoch;
-		t->writing.unacked = false;
+		t->writing.unacked = t->writing.pending = false;
 		memset(&t->writing.image, 0, sizeof t->writing.image);
 		memcpy(t->writing.peer, owner, PEER_ID_SIZE);
+		t->state = TARGET_OWNING;
 		write_record(m, t, false);
 		return;
 	}
@@ -279,9 +283,40 @@ static void gone_written(struct mover *m, struct target *t, const struct move_ev
 	target_drop(m, t, "another device has a newer claim");
 }
 
+static void send_held(struct mover *m, struct target *t, const char *why)
+{
+	struct msg_move_held h = {.epoch = t->epoch, .why = text_ref(why)};
+	memcpy(h.uid, t->uid, UID_SIZE);
+	push_message(m, t->peer, MSG_MOVE_HELD, &h);
+}
+
+/* The image is whole on disk too: from here on the other device may forget it. */
+static void image_written(struct mover *m, struct target *t, const struct move_event *ev,
+                          uint64_t now_ns)
+{
+	struct owner *o = known_find(m, t->uid);
+	if (ev->err != ERR_OK) {
+		t->deadline_ns = now_ns + MOVE_RETRY;
+		send_held(m, t, ev->text.text[0] ? ev->text.text : err_text(ev->err));
+		return;
+	}
+	if (o && o->epoch == t->epoch)
+		o->pending = false;
+	send_owned(m, t->peer, t->uid, t->epoch, t->pid);
+	act(m, t, MOVE_ACT_KEEP)->image = t->image;
+	unlink_target(m, t);
+}
+
 static void on_written(struct mover *m, struct target *t, const struct move_event *ev,
                        uint64_t now_ns)
 {
+	if (!t->write_pending)
+		return;
+	t->write_pending = false;
+	if (t->state == TARGET_STORING) {
+		image_written(m, t, ev, now_ns);
+		return;
+	}
 	if (t->state != TARGET_OWNING)
 		return;
 	if (t->writing.state == OWNER_GONE) {
@@ -299,12 +334,24 @@ static void on_written(struct mover *m, struct target *t, const struct move_even
 	send_held(m, t, ev->text.text[0] ? ev->text.text : err_text(ev->err));
 }
 
+/* The newest record with its image: it may have ended meanwhile. */
+static void store(struct mover *m, struct target *t)
+{
+	const struct owner *o = known_find(m, t->uid);
+	if (o && o->epoch == t->epoch)
+		t->writing = *o;
+	t->writing.pending = false;
+	write_record(m, t, t->writing.state == OWNER_OWNED);
+}
+
 static void on_running(struct mover *m, struct target *t, const struct move_event *ev)
 {
 	if (t->state != TARGET_STARTING)
 		return;
-	send_owned(m, t->peer, t->uid, t->epoch, ev->pid, ev);
-	unlink_target(m, t);
+	t->state = TARGET_STORING;
+	t->pid = ev->pid;
+	send_runs(m, t, ev);
+	store(m, t);
 }
 
 static bool commits(const struct target *t, const uint8_t *peer, const struct msg_move_commit *c)
@@ -318,9 +365,11 @@ void target_commit(struct mover *m, const uint8_t *peer, const struct msg_move_c
 {
 	struct target *t = target_of(m, c->uid);
 	const struct owner *rec = known_find(m, c->uid);
-	if (rec && rec->epoch >= c->epoch) {
-		if (!t || t->state != TARGET_STARTING)
-			send_owned(m, peer, c->uid, c->epoch, rec->pid, NULL);
+	bool pending =
+	    rec && rec->pending && rec->epoch == c->epoch; /* O5: a target runs it, or nobody */
+	if (rec && rec->epoch >= c->epoch && !pending) {
+		if (!t || t->state < TARGET_STARTING)
+			send_owned(m, peer, c->uid, c->epoch, rec->pid);
 	} else if (t && t->state == TARGET_PREPARED && t->writing.state != OWNER_GONE &&
 	           commits(t, peer, c)) {
 		own(m, t);
@@ -378,9 +427,13 @@ void target_link(struct mover *m, struct target *t, bool up, uint64_t now_ns)
 
 void target_tick(struct mover *m, struct target *t, uint64_t now_ns)
 {
-	if (now_ns < t->deadline_ns || t->state > TARGET_PREPARED)
+	if (now_ns < t->deadline_ns || t->write_pending)
 		return;
-	if (t->doubt && t->writing.state == OWNER_GONE)
+	if (t->state == TARGET_STORING)
+		store(m, t);
+	else if (t->state > TARGET_PREPARED)
+		return;
+	else if (t->doubt && t->writing.state == OWNER_GONE)
 		write_record(m, t, false);
 	else if (t->state == TARGET_PREPARED && link_is_up(m, t->peer)) {
 		t->deadline_ns = now_ns + MOVE_KEEP;
@@ -392,5 +445,6 @@ void target_tick(struct mover *m, struct target *t, uint64_t now_ns)
 
 uint64_t target_deadline(const struct target *t)
 {
-	return t->state <= TARGET_PREPARED ? t->deadline_ns : UINT64_MAX;
+	bool waits = t->state <= TARGET_PREPARED || t->state == TARGET_STORING;
+	return waits && !t->write_pending ? t->deadline_ns : UINT64_MAX;
 }

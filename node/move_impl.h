@@ -15,6 +15,7 @@
 
 enum {
 	SLICE_BATCHES = 8, /* batches of a job before its results are sent */
+	STORE_SLICE = 192, /* pages written in one transaction while nothing hurries */
 	LIST_PAGES = 512,  /* pages asked about at once */
 	SHADOWS_MAX = 16,
 	MEMORIES_MAX = 16,
@@ -41,8 +42,10 @@ struct move;
 
 struct job {
 	struct move *mv;
+	const char *name;            /* of the step "job.NAME" when it is over */
 	void (*run)(struct job *j);  /* pool */
 	void (*done)(struct job *j); /* loop; err and msg say how it went */
+	bool idle;                   /* gives way to any other job between its slices */
 	bool again;                  /* run: not finished, run once more when the link has room */
 	uint32_t attempt, round;
 	bool fresh; /* FINAL: the peer has nothing: all pages, not only those written */
@@ -165,14 +168,16 @@ void record_write(struct moves *m, const struct owner *record, bool erase,
                   const uint8_t move[MOVE_ID_SIZE], written_fn fn, void *ctx);
 
 /* ---- move_job.c ---- */
-struct job *job_new(struct move *mv, void (*run)(struct job *), void (*done)(struct job *));
+struct job *job_new(struct move *mv, const char *name, void (*run)(struct job *),
+                    void (*done)(struct job *));
 /* After all jobs of the move that were added before. */
 void job_add(struct job *j);
 void job_free(struct job *j);
 /* Pool thread: takes bytes over. */
 void job_out(struct job *j, enum msg type, struct wr *bytes, uint32_t a, uint32_t b);
 void outgoing_free(struct move *mv);
-/* Writes what of the image is not yet in the depot. done: afterwards, may be NULL. */
+/* Writes what of the image is not yet in the depot: all of it for action a (WRITE), then done; or, a NULL, as
+ * long as no other job waits. */
 void job_store(struct move *mv, void (*done)(struct job *), const struct move_action *a);
 
 /* ---- move_source.c ---- */

@@ -12,12 +12,14 @@
 
 static void run_next(struct move *mv);
 
-struct job *job_new(struct move *mv, void (*run)(struct job *), void (*done)(struct job *))
+struct job *job_new(struct move *mv, const char *name, void (*run)(struct job *),
+                    void (*done)(struct job *))
 {
 	struct job *j = calloc(1, sizeof *j);
 	if (!j)
 		abort();
 	j->mv = mv;
+	j->name = name;
 	j->run = run;
 	j->done = done;
 	return j;
@@ -106,6 +108,7 @@ static void send_all(struct move *mv)
 static void finish(struct job *j)
 {
 	struct move *mv = j->mv;
+	move_step(mv->moves, "job", j->name);
 	if (!mv->over && j->done)
 		j->done(j); /* running is still set, so nobody frees mv or starts the next */
 	mv->running = NULL;
@@ -145,7 +148,8 @@ static void ran(void *ctx)
 	struct move *mv = j->mv;
 	struct peer *p = peer_by_id(mv->moves->node, mv->peer);
 	send_all(mv);
-	if (!j->again || j->err != ERR_OK || mv->over || !p || !peer_is_up(p)) {
+	bool yields = j->idle && (mv->first || mv->in);
+	if (!j->again || yields || j->err != ERR_OK || mv->over || !p || !peer_is_up(p)) {
 		finish(j);
 		return;
 	}
@@ -212,14 +216,14 @@ static enum err put_module(struct depot *d, struct depot_batch *b, const struct 
 }
 
 enum err depot_store_image(struct node *n, struct depot *d, struct image *im, struct module *module,
-                           struct errmsg *msg)
+                           uint64_t limit, bool *done, struct errmsg *msg)
 {
 	struct depot_batch *b = depot_batch_new(d);
 	enum err e = b ? ERR_OK : ERR_NOMEM;
 	for (uint32_t i = 0; e == ERR_OK && i < image_module_count(im); i++)
 		e = put_module(d, b, image_module(im, i), module, msg);
 	if (e == ERR_OK)
-		e = image_store(im, put_chunk, b);
+		e = image_store(im, limit, put_chunk, b, done);
 	if (e == ERR_OK)
 		e = depot_write(b, msg);
 	if (e != ERR_OK)
@@ -249,12 +253,16 @@ enum err depot_load_image(struct depot *d, const struct chunk_addr *id, struct i
 static void store_run(struct job *j)
 {
 	struct node *n = j->mv->moves->node;
-	j->err = depot_store_image(n, node_depot(n), j->mv->image, j->mv->module, &j->msg);
+	bool done = true;
+	j->err = depot_store_image(n, node_depot(n), j->mv->image, j->mv->module,
+	                           j->idle ? STORE_SLICE : 0, &done, &j->msg);
+	j->again = !done;
 }
 
 void job_store(struct move *mv, void (*done)(struct job *), const struct move_action *a)
 {
-	struct job *j = job_new(mv, store_run, done);
+	struct job *j = job_new(mv, "store", store_run, done);
+	j->idle = !a;
 	if (a) {
 		j->record = a->record;
 		j->attempt = a->attempt;

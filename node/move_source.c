@@ -170,7 +170,7 @@ static bool scan_module(struct job *j)
 		struct wr w = {0};
 		if (at >= size)
 			return true;
-		chunk_pack(&w, bytes + at, size - at < CHUNK_PIECE ? size - at : CHUNK_PIECE);
+		chunk_pack(NULL, &w, bytes + at, size - at < CHUNK_PIECE ? size - at : CHUNK_PIECE);
 		job_out(j, MSG_MOVE_MODULE, &w, 0, mv->piece);
 		wr_free(&w);
 	}
@@ -258,7 +258,8 @@ static void round_done(struct job *j)
 	free_bits(mv);
 	mv->ask = false;
 	move_event(mv, &ev);
-	if (!mv->over)
+	if (!mv->over &&
+	    j->round == 0) /* what is written in later rounds is written again and again */
 		job_store(mv, NULL, NULL);
 }
 
@@ -270,7 +271,7 @@ static void begun(struct job *j)
 		move_failed(mv, j->attempt, j->err, &j->msg);
 		return;
 	}
-	struct job *scan = job_new(mv, scan_run, round_done);
+	struct job *scan = job_new(mv, "scan", scan_run, round_done);
 	scan->attempt = j->attempt;
 	rewind_scan(mv);
 	mv->phase = SCAN_MODULE;
@@ -284,7 +285,7 @@ static void scan_frozen(void *ctx, struct process *p, enum process_state state)
 	mv->freezing = false;
 	mv->frozen = state == PROCESS_FROZEN;
 	if (!mv->over && mv->frozen) { /* if it ended, the mover has heard of it */
-		struct job *j = job_new(mv, begin_run, begun);
+		struct job *j = job_new(mv, "begin", begin_run, begun);
 		j->attempt = mv->attempt;
 		job_add(j);
 	}
@@ -352,7 +353,7 @@ static void perform_want(struct move *mv, const struct move_action *a)
 {
 	if (!mv->nasked || mv->running)
 		return;
-	struct job *j = job_new(mv, want_run, round_done);
+	struct job *j = job_new(mv, "want", want_run, round_done);
 	j->attempt = a->attempt;
 	wr_bytes(&j->data, a->bytes, a->size);
 	job_add(j);
@@ -418,7 +419,7 @@ static void round_run(struct job *j)
 
 static void perform_round(struct move *mv, const struct move_action *a)
 {
-	struct job *j = job_new(mv, round_run, round_done);
+	struct job *j = job_new(mv, "round", round_run, round_done);
 	j->attempt = a->attempt;
 	j->round = a->round;
 	mv->phase = SCAN_MODULE;
@@ -519,7 +520,7 @@ static void final_done(struct job *j)
 
 static void perform_final(struct move *mv, const struct move_action *a)
 {
-	struct job *j = job_new(mv, final_run, final_done);
+	struct job *j = job_new(mv, "final", final_run, final_done);
 	j->attempt = a->attempt;
 	j->fresh = a->released;
 	mv->ask = false;

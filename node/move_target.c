@@ -89,7 +89,7 @@ static void perform_admit(struct moves *m, const struct move_action *a)
 		mv->image = image_new();
 	if (!mv->image)
 		abort();
-	job_add(job_new(mv, admit_run, admitted));
+	job_add(job_new(mv, "admit", admit_run, admitted));
 }
 
 /* ---- BULK ---- */
@@ -209,7 +209,7 @@ void target_flush(struct move *mv)
 {
 	if (!mv->in)
 		return;
-	struct job *j = job_new(mv, bulk_run, bulk_done);
+	struct job *j = job_new(mv, "bulk", bulk_run, bulk_done);
 	j->in = mv->in;
 	mv->in = NULL;
 	mv->in_last = &mv->in;
@@ -242,7 +242,7 @@ static void barrier_done(struct job *j)
 	struct move *mv = j->mv;
 	move_event(mv, &ev);
 	/* The source looks for what was written meanwhile: time to write here. */
-	if (!mv->over && image_module_count(mv->image) > 0)
+	if (!mv->over && j->round == 0 && image_module_count(mv->image) > 0)
 		job_store(mv, NULL, NULL);
 }
 
@@ -263,7 +263,8 @@ static void name_module(struct job *j)
 static void perform_barrier(struct move *mv, const struct move_action *a)
 {
 	target_flush(mv);
-	struct job *j = job_new(mv, a->round == 0 ? name_module : nothing_run, barrier_done);
+	struct job *j =
+	    job_new(mv, "barrier", a->round == 0 ? name_module : nothing_run, barrier_done);
 	j->round = a->round;
 	job_add(j);
 }
@@ -302,9 +303,6 @@ static void stands(struct move *mv, struct process *p)
 	p->hold = HOLD_ARRIVING;
 	image_id(mv->image, &ev.image);
 	move_event(mv, &ev);
-	/* While the source writes RELEASED: OWNED must find it on disk. */
-	if (!mv->over)
-		job_store(mv, NULL, NULL);
 }
 
 static void revived(void *ctx, struct process *p, enum err e, const struct errmsg *msg)
@@ -338,7 +336,7 @@ static void prepared(struct job *j)
 static void perform_prepare(struct move *mv, const struct move_action *a)
 {
 	target_flush(mv);
-	struct job *j = job_new(mv, prepare_run, prepared);
+	struct job *j = job_new(mv, "prepare", prepare_run, prepared);
 	wr_bytes(&j->data, a->bytes, a->size);
 	job_add(j);
 }
@@ -359,8 +357,13 @@ static void perform_run(struct move *mv, const struct move_action *a)
 	move_event(mv, &ev);
 	if (!process_alive(p))
 		mover_ended(m->mover, mv->uid);
+}
+
+/* It stays: what has arrived is what the source has, until it is written to. */
+static void perform_keep(struct move *mv, const struct move_action *a)
+{
 	if (!mv->running) {
-		shadow_keep(m, mv->uid, mv->peer, &a->record.image, mv->image);
+		shadow_keep(mv->moves, mv->uid, mv->peer, &a->image, mv->image);
 		mv->image = NULL;
 	}
 	move_end(mv);
@@ -402,6 +405,7 @@ void target_perform(struct moves *m, struct move_action *a)
 	case MOVE_ACT_BARRIER: perform_barrier(mv, a); break;
 	case MOVE_ACT_PREPARE: perform_prepare(mv, a); break;
 	case MOVE_ACT_RUN: perform_run(mv, a); break;
+	case MOVE_ACT_KEEP: perform_keep(mv, a); break;
 	case MOVE_ACT_DROP: perform_drop(mv, a); break;
 	default: break;
 	}

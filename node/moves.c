@@ -32,13 +32,10 @@ static void drain(struct moves *m);
 void move_step(struct moves *m, const char *role, const char *name)
 {
 	char step[64];
-	int n = snprintf(step, sizeof step - 1, "%s.%s", role, name);
-	if (m->steps_fd >= 0) {
-		step[n] = '\n';
-		if (write(m->steps_fd, step, (size_t)n + 1) < 0)
-			m->steps_fd = -1;
-		step[n] = 0;
-	}
+	snprintf(step, sizeof step, "%s.%s", role, name);
+	if (m->steps_fd >= 0)
+		dprintf(m->steps_fd, "%llu %s\n", (unsigned long long)os_monotonic_ns() / 1000,
+		        step);
 	if (m->crash_at[0] && strcmp(step, m->crash_at) == 0 && --m->crash_count == 0)
 		kill(getpid(), SIGKILL);
 }
@@ -391,6 +388,7 @@ static void perform(struct moves *m, struct move_action *a)
 	case MOVE_ACT_BARRIER:
 	case MOVE_ACT_PREPARE:
 	case MOVE_ACT_RUN:
+	case MOVE_ACT_KEEP:
 	case MOVE_ACT_DROP:
 		move_step(m, "target", move_action_name(a->kind));
 		target_perform(m, a);

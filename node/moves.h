@@ -8,7 +8,7 @@
  *	moves_start(n, p, peer, 0, on_over, ctx, &msg);   // later: on_over(ctx, err, msg, report)
  *
  * Tests name a step to be killed at: WASMOS_CRASH_AT=STEP[:N] in the node's environment (move_step() in moves.c lists
- * the steps' names), and WASMOS_STEPS=FILE appends each step's name as it is passed.
+ * the steps' names), and WASMOS_STEPS=FILE appends the time (us) and name of each step that is passed.
  */
 #pragma once
 
@@ -47,8 +47,9 @@ typedef void (*written_fn)(void *ctx, enum err e, const struct errmsg *msg);
 void moves_write(struct node *n, const struct owner *record, written_fn fn, void *ctx);
 unsigned *moves_work_count(struct node *n);
 /* Puts an image's chunks and its module's (found by hash: cache or depot) into the depot. Pool thread. */
+/* limit as for image_store(); *done may be NULL. */
 enum err depot_store_image(struct node *n, struct depot *d, struct image *im, struct module *module,
-                           struct errmsg *msg);
+                           uint64_t limit, bool *done, struct errmsg *msg);
 /* Loads an image from the depot. Pool thread. */
 enum err depot_load_image(struct depot *d, const struct chunk_addr *id, struct image **out,
                           struct errmsg *msg);

@@ -52,6 +52,7 @@ struct depot_batch {
 	struct op *ops;
 	size_t count, cap;
 	struct wr bytes;
+	struct chunk_packer *packer;
 	bool failed;
 };
 
@@ -355,8 +356,10 @@ enum err depot_get_chunk(struct depot *d, const struct chunk_addr *addr, struct 
 struct depot_batch *depot_batch_new(struct depot *d)
 {
 	struct depot_batch *b = calloc(1, sizeof *b);
-	if (b)
-		b->depot = d;
+	if (!b)
+		return NULL;
+	b->depot = d;
+	b->packer = chunk_packer_new();
 	return b;
 }
 
@@ -364,6 +367,7 @@ void depot_batch_free(struct depot_batch *b)
 {
 	if (!b)
 		return;
+	chunk_packer_free(b->packer);
 	free(b->ops);
 	wr_free(&b->bytes);
 	free(b);
@@ -427,7 +431,7 @@ void depot_put_chunk(struct depot_batch *b, const struct chunk_addr *addr, const
 	*op = (struct op){.kind = OP_CHUNK, .key_size = CHUNK_ADDR_SIZE};
 	op->key = add_bytes(b, addr->bytes, CHUNK_ADDR_SIZE);
 	op->value = b->bytes.size;
-	chunk_pack(&b->bytes, bytes, size);
+	chunk_pack(b->packer, &b->bytes, bytes, size);
 	op->value_size = b->bytes.size - op->value;
 }
 

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (chunk_unpack(data, size, &out, &msg) == ERR_OK) {
 		if (out.size > CHUNK_MAX)
 			abort();
-		chunk_pack(&packed, out.data, out.size);
+		chunk_pack(NULL, &packed, out.data, out.size);
 		if (chunk_unpack(packed.data, packed.size, &again, NULL) != ERR_OK ||
 		    again.size != out.size ||
 		    (out.size && memcmp(again.data, out.data, out.size) != 0))

@@ -306,6 +306,7 @@ static void perform(struct world *w, unsigned i, struct move_action *a)
 	case MOVE_ACT_WRITE: on_write(w, i, a); break;
 	case MOVE_ACT_ERASE: add_op(w, i, a)->kind = OP_ERASE; break;
 	case MOVE_ACT_KILL: n->run[proc] = RUN_NONE; break;
+	case MOVE_ACT_KEEP:
 	case MOVE_ACT_WANT:
 	case MOVE_ACT_OVER: break;
 	}
@@ -393,7 +394,7 @@ static void deliver(struct world *w, unsigned from, unsigned to)
 		fail(w, "a message does not decode", 0);
 	if (w->loud)
 		printf("  %s arrives at %u\n", msg_name(type), to);
-	w->moved += type == MSG_MOVE_OWNED;
+	w->moved += type == MSG_MOVE_RUNS;
 	w->lost += type == MSG_MOVE_LOST;
 	mover_message(w->node[to].mover, id, type, &any, w->now);
 	free(m.bytes);
@@ -479,7 +480,7 @@ static void restart(struct world *w, unsigned i)
 			continue;
 		move_id(w, id);
 		mover_restore(n->mover, &n->disk.record[p], id, w->now);
-		if (n->disk.record[p].state == OWNER_OWNED) {
+		if (n->disk.record[p].state == OWNER_OWNED && !n->disk.record[p].pending) {
 			n->value[p] = n->disk.image[p];
 			starts(w, i, p, n->disk.record[p].epoch);
 		}
@@ -545,6 +546,8 @@ static void check_proc(const struct world *w, unsigned p)
 		const struct node *n = &w->node[i];
 		const struct owner *rec = n->disk.have[p] ? &n->disk.record[p] : NULL;
 		bool owned = rec && rec->state == OWNER_OWNED;
+		if (owned && rec->pending && !(n->mover && n->run[p] == RUN_RUNS))
+			owned = false; /* it ran there and was lost, or does not run yet */
 		runs += n->mover && n->run[p] == RUN_RUNS;
 		owns += owned;
 		released += rec && rec->state == OWNER_RELEASED && n->disk.has_image[p];
