@@ -50,8 +50,8 @@ class Demo:
     def move(self, here, there, pid):
         """One move; returns the pid over there."""
         cost = here.migrate(pid, there)
-        self.moves.append({'from': here.name, 'to': there.name, 'pause_ms': cost['pause_ms'], 'bytes': cost['bytes'],
-                           'total_ms': cost['total_ms']})
+        self.moves.append({'from': here.name, 'to': there.name, 'pause_ms': round(cost['pause_ms'], 3),
+                           'bytes': cost['bytes'], 'total_ms': round(cost['total_ms'], 3)})
         self.say(f'  {here.name:>7} -> {there.name:7}  pause {cost["pause_ms"]:6.1f} ms   '
                  f'{cost["bytes"] / 1024:8.0f} KiB   in all {cost["total_ms"]:7.1f} ms')
         return cost.get('pid', pid)
