@@ -145,6 +145,7 @@ struct process {
 	bool forgotten;                  /* L: process_forget() was called */
 	atomic_bool has_output;         /* any thread: the terminal has something for the clients */
 	atomic_bool has_shown;          /* any thread: see PROCESS_EVENT_SHOWN */
+	atomic_bool was_interrupted;    /* any thread: ^C twice at a screen drawn in the terminal */
 	struct display_options display; /* C: strings are static */
 	process_started_fn started_fn;  /* L: until it was called */
 	void *started_ctx;

@@ -49,21 +49,40 @@ enum { SCREEN_QUEUE_MAX = 256 * 1024 }; /* a person who reads slower than that m
 
 static size_t screen_write(void *ctx, const uint8_t *bytes, size_t size)
 {
-	if (tty_queued(ctx) > SCREEN_QUEUE_MAX)
+	struct process *p = ctx;
+	if (tty_queued(p->tty) > SCREEN_QUEUE_MAX)
 		return 0;
-	tty_draw(ctx, bytes, size);
+	tty_draw(p->tty, bytes, size);
 	return size;
 }
 
 static bool screen_size(void *ctx, uint16_t *cols, uint16_t *rows)
 {
-	tty_size(ctx, cols, rows);
-	return tty_attached(ctx);
+	struct process *p = ctx;
+	tty_size(p->tty, cols, rows);
+	return tty_watched(p->tty);
 }
 
 static void screen_raw(void *ctx, bool raw)
 {
-	tty_set_raw(ctx, raw);
+	struct process *p = ctx;
+	tty_set_raw(p->tty, raw);
+}
+
+static void screen_interrupt(void *ctx)
+{
+	struct process *p = ctx;
+	atomic_store(&p->was_interrupted, true);
+	uv_async_send(&p->node->mailbox.async);
+}
+
+static struct host_tty screen_tty(struct process *p)
+{
+	return (struct host_tty){.write = screen_write,
+	                         .size = screen_size,
+	                         .set_raw = screen_raw,
+	                         .interrupt = screen_interrupt,
+	                         .ctx = p};
 }
 
 static enum err drivers_config(struct process *p, struct drivers_config *out, struct errmsg *msg)
@@ -82,10 +101,7 @@ static enum err drivers_config(struct process *p, struct drivers_config *out, st
 	    .unpaced = p->display.unpaced,
 	};
 	if (tty_is_terminal(p->tty, TTY_OUT))
-		out->tty = (struct host_tty){.write = screen_write,
-		                             .size = screen_size,
-		                             .set_raw = screen_raw,
-		                             .ctx = p->tty};
+		out->tty = screen_tty(p);
 	if (display && !screen_kind_parse(display, &out->screen))
 		return err_set(msg, ERR_INVALID, "there is no display called \"%s\"", display);
 	return ERR_OK;

@@ -125,6 +125,8 @@ void process_mail(struct node *n)
 		next = p->next;
 		if (atomic_exchange(&p->has_output, false))
 			session_pump(p);
+		if (atomic_exchange(&p->was_interrupted, false))
+			process_kill(p, 130);
 		if (atomic_exchange(&p->has_shown, false))
 			process_table_tell(p, PROCESS_EVENT_SHOWN);
 		process_deliver(p);

@@ -30,6 +30,7 @@ struct tty {
 	bool is_terminal[TTY_STREAMS];
 	uint16_t cols, rows;
 	bool raw, eof, attached, closed;
+	bool newcomer; /* tty_watched() owes one false */
 	struct ring input, recent;
 	uint64_t total;
 	struct wr queue;
@@ -334,10 +335,19 @@ bool tty_attached(struct tty *t)
 	return attached;
 }
 
+bool tty_watched(struct tty *t)
+{
+	pthread_mutex_lock(&t->lock);
+	bool watched = t->attached && !t->newcomer;
+	t->newcomer = false;
+	pthread_mutex_unlock(&t->lock);
+	return watched;
+}
+
 void tty_set_attached(struct tty *t, bool attached)
 {
 	pthread_mutex_lock(&t->lock);
-	t->attached = attached;
+	t->attached = t->newcomer = attached;
 	if (!attached) {
 		wr_free(&t->queue);
 		t->queue_start = 0;

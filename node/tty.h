@@ -67,6 +67,8 @@ void tty_draw(struct tty *t, const void *bytes, size_t size);
 /* Output bytes that no client has taken yet. */
 size_t tty_queued(struct tty *t);
 bool tty_attached(struct tty *t);
+/* For whoever draws a screen: whether someone looks; false once more after each new client, who has seen nothing. */
+bool tty_watched(struct tty *t);
 /* Raw: every key arrives as typed, ^C too. Else the client's terminal does line editing and ^C ends
  * the guest. */
 void tty_set_raw(struct tty *t, bool raw);

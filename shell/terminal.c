@@ -35,6 +35,24 @@ struct session {
 	int status;
 };
 
+/* Colours, keyboard and mouse reports off, cursor on, the screen from before (xterm's control sequences). */
+static const char screen_off[] = "\x1b[0m\x1b[<u\x1b[?1006l\x1b[?1000l\x1b[?25h\x1b[?1049l";
+
+static void write_all(int fd, const char *bytes, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, bytes, size);
+		if (n < 0 && errno == EAGAIN)
+			poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+		else if (n < 0 && errno != EINTR)
+			return;
+		else if (n > 0) {
+			bytes += n;
+			size -= (size_t)n;
+		}
+	}
+}
+
 /* ---- the local terminal ---- */
 
 static void set_mode(struct session *s, bool raw)
@@ -75,6 +93,9 @@ static void open_terminal(struct session *s)
 
 static void close_terminal(struct session *s)
 {
+	/* A screen that was drawn here is left behind when we leave first. */
+	if (s->raw && isatty(STDOUT_FILENO))
+		write_all(STDOUT_FILENO, screen_off, sizeof screen_off - 1);
 	if (s->is_terminal)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &s->before);
 	close(s->signal_fd);
@@ -197,21 +218,6 @@ static bool read_signals(struct session *s)
 }
 
 /* ---- from the guest ---- */
-
-static void write_all(int fd, const char *bytes, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, bytes, size);
-		if (n < 0 && errno == EAGAIN)
-			poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
-		else if (n < 0 && errno != EINTR)
-			return;
-		else if (n > 0) {
-			bytes += n;
-			size -= (size_t)n;
-		}
-	}
-}
 
 static void on_exit_row(struct session *s, uint64_t status)
 {
