@@ -89,7 +89,10 @@ static enum ferr open_object(const struct at *at, const uint64_t *a, unsigned *f
 		*flags &= ~(unsigned)VFS_WRITE;
 	if (read_only && *flags & VFS_WRITE) {
 		struct vfs_stat st;
-		FTRY(vfs_stat_at(at->dir, at->path, !(*flags & VFS_NOFOLLOW), &st));
+		enum ferr e = vfs_stat_at(at->dir, at->path, !(*flags & VFS_NOFOLLOW), &st);
+		if (e == FE_NOENT && *flags & VFS_CREATE)
+			return FE_ROFS;
+		FTRY(e);
 		return st.type == VFS_TYPE_DIR ? FE_ISDIR : FE_ROFS;
 	}
 	unsigned try = read_only ? *flags & ~(unsigned)(VFS_CREATE | VFS_EXCLUSIVE) : *flags;
