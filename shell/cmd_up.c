@@ -1,6 +1,7 @@
 /* cmd_up.c - `wasmos up`: the node itself, in the background or the foreground. */
 #include "shell/shell.h"
 
+#include "node/link.h"
 #include "node/node.h"
 
 #include <errno.h>
@@ -81,6 +82,7 @@ static void leave_terminal(const char *home)
 struct verdict {
 	enum err err;
 	struct errmsg msg;
+	char address[LINK_ADDRESS_SIZE]; /* where other devices reach it */
 };
 
 static void background(struct shell *sh, int pipe_fd)
@@ -93,8 +95,10 @@ static void background(struct shell *sh, int pipe_fd)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	v.err = node_open(&cfg, &n, &v.msg);
-	if (v.err == ERR_OK)
+	if (v.err == ERR_OK) {
+		link_own_addresses(n, &v.address, 1);
 		leave_terminal(cfg.home);
+	}
 	if (write(pipe_fd, &v, sizeof v) != sizeof v)
 		exit(1);
 	close(pipe_fd);
@@ -128,7 +132,9 @@ static int daemonise(struct shell *sh)
 	if (v.err != ERR_OK || n != sizeof v)
 		return fail(sh, v.err, &v.msg);
 	if (!shell_flag(sh, "quiet"))
-		printf("The node is up (process %d). Its home is %s.\n", (int)pid, shell_home(sh));
+		printf(
+		    "The node is up (process %d). Its home is %s; other devices reach it at %s.\n",
+		    (int)pid, shell_home(sh), v.address);
 	return 0;
 }
 

@@ -331,6 +331,34 @@ Test(link, a_device_that_is_not_paired_is_refused)
 	close_pair(&t);
 }
 
+Test(peers, a_device_is_found_by_name_or_by_the_first_digits_of_its_id)
+{
+	struct pair t;
+	struct peer *p, *found;
+	struct errmsg msg = {0};
+	char id[DEVICE_SHORT_SIZE], four[5] = "";
+	uint8_t key[CRYPTO_KEY_SIZE] = {9};
+	open_pair(&t);
+	cr_assert_eq(peer_find(t.n[0], "beta", &found, &msg), ERR_NOTFOUND);
+	cr_assert(strstr(msg.text, "wasmos pair"));
+	introduce(&t, 0);
+	p = other(&t, 0);
+	device_short(peer_id(p), id);
+	memcpy(four, id, 4);
+	cr_assert_eq(peer_find(t.n[0], "beta", &found, &msg), ERR_OK);
+	cr_assert(found == p);
+	cr_assert_eq(peer_find(t.n[0], id, &found, &msg), ERR_OK);
+	cr_assert_eq(peer_find(t.n[0], four, &found, &msg), ERR_OK);
+	four[3] = 0; /* three digits are too few */
+	cr_assert_eq(peer_find(t.n[0], four, &found, &msg), ERR_NOTFOUND);
+	cr_assert_eq(peer_add(t.n[0], key, "beta", NULL, 0, &found, &msg), ERR_OK);
+	cr_assert_eq(peer_find(t.n[0], "beta", &found, &msg), ERR_EXISTS);
+	cr_assert(strstr(msg.text, "2 devices"));
+	cr_assert_eq(peer_find(t.n[0], id, &found, &msg), ERR_OK);
+	cr_assert(found == p);
+	close_pair(&t);
+}
+
 static int stranger(const struct pair *t, const void *bytes, size_t size)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(link_port(t->n[1]))};
