@@ -32,7 +32,7 @@ void control_status(struct node *n, struct control_call *c)
 /* The answer is the end of the connection: then the node is really down. */
 void control_down(struct node *n, struct control_call *c)
 {
-	node_stop(n);
+	node_stop(n, control_flag(c, "end"));
 }
 
 /* ---- ps ---- */

@@ -1,11 +1,12 @@
 /* node.c - a node's life: home, lock, log, loop, parts; and going down in order.
  *
- * Down: stopping is set (nothing new starts), what must be kept is written , every process
- * is ended; when the last worker is joined the loop stops; then parts close, the loop drains, the lock goes. */
+ * Down: stopping is set (nothing new starts), what runs in the background is put to
+ * disk (keeper.h), the rest is ended; when the last worker is joined the loop stops; then parts close, the loop drains, the lock goes. */
 #include "node/node.h"
 
 #include "base/os.h"
 #include "node/home.h"
+#include "node/keeper.h"
 #include "node/process_table.h"
 
 #include <signal.h>
@@ -54,13 +55,13 @@ static void on_signal(uv_signal_t *h, int signum)
 {
 	struct node *n = h->data;
 	node_log(n, LOG_INFO, "node", "signal %d", signum);
-	node_stop(n);
+	node_stop(n, false);
 }
 
 static void on_prepare(uv_prepare_t *h)
 {
 	struct node *n = h->data;
-	if (n->stopping && !n->table.alive)
+	if (n->stopping && !n->table.alive && !keeper_busy(n))
 		uv_stop(&n->loop);
 }
 
@@ -181,13 +182,13 @@ void node_run(struct node *n)
 	uv_run(&n->loop, UV_RUN_DEFAULT);
 }
 
-void node_stop(struct node *n)
+void node_stop(struct node *n, bool end)
 {
 	if (n->stopping)
 		return;
 	n->stopping = true;
 	node_log(n, LOG_INFO, "node", "going down with %u processes", n->table.alive);
-	process_kill_all(n);
+	keeper_stop(n, end);
 	uv_async_send(&n->mailbox.async);
 }
 

@@ -79,9 +79,9 @@ struct node {
  */
 enum err node_open(const struct node_config *cfg, struct node **out, struct errmsg *msg);
 void node_run(struct node *n);
-/* Ends node_run() after a clean stop: processes are checkpointed (or stopped), links and control
- * closed. */
-void node_stop(struct node *n);
+/* Ends node_run() after a clean stop: what runs in the background is put to sleep on disk (keeper.h; end:
+ * is ended), the rest is ended. */
+void node_stop(struct node *n, bool end);
 void node_close(struct node *n);
 
 enum err node_log_open(struct node *n, struct errmsg *msg);

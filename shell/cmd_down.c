@@ -8,6 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
+static const struct option options[] = {
+    {"end", 0, OPTION_FLAG, NULL, "end all programs: none goes on with the next up"},
+    {0},
+};
+
 enum { WAIT_MS = 30000, STEP_MS = 5 };
 
 /* The home's lock is free once the node is really gone. */
@@ -33,6 +38,7 @@ static int run(struct shell *sh)
 	if (client_open(sh, &c) != 0)
 		return 1;
 	client_request(c, "down");
+	client_put_flag(c, "end", shell_flag(sh, "end"));
 	int failed = client_encode(c) || client_flush(c);
 	while (!failed && client_read(c))
 		;
@@ -46,10 +52,12 @@ static int run(struct shell *sh)
 
 const struct command command_down = {
     .name = "down",
-    .usage = "down",
+    .usage = "down [--end]",
     .summary = "end this device's node",
-    .help = "Returns when the node is gone. Programs that run on it end with it; what was "
-            "suspended is there\n"
-            "again after the next `wasmos up`.\n",
+    .help =
+        "Returns when the node is gone. Programs in the background are put to sleep on disk and "
+        "go on\n"
+        "with the next `wasmos up`; those that a `wasmos run` waits for end.\n",
+    .options = options,
     .run = run,
 };

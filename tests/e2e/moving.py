@@ -252,6 +252,28 @@ def test_run_whose_program_is_suspended_says_what_became_of_it(h):
     assert t.wait() == 130
 
 
+def test_programs_in_the_background_outlive_down_and_up(h):
+    h.ok('up', '--display', 'headless')
+    pids = [h.start('tick'), h.start('spin'), h.start('lines')]
+    until(lambda: 'tick 5' in h.ok('logs', pids[0]))
+    waiting = h.spawn('run', GUEST, 'tick', stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    waiting.stdout.readline()
+    h.ok('down')
+    assert waiting.wait(10) != 0
+    for _ in range(3):  # up and down at once
+        h.ok('up', '--display', 'headless')
+        h.ok('down')
+    h.ok('up', '--display', 'headless')
+    until(lambda: [p['state'] for p in h.ps().values() if p['state'] in ('running', 'waiting')].__len__() == 3)
+    assert sorted(h.ps()) == sorted(pids)
+    until(lambda: 'tick 40' in h.ok('logs', pids[0]))
+    lines = h.ok('logs', pids[0]).splitlines()
+    assert lines == [f'tick {i}' for i in range(len(lines))], lines
+    h.ok('down', '--end')
+    h.ok('up', '--display', 'headless')
+    assert not h.ps()
+
+
 def test_a_snapshot_is_a_program_of_its_own_when_restored(h):
     h.ok('up', '--display', 'headless')
     pid = h.start('tick')

@@ -52,7 +52,7 @@ class Home:
         return json.loads(self.ok('status', '--json'))['pid']
 
     def end(self):
-        self.run('down')
+        self.run('down', '--end')
 
 
 class Terminal:

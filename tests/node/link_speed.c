@@ -213,7 +213,7 @@ static void sender(const char *home, int in, int out, uint64_t bytes, pid_t pid)
 	       "\"sender_cpu_s_per_gb\": %.2f, \"call_us\": %.0f, \"call_loaded_us\": %.0f}\n",
 	       (unsigned long long)bytes, raw, link, link / raw, own_cpu / ((double)bytes / 1e9),
 	       idle_us, loaded_us);
-	node_stop(e.n);
+	node_stop(e.n, true);
 	node_close(e.n);
 	kill(pid, SIGTERM);
 }

@@ -40,7 +40,7 @@ static void open_world(struct world *w)
 static void close_world(struct world *w)
 {
 	char command[128];
-	node_stop(w->n);
+	node_stop(w->n, true);
 	node_run(w->n);
 	node_close(w->n);
 	snprintf(command, sizeof command, "rm -rf %s", w->folder);
