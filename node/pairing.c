@@ -260,6 +260,15 @@ static void run_actions(struct run *r, struct pairing_actions *act)
 
 /* --- connections --- */
 
+static void on_tick(uv_timer_t *t);
+
+/* Time matters only while somebody pairs: an idle node sleeps. */
+static void tick_from_now(struct pairings *ps)
+{
+	if (!uv_is_active((uv_handle_t *)&ps->timer))
+		uv_timer_start(&ps->timer, on_tick, TICK_MS, TICK_MS);
+}
+
 static struct run *run_new(struct node *n, struct conn *c)
 {
 	struct pairings *ps = n->pairings;
@@ -271,6 +280,7 @@ static struct run *run_new(struct node *n, struct conn *c)
 	r->next = ps->runs;
 	ps->runs = r;
 	ps->run_count++;
+	tick_from_now(ps);
 	return r;
 }
 
@@ -394,6 +404,7 @@ static struct wish *wish_new(struct node *n, struct control_call *call)
 	w->call = call;
 	w->yes = control_flag(call, "yes");
 	ps->wish = w;
+	tick_from_now(ps);
 	control_on_gone(call, on_gone, w);
 	return w;
 }
@@ -580,6 +591,8 @@ static void on_tick(uv_timer_t *t)
 		fail_wish(ps, ERR_TIMEOUT,
 		          "nobody typed the words in three minutes; run `wasmos pair` again for "
 		          "new ones");
+	if (!ps->runs && !ps->wish)
+		uv_timer_stop(t);
 }
 
 static void on_timer_closed(uv_handle_t *h)
@@ -595,7 +608,6 @@ enum err pairings_open(struct node *n, struct errmsg *msg)
 	ps->node = n;
 	ps->timer.data = ps;
 	uv_timer_init(&n->loop, &ps->timer);
-	uv_timer_start(&ps->timer, on_tick, TICK_MS, TICK_MS);
 	n->pairings = ps;
 	nearby_say(n, false);
 	return ERR_OK;
