@@ -104,6 +104,14 @@ static void leave_terminal(struct drivers *d, const struct view *v)
 	pthread_mutex_unlock(&d->lock);
 }
 
+/* Who watched it in a terminal goes on watching it there: the terminal stays attached. */
+static enum screen_kind wanted_screen(const struct drivers *d)
+{
+	if (d->cfg.screen == SCREEN_AUTO && d->was_terminal && d->cfg.tty.write != NULL)
+		return SCREEN_TERMINAL;
+	return d->cfg.screen;
+}
+
 /* A guest without a screen runs on: what cannot be shown is not shown. */
 void drivers_follow(struct drivers *d)
 {
@@ -114,7 +122,7 @@ void drivers_follow(struct drivers *d)
 		return;
 	if (!wanted) {
 		view_close(swap_view(d, NULL));
-	} else if (view_open(d->cfg.hosts, d->cfg.screen, &d->cfg.tty, d->panel, &v, NULL) ==
+	} else if (view_open(d->cfg.hosts, wanted_screen(d), &d->cfg.tty, d->panel, &v, NULL) ==
 	           ERR_OK) {
 		leave_terminal(d, v);
 		view_close(swap_view(d, v));

@@ -477,3 +477,33 @@ Test(view, another_host_half_can_be_put_on_and_taken_off)
 	cr_assert_str_eq(st.host, "none");
 	rig_free(r);
 }
+
+static size_t swallow(void *ctx, const uint8_t *bytes, size_t size)
+{
+	return size;
+}
+
+Test(view, a_process_that_was_drawn_in_its_terminal_still_is_after_a_move)
+{
+	struct rig *r = rig_new(), *to;
+	struct host_tty tty = {.write = swallow};
+	struct drivers_stats st;
+
+	cr_assert_eq(drivers_attach(r->drivers, SCREEN_TERMINAL, &tty, NULL), ERR_OK);
+	call(r, "open", 16, 16, WASMOS_INDEXED8);
+	struct wr w = save(r);
+	to = moved(r);
+	view_close(drivers_take_view(to->drivers));
+	drivers_free(to->drivers);
+	struct rd in = rd_of(w.data, w.size);
+	struct drivers_config cfg = config_of(to);
+	cfg.screen = SCREEN_AUTO;
+	cfg.tty = tty;
+	cr_assert_eq(drivers_load(&in, &cfg, &to->drivers, NULL), ERR_OK);
+	drivers_start(to->drivers);
+	drivers_stats(to->drivers, &st);
+	cr_assert_str_eq(st.host, "terminal");
+	wr_free(&w);
+	rig_free(r);
+	rig_free(to);
+}
