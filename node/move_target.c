@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 #include "base/os.h"
 #include "engine/engine.h"
+#include "node/drivers/host.h"
 #include "node/disk.h"
 #include "node/modules.h"
 #include "node/move_impl.h"
@@ -69,6 +70,14 @@ static void admitted(struct job *j)
 	move_event(mv, &ev);
 }
 
+/* It may have a window: what takes longest about the first one is begun while the process still runs there. */
+static void warm_screen(struct node *n)
+{
+	enum screen_kind kind;
+	if (screen_kind_parse(n->cfg.display, &kind))
+		hosts_warm(n->hosts, kind);
+}
+
 static void perform_admit(struct moves *m, const struct move_action *a)
 {
 	struct move *mv = move_new(m, a, false);
@@ -89,6 +98,7 @@ static void perform_admit(struct moves *m, const struct move_action *a)
 		mv->image = image_new();
 	if (!mv->image)
 		abort();
+	warm_screen(m->node);
 	job_add(job_new(mv, "admit", admit_run, admitted));
 }
 

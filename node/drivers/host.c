@@ -2,6 +2,7 @@
 #include "node/drivers/host.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,8 @@ struct hosts {
 	pthread_mutex_t lock; /* held while a service starts */
 	void *services[KINDS];
 	bool started[KINDS];
+	atomic_bool warming; /* the thread below was started */
+	pthread_t warmer;
 };
 
 struct view {
@@ -62,6 +65,8 @@ void hosts_free(struct hosts *h)
 {
 	if (h == NULL)
 		return;
+	if (atomic_load(&h->warming))
+		pthread_join(h->warmer, NULL);
 	for (int i = 0; i < KINDS; i++)
 		if (h->started[i] && all_hosts[i]->stop != NULL)
 			all_hosts[i]->stop(h->services[i]);
@@ -99,10 +104,20 @@ static bool is_candidate(enum screen_kind kind, const struct host_tty *tty)
 	}
 }
 
+static void *warm(void *arg)
+{
+	start(arg, SCREEN_SDL2, NULL);
+	return NULL;
+}
+
 void hosts_warm(struct hosts *h, enum screen_kind kind)
 {
-	if (kind == SCREEN_SDL2 || (kind == SCREEN_AUTO && is_candidate(SCREEN_SDL2, NULL)))
-		start(h, SCREEN_SDL2, NULL);
+	bool wanted = kind == SCREEN_SDL2 || kind == SCREEN_AUTO;
+
+	if (!wanted || !has_display_server() || atomic_exchange(&h->warming, true))
+		return;
+	if (pthread_create(&h->warmer, NULL, warm, h) != 0)
+		atomic_store(&h->warming, false);
 }
 
 static enum err open_kind(struct hosts *h, enum screen_kind kind, const struct host_tty *tty,

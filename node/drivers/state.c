@@ -82,11 +82,13 @@ static enum err save_events(struct drivers *d, struct wr *out)
 	return ERR_OK;
 }
 
-/* Whether the guest is one that will not draw the next frame by itself at once. */
-static bool frame_is_needed(const struct drivers *d, const struct panel_frame *f)
+/* The last frame, unless the guest will draw the next one by itself at once: then seq stays 0. */
+static void needed_frame(const struct drivers *d, struct panel_frame *f)
 {
-	return f->seq != 0 && f->size_bytes <= STATE_FRAME_MAX &&
-	       os_monotonic_ns() - d->presented_ns >= DRIVERS_REDRAW_NS;
+	if (os_monotonic_ns() - d->presented_ns >= DRIVERS_REDRAW_NS)
+		panel_frame(d->panel, f);
+	if (f->size_bytes > STATE_FRAME_MAX)
+		f->seq = 0;
 }
 
 static bool in_terminal(struct drivers *d)
@@ -103,8 +105,8 @@ enum err drivers_save(struct drivers *d, struct wr *out)
 	struct panel_frame f = {0};
 
 	drivers_check(d);
-	panel_frame(d->panel, &f);
-	bool with_frame = frame_is_needed(d, &f);
+	needed_frame(d, &f);
+	bool with_frame = f.seq != 0;
 	wr_u16(out, STATE_VERSION);
 	wr_u8(out, (uint8_t)((d->mode.format ? HAS_DISPLAY : 0) | (d->mode.rate ? HAS_SOUND : 0) |
 	                     (d->hashing ? HAS_HASH : 0) | (with_frame ? HAS_FRAME : 0) |
