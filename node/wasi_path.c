@@ -135,7 +135,8 @@ static enum ferr add_opened(struct wasi *w, const struct at *at, struct vfs_obj 
 	uint64_t most = rights_of_type((enum vfs_type)obj->type);
 	join(at->e->file->path, at->path, path);
 	struct vfs_file *f = vfs_file_new(obj, at->e->file->mount, path, flags & KEPT);
-	return fdtable_add(w->fds, f, a[5] & most, a[6], fd);
+	/* Nothing is opened beneath a file. */
+	return fdtable_add(w->fds, f, a[5] & most, obj->type == VFS_TYPE_DIR ? a[6] : 0, fd);
 }
 
 int wasi_path_open(struct wasi *w, struct thread *t, const uint64_t *a)

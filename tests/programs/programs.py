@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """programs.py - programs from npm that no one here built, run unmodified: the same output as under node.
 
-    tests/programs/programs.py RUN TEST         RUN: a command that runs a WASI program, e.g.
+    tests/programs/programs.py RUN TEST [WASM]  RUN: a command that runs a WASI program, e.g.
                                                 "build/tests/wasi/wasi-run" or "build/wasmos run --solo"
 
 TEST is one of the functions below without "test_". Output is TAP. Exit code 77: the programs are not there (scripts/npm-programs fetches
@@ -195,10 +195,22 @@ def test_yosys(tap, ours, node):
     tap.ok("a design of some size", a.file("blink.asc").count(b".logic_tile") > 100)
 
 
+def test_conform(tap, ours, node):
+    """A guest that asks the functions of WASI themselves (tests/wasi/conform.c, sys.argv[3])."""
+    a, b = (s.run(os.path.abspath(sys.argv[3]), stdin=b"abc") for s in (ours, node))
+    ours_said, node_said = a.out.decode().splitlines(), b.out.decode().splitlines()
+    tap.ok("it says something", len(ours_said) > 80, a)
+    for i, (x, y) in enumerate(zip(ours_said, node_said)):
+        if x != y:
+            tap.same(f"line {i + 1}", x, y)
+    tap.same("lines", len(ours_said), len(node_said))
+    tap.same("exit status", a.status, b.status)
+
+
 def main():
     run, name = sys.argv[1], sys.argv[2]
     tap = Tap()
-    if not shutil.which("node") or not os.path.exists(os.path.join(CACHE, PYTHON)):
+    if not shutil.which("node") or (name != "conform" and not os.path.exists(os.path.join(CACHE, PYTHON))):
         print("1..0 # SKIP node or the programs are missing: scripts/npm-programs fetches them")
         return 77
     with tempfile.TemporaryDirectory() as folder:
