@@ -496,6 +496,7 @@ const handler HANDLERS[HANDLER_COUNT] = {
 #define BITS(name, T) IOP_UN(IOP_ENTRY, name)
 #define MULADD(name, T, body) IOP_SHIFT(IOP_ENTRY, name)
 #define TEST(name, T, condition) IOP_BR(IOP_ENTRY, name)
+#define LDBR(name, M, cast) IOP_LDBR(IOP_ENTRY, name)
 #define ONE(name) IOP_ENTRY(name)
 #include "engine/fused.def"
 #endif

@@ -10,7 +10,9 @@
 	DEF_BR1(br_##name##_SK, T, condition, GET_##T(F(0)), WORD_##T, 1) \
 	DEF_BR1(br_##name##_AK, T, condition, ACC_##T, WORD_##T, 1)       \
 	DEF_INC_BR(inc_br_##name##_I, T, condition, (T)(s64)SF(2))        \
-	DEF_INC_BR(inc_br_##name##_S, T, condition, GET_##T(F(2)))
+	DEF_INC_BR(inc_br_##name##_S, T, condition, GET_##T(F(2)))        \
+	DEF_SEL(sel_##name##_S, T, condition, GET_##T(WORD(0)))           \
+	DEF_SEL(sel_##name##_I, T, condition, WORD_##T)
 #define FCMP(name, T, condition, swapped)                                  \
 	DEF_FBR1(br_##name##_SK, T, condition, GET_##T(F(0)), WORD_##T, 1) \
 	DEF_FBR1(br_##name##_AK, T, condition, ACC_##T, WORD_##T, 1)
@@ -28,7 +30,23 @@
 		NEXT(LEN);                           \
 	}
 
+#define DEF_SEL(name, T, cond, B_)                       \
+	HANDLER(name##_R)                                \
+	{                                                \
+		T a = GET_##T(F(3)), b = B_;             \
+		fp[F(0)] = (cond) ? fp[F(1)] : fp[F(2)]; \
+		NEXT(LEN + 1);                           \
+	}                                                \
+	HANDLER(name##_A)                                \
+	{                                                \
+		T a = GET_##T(F(3)), b = B_;             \
+		ia = (cond) ? fp[F(1)] : fp[F(2)];       \
+		NEXT(LEN + 1);                           \
+	}
+
 /* ---- memory ---- */
+
+#define EA_T ((u64)(u32)((ACC_u32 << F(1)) + (u32)IMM))
 
 #define EA_W ((u64)(u32)(GET_u32(F(1)) + (u32)IMM))
 #define EA_B ((u64)(u32)(GET_u32(F(1)) + ACC_u32) + (u32)IMM)
@@ -37,7 +55,8 @@
 #define LOAD(name, M, R, cast)                \
 	DEF_LOAD1(name##_W, M, R, cast, EA_W) \
 	DEF_LOAD1(name##_B, M, R, cast, EA_B) \
-	DEF_LOAD1(name##_X, M, R, cast, EA_X) DEF_LOAD1(name##_XA, M, R, cast, EA_XA)
+	DEF_LOAD1(name##_X, M, R, cast, EA_X) \
+	DEF_LOAD1(name##_XA, M, R, cast, EA_XA) DEF_LOAD1(name##_T, M, R, cast, EA_T)
 #define STORE(name, T, M)                                     \
 	DEF_STORE1(name##_WS, T, M, EA_W, GET_##T(F(0)), 0)   \
 	DEF_STORE1(name##_WC, T, M, EA_W, WORD_##T, 1)        \
@@ -77,7 +96,41 @@
 	DEF_FUSED(name##_SS, T, GET_##T(F(1)), T b = GET_##T(F(2)); T c = GET_##T(F(3)); body) \
 	DEF_FUSED(name##_AS, T, ACC_##T, T b = GET_##T(F(2)); T c = GET_##T(F(3)); body)
 #define TEST(name, T, condition) DEF_BR(name, T, condition)
+#define EA_LDBR ((u64)GET_u32(F(0)) + (u32)WORD(0))
+#define DEF_LDBR(name, M, cast, cond)                                              \
+	HANDLER(name)                                                              \
+	{                                                                          \
+		u64 ea = EA_LDBR;                                                  \
+		CHECK_MEM(ea, sizeof(M));                                          \
+		u32 a = (u32)(cast) * (const M##_ua *)(mem + ea), b = (u32)BR_IMM; \
+		if (cond)                                                          \
+			NEXT((int64_t)IMM);                                        \
+		NEXT(LEN + 1);                                                     \
+	}                                                                          \
+	HANDLER(name##_B)                                                          \
+	{                                                                          \
+		u64 ea = EA_LDBR;                                                  \
+		CHECK_MEM(ea, sizeof(M));                                          \
+		u32 a = (u32)(cast) * (const M##_ua *)(mem + ea), b = (u32)BR_IMM; \
+		if (cond) {                                                        \
+			pc += (int64_t)IMM;                                        \
+			POLL();                                                    \
+			NEXT(0);                                                   \
+		}                                                                  \
+		NEXT(LEN + 1);                                                     \
+	}
+#define LDBR(name, M, cast) \
+	DEF_LDBR(br_##name##_eq, M, cast, a == b) DEF_LDBR(br_##name##_ne, M, cast, a != b)
 #include "engine/fused.def"
+
+HANDLER(br_table_ld8)
+{
+	u64 ea = EA_LDBR;
+	CHECK_MEM(ea, 1);
+	u32 i = mem[ea], n = (u32)IMM;
+	const int32_t *to = (const int32_t *)(pc + LEN + 1);
+	NEXT((int64_t)to[i < n ? i : n]);
+}
 
 HANDLER(copy2)
 {

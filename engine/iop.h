@@ -21,8 +21,10 @@
  *
  *	br_<cmp>         SK AK            K: a word
  *	inc_br_<cmp>     I S              f0 += f1 (signed); back by f3 (signed) when f0 compares to f2, an imm or a slot
- *	LOAD             W B X XA         address: slot + imm; accumulator + slot, imm the offset; slot f1 + (slot f2 or
- *	                                  accumulator << k), f3 = k | offset << 3; each sum before the offset wraps
+ *	sel_<cmp>        S I              f0 = f1 or f2, as f3 compares to a slot or constant, a word
+ *	LOAD             W B X XA T       address: slot + imm; accumulator + slot, imm the offset; slot f1 + (slot f2 or
+ *	                                  accumulator << k), f3 = k | offset << 3; each sum before the offset wraps;
+ *	                                  T: (accumulator << f1) + imm
  *	STORE            WS WC BS BC XS XC XAS XAC
  */
 #pragma once
@@ -33,7 +35,7 @@ enum bin_mode { BIN_SS, BIN_SI, BIN_AS, BIN_AI, BIN_SA };
 enum load_mode { LOAD_S, LOAD_A, LOAD_I };
 enum store_mode { STORE_SS, STORE_SA, STORE_AS, STORE_IS, STORE_IA, STORE_SC, STORE_AC, STORE_IC };
 enum fbr_mode { FBR_SS, FBR_AS, FBR_SA };
-enum loadf_mode { LOAD_W, LOAD_B, LOAD_X, LOAD_XA };
+enum loadf_mode { LOAD_W, LOAD_B, LOAD_X, LOAD_XA, LOAD_T };
 
 #define IOP_PAIR(X, n) X(n##_R) X(n##_A)
 #define IOP_BIN(X, n)       \
@@ -53,13 +55,15 @@ enum loadf_mode { LOAD_W, LOAD_B, LOAD_X, LOAD_XA };
 
 #define IOP_BRK(X, n)           \
 	IOP_BR1(X, br_##n##_SK) \
-	IOP_BR1(X, br_##n##_AK) X(inc_br_##n##_I) X(inc_br_##n##_S)
+	IOP_BR1(X, br_##n##_AK) \
+	X(inc_br_##n##_I) X(inc_br_##n##_S) IOP_PAIR(X, sel_##n##_S) IOP_PAIR(X, sel_##n##_I)
 #define IOP_FBRK(X, n) IOP_FBR1(X, br_##n##_SK) IOP_FBR1(X, br_##n##_AK)
 #define IOP_LOADF(X, n)    \
 	IOP_PAIR(X, n##_W) \
-	IOP_PAIR(X, n##_B) IOP_PAIR(X, n##_X) IOP_PAIR(X, n##_XA)
+	IOP_PAIR(X, n##_B) IOP_PAIR(X, n##_X) IOP_PAIR(X, n##_XA) IOP_PAIR(X, n##_T)
 #define IOP_STOREF(X, n) \
 	X(n##_WS) X(n##_WC) X(n##_BS) X(n##_BC) X(n##_XS) X(n##_XC) X(n##_XAS) X(n##_XAC)
+#define IOP_LDBR(X, n) IOP_BR1(X, br_##n##_eq) IOP_BR1(X, br_##n##_ne)
 #define IOP_SHIFT(X, n) IOP_PAIR(X, n##_SS) IOP_PAIR(X, n##_AS)
 
 /* Every instruction once; from IOP_FUSED on, narrow only. */
@@ -86,6 +90,7 @@ enum iop {
 #define BITS(name, T) IOP_UN(IOP_ENUM, name)
 #define MULADD(name, T, body) IOP_SHIFT(IOP_ENUM, name)
 #define TEST(name, T, condition) IOP_BR(IOP_ENUM, name)
+#define LDBR(name, M, cast) IOP_LDBR(IOP_ENUM, name)
 #define ONE(name) IOP_ENUM(name)
 #include "engine/fused.def"
 	IOP_COUNT

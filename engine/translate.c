@@ -310,23 +310,27 @@ static bool needs_stub(struct translator *tr, uint32_t depth)
 static void do_br_table(struct translator *tr)
 {
 	struct vval v = pop(tr);
-	uint32_t slot = 0, bias = 0;
+	uint32_t slot = 0, bias = 0, offset = 0;
 	if (v.loc == LOC_CONST)
 		go_home(tr, &v, tr->height);
-	if (!fuse_index(tr, &v, &slot, &bias) && v.loc != LOC_ACC)
+	bool load = fuse_index_load(tr, &v, &slot, &offset);
+	if (!load && !fuse_index(tr, &v, &slot, &bias) && v.loc != LOC_ACC)
 		slot = slot_of(tr, &v, tr->height);
 	flush(tr);
 	uint32_t n = leb_u32(tr);
-	uint32_t pos =
-	    emit_imm(tr, v.loc == LOC_ACC ? IOP_br_table_A : IOP_br_table_S, slot, bias, n);
+	uint32_t iop = load ? IOP_br_table_ld8 : v.loc == LOC_ACC ? IOP_br_table_A : IOP_br_table_S;
+	uint32_t pos = emit_imm(tr, iop, slot, bias, n);
+	if (load)
+		emit_word(tr, offset);
+	uint32_t table = tr->n * 2;
 	for (uint32_t i = 0; i < (n + 2) / 2; i++)
 		emit_word(tr, 0);
 	const uint8_t *labels = tr->p;
 	for (uint32_t i = 0; i <= n; i++) {
 		uint32_t depth = leb_u32(tr);
 		struct ctrl *c = label(tr, depth);
-		patch_add(tr, needs_stub(tr, depth) ? &c->stub_patches : &c->patches,
-		          (pos + tr->len) * 2 + i, pos);
+		patch_add(tr, needs_stub(tr, depth) ? &c->stub_patches : &c->patches, table + i,
+		          pos);
 	}
 	tr->p = labels;
 	for (uint32_t i = 0; i <= n; i++) {

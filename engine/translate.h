@@ -138,6 +138,8 @@ void do_eqz(struct translator *tr, uint8_t type);
 void do_load(struct translator *tr, const struct winfo *wi, uint32_t offset);
 void do_store(struct translator *tr, const struct winfo *wi, uint32_t offset);
 void do_select(struct translator *tr);
+/* A popped entry into a slot: its home, or the local it is an alias of. */
+uint32_t in_slot(struct translator *tr, struct vval *v, uint32_t index);
 void do_global_get(struct translator *tr, uint32_t x);
 void do_global_set(struct translator *tr, uint32_t x);
 void do_slow(struct translator *tr, uint32_t op, uint32_t a, uint32_t b);
@@ -167,3 +169,10 @@ void fuse_inc(struct translator *tr);
 bool fuse_copy(struct translator *tr, uint32_t slot, uint32_t from);
 /* The last instruction added a small constant to the index of a br_table. */
 bool fuse_index(struct translator *tr, struct vval *v, uint32_t *slot, uint32_t *bias);
+/* The last instruction loaded the index of a br_table, a byte. */
+bool fuse_index_load(struct translator *tr, const struct vval *v, uint32_t *slot, uint32_t *offset);
+/* A branch on what the last instruction loaded, compared by wi (i32.eq, i32.ne) to imm. Its place, or FORWARD. */
+uint32_t fuse_load_test(struct translator *tr, const struct winfo *wi, int64_t imm, bool backward,
+                        bool flush_rest);
+/* A selection by the comparison that the last instruction made. Pushes the result. */
+bool fuse_select(struct translator *tr, const struct vval *c, struct vval *a, struct vval *b);

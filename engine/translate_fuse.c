@@ -168,7 +168,7 @@ struct address {
 };
 
 /* How to reach the address v + offset, which the last instruction added up; that is taken back. */
-static bool take_address(struct translator *tr, const struct vval *v, uint32_t offset,
+static bool take_address(struct translator *tr, const struct vval *v, uint32_t offset, bool load,
                          struct address *at)
 {
 	enum bin_mode mode;
@@ -189,6 +189,9 @@ static bool take_address(struct translator *tr, const struct vval *v, uint32_t o
 		*at = (struct address){LOAD_W, f1, get_imm(tr, pos), 0};
 	} else if (mode == BIN_AS || mode == BIN_SA) {
 		*at = (struct address){LOAD_B, mode == BIN_AS ? f2 : f1, offset, 0};
+	} else if (load && mode == BIN_AI && offset == 0 && tr->prev.iop == IOP_i32_shl_AI_A) {
+		*at = (struct address){LOAD_T, get_imm(tr, tr->prev.pos) & 31, get_imm(tr, pos), 0};
+		unemit(tr);
 	} else {
 		return false;
 	}
@@ -198,7 +201,7 @@ static bool take_address(struct translator *tr, const struct vval *v, uint32_t o
 
 static uint32_t emit_at(struct translator *tr, uint32_t iop, uint32_t f0, const struct address *at)
 {
-	if (at->mode == LOAD_W || at->mode == LOAD_B)
+	if (at->mode == LOAD_W || at->mode == LOAD_B || at->mode == LOAD_T)
 		return emit_imm(tr, iop, f0, at->f1, at->f2_or_imm);
 	return emit(tr, iop, f0, at->f1, at->f2_or_imm, at->f3);
 }
@@ -206,7 +209,7 @@ static uint32_t emit_at(struct translator *tr, uint32_t iop, uint32_t f0, const 
 bool fuse_load(struct translator *tr, const struct winfo *wi, const struct vval *a, uint32_t offset)
 {
 	struct address at;
-	if (!take_address(tr, a, offset, &at))
+	if (!take_address(tr, a, offset, true, &at))
 		return false;
 	acc_free(tr, wi->result);
 	uint32_t iop = wi->brk + 2 * (uint32_t)at.mode + 1;
@@ -218,7 +221,7 @@ bool fuse_store(struct translator *tr, const struct winfo *wi, const struct vval
                 const struct vval *v, uint32_t offset)
 {
 	struct address at;
-	if (v->loc == LOC_ACC || !take_address(tr, a, offset, &at))
+	if (v->loc == LOC_ACC || !take_address(tr, a, offset, false, &at))
 		return false;
 	bool constant = v->loc == LOC_CONST;
 	emit_at(tr, wi->brk + 2 * (uint32_t)at.mode + constant,
@@ -288,6 +291,68 @@ bool fuse_index(struct translator *tr, struct vval *v, uint32_t *slot, uint32_t 
 	if (mode == BIN_SI)
 		v->loc = LOC_HOME;
 	unemit(tr);
+	return true;
+}
+
+bool fuse_index_load(struct translator *tr, const struct vval *v, uint32_t *slot, uint32_t *offset)
+{
+	if (tr->wide || tr->failed || !made_by_last(tr, v) || tr->last.iop != IOP_i32_load8_u_S_A)
+		return false;
+	*slot = get_field(tr, v->x, 1);
+	*offset = get_imm(tr, v->x);
+	unemit(tr);
+	return true;
+}
+
+uint32_t fuse_load_test(struct translator *tr, const struct winfo *wi, int64_t imm, bool backward,
+                        bool flush_rest)
+{
+	uint32_t iop;
+	bool eq = wi == &winfos[WOP_i32_eq];
+	if (tr->wide || tr->failed || (!eq && wi != &winfos[WOP_i32_ne]) || !fits16((uint64_t)imm))
+		return FORWARD;
+	switch (tr->last.iop) {
+	case IOP_i32_load_S_A: iop = IOP_br_i32_load_eq; break;
+	case IOP_i32_load8_s_S_A: iop = IOP_br_i32_load8_s_eq; break;
+	case IOP_i32_load8_u_S_A: iop = IOP_br_i32_load8_u_eq; break;
+	case IOP_i32_load16_s_S_A: iop = IOP_br_i32_load16_s_eq; break;
+	case IOP_i32_load16_u_S_A: iop = IOP_br_i32_load16_u_eq; break;
+	default: return FORWARD;
+	}
+	uint32_t slot = get_field(tr, tr->last.pos, 1), offset = get_imm(tr, tr->last.pos);
+	unemit(tr);
+	if (flush_rest)
+		flush(tr);
+	uint32_t pos = emit_imm(tr, iop + (eq ? 0 : 2) + backward, slot, (uint16_t)imm, 0);
+	emit_word(tr, offset);
+	return pos;
+}
+
+bool fuse_select(struct translator *tr, const struct vval *c, struct vval *a, struct vval *b)
+{
+	const struct winfo *wi = tr->last.info;
+	if (tr->wide || tr->failed || !made_by_last(tr, c) || !wi || wi->wclass != WC_CMP)
+		return false;
+	enum bin_mode mode = (enum bin_mode)(((uint32_t)tr->last.iop - wi->iop) / 2);
+	if (mode != BIN_SS && mode != BIN_SI)
+		return false;
+	uint32_t x = get_field(tr, c->x, 1);
+	uint64_t y = mode == BIN_SS       ? get_field(tr, c->x, 2)
+	             : wi->type == VT_I32 ? get_imm(tr, c->x)
+	                                  : tr->w[c->x + tr->len];
+	unemit(tr);
+	uint32_t sa = in_slot(tr, a, tr->height), sb = in_slot(tr, b, tr->height + 1);
+	uint32_t iop = wi->brk + 6u + (mode == BIN_SS ? 0 : 2);
+	if (is_float(a->type)) {
+		emit(tr, iop, home(tr, tr->height), sa, sb, x);
+		emit_word(tr, y);
+		push_home(tr, a->type);
+		return true;
+	}
+	acc_free(tr, a->type);
+	uint32_t pos = emit(tr, iop + 1, 0, sa, sb, x);
+	emit_word(tr, y);
+	push_acc(tr, a->type, pos, iop + 1);
 	return true;
 }
 

@@ -224,8 +224,7 @@ void do_store(struct translator *tr, const struct winfo *wi, uint32_t offset)
 	emit_imm(tr, wi->iop + (uint32_t)m, vs, as, offset);
 }
 
-/* A popped entry into a slot: its home, or the local it is an alias of. */
-static uint32_t in_slot(struct translator *tr, struct vval *v, uint32_t index)
+uint32_t in_slot(struct translator *tr, struct vval *v, uint32_t index)
 {
 	if (v->loc != LOC_LOCAL)
 		go_home(tr, v, index);
@@ -235,6 +234,8 @@ static uint32_t in_slot(struct translator *tr, struct vval *v, uint32_t index)
 void do_select(struct translator *tr)
 {
 	struct vval c = pop(tr), b = pop(tr), a = pop(tr);
+	if (fuse_select(tr, &c, &a, &b))
+		return;
 	uint32_t sa = in_slot(tr, &a, tr->height), sb = in_slot(tr, &b, tr->height + 1);
 	uint32_t sc = c.loc == LOC_ACC ? 0 : in_slot(tr, &c, tr->height + 2);
 	uint32_t iop = c.loc == LOC_ACC ? IOP_select_A_R : IOP_select_S_R;
@@ -279,6 +280,8 @@ static uint32_t cond_value(struct translator *tr, struct vval *c, bool sense, ui
 	if (c->loc == LOC_LOCAL && fuse_count(tr, ne, c->x, true, 0, target))
 		return FORWARD;
 	uint32_t test = fuse_test(tr, c, sense, target != FORWARD, flush_rest);
+	if (test == FORWARD && made_by_last(tr, c))
+		test = fuse_load_test(tr, ne, 0, target != FORWARD, flush_rest);
 	if (test != FORWARD)
 		return test;
 	if (c->loc == LOC_CONST)
@@ -349,13 +352,19 @@ uint32_t do_cond(struct translator *tr, bool sense, uint32_t target, bool flush_
 	                : wi->type == VT_I32 ? (uint64_t)(int64_t)(int32_t)get_imm(tr, c.x)
 	                                     : tr->w[c.x + tr->len];
 	unemit(tr);
-	if (flush_rest)
-		flush(tr);
 	if (wi->wclass == WC_CMP && !sense)
 		wi = wi_of(wi->inverse);
+	if (mode == BIN_AI) {
+		uint32_t pos = fuse_load_test(tr, wi, (int64_t)word, back, flush_rest);
+		if (pos != FORWARD)
+			return pos;
+	}
+	if (flush_rest)
+		flush(tr);
 	if (wi->wclass == WC_CMP && (mode == BIN_SS || mode == BIN_SI) &&
 	    (int64_t)word == (int16_t)word &&
-	    fuse_count(tr, wi, a, is_imm, is_imm ? (uint32_t)word : b, target))
+	    (fuse_count(tr, wi, a, is_imm, is_imm ? (uint32_t)word : b, target) ||
+	     (!is_imm && fuse_count(tr, wi_of(wi->swapped), b, false, a, target))))
 		return FORWARD;
 	if (tr->wide && is_imm && (is_float(wi->type) || (int64_t)word != (int32_t)word)) {
 		struct vval k = {.loc = LOC_CONST, .c = word, .type = wi->type};
