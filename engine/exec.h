@@ -212,9 +212,11 @@ enum err mem_new(struct store *s, uint32_t min_pages, uint32_t max_pages, bool h
 void mem_free(struct meminst *m);
 /* Pages before, or UINT32_MAX. */
 uint32_t mem_grow(struct meminst *m, uint32_t delta_pages);
-enum trap mem_fill(struct meminst *m, uint32_t d, uint8_t v, uint32_t n);
-enum trap mem_copy(struct meminst *dm, struct meminst *sm, uint32_t d, uint32_t src, uint32_t n);
-enum trap mem_init(struct instance *in, uint32_t dataidx, uint32_t d, uint32_t src, uint32_t n);
+/* Bulk instructions do a piece at a time: v holds destination, source or value, and count, and is advanced past what was
+ * done; TRAP_AGAIN while something is left. Bounds are those of the whole: checked first, nothing written. */
+enum trap mem_fill(struct meminst *m, uint64_t v[3]);
+enum trap mem_copy(struct meminst *m, uint64_t v[3]);
+enum trap mem_init(struct instance *in, uint32_t dataidx, uint64_t v[3]);
 
 /* ---- table.c ---- */
 enum err table_new(struct store *s, struct tabletype tt, struct tableinst **out);

@@ -327,7 +327,11 @@ static enum trap active_data(struct instance *in, uint32_t i)
 	const struct data *d = &in->module->datas[i];
 	if (d->mode != SEG_ACTIVE)
 		return TRAP_NONE;
-	enum trap trap = mem_init(in, i, (uint32_t)constexpr_eval(in, d->offset), 0, d->size);
+	uint64_t v[3] = {(uint32_t)constexpr_eval(in, d->offset), 0, d->size};
+	enum trap trap;
+	do
+		trap = mem_init(in, i, v);
+	while (trap == TRAP_AGAIN);
 	in->data_dropped[i] = 1;
 	return trap;
 }

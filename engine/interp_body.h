@@ -454,9 +454,13 @@ HANDLER(call_indirect)
 HANDLER(slow)
 {
 	enum trap trap = ((slow_fn)WORD(0))(t, t->csp->code->inst, fp + F(0), WORD(1));
-	if (UNLIKELY(trap))
-		JUMP_TO(out_trap, trap);
-	NEXT(LEN + 2);
+	if (LIKELY(!trap))
+		NEXT(LEN + 2);
+	if (trap == TRAP_AGAIN) {
+		POLL();
+		NEXT(0);
+	}
+	JUMP_TO(out_trap, trap);
 }
 
 HANDLER(thread_end)

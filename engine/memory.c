@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a bulk instruction does at once: some ten microseconds. */
+#define BULK_PIECE (256u << 10)
 #define MAX_MEM_BYTES ((size_t)65536 * WASM_PAGE)
 
 /* Signal handler: a fault inside the reservation. */
@@ -76,30 +78,49 @@ static bool in_bounds(struct meminst *m, uint32_t at, uint32_t n)
 	return (uint64_t)at + n <= atomic_load_explicit(&m->size_bytes, memory_order_relaxed);
 }
 
-enum trap mem_fill(struct meminst *m, uint32_t d, uint8_t v, uint32_t n)
+/* v: the instruction's operands (destination, source or value, count), advanced past what was done. */
+
+enum trap mem_fill(struct meminst *m, uint64_t v[3])
 {
+	uint32_t d = (uint32_t)v[0], n = (uint32_t)v[2], now = n < BULK_PIECE ? n : BULK_PIECE;
 	if (!in_bounds(m, d, n))
 		return TRAP_MEM_BOUNDS;
-	memset(m->base + d, v, n);
-	return TRAP_NONE;
+	memset(m->base + d, (uint8_t)v[1], now);
+	v[0] = (uint32_t)(d + now);
+	v[2] = n - now;
+	return v[2] ? TRAP_AGAIN : TRAP_NONE;
 }
 
-enum trap mem_copy(struct meminst *dm, struct meminst *sm, uint32_t d, uint32_t src, uint32_t n)
+enum trap mem_copy(struct meminst *m, uint64_t v[3])
 {
-	if (!in_bounds(dm, d, n) || !in_bounds(sm, src, n))
+	uint32_t d = (uint32_t)v[0], s = (uint32_t)v[1], n = (uint32_t)v[2];
+	uint32_t now = n < BULK_PIECE ? n : BULK_PIECE;
+	if (!in_bounds(m, d, n) || !in_bounds(m, s, n))
 		return TRAP_MEM_BOUNDS;
-	memmove(dm->base + d, sm->base + src, n);
-	return TRAP_NONE;
+	if (d > s) { /* from the end, as memmove does */
+		memmove(m->base + d + (n - now), m->base + s + (n - now), now);
+	} else {
+		memmove(m->base + d, m->base + s, now);
+		v[0] = (uint32_t)(d + now);
+		v[1] = (uint32_t)(s + now);
+	}
+	v[2] = n - now;
+	return v[2] ? TRAP_AGAIN : TRAP_NONE;
 }
 
-enum trap mem_init(struct instance *in, uint32_t dataidx, uint32_t d, uint32_t src, uint32_t n)
+enum trap mem_init(struct instance *in, uint32_t dataidx, uint64_t v[3])
 {
 	const struct data *data = &in->module->datas[dataidx];
+	uint32_t d = (uint32_t)v[0], s = (uint32_t)v[1], n = (uint32_t)v[2];
 	uint32_t have = in->data_dropped[dataidx] ? 0 : data->size;
-	if ((uint64_t)src + n > have || !in_bounds(in->mems[0], d, n))
+	uint32_t now = n < BULK_PIECE ? n : BULK_PIECE;
+	if ((uint64_t)s + n > have || !in_bounds(in->mems[0], d, n))
 		return TRAP_MEM_BOUNDS;
-	memcpy(in->mems[0]->base + d, in->module->bytes + data->bytes_offset + src, n);
-	return TRAP_NONE;
+	memcpy(in->mems[0]->base + d, in->module->bytes + data->bytes_offset + s, now);
+	v[0] = (uint32_t)(d + now);
+	v[1] = s + now;
+	v[2] = n - now;
+	return v[2] ? TRAP_AGAIN : TRAP_NONE;
 }
 
 /* ---- what other rooms see ---- */

@@ -477,7 +477,7 @@ static void do_family(struct translator *tr, const struct winfo *wi)
 	}
 }
 
-static void do_slow_op(struct translator *tr, uint32_t op)
+static void do_slow_op(struct translator *tr, uint32_t op, const uint8_t *at)
 {
 	uint32_t a = 0, b = 0;
 	switch (op) {
@@ -495,11 +495,16 @@ static void do_slow_op(struct translator *tr, uint32_t op)
 		break;
 	default: a = leb_u32(tr); break;
 	}
+	if (op == WOP_memory_fill || op == WOP_memory_copy || op == WOP_memory_init) {
+		flush(tr);
+		record(tr, SP_BULK, at);
+	}
 	do_slow(tr, op, a, b);
+	barrier(tr);
 }
 
 /* What neither moves control nor belongs to a family. */
-static void do_plain(struct translator *tr, uint32_t op)
+static void do_plain(struct translator *tr, uint32_t op, const uint8_t *at)
 {
 	uint32_t x;
 	switch (op) {
@@ -529,7 +534,7 @@ static void do_plain(struct translator *tr, uint32_t op)
 	case WOP_ref_is_null: do_eqz(tr, VT_I64); break;
 	case WOP_ref_func: push_const(tr, VT_FUNCREF, instance_func_id(tr->in, leb_u32(tr))); break;
 	case WOP_memory_size: do_memory_size(tr); break;
-	default: do_slow_op(tr, op); break;
+	default: do_slow_op(tr, op, at); break;
 	}
 }
 
@@ -571,7 +576,7 @@ static bool step(struct translator *tr, bool *reachable)
 		break;
 	case WOP_call: do_call(tr, leb_u32(tr), at); break;
 	case WOP_call_indirect: do_call_indirect(tr, at); break;
-	default: do_plain(tr, op); break;
+	default: do_plain(tr, op, at); break;
 	}
 	return true;
 }

@@ -387,17 +387,17 @@ static enum trap slow_memory_grow(struct thread *t, struct instance *in, uint64_
 
 static enum trap slow_memory_fill(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
 {
-	return mem_fill(in->mems[0], (uint32_t)v[0], (uint8_t)v[1], (uint32_t)v[2]);
+	return mem_fill(in->mems[0], v);
 }
 
 static enum trap slow_memory_copy(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
 {
-	return mem_copy(in->mems[0], in->mems[0], (uint32_t)v[0], (uint32_t)v[1], (uint32_t)v[2]);
+	return mem_copy(in->mems[0], v);
 }
 
 static enum trap slow_memory_init(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
 {
-	return mem_init(in, (uint32_t)imm, (uint32_t)v[0], (uint32_t)v[1], (uint32_t)v[2]);
+	return mem_init(in, (uint32_t)imm, v);
 }
 
 static enum trap slow_data_drop(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)

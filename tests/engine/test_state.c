@@ -64,6 +64,31 @@ Test(state, a_program_rebuilt_at_every_nth_safepoint_ends_with_the_same_result)
 			rebuilt_every(i, every[k], false);
 }
 
+Test(state, a_bulk_instruction_can_be_rebuilt_between_its_pieces)
+{
+	uint64_t want = 0;
+	for (uint64_t n = 0; n < 2; n++) { /* whole; rebuilt at all but the loops' safepoints */
+		struct stops s;
+		uint32_t rebuilds = 0;
+		stops_open(&s, NULL);
+		enum run_status st;
+		thread_stop_every(s.thread, n ? 9000 : 0);
+		st = stops_call(&s, 0, "run_big", &(uint64_t){200}, 1);
+		while (st == RUN_STOPPED) {
+			cr_assert(stops_rebuild(&s));
+			thread_stop_every(s.thread, ++rebuilds < 12 ? 1 : 0);
+			st = thread_run(s.thread);
+		}
+		cr_assert_eq(st, RUN_DONE);
+		if (n) {
+			cr_assert_eq(result(&s), want);
+			cr_assert_eq(rebuilds, 12);
+		}
+		want = result(&s);
+		stops_close(&s);
+	}
+}
+
 Test(state, a_blocked_host_call_has_not_begun_and_is_made_again_after_rebuilding)
 {
 	struct stops s;

@@ -86,6 +86,22 @@
     (i64.add (local.get $s) (i64.extend_i32_u (i32.add (memory.size)
       (i32.add (ref.is_null (table.get $t (i32.const 4))) (table.grow $t (global.get $r) (i32.const 3)))))))
 
+  ;; bulk instructions of several pieces, with something below them on the stack
+  (func (export "run_big") (param $n i32) (result i64) (local $i i32) (local $s i64)
+    (drop (memory.grow (i32.const 18)))
+    (i64.const 5)
+    (loop $l
+      (i32.store8 (i32.mul (local.get $i) (i32.const 77)) (local.get $i))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 9000))))
+    (memory.fill (i32.const 700001) (local.get $n) (i32.const 610000))
+    (memory.copy (i32.const 100) (i32.const 3) (i32.const 800000))
+    (memory.copy (i32.const 5) (i32.const 4000) (i32.const 600000))
+    (local.set $i (i32.const 0))
+    (loop $m
+      (local.set $s (i64.add (i64.rotl (local.get $s) (i64.const 5)) (i64.load (i32.mul (local.get $i) (i32.const 997)))))
+      (br_if $m (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1300))))
+    (i64.add (local.get $s)))
+
   ;; waits n times, each time with something on the stack
   (func (export "run_wait") (param $n i32) (result i64) (local $s i64)
     (loop $l
