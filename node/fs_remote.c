@@ -331,16 +331,30 @@ static void put_head(struct wr *out, const struct asking *a, uint8_t kind)
 	wr_u64(out, a->epoch);
 }
 
-static enum err ask(void *ctx, const uint8_t *request, size_t size, struct wr *answer)
+/* A link that broke comes again, mostly: what may be asked twice is asked until the time is up. */
+static enum err call_home(struct asking *a, const struct wr *body, bool may_repeat,
+                          struct wr *answer)
+{
+	enum { PAUSE_MS = 100 };
+	uint64_t end_ns = uv_hrtime() + (uint64_t)LINK_RPC_TIMEOUT_MS * 1000000;
+	for (;;) {
+		enum err e = link_rpc(a->files->node, a->home, LINK_SERVICE_FS, body->data,
+		                      body->size, LINK_RPC_TIMEOUT_MS, answer);
+		if (e != ERR_CLOSED || !may_repeat || uv_hrtime() > end_ns)
+			return e;
+		uv_sleep(PAUSE_MS);
+	}
+}
+
+static enum err ask(void *ctx, const uint8_t *request, size_t size, bool may_repeat,
+                    struct wr *answer)
 {
 	struct asking *a = ctx;
 	struct wr body = {0};
 	a->epoch = a->p->epoch;
 	put_head(&body, a, KIND_REQUEST);
 	wr_bytes(&body, request, size);
-	enum err e = wr_ok(&body) ? link_rpc(a->files->node, a->home, LINK_SERVICE_FS, body.data,
-	                                     body.size, LINK_RPC_TIMEOUT_MS, answer)
-	                          : ERR_NOMEM;
+	enum err e = wr_ok(&body) ? call_home(a, &body, may_repeat, answer) : ERR_NOMEM;
 	wr_free(&body);
 	return e;
 }

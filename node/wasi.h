@@ -62,7 +62,7 @@ void wasi_unpause(struct wasi *w);
 uint64_t wasi_clock_ns(const struct wasi *w);
 
 /* A folder in memory at /tmp, of WASI_TMP_BYTES at most, as a preopened descriptor: unless something is mounted there. */
-enum { WASI_TMP_BYTES = 256 << 20 };
+enum { WASI_TMP_BYTES = 48 << 20 };
 enum err wasi_add_tmp(struct vfs_ns *ns, struct fdtable *fds);
 
 /* Section "wasi" of an image: docs/formats/image.md. UNSUPPORTED names an open thing that cannot

@@ -132,14 +132,13 @@ static enum err save_carried(struct save *s, const struct vfs_file *f)
 static void save_on_mount(struct save *s, const struct vfs_file *f, uint32_t index,
                           const char *path)
 {
-	struct vfs_stat st;
-	if (vfs_stat(f->obj, &st) != FE_OK)
-		st = (struct vfs_stat){.type = f->obj->type};
+	uint64_t dev, ino;
+	(void)vfs_identity(f->obj, &dev, &ino); /* zeros name no file */
 	uint32_t handle = vfs_handle_of(f->obj);
 	wr_u32(s->out, f->mount->id);
 	wr_u8(s->out, f->obj->type);
-	wr_u64(s->out, st.dev);
-	wr_u64(s->out, st.ino);
+	wr_u64(s->out, dev);
+	wr_u64(s->out, ino);
 	wr_u32(s->out, handle ? handle : index + 1);
 	wr_text(s->out, path);
 }

@@ -31,6 +31,7 @@ struct vfs_remote {
 	uint32_t nclosed;
 	bool abandoned;
 	struct wr request, answer;
+	bool may_repeat;             /* asking twice does the same as asking once */
 	size_t handle_at, second_at; /* where the numbers stand in request; second_at 0: none */
 	struct vfs_remote_stats stats;
 };
@@ -198,8 +199,23 @@ static void remote_close(struct vfs_obj *b)
 
 /* ---- asking ---- */
 
+/* Those that make, remove or rename names would fail the second time. */
+static bool may_repeat(enum fsop op)
+{
+	switch (op) {
+	case FSOP_MKDIR:
+	case FSOP_RMDIR:
+	case FSOP_UNLINK:
+	case FSOP_SYMLINK:
+	case FSOP_LINK:
+	case FSOP_RENAME: return false;
+	default: return true;
+	}
+}
+
 static struct wr *begin(struct vfs_remote *r, enum fsop op)
 {
+	r->may_repeat = may_repeat(op);
 	wr_clear(&r->request);
 	r->second_at = 0;
 	wr_u16(&r->request, (uint16_t)r->nclosed);
@@ -226,7 +242,8 @@ static enum ferr send_request(struct vfs_remote *r, struct rd *results)
 		return FE_NOMEM;
 	wr_clear(&r->answer);
 	r->stats.calls++;
-	if (r->cfg.call(r->cfg.ctx, r->request.data, r->request.size, &r->answer) != ERR_OK)
+	if (r->cfg.call(r->cfg.ctx, r->request.data, r->request.size, r->may_repeat, &r->answer) !=
+	    ERR_OK)
 		return FE_IO;
 	r->nclosed = 0;
 	*results = rd_of(r->answer.data, r->answer.size);
@@ -456,6 +473,7 @@ static enum ferr remote_write(struct vfs_obj *b, uint64_t offset, unsigned flags
 	struct wr *q = begin_at(o, FSOP_WRITE);
 	wr_u64(q, offset);
 	wr_u32(q, flags & (VFS_APPEND | VFS_SYNC | VFS_DSYNC));
+	o->r->may_repeat = !(flags & VFS_APPEND);
 	for (size_t i = 0; i < n && asked < FS_READ_MAX; i++) {
 		size_t room = FS_READ_MAX - asked, size = iov[i].size < room ? iov[i].size : room;
 		if (size)
@@ -624,6 +642,7 @@ static enum ferr remote_open(struct vfs_obj *b, const char *path, unsigned flags
 	uint32_t handle;
 	FTRY(join(dir, path, whole));
 	struct wr *q = begin_at(dir, FSOP_OPEN);
+	dir->r->may_repeat = !(flags & VFS_EXCLUSIVE);
 	wr_u32(q, flags);
 	fs_put_text(q, path);
 	FTRY(ask(dir, &results));
@@ -767,6 +786,12 @@ static uint32_t remote_handle_of(struct vfs_obj *o)
 	return robj_of(o)->handle;
 }
 
+static void remote_identity(struct vfs_obj *o, uint64_t *dev, uint64_t *ino)
+{
+	*dev = robj_of(o)->dev;
+	*ino = robj_of(o)->ino;
+}
+
 static const struct vfs_ops remote_ops = {
     .name = "remote",
     .close = remote_close,
@@ -790,4 +815,5 @@ static const struct vfs_ops remote_ops = {
     .rename = remote_rename,
     .reopen = remote_reopen,
     .handle_of = remote_handle_of,
+    .identity = remote_identity,
 };

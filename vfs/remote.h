@@ -21,8 +21,10 @@
 struct vfs_remote;
 
 struct vfs_remote_config {
-	/* Sends a request of this process to its home and appends the answer; waits 10 s at most. */
-	enum err (*call)(void *ctx, const uint8_t *request, size_t size, struct wr *answer);
+	/* Sends a request of this process to its home and appends the answer; waits 10 s at most.
+	 * may_repeat: it may be sent again when a link broke before the answer came. */
+	enum err (*call)(void *ctx, const uint8_t *request, size_t size, bool may_repeat,
+	                 struct wr *answer);
 	/* The last object is gone. forget: the process has ended, its home may forget its files. NULL: nothing to do. */
 	void (*end)(void *ctx, bool forget);
 	void *ctx;

@@ -137,6 +137,7 @@ bool vfs_is_null(const struct vfs_obj *o)
 struct hostfd {
 	int fd;
 	bool owns, tty;
+	enum vfs_type type;
 };
 
 static unsigned hostfd_ready(void *ctx)
@@ -184,10 +185,11 @@ static enum ferr hostfd_read(void *ctx, void *buf, size_t size, size_t *done)
 static enum ferr hostfd_write(void *ctx, const void *buf, size_t size, size_t *done)
 {
 	struct hostfd *h = ctx;
-	if (would_wait(h, POLLOUT))
+	if (h->type != VFS_TYPE_FILE && would_wait(h, POLLOUT))
 		return FE_AGAIN;
 	/* At most what a pipe takes at once when it is writable, so that a blocking fd does not hold us long. */
-	ssize_t n = write(h->fd, buf, h->tty || size <= 4096 ? size : 4096);
+	bool whole = h->tty || h->type == VFS_TYPE_FILE || size <= 4096;
+	ssize_t n = write(h->fd, buf, whole ? size : 4096);
 	if (n < 0)
 		return hostfd_error();
 	*done = (size_t)n;
@@ -236,8 +238,8 @@ struct vfs_obj *vfs_hostfd_new(int fd, bool owns)
 	struct hostfd *h = calloc(1, sizeof *h);
 	if (!h)
 		return NULL;
-	*h = (struct hostfd){.fd = fd, .owns = owns, .tty = isatty(fd)};
-	struct vfs_obj *o = stream_new(&hostfd_ops, h, hostfd_type(fd));
+	*h = (struct hostfd){.fd = fd, .owns = owns, .tty = isatty(fd), .type = hostfd_type(fd)};
+	struct vfs_obj *o = stream_new(&hostfd_ops, h, h->type);
 	if (!o)
 		free(h);
 	return o;

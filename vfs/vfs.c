@@ -227,6 +227,20 @@ enum ferr vfs_reopen(struct vfs_obj *root, const struct vfs_saved *s, struct vfs
 	return root->ops->reopen(root, s, out);
 }
 
+enum ferr vfs_identity(struct vfs_obj *o, uint64_t *dev, uint64_t *ino)
+{
+	struct vfs_stat st;
+	*dev = *ino = 0;
+	if (o->ops->identity) {
+		o->ops->identity(o, dev, ino);
+		return FE_OK;
+	}
+	FTRY(vfs_stat(o, &st));
+	*dev = st.dev;
+	*ino = st.ino;
+	return FE_OK;
+}
+
 uint32_t vfs_handle_of(struct vfs_obj *o)
 {
 	return o->ops->handle_of ? o->ops->handle_of(o) : 0;

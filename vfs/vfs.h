@@ -153,6 +153,8 @@ struct vfs_ops {
 	enum ferr (*reopen)(struct vfs_obj *root, const struct vfs_saved *s, struct vfs_obj **out);
 	/* The number its home device knows an object of another device by. NULL: it is of this one. */
 	uint32_t (*handle_of)(struct vfs_obj *o);
+	/* dev and ino without asking anybody; NULL: stat. */
+	void (*identity)(struct vfs_obj *o, uint64_t *dev, uint64_t *ino);
 	/* For an image: where the object is now, as a path in the mount whose root is given; NOENT
 	 * when it has no name any more (unlinked). NULL: the path it was opened by stands. */
 	enum ferr (*path_of)(struct vfs_obj *o, struct vfs_obj *root, char *buf, size_t size);
@@ -201,6 +203,8 @@ enum ferr vfs_rename(struct vfs_obj *from, const char *from_path, struct vfs_obj
                      const char *to_path);
 
 enum ferr vfs_reopen(struct vfs_obj *root, const struct vfs_saved *s, struct vfs_obj **out);
+/* What an image says of a file: never waits for another device. */
+enum ferr vfs_identity(struct vfs_obj *o, uint64_t *dev, uint64_t *ino);
 /* 0: an object of this device. */
 uint32_t vfs_handle_of(struct vfs_obj *o);
 /* NOENT: it has no name any more. NOTSUP: the backend does not know; the path it was opened by stands. */

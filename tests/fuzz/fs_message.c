@@ -48,7 +48,8 @@ static void serve(struct rd *in)
 	vfs_ns_free(ns);
 }
 
-static enum err give_piece(void *ctx, const uint8_t *request, size_t size, struct wr *answer)
+static enum err give_piece(void *ctx, const uint8_t *request, size_t size, bool may_repeat,
+                           struct wr *answer)
 {
 	struct rd piece;
 	if (!next_piece(ctx, &piece))

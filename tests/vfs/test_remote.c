@@ -25,7 +25,8 @@ struct world {
 	bool ended, forgotten;
 };
 
-static enum err carry(void *ctx, const uint8_t *request, size_t size, struct wr *answer)
+static enum err carry(void *ctx, const uint8_t *request, size_t size, bool may_repeat,
+                      struct wr *answer)
 {
 	struct world *w = ctx;
 	if (w->cut)
