@@ -19,7 +19,7 @@ struct keeper {
 	struct node *node;
 	uv_timer_t limit;
 	uint32_t pending; /* suspends or resumes under way */
-	bool stopping;
+	bool stopping, end;
 	struct wr uids; /* suspended by us, or to be resumed */
 };
 
@@ -97,24 +97,35 @@ static void took_too_long(uv_timer_t *t)
 	process_kill_all(k->node);
 }
 
-void keeper_stop(struct node *n, bool end)
+static void stop_all(struct keeper *k)
 {
-	struct keeper *k = n->keeper;
-	k->stopping = true;
-	uv_timer_start(&k->limit, took_too_long, STOP_MAX_MS, 0);
-	for (struct process *p = process_first(n); p; p = p->next) {
+	for (struct process *p = process_first(k->node); p; p = p->next) {
 		if (!process_alive(p))
 			continue;
-		if (!end && shall_be_kept(p))
+		if (!k->end && shall_be_kept(p))
 			suspend(k, p);
 		else
 			process_kill(p, 137);
 	}
+	if (!k->pending)
+		write_uids(k);
+	uv_async_send(&k->node->mailbox.async);
+}
+
+void keeper_stop(struct node *n, bool end)
+{
+	struct keeper *k = n->keeper;
+	k->stopping = true;
+	k->end = end;
+	uv_timer_start(&k->limit, took_too_long, STOP_MAX_MS, 0);
+	if (!k->pending)
+		stop_all(
+		    k); /* else when the last one is resumed: half resumed it can neither be kept nor ended */
 }
 
 bool keeper_busy(struct node *n)
 {
-	return n->keeper && n->keeper->pending;
+	return n->keeper && (n->keeper->pending || !n->keeper->stopping);
 }
 
 /* ---- up ---- */
@@ -124,14 +135,17 @@ static void resumed(void *ctx, enum err e, const struct errmsg *msg,
 {
 	struct keeping *g = ctx;
 	struct keeper *k = g->keeper;
-	struct process *p = process_find_uid(k->node, g->uid);
-	if (e != ERR_OK)
+	if (e != ERR_OK && k->stopping)
+		wr_bytes(&k->uids, g->uid, sizeof g->uid); /* next time */
+	else if (e != ERR_OK)
 		node_log(k->node, LOG_WARN, "keeper", "a program stays asleep: %s", msg->text);
-	else if (p && k->stopping)
-		suspend(k, p); /* up and down again at once */
 	free(g);
-	if (!--k->pending && !k->stopping)
-		write_uids(k); /* none is left */
+	if (--k->pending)
+		return;
+	if (k->stopping)
+		stop_all(k); /* up and down again at once */
+	else
+		write_uids(k); /* none is left to be resumed */
 }
 
 static void resume(struct keeper *k, const uint8_t uid[PROCESS_UID_SIZE])
