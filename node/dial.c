@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 64, REFUSED_LOG_MS = 60000 };
+enum { BACKLOG = 64, REFUSED_LOG_MS = 60000, UNPAIRED_LOG_MS = 600000 };
 
 /* --- listening --- */
 
@@ -208,6 +208,26 @@ void link_local_address(struct node *n, char out[LINK_ADDRESS_SIZE])
 }
 
 /* --- callers --- */
+
+/* A device that still believes to be paired calls for ever: it is told of once in a while. */
+static void refuse_unpaired(struct conn *c)
+{
+	struct links *l = c->links;
+	uint8_t id[DEVICE_ID_SIZE];
+	char text[DEVICE_SHORT_SIZE];
+	uint64_t now = links_now(l);
+	device_id_of(secure_peer(&c->secure), id);
+	device_short(id, text);
+	bool again = memcmp(id, l->unpaired, sizeof id) == 0 &&
+	             now - l->unpaired_logged_ms < UNPAIRED_LOG_MS;
+	node_log(l->node, again ? LOG_DEBUG : LOG_WARN, "link",
+	         "device %s at %s is not paired: refused", text, c->remote);
+	if (!again) {
+		memcpy(l->unpaired, id, sizeof id);
+		l->unpaired_logged_ms = now;
+	}
+	conn_close(c, "not paired");
+}
 
 void links_caller(struct conn *c)
 {

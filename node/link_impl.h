@@ -129,6 +129,8 @@ struct links {
 	uint32_t next_tag;
 	unsigned opening; /* connections whose peer is not known */
 	uint64_t rate_left, rate_ms, refused, refused_logged_ms;
+	uint8_t unpaired[DEVICE_ID_SIZE]; /* who was refused last, and said so in the log */
+	uint64_t unpaired_logged_ms;
 	struct {
 		link_message_fn fn;
 		void *ctx;
