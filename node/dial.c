@@ -234,15 +234,9 @@ void links_caller(struct conn *c)
 	struct links *l = c->links;
 	struct wr out = {0};
 	uint8_t random[CRYPTO_KEY_SIZE];
-	char id_text[DEVICE_SHORT_SIZE];
-	uint8_t id[DEVICE_ID_SIZE];
 	struct peer *p = peers_by_key(l, secure_peer(&c->secure));
 	if (!p) {
-		device_id_of(secure_peer(&c->secure), id);
-		device_short(id, id_text);
-		node_log(l->node, LOG_WARN, "link", "device %s at %s is not paired: refused",
-		         id_text, c->remote);
-		conn_close(c, "not paired");
+		refuse_unpaired(c);
 		return;
 	}
 	/* Both dial at once: the smaller id's connection is kept, so the other's is not answered. */
