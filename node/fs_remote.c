@@ -432,7 +432,7 @@ static struct vfs_obj *open_local(struct process *p, const struct vfs_mount_conf
 	uv_mutex_unlock(&f->lock);
 	if (o)
 		return o;
-	struct vfs_export *x = load_grants(p->node, p->uid);
+	struct vfs_export *x = load_grants(p->node, p->is_copy ? p->copy_of : p->uid);
 	if (x)
 		o = vfs_export_root(x, c);
 	vfs_export_free(x);
@@ -443,6 +443,10 @@ enum err process_open_mount(struct process *p, const struct vfs_mount_config *c,
                             struct vfs_obj **root, struct errmsg *msg)
 {
 	if (memcmp(c->home, p->node->device->id, sizeof c->home) != 0) {
+		if (p->is_copy)
+			return err_set(msg, ERR_UNSUPPORTED,
+			               "folder %s is on another device: restore the snapshot there",
+			               c->guest);
 		enum err e = open_remote(p, c, root);
 		return e == ERR_OK ? e : err_set(msg, e, "folder %s: %s", c->guest, err_text(e));
 	}

@@ -9,7 +9,8 @@
  * Asking: a mount whose home is another device gets a vfs_remote whose requests go out by link_rpc() from the process's
  * worker. Back at its home a process gets the folders themselves, and the files that were held.
  *
- * An image is hostile: a folder of this device is opened for a process only when this device once gave that folder to that uid.
+ * An image is hostile: a folder of this device is opened for a process only when this device once gave that folder to that uid
+ * (or, for a copy made from a snapshot, to the process the snapshot is of; the copy is then granted it too).
  *
  *	process_grant(p, ns, &msg);             // a new process: remember what the user gave it
  *	process_open_mount(p, &c, &root, &msg); // a process from an image

@@ -213,6 +213,8 @@ static enum err restore(struct node *n, const struct process_sections *s, proces
 	struct worker_setup setup = {0};
 	enum err e = process_section_load(s->bytes[SECTION_PROCESS], &hooks, p, msg);
 	if (e == ERR_OK && s->fresh) {
+		p->is_copy = true;
+		memcpy(p->copy_of, p->uid, sizeof p->copy_of);
 		os_random(p->uid, sizeof p->uid);
 		p->epoch = 1;
 	}

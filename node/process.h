@@ -126,23 +126,25 @@ typedef void (*process_started_fn)(void *ctx, struct process *p, enum err e,
 /* Open inside node/. Fields marked L belong to the loop, W to the worker while the process runs (to
  * the freezer while it is frozen), C are constant after start. */
 struct process {
-	uint32_t pid;                    /* C */
-	uint8_t uid[PROCESS_UID_SIZE];   /* C: the process's identity on all devices, random */
-	uint64_t epoch;                  /* L: ownership epoch; migrate raises it */
-	char name[PROCESS_NAME_MAX + 1]; /* C */
-	char **argv;                     /* C */
-	uint32_t argc;                   /* C */
-	uint32_t parent;                 /* C */
-	int64_t created_unix_ms;         /* C */
-	uint8_t module_hash[32];         /* C */
-	enum process_state state;        /* L */
-	enum process_hold hold;          /* L */
-	struct exit_record end;          /* L: when ENDED */
-	uint32_t pins, freezes;          /* L */
-	struct freeze_waiter *waiters;   /* L: callbacks of process_freeze() not called yet */
-	struct session *sessions;        /* L: attached clients (session.h) */
-	bool begun;                      /* W: the start function is over, _start was called */
-	bool forgotten;                  /* L: process_forget() was called */
+	uint32_t pid;                      /* C */
+	uint8_t uid[PROCESS_UID_SIZE];     /* C: the process's identity on all devices, random */
+	bool is_copy;                      /* C: from a snapshot, with a uid of its own ... */
+	uint8_t copy_of[PROCESS_UID_SIZE]; /* C: ... whose process had this one */
+	uint64_t epoch;                    /* L: ownership epoch; migrate raises it */
+	char name[PROCESS_NAME_MAX + 1];   /* C */
+	char **argv;                       /* C */
+	uint32_t argc;                     /* C */
+	uint32_t parent;                   /* C */
+	int64_t created_unix_ms;           /* C */
+	uint8_t module_hash[32];           /* C */
+	enum process_state state;          /* L */
+	enum process_hold hold;            /* L */
+	struct exit_record end;            /* L: when ENDED */
+	uint32_t pins, freezes;            /* L */
+	struct freeze_waiter *waiters;     /* L: callbacks of process_freeze() not called yet */
+	struct session *sessions;          /* L: attached clients (session.h) */
+	bool begun;                        /* W: the start function is over, _start was called */
+	bool forgotten;                    /* L: process_forget() was called */
 	atomic_bool has_output;         /* any thread: the terminal has something for the clients */
 	atomic_bool has_shown;          /* any thread: see PROCESS_EVENT_SHOWN */
 	atomic_bool was_interrupted;    /* any thread: ^C twice at a screen drawn in the terminal */

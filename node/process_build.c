@@ -292,6 +292,8 @@ static enum err run_restore(void *ctx, struct process *p, struct errmsg *msg)
 		e = check_end(&in, "wasi", msg);
 	if (e != ERR_OK)
 		return e;
+	if (p->is_copy)
+		TRY(process_grant(p, wasi_ns(p->wasi), msg));
 	TRY(drivers_config(p, &dc, msg));
 	in = b->sections.bytes[SECTION_DRIVERS];
 	e = drivers_load(&in, &dc, &p->drivers, msg);

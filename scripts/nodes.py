@@ -70,8 +70,9 @@ class Node:
         os.kill(pid, 9)
         while os.path.exists(f'/proc/{pid}'):
             with open(f'/proc/{pid}/stat') as f:
-                if f.read().rsplit(')', 1)[1].split()[0] == 'Z':
-                    break
+                ended = f.read().rsplit(')', 1)[1].split()[0] == 'Z'
+            if ended and len(os.listdir(f'/proc/{pid}/task')) == 1:  # the other threads are gone too
+                break
             time.sleep(0.005)
 
     def log(self):

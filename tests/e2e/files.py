@@ -5,6 +5,7 @@
 The guest (files_guest.c) checks its files at every step; here the steps are ordered and the program is moved between them.
 """
 import os
+import re
 import struct
 import sys
 import tempfile
@@ -97,11 +98,19 @@ def main():
             g.go('a home that was killed and restarted finds them again')
             g.move(a)
             g.go('home again from there')
-            g.go('the last step')
+            snapshot = os.path.join(folder, 'snapshot')
+            a.call('snapshot', g.pid, '-o', snapshot)
+            a.call('suspend', g.pid)
+            a.kill9()
+            a.up('--display', 'headless')
+            a.call('resume', g.pid)
+            g.go('the last step, after its node was killed while it was suspended')
             end = a.wait(g.pid)
             ok(end['state'] == 'exited' and end.get('status') == 0, 'the program ends well', end)
             ok(read(os.path.join(g.data, 'log')) == ''.join(f'step {i}\n' for i in range(1, 10)),
                'each line stands once in the log, in order')
+            copy = re.search(r'\d+', a.call('restore', snapshot)).group(0)
+            ok(a.wait(int(copy))['state'] == 'exited', 'a snapshot is restored with its folders')
             ok(os.listdir(os.path.join(folder, 'outside')) == ['secret'], 'nothing was made outside')
         finally:
             for n in (a, b, c):
