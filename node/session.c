@@ -19,8 +19,9 @@
 
 /* ---- the end ---- */
 
-/* Takes it out of its process and frees it; what becomes of the client is the caller's. */
-static void remove_session(struct session *s)
+/* Takes it out of its process and frees it; what becomes of the client is the caller's. comes_back: output
+ * goes on waiting for it (session_expire). */
+static void take_out(struct session *s, bool comes_back)
 {
 	struct process *p = s->process;
 	for (struct session **at = &p->sessions; *at; at = &(*at)->next)
@@ -28,10 +29,15 @@ static void remove_session(struct session *s)
 			*at = s->next;
 			break;
 		}
-	if (!p->sessions && p->tty)
+	if (!p->sessions && p->tty && !comes_back)
 		tty_set_attached(p->tty, false);
 	wr_free(&s->input);
 	free(s);
+}
+
+static void remove_session(struct session *s)
+{
+	take_out(s, false);
 }
 
 /* The last row was sent. */
@@ -326,7 +332,7 @@ void session_drop_peer(struct node *n, const struct peer *peer)
 		for (struct session *s = p->sessions, *next; s; s = next) {
 			next = s->next;
 			if (s->peer == peer)
-				remove_session(s);
+				take_out(s, true);
 		}
 }
 
