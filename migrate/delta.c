@@ -71,6 +71,8 @@ void delta_add(struct delta *d, struct image *has, uint32_t space, uint64_t page
 	/* The guest may write the page while it is read: copy once, and use the copy for both. */
 	uint8_t copy[CHUNK_PAGE];
 	memcpy(copy, bytes, CHUNK_PAGE);
+	/* The compiler believes that nobody else writes bytes, and would read them again instead of the copy. */
+	__asm__ volatile("" : : "r"(copy) : "memory");
 	if (en->form == FORM_XOR)
 		xor_page(raw, copy, base);
 	else

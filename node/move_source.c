@@ -91,6 +91,10 @@ static void ask_for(struct job *j, uint32_t space, uint64_t page, const uint8_t 
 	struct move *mv = j->mv;
 	uint8_t *copy = mv->asked + (size_t)mv->nasked * CHUNK_PAGE;
 	memcpy(copy, bytes, CHUNK_PAGE);
+	__asm__ volatile(""
+	                 :
+	                 : "r"(copy)
+	                 : "memory"); /* from here on the copy only: the guest may write bytes */
 	mv->asked_at[mv->nasked].space = space;
 	mv->asked_at[mv->nasked].page = (uint32_t)page;
 	mv->asked_at[mv->nasked].addr = chunk_addr_of_page(copy);
