@@ -31,6 +31,8 @@ const char *trap_text(enum trap trap);
 #define WASM_PAGE 65536u
 #define DEFAULT_STACK_SLOTS (4u << 20)
 #define DEFAULT_CALL_DEPTH 200000u
+/* Slots behind the last that a frame may have: clearing locals goes by fours. */
+#define STACK_SLACK 4u
 /* What a 32-bit address plus a 32-bit offset can reach, and an access beyond it. */
 #define MEM_RESERVE ((size_t)(8ull << 30) + WASM_PAGE)
 
@@ -98,6 +100,7 @@ struct instance {
 	struct module *module;
 	uint32_t index;         /* in the store */
 	uint32_t func_base;     /* id of the module's first own function */
+	uint32_t nown;          /* own functions: module->nfuncs, at hand */
 	uint8_t *mem0;          /* base of memory 0, or NULL */
 	struct code **codes;    /* own functions; NULL: not translated yet */
 	uint32_t *import_funcs; /* ids */

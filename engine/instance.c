@@ -147,6 +147,7 @@ enum err instance_alloc(struct store *s, struct module *m, struct instance **out
 		return ERR_NOMEM;
 	in->store = s;
 	in->module = module_ref(m);
+	in->nown = m->nfuncs;
 	enum err e = ERR_NOMEM;
 	if (!alloc_arrays(in, m))
 		goto fail;

@@ -433,6 +433,19 @@ HANDLER(call_host)
 	CALL_HOST((struct hostfunc *)WORD(0), fp + F(0), pc + LEN + 1);
 }
 
+/* The rest of a call_indirect that the fast way below does not do: the reference comes in ia. */
+HANDLER(indirect_any)
+{
+	struct target to = {0};
+	enum trap trap = indirect_target(t, ia, (u32)IMM, &to);
+	if (UNLIKELY(trap))
+		JUMP_TO(out_trap, trap);
+	uint64_t *nfp = fp + F(0);
+	if (LIKELY(to.code))
+		ENTER_ANY(to.code, nfp, pc + LEN + 1);
+	CALL_HOST(to.host, nfp, pc + LEN + 1);
+}
+
 /* f0: the callee's frame, f1: the slot of the index, imm: store-wide type; word: struct tableinst. */
 HANDLER(call_indirect)
 {
@@ -440,14 +453,15 @@ HANDLER(call_indirect)
 	u32 i = GET_u32(F(1));
 	if (UNLIKELY(i >= tab->size))
 		TRAP_OUT(UNDEFINED_ELEMENT);
-	struct target to = {0};
-	enum trap trap = indirect_target(t, tab->elems[i], (u32)IMM, &to);
-	if (UNLIKELY(trap))
-		JUMP_TO(out_trap, trap);
-	uint64_t *nfp = fp + F(0);
-	if (LIKELY(to.code))
-		ENTER_ANY(to.code, nfp, pc + LEN + 1);
-	CALL_HOST(to.host, nfp, pc + LEN + 1);
+	const struct instance *in = t->csp->code->inst;
+	u64 own = tab->elems[i] - in->func_base;
+	if (LIKELY(own < in->nown)) {
+		struct code *c = in->codes[own];
+		uint64_t *nfp = fp + F(0);
+		if (LIKELY(c && c->type == (u32)IMM))
+			ENTER(c, nfp, pc + LEN + 1 + LEN);
+	}
+	JUMP_TO(H(indirect_any), tab->elems[i]);
 }
 
 /* f0: operands and results; words: slow_fn, its immediate. */

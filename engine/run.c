@@ -34,7 +34,7 @@ enum err thread_new(struct store *s, struct thread **out)
 		return ERR_NOMEM;
 	t->store = s;
 	size_t page = os_page_size();
-	t->slots_bytes = ((size_t)s->cfg.max_stack_slots * 8 + page) & ~(page - 1);
+	t->slots_bytes = (((size_t)s->cfg.max_stack_slots + STACK_SLACK) * 8 + page) & ~(page - 1);
 	t->frames_bytes =
 	    (((size_t)s->cfg.max_call_depth + 1) * sizeof(struct frame) + page) & ~(page - 1);
 	t->slots = os_reserve(t->slots_bytes);
@@ -252,7 +252,7 @@ bool host_call(struct thread *t, struct hostfunc *h, u64 *v, const u64 *pc, u64 
 	return host_run(t, h, v);
 }
 
-enum trap indirect_target_slow(struct thread *t, u64 ref, u32 type, struct target *to)
+enum trap indirect_target(struct thread *t, u64 ref, u32 type, struct target *to)
 {
 	if (!ref)
 		return TRAP_UNINITIALIZED_ELEMENT;
