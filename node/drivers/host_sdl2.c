@@ -1,7 +1,8 @@
 /* host_sdl2.c - the host half that shows a panel in a window and plays its sound, with SDL2.
  *
  * One service a node: a thread that alone talks to SDL's video, and owns all windows. Other threads leave
- * a window's wishes (open, frame came, freeze, close) under the service's lock and wake it. A window
+ * a window's wishes (open, frame came, freeze, close) under the service's lock and wake it; they never call SDL, whose
+ * own way of being woken would talk to the display server on their behalf. A window
  * appears with its first frame, so that one that has just moved here does not show an empty one. Sound
  * is pulled from the panel by SDL's own thread, at the guest's rate: SDL converts.
  *
@@ -13,18 +14,21 @@
 #include "base/os.h"
 
 #include <SDL2/SDL.h>
+#include <SDL2/SDL_syswm.h>
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
 	HID_USAGES = 232,    /* SDL's scancodes below are USB HID usages */
 	SCREEN_PART_NUM = 3, /* a new window takes at most 3/4 of the screen */
 	SCREEN_PART_DEN = 4,
-	WAIT_MS = 500, /* for an event; wishes wake it earlier */
+	POLL_MS =
+	    5, /* between looks at events while a window is open; wishes are granted at once */
 	SOUND_SAMPLES = 512,
 };
 
@@ -61,9 +65,11 @@ struct service {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct window *windows;
+	unsigned open; /* windows that are on the screen */
 	bool stopping, started, failed, poked;
+	bool dead;    /* the display server went away; SDL's video is not called any more */
+	bool guarded; /* we are told before Xlib ends the program */
 	struct errmsg why;
-	uint32_t poke_event;
 	bool has_sound;
 };
 
@@ -171,6 +177,54 @@ static void draw(struct window *w)
 	panel_shown(w->panel, w->frame.seq);
 }
 
+/* ---- the display server may go away ----
+ * Xlib then ends the program. It is asked to call us instead, and we do not come back: the thread goes on, from
+ * where it stands inside of Xlib, to give windows back when they are closed. Their processes run on, unseen. */
+
+static void live_on(struct service *s);
+
+static void display_lost(void *display, void *ctx)
+{
+	struct service *s = ctx;
+
+	fprintf(stderr, "wasmos: the display is gone; programs with windows run on without\n");
+	pthread_mutex_lock(&s->lock);
+	s->dead = true;
+	pthread_mutex_unlock(&s->lock);
+	live_on(s);
+	pthread_exit(NULL);
+}
+
+/* The first that Xlib calls; its own one ends the program. */
+static int broken(void *display)
+{
+	return 0;
+}
+
+static void guard_display(struct window *w)
+{
+	struct service *s = w->service;
+	SDL_SysWMinfo info;
+	void (*set_handler)(void *display, void (*handler)(void *, void *), void *ctx);
+	void *(*set_first)(int (*handler)(void *display));
+
+	SDL_VERSION(&info.version);
+	if (s->guarded || !s->sdl.SDL_GetWindowWMInfo(w->sdl, &info) ||
+	    info.subsystem != SDL_SYSWM_X11)
+		return;
+	/* SDL has loaded it. */
+	void *x11 = dlopen("libX11.so.6", RTLD_NOW | RTLD_NOLOAD);
+	if (x11 == NULL)
+		return;
+	*(void **)&set_handler = dlsym(x11, "XSetIOErrorExitHandler");
+	*(void **)&set_first = dlsym(x11, "XSetIOErrorHandler");
+	if (set_handler == NULL || set_first == NULL)
+		return;
+	set_first(broken);
+	set_handler(info.info.x11.display, display_lost, s);
+	s->guarded = true;
+}
+
 /* ---- windows, on the service's thread ---- */
 
 static void set_title(struct window *w)
@@ -197,6 +251,13 @@ static void set_refresh(struct window *w)
 		panel_refresh(w->panel, 0, 0);
 }
 
+static void count_open(struct service *s, int change)
+{
+	pthread_mutex_lock(&s->lock);
+	s->open += (unsigned)change;
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void open_window(struct window *w)
 {
 	struct sdl2 *sdl = &w->service->sdl;
@@ -210,6 +271,8 @@ static void open_window(struct window *w)
 		fprintf(stderr, "wasmos: a window cannot be opened: %s\n", sdl->SDL_GetError());
 		return;
 	}
+	count_open(w->service, 1);
+	guard_display(w);
 	w->id = sdl->SDL_GetWindowID(w->sdl);
 	w->focused = (sdl->SDL_GetWindowFlags(w->sdl) & SDL_WINDOW_INPUT_FOCUS) != 0;
 	sdl->SDL_StartTextInput();
@@ -218,11 +281,16 @@ static void open_window(struct window *w)
 
 static void close_window(struct window *w)
 {
-	if (w->grabbed)
+	bool alive = !w->service->dead;
+
+	if (w->grabbed && alive)
 		w->service->sdl.SDL_SetRelativeMouseMode(SDL_FALSE);
 	w->grabbed = false;
-	if (w->sdl != NULL)
-		w->service->sdl.SDL_DestroyWindow(w->sdl);
+	if (w->sdl != NULL) {
+		count_open(w->service, -1);
+		if (alive)
+			w->service->sdl.SDL_DestroyWindow(w->sdl);
+	}
 	w->sdl = NULL;
 	free(w->row);
 	free(w->across);
@@ -503,16 +571,7 @@ static enum err start_sdl(struct service *s, struct errmsg *msg)
 	if (s->sdl.SDL_InitSubSystem(SDL_INIT_VIDEO) != 0)
 		return err_set(msg, ERR_NOTFOUND, "no display: %s", s->sdl.SDL_GetError());
 	s->sdl.SDL_EnableScreenSaver();
-	s->poke_event = s->sdl.SDL_RegisterEvents(1);
 	return ERR_OK;
-}
-
-static bool any_window_open(const struct service *s)
-{
-	for (const struct window *w = s->windows; w != NULL; w = w->next)
-		if (w->sdl != NULL)
-			return true;
-	return false;
 }
 
 /* Takes the next window with a wish out of the list's turn: its wish is cleared. */
@@ -552,33 +611,50 @@ static void grant_wishes(struct service *s)
 		pthread_mutex_unlock(&s->lock);
 		if (closing)
 			free_window(w);
-		else
+		else if (!s->dead)
 			update(w, frozen);
 		pthread_mutex_lock(&s->lock);
 	}
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Sleeps until there is a wish or an event; false when the service ends. SDL can be woken only while a
- * window is open; else the condition is waited for. */
+/* Sleeps until there is a wish, or, while a window is open, until it is time to look for events. False when
+ * the service ends. */
 static bool wait_for_work(struct service *s)
 {
-	SDL_Event e;
-	bool open, stopping;
+	struct timespec until;
 
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += POLL_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&s->lock);
-	open = any_window_open(s);
-	while (!open && !s->poked && !s->stopping)
-		pthread_cond_wait(&s->wake, &s->lock);
-	bool poked = s->poked;
+	while (!s->poked) {
+		if (s->open == 0 || s->dead)
+			pthread_cond_wait(&s->wake, &s->lock);
+		else if (pthread_cond_timedwait(&s->wake, &s->lock, &until) != 0)
+			break;
+	}
 	s->poked = false;
-	stopping = s->stopping && s->windows == NULL;
+	bool goes_on = !s->stopping || s->windows != NULL;
 	pthread_mutex_unlock(&s->lock);
-	if (open && (poked ? s->sdl.SDL_PollEvent(&e) : s->sdl.SDL_WaitEventTimeout(&e, WAIT_MS)))
-		do
-			on_event(s, &e);
-		while (s->sdl.SDL_PollEvent(&e));
-	return !stopping;
+	return goes_on;
+}
+
+static void take_events(struct service *s)
+{
+	SDL_Event e;
+
+	while (s->open > 0 && s->sdl.SDL_PollEvent(&e))
+		on_event(s, &e);
+}
+
+/* The rest of a service's life without a display. */
+static void live_on(struct service *s)
+{
+	do
+		grant_wishes(s);
+	while (wait_for_work(s));
 }
 
 static void *service_thread(void *arg)
@@ -593,9 +669,10 @@ static void *service_thread(void *arg)
 	pthread_mutex_unlock(&s->lock);
 	if (e != ERR_OK)
 		return NULL;
-	do
+	do {
 		grant_wishes(s);
-	while (wait_for_work(s));
+		take_events(s);
+	} while (wait_for_work(s));
 	s->sdl.SDL_Quit();
 	return NULL;
 }
@@ -603,14 +680,8 @@ static void *service_thread(void *arg)
 /* With the lock held: the thread looks at its wishes soon. */
 static void poke(struct service *s)
 {
-	SDL_Event e = {.type = s->poke_event};
-
-	if (s->poked)
-		return;
 	s->poked = true;
 	pthread_cond_signal(&s->wake);
-	if (any_window_open(s))
-		s->sdl.SDL_PushEvent(&e);
 }
 
 /* ---- host_ops ---- */
@@ -618,12 +689,16 @@ static void poke(struct service *s)
 static enum err sdl2_start(const char *device, void **service, struct errmsg *msg)
 {
 	struct service *s = calloc(1, sizeof(*s));
+	pthread_condattr_t monotonic;
 
 	if (s == NULL)
 		return err_set(msg, ERR_NOMEM, "out of memory for SDL2");
 	strncpy(s->device, device, sizeof(s->device) - 1);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->wake, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	if (pthread_create(&s->thread, NULL, service_thread, s) != 0) {
 		free(s);
 		return err_set(msg, ERR_LIMIT, "no thread for SDL2");
@@ -671,9 +746,14 @@ static enum err sdl2_open(void *service, const struct host_tty *tty, struct pane
                           void **state, struct errmsg *msg)
 {
 	struct service *s = service;
-	struct window *w = calloc(1, sizeof(*w));
+	struct window *w;
 
-	if (w == NULL)
+	pthread_mutex_lock(&s->lock);
+	bool dead = s->dead;
+	pthread_mutex_unlock(&s->lock);
+	if (dead)
+		return err_set(msg, ERR_NOTFOUND, "the display is gone");
+	if ((w = calloc(1, sizeof(*w))) == NULL)
 		return err_set(msg, ERR_NOMEM, "out of memory for a window");
 	w->service = s;
 	w->panel = panel_ref(panel);
