@@ -65,7 +65,7 @@ uint64_t wasi_clock_ns(const struct wasi *w);
 enum { WASI_TMP_BYTES = 48 << 20 };
 enum err wasi_add_tmp(struct vfs_ns *ns, struct fdtable *fds);
 
-/* Section "wasi" of an image: docs/formats/image.md. UNSUPPORTED names an open thing that cannot
+/* Section "wasi" of an image: docs/formats/wasi.md. UNSUPPORTED names an open thing that cannot
  * move. */
 enum err wasi_save(struct wasi *w, struct wr *out, struct errmsg *msg);
 /* Hostile bytes. */

@@ -79,7 +79,7 @@ enum ferr fdtable_dup(struct fdtable *t, uint32_t fd, uint32_t at_least, uint32_
 /* Opens a mount's root as a preopened descriptor, at the lowest free number. */
 enum ferr fdtable_preopen(struct fdtable *t, struct vfs_mount *m, uint32_t *fd);
 
-/* ---- as part of an image: docs/formats/image.md, section "wasi" ---- */
+/* ---- as part of an image: docs/formats/wasi.md ---- */
 
 /* Writes mounts, descriptions, descriptors, memory files, pipe bytes. A file of this device that has no name any more
  * is carried by its contents when it is not larger than FDTABLE_CARRY_MAX. UNSUPPORTED names what cannot move. */

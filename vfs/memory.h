@@ -1,7 +1,7 @@
 /* memory.h - a file system in memory that belongs to one process and moves along with it.
  *
  * Files, folders, symbolic and hard links; sizes are limited as a whole. Saved and loaded as bytes
- * (the format stands in docs/formats/image.md, section "wasi").
+ * (the format stands in docs/formats/wasi.md).
  *
  *	struct vfs_obj *root;
  *	vfs_memory_new(64 << 20, &root);     // an empty folder
