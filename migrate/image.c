@@ -383,21 +383,17 @@ enum err image_id(struct image *im, struct chunk_addr *out)
 
 typedef void put_fn(void *ctx, const struct chunk_addr *addr, const void *bytes, size_t size);
 
-/* Returns the number of pages put. */
-static uint64_t group_store(struct space *s, uint32_t g, put_fn *put, void *ctx)
+static void group_store(struct space *s, uint32_t g, put_fn *put, void *ctx)
 {
-	uint64_t first = (uint64_t)g * IMAGE_GROUP_PAGES, n = group_size(s, g), count = 0;
+	uint64_t first = (uint64_t)g * IMAGE_GROUP_PAGES, n = group_size(s, g);
 	for (uint64_t p = first; p < first + n; p++) {
-		if (!(s->state[p] & PAGE_STORED) && !chunk_addr_is_null(&s->addrs[p])) {
+		if (!(s->state[p] & PAGE_STORED) && !chunk_addr_is_null(&s->addrs[p]))
 			put(ctx, &s->addrs[p], s->bytes + p * CHUNK_PAGE, CHUNK_PAGE);
-			count++;
-		}
 		s->state[p] |= PAGE_STORED;
 	}
 	if (!chunk_addr_is_null(&s->groups[g]))
 		put(ctx, &s->groups[g], &s->addrs[first], n * CHUNK_ADDR_SIZE);
 	s->group_state[g] |= PAGE_STORED;
-	return count;
 }
 
 static enum err manifest_store(struct image *im, put_fn *put, void *ctx)
@@ -415,26 +411,18 @@ static enum err manifest_store(struct image *im, put_fn *put, void *ctx)
 	return e;
 }
 
-enum err image_store(struct image *im, uint64_t limit, put_fn *put, void *ctx, bool *done)
+enum err image_store(struct image *im, put_fn *put, void *ctx)
 {
-	uint64_t count = 0;
-	if (done)
-		*done = false;
 	for (uint32_t i = 0; i < im->nspaces; i++) {
 		struct space *s = &im->spaces[i];
 		uint32_t groups = space_groups(&s->info);
 		for (uint32_t g = 0; g < groups; g++) {
-			if (s->group_state[g] & PAGE_STORED)
-				continue;
-			if (limit && count >= limit)
-				return ERR_OK;
 			if (s->group_state[g] & PAGE_STALE)
 				group_hash(s, g);
-			count += group_store(s, g, put, ctx);
+			if (!(s->group_state[g] & PAGE_STORED))
+				group_store(s, g, put, ctx);
 		}
 	}
-	if (done)
-		*done = true;
 	return manifest_store(im, put, ctx);
 }
 

@@ -110,12 +110,11 @@ enum err image_manifest(struct image *im, struct wr *out);
 enum err image_id(struct image *im, struct chunk_addr *out);
 
 /* Calls put for each page, group and the manifest that is not yet stored (pages before the groups that name them, the
- * manifest last), and marks them stored. Hashes what is stale. limit: stops after about so many pages (0: none);
- * *done (may be NULL) says whether all is stored. */
-enum err image_store(struct image *im, uint64_t limit,
+ * manifest last), and marks them stored. Hashes what is stale. */
+enum err image_store(struct image *im,
                      void (*put)(void *ctx, const struct chunk_addr *addr, const void *bytes,
                                  size_t size),
-                     void *ctx, bool *done);
+                     void *ctx);
 /* Nothing counts as stored any more: for another place to store to, or when a write failed. */
 void image_forget_stored(struct image *im);
 

@@ -49,7 +49,7 @@ enum err snapshot_write(struct image *image, const uint8_t *module, size_t modul
 	    module_cut(image_module(image, 0)->hash, module, module_size, put_chunk, &wt, &ref);
 	image_forget_stored(image);
 	if (e == ERR_OK)
-		e = image_store(image, 0, put_chunk, &wt, NULL);
+		e = image_store(image, put_chunk, &wt);
 	image_forget_stored(image);
 	chunk_packer_free(wt.packer);
 	if (e != ERR_OK)

@@ -128,8 +128,8 @@ static void suspend_run(void *ctx)
 	struct checkpoint *c = ctx;
 	take_image(c);
 	if (c->err == ERR_OK)
-		c->err = depot_store_image(c->node, node_depot(c->node), c->image, c->module, 0,
-		                           NULL, &c->msg);
+		c->err =
+		    depot_store_image(c->node, node_depot(c->node), c->image, c->module, &c->msg);
 	if (c->err == ERR_OK)
 		c->err = image_id(c->image, &c->record.image);
 }

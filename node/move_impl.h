@@ -15,7 +15,6 @@
 
 enum {
 	SLICE_BATCHES = 8, /* batches of a job before its results are sent */
-	STORE_SLICE = 192, /* pages written in one transaction while nothing hurries */
 	LIST_PAGES = 512,  /* pages asked about at once */
 	SHADOWS_MAX = 16,
 	MEMORIES_MAX = 16,
@@ -45,7 +44,6 @@ struct job {
 	const char *name;            /* of the step "job.NAME" when it is over */
 	void (*run)(struct job *j);  /* pool */
 	void (*done)(struct job *j); /* loop; err and msg say how it went */
-	bool idle;                   /* gives way to any other job between its slices */
 	bool again;                  /* run: not finished, run once more when the link has room */
 	uint32_t attempt, round;
 	bool fresh; /* FINAL: the peer has nothing: all pages, not only those written */
@@ -176,8 +174,7 @@ void job_free(struct job *j);
 /* Pool thread: takes bytes over. */
 void job_out(struct job *j, enum msg type, struct wr *bytes, uint32_t a, uint32_t b);
 void outgoing_free(struct move *mv);
-/* Writes what of the image is not yet in the depot: all of it for action a (WRITE), then done; or, a NULL, as
- * long as no other job waits. */
+/* Writes what of the image is not yet in the depot, then done (may be NULL). a: the WRITE it is done for, or NULL. */
 void job_store(struct move *mv, void (*done)(struct job *), const struct move_action *a);
 
 /* ---- move_source.c ---- */

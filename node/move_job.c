@@ -148,8 +148,7 @@ static void ran(void *ctx)
 	struct move *mv = j->mv;
 	struct peer *p = peer_by_id(mv->moves->node, mv->peer);
 	send_all(mv);
-	bool yields = j->idle && (mv->first || mv->in);
-	if (!j->again || yields || j->err != ERR_OK || mv->over || !p || !peer_is_up(p)) {
+	if (!j->again || j->err != ERR_OK || mv->over || !p || !peer_is_up(p)) {
 		finish(j);
 		return;
 	}
@@ -216,14 +215,14 @@ static enum err put_module(struct depot *d, struct depot_batch *b, const struct 
 }
 
 enum err depot_store_image(struct node *n, struct depot *d, struct image *im, struct module *module,
-                           uint64_t limit, bool *done, struct errmsg *msg)
+                           struct errmsg *msg)
 {
 	struct depot_batch *b = depot_batch_new(d);
 	enum err e = b ? ERR_OK : ERR_NOMEM;
 	for (uint32_t i = 0; e == ERR_OK && i < image_module_count(im); i++)
 		e = put_module(d, b, image_module(im, i), module, msg);
 	if (e == ERR_OK)
-		e = image_store(im, limit, put_chunk, b, done);
+		e = image_store(im, put_chunk, b);
 	if (e == ERR_OK)
 		e = depot_write(b, msg);
 	if (e != ERR_OK)
@@ -253,16 +252,12 @@ enum err depot_load_image(struct depot *d, const struct chunk_addr *id, struct i
 static void store_run(struct job *j)
 {
 	struct node *n = j->mv->moves->node;
-	bool done = true;
-	j->err = depot_store_image(n, node_depot(n), j->mv->image, j->mv->module,
-	                           j->idle ? STORE_SLICE : 0, &done, &j->msg);
-	j->again = !done;
+	j->err = depot_store_image(n, node_depot(n), j->mv->image, j->mv->module, &j->msg);
 }
 
 void job_store(struct move *mv, void (*done)(struct job *), const struct move_action *a)
 {
 	struct job *j = job_new(mv, "store", store_run, done);
-	j->idle = !a;
 	if (a) {
 		j->record = a->record;
 		j->attempt = a->attempt;

@@ -47,9 +47,8 @@ typedef void (*written_fn)(void *ctx, enum err e, const struct errmsg *msg);
 void moves_write(struct node *n, const struct owner *record, written_fn fn, void *ctx);
 unsigned *moves_work_count(struct node *n);
 /* Puts an image's chunks and its module's (found by hash: cache or depot) into the depot. Pool thread. */
-/* limit as for image_store(); *done may be NULL. */
 enum err depot_store_image(struct node *n, struct depot *d, struct image *im, struct module *module,
-                           uint64_t limit, bool *done, struct errmsg *msg);
+                           struct errmsg *msg);
 /* Loads an image from the depot. Pool thread. */
 enum err depot_load_image(struct depot *d, const struct chunk_addr *id, struct image **out,
                           struct errmsg *msg);

@@ -85,7 +85,7 @@ static struct image *reload(struct image *im, struct heap *h)
 	struct image *back = NULL;
 	struct errmsg msg = {0};
 	struct chunk_source from = {heap_get, h};
-	cr_assert_eq(image_store(im, 0, heap_put, h, NULL), ERR_OK);
+	cr_assert_eq(image_store(im, heap_put, h), ERR_OK);
 	cr_assert_eq(image_manifest(im, &w), ERR_OK);
 	cr_assert_eq(image_load(w.data, w.size, &from, &back, &msg), ERR_OK, "%s", msg.text);
 	wr_free(&w);
@@ -124,7 +124,7 @@ Test(image, a_zero_memory_costs_one_manifest)
 	struct image *im = image_new();
 	struct wr w = {0};
 	cr_assert_eq(image_put_space(im, SPACE_MEMORY, "00", 0, 256 << 20, NULL), ERR_OK);
-	cr_assert_eq(image_store(im, 0, heap_put, h, NULL), ERR_OK);
+	cr_assert_eq(image_store(im, heap_put, h), ERR_OK);
 	cr_assert_eq(h->count, 1);
 	image_free(im);
 	heap_free(h);
@@ -138,13 +138,13 @@ Test(image, only_what_changed_is_stored_again)
 	uint8_t page[CHUNK_PAGE] = {1, 2, 3};
 	uint32_t mem;
 	cr_assert_eq(image_find(im, SPACE_MEMORY, "00", &mem), ERR_OK);
-	cr_assert_eq(image_store(im, 0, heap_put, h, NULL), ERR_OK);
+	cr_assert_eq(image_store(im, heap_put, h), ERR_OK);
 	size_t before = h->count;
-	cr_assert_eq(image_store(im, 0, heap_put, h, NULL), ERR_OK);
+	cr_assert_eq(image_store(im, heap_put, h), ERR_OK);
 	cr_assert_eq(h->count, before, "nothing changed");
 	cr_assert(image_write_page(im, mem, 3, page));
 	cr_assert_not(image_write_page(im, mem, 3, page), "the same bytes are no change");
-	cr_assert_eq(image_store(im, 0, heap_put, h, NULL), ERR_OK);
+	cr_assert_eq(image_store(im, heap_put, h), ERR_OK);
 	cr_assert_eq(h->count, before + 3, "a page, its group, the manifest");
 	image_free(im);
 	heap_free(h);
@@ -176,7 +176,7 @@ Test(image, every_cut_and_every_flipped_bit_of_a_manifest_is_refused_or_another_
 	struct image *im = sample(3), *back;
 	struct wr w = {0};
 	struct chunk_source from = {heap_get, h};
-	cr_assert_eq(image_store(im, 0, heap_put, h, NULL), ERR_OK);
+	cr_assert_eq(image_store(im, heap_put, h), ERR_OK);
 	cr_assert_eq(image_manifest(im, &w), ERR_OK);
 	for (size_t n = 0; n < w.size; n++) {
 		struct errmsg msg = {0};

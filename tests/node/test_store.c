@@ -170,7 +170,7 @@ static struct chunk_addr put_image(struct depot_batch *b, uint8_t uid, uint32_t 
 		fill(page, first + i);
 		image_write_page(im, mem, i, page);
 	}
-	cr_assert_eq(image_store(im, 0, put_chunk, b, NULL), ERR_OK);
+	cr_assert_eq(image_store(im, put_chunk, b), ERR_OK);
 	cr_assert_eq(image_id(im, &o.image), ERR_OK);
 	struct wr w = {0};
 	owner_write(&w, &o);
