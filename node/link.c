@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 uint64_t links_now(const struct links *l)
 {
@@ -119,6 +120,13 @@ enum err link_send(struct peer *p, enum msg type, const void *fields, enum link_
 size_t link_queued(const struct peer *p)
 {
 	return p->up ? p->up->lanes[LINK_BULK].queued : 0;
+}
+
+void link_cut(struct peer *p)
+{
+	uv_os_fd_t fd;
+	if (p->up && uv_fileno((const uv_handle_t *)&p->up->tcp, &fd) == 0)
+		shutdown(fd, SHUT_RDWR);
 }
 
 void link_bytes(const struct peer *p, uint64_t *sent, uint64_t *received)

@@ -86,6 +86,8 @@ typedef void (*link_watch_fn)(void *ctx, struct peer *p, bool up);
 enum err link_watch(struct node *n, link_watch_fn fn, void *ctx);
 /* Dials now, without waiting for the backoff. */
 void link_dial(struct peer *p);
+/* For tests: shuts the link's socket down, as when a cable is pulled that comes back later. */
+void link_cut(struct peer *p);
 /* Bytes sent and received over the link since it came up, as they were on the wire. */
 void link_bytes(const struct peer *p, uint64_t *sent, uint64_t *received);
 

@@ -135,8 +135,10 @@ struct moves {
 	uv_timer_t timer;
 	uint8_t clock[16];
 	bool closing, draining;
-	char crash_at[64];
-	unsigned crash_count;
+	struct step_hook {
+		char step[64];
+		unsigned count;
+	} crash_at, cut_at;
 	int steps_fd;
 	uint32_t since_gc;
 };

@@ -29,6 +29,11 @@ static void drain(struct moves *m);
  * target.ADMIT target.BULK target.BARRIER target.PREPARE target.RUN target.DROP, both.WRITE (asked) both.WRITTEN (on disk),
  * send.MOVE_OFFER and so on (before it is sent), got.MOVE_OFFER and so on (before it is looked at). */
 
+static bool hook_hit(struct step_hook *h, const char *step)
+{
+	return h->count > 0 && strcmp(step, h->step) == 0 && --h->count == 0;
+}
+
 void move_step(struct moves *m, const char *role, const char *name)
 {
 	char step[64];
@@ -36,21 +41,31 @@ void move_step(struct moves *m, const char *role, const char *name)
 	if (m->steps_fd >= 0)
 		dprintf(m->steps_fd, "%llu %s\n", (unsigned long long)os_monotonic_ns() / 1000,
 		        step);
-	if (m->crash_at[0] && strcmp(step, m->crash_at) == 0 && --m->crash_count == 0)
+	if (hook_hit(&m->crash_at, step))
 		kill(getpid(), SIGKILL);
+	if (hook_hit(&m->cut_at, step))
+		for (struct peer *p = peer_first(m->node); p; p = peer_next(p))
+			link_cut(p);
+}
+
+/* "STEP" or "STEP:N": the Nth time it is passed. */
+static void read_hook(struct step_hook *h, const char *text)
+{
+	if (!text)
+		return;
+	snprintf(h->step, sizeof h->step, "%s", text);
+	char *colon = strchr(h->step, ':');
+	h->count = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 1;
+	if (colon)
+		*colon = 0;
 }
 
 static void read_steps(struct moves *m)
 {
-	const char *at = getenv("WASMOS_CRASH_AT"), *file = getenv("WASMOS_STEPS");
+	const char *file = getenv("WASMOS_STEPS");
 	m->steps_fd = file ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
-	if (!at)
-		return;
-	snprintf(m->crash_at, sizeof m->crash_at, "%s", at);
-	char *colon = strchr(m->crash_at, ':');
-	m->crash_count = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 1;
-	if (colon)
-		*colon = 0;
+	read_hook(&m->crash_at, getenv("WASMOS_CRASH_AT"));
+	read_hook(&m->cut_at, getenv("WASMOS_CUT_AT"));
 }
 
 /* ---- moves ---- */
@@ -426,11 +441,33 @@ static enum err on_message(void *ctx, struct peer *p, enum msg type, const union
 	return ERR_OK;
 }
 
+/* Who waits for a move that is given up here and cannot get on is told so; it goes on by itself. */
+static void tell_in_flight(struct moves *m, struct peer *p)
+{
+	for (struct move *mv = m->list; mv; mv = mv->next) {
+		struct move_status st;
+		struct move_report none = {0};
+		struct errmsg msg;
+		if (mv->over || !mv->fn || memcmp(mv->peer, peer_id(p), PEER_ID_SIZE) != 0 ||
+		    !mover_status(m->mover, mv->uid, &st) || !st.released)
+			continue;
+		err_set(
+		    &msg, ERR_CLOSED,
+		    "the link to %s went down when the process had been given up here: it is in "
+		    "flight, and goes on by itself when the link is up again (wasmos ps)",
+		    peer_name(p));
+		mv->fn(mv->ctx, ERR_CLOSED, &msg, &none);
+		mv->fn = NULL;
+	}
+}
+
 static void on_link(void *ctx, struct peer *p, bool up)
 {
 	struct moves *m = ctx;
 	mover_link(m->mover, peer_id(p), up, os_monotonic_ns());
 	drain(m);
+	if (!up)
+		tell_in_flight(m, p);
 }
 
 static void on_process(void *ctx, struct process *p, enum process_event ev)

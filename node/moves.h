@@ -8,7 +8,7 @@
  *	moves_start(n, p, peer, 0, on_over, ctx, &msg);   // later: on_over(ctx, err, msg, report)
  *
  * Tests name a step to be killed at: WASMOS_CRASH_AT=STEP[:N] in the node's environment (move_step() in moves.c lists
- * the steps' names), and WASMOS_STEPS=FILE appends the time (us) and name of each step that is passed.
+ * the steps' names), or at which all links are cut, WASMOS_CUT_AT=STEP[:N]; and WASMOS_STEPS=FILE appends the time (us) and name of each step that is passed.
  */
 #pragma once
 
