@@ -412,23 +412,6 @@ static int usage(void)
 	return 2;
 }
 
-static bool parse_stress(const char *text, struct stress_config *stress)
-{
-	char *end;
-	if (!text)
-		return false;
-	if (strncmp(text, "random", 6) == 0) {
-		stress->kind = STRESS_RANDOM;
-		stress->seed = 1;
-		if (text[6] == ':')
-			stress->seed = strtoull(text + 7, &end, 10);
-		return !text[6] || (text[6] == ':' && text[7] && !*end);
-	}
-	stress->kind = STRESS_EVERY;
-	stress->n = strtoull(text, &end, 10);
-	return *text && !*end && stress->n > 0;
-}
-
 static void print_totals(const struct totals *t, const char *prefix)
 {
 	if (t->rebuilds)
@@ -468,7 +451,7 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[i], "--tap") == 0)
 			mode = MODE_TAP;
 		else if (strcmp(argv[i], "--stress-safepoints") != 0 ||
-		         !parse_stress(argv[++i], &stress))
+		         !stress_parse(argv[++i], &stress))
 			return usage();
 	}
 	if (i >= argc)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STOPS_PER_DOUBLING 100
+
 struct world {
 	struct stress_config stress;
 	uint64_t random;
@@ -212,6 +214,23 @@ static bool keep_module(struct world *w, struct module *m)
 
 /* ---- stopping, writing, rebuilding ---- */
 
+bool stress_parse(const char *text, struct stress_config *stress)
+{
+	char *end;
+	if (!text)
+		return false;
+	if (strncmp(text, "random", 6) == 0) {
+		stress->kind = STRESS_RANDOM;
+		stress->seed = 1;
+		if (text[6] == ':')
+			stress->seed = strtoull(text + 7, &end, 10);
+		return !text[6] || (text[6] == ':' && text[7] && !*end);
+	}
+	stress->kind = STRESS_EVERY;
+	stress->n = strtoull(text, &end, 10);
+	return *text && !*end && stress->n > 0;
+}
+
 static struct module *find_module(void *ctx, const uint8_t hash[32])
 {
 	struct world *w = ctx;
@@ -262,11 +281,11 @@ out:
 	return e;
 }
 
-/* Safepoints until the next stop. After each thousand stops of one call the distance doubles, so that a loop over a
+/* Safepoints until the next stop. After each hundred stops of one call the distance doubles, so that a loop over a
  * whole memory ends. */
 static uint64_t next_interval(struct world *w, uint64_t stops)
 {
-	uint64_t shift = stops / 1000 < 40 ? stops / 1000 : 40;
+	uint64_t shift = stops / STOPS_PER_DOUBLING < 40 ? stops / STOPS_PER_DOUBLING : 40;
 	if (w->stress.kind == STRESS_OFF)
 		return 0;
 	if (w->stress.kind == STRESS_EVERY)
@@ -362,4 +381,10 @@ enum outcome world_get(struct world *w, uint32_t instance, const char *name, siz
 	}
 	*value = e.value;
 	return OUT_RETURNED;
+}
+
+const uint8_t *world_memory(struct world *w, uint32_t instance, uint64_t *size)
+{
+	*size = 0;
+	return w->store ? instance_memory(store_instance(w->store, instance), size) : NULL;
 }

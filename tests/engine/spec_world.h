@@ -18,6 +18,9 @@ struct stress_config {
 	uint64_t seed; /* STRESS_RANDOM */
 };
 
+/* "7" or "random" or "random:SEED", as a command's option says it. */
+bool stress_parse(const char *text, struct stress_config *stress);
+
 struct world;
 
 struct world *world_new(const struct stress_config *stress);
@@ -43,3 +46,5 @@ enum outcome world_invoke(struct world *w, uint32_t instance, const char *name, 
                           uint32_t *nresults, struct errmsg *text);
 enum outcome world_get(struct world *w, uint32_t instance, const char *name, size_t name_size,
                        uint64_t *value, struct errmsg *text);
+/* The bytes of an instance's memory 0, until the next call. */
+const uint8_t *world_memory(struct world *w, uint32_t instance, uint64_t *size);
