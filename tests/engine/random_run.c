@@ -1,6 +1,6 @@
 /* random_run.c - runs random modules (gen.h) and prints all that can be seen of it, one line a call.
  *
- *	random-run [--stress-safepoints N | random[:SEED]] [--dump DIR] FIRST COUNT
+ *	random-run [--stress-safepoints N | random[:SEED]] [--dump DIR] FIRST COUNT | FILE.wasm
  *
  * Two runs of the same seeds must print the same, stopped at safepoints or not, and so must random_run.js, which runs the
  * modules that --dump left in DIR under V8: random_diff compares. A NaN is printed as "nan", its bits are the engine's.
@@ -128,17 +128,13 @@ static void dump(const char *dir, uint64_t seed, const struct wr *w)
 	}
 }
 
-static bool run_seed(uint64_t seed, const struct stress_config *stress, const char *dir)
+/* Takes w's bytes. */
+static bool run_module(struct wr *w, const struct stress_config *stress)
 {
-	struct wr w = {0};
 	struct errmsg msg = {0};
 	struct module *m;
 	size_t size;
-	gen_module(&w, seed);
-	if (dir)
-		dump(dir, seed, &w);
-	printf("seed %llu\n", (unsigned long long)seed);
-	uint8_t *bytes = wr_take(&w, &size);
+	uint8_t *bytes = wr_take(w, &size);
 	if (module_load(bytes, size, true, &m, &msg) != ERR_OK) {
 		printf("refused: %s\n", msg.text);
 		return false;
@@ -155,11 +151,32 @@ static bool run_seed(uint64_t seed, const struct stress_config *stress, const ch
 	return ok;
 }
 
+static bool run_seed(uint64_t seed, const struct stress_config *stress, const char *dir)
+{
+	struct wr w = {0};
+	gen_module(&w, seed);
+	if (dir)
+		dump(dir, seed, &w);
+	printf("seed %llu\n", (unsigned long long)seed);
+	return run_module(&w, stress);
+}
+
+/* A module that was dumped, and perhaps made smaller since. */
+static bool run_file(const char *path, const struct stress_config *stress)
+{
+	struct wr w = {0};
+	FILE *f = fopen(path, "rb");
+	for (int c; f && (c = getc(f)) != EOF;)
+		wr_u8(&w, (uint8_t)c);
+	if (f)
+		fclose(f);
+	return run_module(&w, stress);
+}
+
 static int usage(void)
 {
-	fprintf(
-	    stderr,
-	    "usage: random-run [--stress-safepoints N | random[:SEED]] [--dump DIR] FIRST COUNT\n");
+	fprintf(stderr, "usage: random-run [--stress-safepoints N | random[:SEED]] [--dump DIR] "
+	                "FIRST COUNT | FILE.wasm\n");
 	return 2;
 }
 
@@ -176,6 +193,8 @@ int main(int argc, char **argv)
 		         !stress_parse(argv[i + 1], &stress))
 			return usage();
 	}
+	if (argc - i == 1)
+		return run_file(argv[i], &stress) ? 0 : 1;
 	if (argc - i != 2)
 		return usage();
 	uint64_t first = strtoull(argv[i], NULL, 10), count = strtoull(argv[i + 1], NULL, 10);

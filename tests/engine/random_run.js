@@ -82,11 +82,10 @@ function call(out, f, name, type, k) {
   out.push(line);
 }
 
-for (let seed = first; seed < first + count; seed++) {
-  const bytes = fs.readFileSync(`${dir}/${seed}.wasm`);
+function run(bytes) {
   const {funcs, exports} = readTypes(bytes);
   const e = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports;
-  const out = [`seed ${seed}`];
+  const out = [];
   for (const [name, x] of Object.entries(exports)) {
     if (x.kind !== 0 || name === 'refuel') continue;
     for (let k = 0; k < CALLS_EACH; k++) {
@@ -96,5 +95,10 @@ for (let seed = first; seed < first + count; seed++) {
   }
   out.push(`memory: ${hash(new Uint8Array(e.m.buffer))}`);
   for (let i = 0; i < 8; i++) out.push(`g${i}:${text([0x7f, 0x7e, 0x7d, 0x7c][i % 4], e['g' + i].value)}`);
-  console.log(out.join('\n'));
+  return out.join('\n');
+}
+
+for (let seed = first; seed < first + count; seed++) {
+  console.log(`seed ${seed}`);
+  console.log(run(fs.readFileSync(`${dir}/${seed}.wasm`)));
 }
