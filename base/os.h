@@ -67,8 +67,11 @@ enum os_track_kind os_track_kind(const struct os_track *t);
 void os_track_grown(struct os_track *t, size_t size_bytes);
 /* True when the fault at offset was one of ours, and was resolved. Signal-safe. */
 bool os_track_fault(struct os_track *t, size_t offset_bytes);
-/* The host is about to write there (a system call into a protected page gives EFAULT, no fault). */
+/* The host is about to write there (a system call into a protected page gives EFAULT, no fault). The pages stay
+ * writable, and written, until os_track_unpin(): collecting from another thread meanwhile does no harm. */
 void os_track_mark(struct os_track *t, size_t offset_bytes, size_t size_bytes);
+/* The host is done with all it marked. */
+void os_track_unpin(struct os_track *t);
 /* Ors one bit a page, LSB first, into bits (room for size_bytes / 4096 bits, rounded up to bytes).
  * clear: they are clean, and watched, again. A write that races with it is reported now or by the
  * next collect. */

@@ -1,7 +1,8 @@
 /* os_track.c - which pages were written, by write protection and faults.
  *
  * Truths: a page whose bit is clear is write-protected; a page whose bit is set is writable. The fault that
- * a first write causes sets the bit and lifts the protection. Collecting takes a bit first and protects after: a
+ * a first write causes sets the bit and lifts the protection; so does who marks pages that the host is
+ * to write. Collecting takes a bit first and protects after: a
  * write in between is missed by neither, as who collects reads the page only afterwards.
  */
 #include "base/os_track.h"
@@ -33,6 +34,7 @@ enum err os_track_start(uint8_t *base, size_t size_bytes, size_t max_bytes, enum
 	atomic_store(&t->size_bytes, size_bytes);
 	t->kind = OS_TRACK_FAULTS;
 	t->kernel_fd = -1;
+	pthread_mutex_init(&t->lock, NULL);
 	t->dirty = calloc(pages_of(max_bytes) / WORD_BITS + 1, sizeof *t->dirty);
 	enum err e = t->dirty ? ERR_OK : ERR_NOMEM;
 	if (e == ERR_OK && kind != OS_TRACK_FAULTS && os_track_kernel_start(t) == ERR_OK)
@@ -42,6 +44,7 @@ enum err os_track_start(uint8_t *base, size_t size_bytes, size_t max_bytes, enum
 	else if (e == ERR_OK)
 		e = os_protect(base, size_bytes, OS_READ);
 	if (e != ERR_OK) {
+		pthread_mutex_destroy(&t->lock);
 		free(t->dirty);
 		free(t);
 		return e;
@@ -64,13 +67,37 @@ void os_track_grown(struct os_track *t, size_t size_bytes)
 	atomic_store(&t->size_bytes, size_bytes);
 }
 
+/* Pages of which some are protected in between are many mappings, and a process may have 65,530: past that
+ * everything becomes writable, and counts as written. Signal-safe. */
+static bool unprotect(struct os_track *t, size_t from, size_t to)
+{
+	set_bits(t, from, to);
+	if (os_protect(t->base + from * PAGE, (to - from) * PAGE, OS_READ_WRITE) == ERR_OK)
+		return true;
+	size_t size = atomic_load(&t->size_bytes);
+	set_bits(t, 0, pages_of(size));
+	return os_protect(t->base, size, OS_READ_WRITE) == ERR_OK;
+}
+
 bool os_track_fault(struct os_track *t, size_t offset_bytes)
 {
 	if (t->kind == OS_TRACK_KERNEL || offset_bytes >= atomic_load(&t->size_bytes))
 		return false;
-	size_t page = offset_bytes / PAGE;
-	set_bits(t, page, page + 1);
-	return os_protect(t->base + page * PAGE, PAGE, OS_READ_WRITE) == ERR_OK;
+	return unprotect(t, offset_bytes / PAGE, offset_bytes / PAGE + 1);
+}
+
+static void pin(struct os_track *t, size_t from, size_t to)
+{
+	if (t->npins < OS_TRACK_PINS) {
+		t->pins[t->npins].from = from;
+		t->pins[t->npins++].to = to;
+		return;
+	}
+	/* No room: the last one grows over both. */
+	if (from < t->pins[OS_TRACK_PINS - 1].from)
+		t->pins[OS_TRACK_PINS - 1].from = from;
+	if (to > t->pins[OS_TRACK_PINS - 1].to)
+		t->pins[OS_TRACK_PINS - 1].to = to;
 }
 
 void os_track_mark(struct os_track *t, size_t offset_bytes, size_t size_bytes)
@@ -78,8 +105,19 @@ void os_track_mark(struct os_track *t, size_t offset_bytes, size_t size_bytes)
 	if (t->kind == OS_TRACK_KERNEL || !size_bytes)
 		return; /* the kernel sees its own writes */
 	size_t from = offset_bytes / PAGE, to = pages_of(offset_bytes + size_bytes);
-	set_bits(t, from, to);
-	os_protect(t->base + from * PAGE, (to - from) * PAGE, OS_READ_WRITE);
+	pthread_mutex_lock(&t->lock);
+	pin(t, from, to);
+	unprotect(t, from, to);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void os_track_unpin(struct os_track *t)
+{
+	if (t->kind == OS_TRACK_KERNEL || !t->npins) /* only the marking thread adds pins */
+		return;
+	pthread_mutex_lock(&t->lock);
+	t->npins = 0;
+	pthread_mutex_unlock(&t->lock);
 }
 
 /* A run of dirty pages beginning at page i. */
@@ -91,16 +129,26 @@ static size_t run_length(const uint8_t *bits, size_t i, size_t n)
 	return i - from;
 }
 
-/* The pages in bits become clean and protected again. */
-static enum err protect_again(struct os_track *t, const uint8_t *bits, size_t n)
+/* The pages in bits become protected again; where that fails they stay written. */
+static void protect_again(struct os_track *t, const uint8_t *bits, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		size_t run = run_length(bits, i, n);
-		if (run)
-			TRY(os_protect(t->base + i * PAGE, run * PAGE, OS_READ));
+		if (run && os_protect(t->base + i * PAGE, run * PAGE, OS_READ) != ERR_OK)
+			unprotect(t, i, i + run);
 		i += run;
 	}
-	return ERR_OK;
+}
+
+/* Pinned pages stay written; bits loses them. */
+static void keep_pinned(struct os_track *t, uint8_t *bits, size_t npages)
+{
+	for (unsigned k = 0; k < t->npins; k++) {
+		for (size_t i = t->pins[k].from; i < t->pins[k].to && i < npages; i++) {
+			set_bits(t, i, i + 1);
+			bits[i / 8] &= (uint8_t)~(1u << (i % 8));
+		}
+	}
 }
 
 static void take_bits(struct os_track *t, uint8_t *bits, size_t npages, bool clear)
@@ -129,12 +177,15 @@ enum err os_track_collect(struct os_track *t, uint8_t *bits, size_t bits_bytes, 
 	uint8_t *mine = calloc(npages / 8 + 9, 1);
 	if (!mine)
 		return ERR_NOMEM;
+	pthread_mutex_lock(&t->lock);
 	take_bits(t, mine, npages, true);
-	enum err e = protect_again(t, mine, npages);
 	for (size_t i = 0; i < (npages + 7) / 8; i++)
 		bits[i] |= mine[i];
+	keep_pinned(t, mine, npages);
+	protect_again(t, mine, npages);
+	pthread_mutex_unlock(&t->lock);
 	free(mine);
-	return e;
+	return ERR_OK;
 }
 
 void os_track_stop(struct os_track *t)
@@ -145,6 +196,7 @@ void os_track_stop(struct os_track *t)
 		os_track_kernel_stop(t);
 	else
 		os_protect(t->base, atomic_load(&t->size_bytes), OS_READ_WRITE);
+	pthread_mutex_destroy(&t->lock);
 	free(t->dirty);
 	free(t);
 }

@@ -3,7 +3,10 @@
 
 #include "base/os.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+
+#define OS_TRACK_PINS 16
 
 struct os_track {
 	uint8_t *base;
@@ -12,6 +15,13 @@ struct os_track {
 	enum os_track_kind kind;
 	_Atomic uint64_t
 	    *dirty; /* a bit a page; with the kernel's tracker: pages that came by growing */
+	/* By faults only: pages that the host may be writing to are not protected. Held while bits are taken and
+	 * pages protected, or marked; never by the fault. */
+	pthread_mutex_t lock;
+	struct {
+		size_t from, to;
+	} pins[OS_TRACK_PINS];
+	unsigned npins;
 	int kernel_fd, pagemap_fd;
 	bool grown_failed; /* a grown part could not be registered: collecting fails */
 };

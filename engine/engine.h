@@ -181,7 +181,8 @@ uint32_t store_memory_count(const struct store *s);
 uint8_t *store_memory(struct store *s, uint32_t i, uint64_t *size_bytes);
 /* Bytes of a memory that was rebuilt without SAVE_MEMORY: ready to be filled by the caller. Tracking is
  * off until store_track_start(). */
-/* Starts write tracking: all pages are clean from now on. */
+/* Starts write tracking: all pages are clean from now on. The threads stand. Collecting and stopping may be done while they
+ * run, from one other thread. */
 enum err store_track_start(struct store *s);
 /* Writes one bit a 4 KiB page of memory i into bits (LSB first; at least size/4096/8 bytes, rounded up): dirty since the
  * last call or start. clear: the pages are clean (and tracked) again. The thread stands or runs. */

@@ -77,6 +77,7 @@ struct meminst {
 	int watch;      /* os_fault_watch id; -1: none */
 	uint32_t index; /* in the store, as in the two below */
 	struct os_track *_Atomic track;
+	_Atomic uint32_t track_users; /* faults and marks that are using it now */
 };
 
 struct tableinst {
@@ -213,6 +214,8 @@ enum err instance_own_objects(struct instance *in);
 enum err mem_new(struct store *s, uint32_t min_pages, uint32_t max_pages, bool has_max,
                  struct meminst **out);
 void mem_free(struct meminst *m);
+/* A host call ended: what it marked for writing may be collected again. */
+void mem_host_done(struct meminst *m);
 /* Pages before, or UINT32_MAX. */
 uint32_t mem_grow(struct meminst *m, uint32_t delta_pages);
 /* Bulk instructions do a piece at a time: v holds destination, source or value, and count, and is advanced past what was

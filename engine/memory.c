@@ -13,12 +13,37 @@
 #define BULK_PIECE (256u << 10)
 #define MAX_MEM_BYTES ((size_t)65536 * WASM_PAGE)
 
-/* Signal handler: a fault inside the reservation. */
+/* The tracker, kept from being freed until track_done(). */
+static struct os_track *track_use(struct meminst *m)
+{
+	atomic_fetch_add(&m->track_users, 1);
+	return atomic_load(&m->track);
+}
+
+static void track_done(struct meminst *m)
+{
+	atomic_fetch_sub(&m->track_users, 1);
+}
+
+/* Signal handler: a fault inside the reservation. Below the size it is the tracker's; when there is none, one
+ * just starts or ends on another thread, and the access is tried again. */
 static bool on_mem_fault(void *ctx, size_t offset)
 {
 	struct meminst *m = ctx;
-	struct os_track *track = atomic_load(&m->track);
-	return track && offset < atomic_load(&m->size_bytes) && os_track_fault(track, offset);
+	if (offset >= atomic_load(&m->size_bytes))
+		return false;
+	struct os_track *track = track_use(m);
+	bool resolved = !track || os_track_fault(track, offset);
+	track_done(m);
+	return resolved;
+}
+
+static void track_end(struct meminst *m)
+{
+	struct os_track *track = atomic_exchange(&m->track, NULL);
+	while (atomic_load(&m->track_users) != 0)
+		; /* a fault or a mark: microseconds */
+	os_track_stop(track);
 }
 
 enum err mem_new(struct store *s, uint32_t min_pages, uint32_t max_pages, bool has_max,
@@ -53,7 +78,7 @@ enum err mem_new(struct store *s, uint32_t min_pages, uint32_t max_pages, bool h
 
 void mem_free(struct meminst *m)
 {
-	os_track_stop(atomic_load(&m->track));
+	track_end(m);
 	os_fault_unwatch(m->watch);
 	os_release(m->base, m->reserved);
 	free(m);
@@ -66,9 +91,10 @@ uint32_t mem_grow(struct meminst *m, uint32_t delta_pages)
 		return UINT32_MAX;
 	if (os_commit(m->base + old * WASM_PAGE, (size_t)delta_pages * WASM_PAGE) != ERR_OK)
 		return UINT32_MAX;
-	struct os_track *track = atomic_load(&m->track);
+	struct os_track *track = track_use(m);
 	if (track)
 		os_track_grown(track, pages * WASM_PAGE);
+	track_done(m);
 	atomic_store(&m->size_bytes, pages * WASM_PAGE);
 	return (uint32_t)old;
 }
@@ -155,10 +181,23 @@ uint8_t *thread_mem_write(struct thread *t, uint32_t addr, uint64_t size)
 {
 	struct meminst *m;
 	uint8_t *p = thread_mem(t, addr, size, &m);
-	struct os_track *track = p ? atomic_load(&m->track) : NULL;
-	if (track && size)
+	if (!p || !size || !atomic_load_explicit(&m->track, memory_order_relaxed))
+		return p;
+	struct os_track *track = track_use(m);
+	if (track)
 		os_track_mark(track, addr, size);
+	track_done(m);
 	return p;
+}
+
+void mem_host_done(struct meminst *m)
+{
+	if (!atomic_load_explicit(&m->track, memory_order_relaxed))
+		return;
+	struct os_track *track = track_use(m);
+	if (track)
+		os_track_unpin(track);
+	track_done(m);
 }
 
 uint32_t store_memory_count(const struct store *s)
@@ -206,5 +245,5 @@ enum err store_track_collect(struct store *s, uint32_t i, uint8_t *bits, size_t 
 void store_track_stop(struct store *s)
 {
 	for (uint32_t i = 0; i < s->nmems; i++)
-		os_track_stop(atomic_exchange(&s->mems[i]->track, NULL));
+		track_end(s->mems[i]);
 }

@@ -225,10 +225,19 @@ HANDLER_CC void out_poll(const u64 *pc, u64 *fp, struct thread *t, u8 *mem, u64 
 		((musttail)) return (*(const handler *)pc)(pc, fp, t, mem, ia, fa);
 }
 
+/* What thread_mem_write() marked may be collected again. */
+static void host_done_writing(struct thread *t)
+{
+	if (!t->direct && t->csp->code->inst->module->nmems)
+		mem_host_done(t->csp->code->inst->mems[0]);
+}
+
 /* Says so in t->exit when the call is not done. */
 static bool host_run(struct thread *t, struct hostfunc *h, u64 *v)
 {
-	switch (h->fn(h->env, t, v)) {
+	enum host_result result = h->fn(h->env, t, v);
+	host_done_writing(t);
+	switch (result) {
 	case HOST_DONE: return true;
 	case HOST_BLOCK: t->exit = EXIT_BLOCK; return false;
 	case HOST_EXIT: t->exit = EXIT_PROC; return false;
