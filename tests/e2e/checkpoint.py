@@ -1,0 +1,107 @@
+"""checkpoint.py - suspend, resume, snapshot and restore as someone uses them (person.py says how to run it)."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from person import GUEST, WASMOS, main, until
+
+STEPS = '150'
+
+
+def up(h):
+    # The lock of a node that was killed goes when the last of its threads has.
+    until(lambda: h.run('up', '--listen', '127.0.0.1:0', '--display', 'headless')[0] == 0)
+
+
+def kill9(h):
+    os.kill(h.node_pid(), signal.SIGKILL)
+
+
+def start(h):
+    up(h)
+    pid = int(h.ok('run', '-d', '--name', 'counter', GUEST, STEPS))
+    time.sleep(0.4)
+    return pid
+
+
+def unbroken():
+    return subprocess.run([WASMOS, 'run', '--solo', GUEST, STEPS], stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def end_of(h, pid):
+    """What it printed, once it has ended as it should."""
+    row = until(lambda: next((r for r in h.ps('--all').values() if r['pid'] == pid and r['state'] == 'exited'), None))
+    assert row['status'] == 7, row
+    return h.ok('logs', pid).strip()
+
+
+def test_a_suspended_program_survives_kill_9_of_its_node_and_goes_on(h):
+    pid = start(h)
+    report = json.loads(h.ok('suspend', pid, '--json'))
+    assert report['pid'] == pid and report['bytes'] > 4 << 20, report
+    assert h.ps()[pid]['state'] == 'suspended'
+    kill9(h)
+    up(h)
+    assert h.ps()[pid]['state'] == 'suspended'
+    h.ok('resume', pid)
+    assert h.ps()[pid]['state'] in ('running', 'waiting')
+    assert end_of(h, pid) == unbroken()
+    status, _, err = h.run('resume', pid)
+    assert status == 1 and 'suspended or in flight' in err, err
+
+
+def test_a_program_that_was_resumed_comes_back_when_its_node_is_killed(h):
+    pid = start(h)
+    h.ok('suspend', pid)
+    h.ok('resume', pid)
+    kill9(h)
+    up(h)
+    until(lambda: pid in h.ps())
+    assert end_of(h, pid) == unbroken()
+
+
+def test_a_snapshot_starts_copies_and_the_program_runs_on(h):
+    pid = start(h)
+    path = os.path.join(h.folder, 'a snapshot')
+    h.ok('snapshot', pid, '-o', path)
+    copies = [int(h.ok('restore', path)) for _ in range(2)]
+    assert len({pid, *copies}) == 3
+    assert len({h.ps('--all')[p]['uid'] for p in (pid, *copies)}) == 3
+    expected = unbroken()
+    for p in (pid, *copies):
+        assert end_of(h, p) == expected
+
+
+def test_a_snapshot_that_is_cut_or_changed_is_refused_and_nothing_is_started(h):
+    pid = start(h)
+    path, bad = os.path.join(h.folder, 'snapshot'), os.path.join(h.folder, 'bad')
+    h.ok('snapshot', pid, '-o', path)
+    with open(path, 'rb') as f:
+        whole = f.read()
+    middle = len(whole) // 2
+    changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1:]
+    for content in (b'', whole[:40], whole[:-1], changed, b'\0' * 5000, whole + b'x'):
+        with open(bad, 'wb') as f:
+            f.write(content)
+        status, out, err = h.run('restore', bad)
+        assert status == 1 and 'snapshot' in err and not out, (status, out, err)
+    assert list(h.ps('--all')) == [pid]
+    h.ok('kill', pid)
+
+
+def test_what_cannot_be_done_is_said(h):
+    up(h)
+    for words, said in ((('suspend', 99), 'no process 99'), (('resume', 99), 'no process 99'),
+                        (('snapshot', 99, '-o', '/dev/null'), 'no process 99'), (('restore', '/no such file'), 'no such file'),
+                        (('migrate', 99, 'nobody'), 'no process 99')):
+        status, _, err = h.run(*words)
+        assert status == 1 and said in err, (words, status, err)
+    assert h.run('snapshot', 1)[0] == 2
+    assert h.run('migrate', 1, 'x', '--max-pause', 'soon')[0] == 2
+
+
+if __name__ == '__main__':
+    sys.exit(main(globals()))
