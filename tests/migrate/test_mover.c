@@ -1,0 +1,143 @@
+/* test_mover.c - the converge rule and --max-pause, without nodes: what the source decides after each round. */
+#include "migrate/mover.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MS UINT64_C(1000000)
+
+static const uint8_t self[PEER_ID_SIZE] = {1}, peer[PEER_ID_SIZE] = {2}, id[MOVE_ID_SIZE] = {3};
+
+struct rig {
+	struct mover *m;
+	uint64_t now;
+	uint32_t attempt;
+	struct move_action last; /* the newest that is not SEND */
+	enum msg sent;
+};
+
+static void drain(struct rig *r)
+{
+	struct move_action a;
+	union msg_any any;
+	while (mover_next(r->m, &a)) {
+		if (a.kind == MOVE_ACT_SEND)
+			cr_assert_eq(msg_decode(a.bytes, a.size, &r->sent, &any, NULL), ERR_OK);
+		else
+			r->last = a;
+		move_action_free(&a);
+	}
+	mover_check(r->m);
+}
+
+static void message(struct rig *r, enum msg type, union msg_any *any)
+{
+	memcpy(any->move_accept.move, id, sizeof id);
+	mover_message(r->m, peer, type, any, r->now);
+	drain(r);
+}
+
+static void begin(struct rig *r, uint64_t max_pause_ns)
+{
+	struct owner rec = {.uid = {9}, .epoch = 1, .state = OWNER_OWNED, .name = "game"};
+	struct move_options o = {.max_pause_ns = max_pause_ns};
+	union msg_any any;
+	*r = (struct rig){.now = 1000 * MS};
+	cr_assert_eq(mover_new(self, (uint8_t[16]){1}, &r->m), ERR_OK);
+	cr_assert_eq(mover_start(r->m, id, &rec, peer, &o, r->now, NULL), ERR_CLOSED);
+	mover_link(r->m, peer, true, r->now);
+	cr_assert_eq(mover_start(r->m, id, &rec, peer, &o, r->now, NULL), ERR_OK);
+	drain(r);
+	cr_assert_eq(r->sent, MSG_MOVE_OFFER);
+	memset(&any, 0, sizeof any);
+	message(r, MSG_MOVE_ACCEPT, &any);
+	cr_assert_eq(r->last.kind, MOVE_ACT_SCAN);
+}
+
+/* One round: so many pages, applied after so long. */
+static void round_of(struct rig *r, uint64_t pages, uint64_t took_ms)
+{
+	union msg_any any;
+	struct move_event ev = {.kind = MOVE_EV_SENT,
+	                        .attempt = r->last.attempt,
+	                        .round = r->last.round,
+	                        .pages = pages};
+	memcpy(ev.move, id, sizeof id);
+	mover_event(r->m, &ev, r->now);
+	drain(r);
+	cr_assert_eq(r->sent, MSG_MOVE_ROUND);
+	r->now += took_ms * MS;
+	memset(&any, 0, sizeof any);
+	any.move_round_ok.round = ev.round;
+	message(r, MSG_MOVE_ROUND_OK, &any);
+}
+
+Test(mover, stops_the_program_as_soon_as_a_round_was_short)
+{
+	struct rig r;
+	begin(&r, 0);
+	round_of(&r, 2000, 200);
+	cr_assert_eq(r.last.kind, MOVE_ACT_ROUND);
+	round_of(&r, 400, 60);
+	cr_assert_eq(r.last.kind, MOVE_ACT_ROUND);
+	round_of(&r, 80, 4);
+	cr_assert_eq(r.last.kind, MOVE_ACT_FREEZE);
+	mover_free(r.m);
+}
+
+Test(mover, stops_a_program_that_writes_ever_as_much_when_no_bound_was_given)
+{
+	struct rig r;
+	unsigned rounds = 0;
+	begin(&r, 0);
+	while (r.last.kind != MOVE_ACT_FREEZE && rounds++ < MOVE_ROUNDS_MAX + 1)
+		round_of(&r, 1000, 100);
+	cr_assert_eq(r.last.kind, MOVE_ACT_FREEZE);
+	cr_assert_lt(rounds, 6);
+	mover_free(r.m);
+}
+
+Test(mover, refuses_a_pause_that_cannot_be_kept_and_says_why)
+{
+	struct rig r;
+	begin(&r, 16 * MS);
+	for (unsigned n = 0; r.last.kind != MOVE_ACT_OVER && n < MOVE_ROUNDS_MAX + 1; n++)
+		round_of(&r, 1000, 100);
+	cr_assert_eq(r.last.kind, MOVE_ACT_OVER);
+	cr_assert_eq(r.last.err, ERR_LIMIT);
+	cr_assert(strstr(r.last.text.text, "16.0 ms"), "%s", r.last.text.text);
+	cr_assert(strstr(r.last.text.text, "1000 pages"), "%s", r.last.text.text);
+	mover_free(r.m);
+}
+
+Test(mover, gives_up_when_the_pause_has_grown_too_long_while_the_program_stands)
+{
+	struct rig r;
+	union msg_any any;
+	begin(&r, 16 * MS);
+	round_of(&r, 2000, 200);
+	round_of(&r, 20, 2);
+	cr_assert_eq(r.last.kind, MOVE_ACT_FREEZE);
+	struct move_event ev = {.kind = MOVE_EV_FROZEN, .attempt = r.last.attempt};
+	memcpy(ev.move, id, sizeof id);
+	mover_event(r.m, &ev, r.now);
+	drain(&r);
+	cr_assert_eq(r.last.kind, MOVE_ACT_FINAL);
+	ev = (struct move_event){.kind = MOVE_EV_FINAL,
+	                         .attempt = r.last.attempt,
+	                         .manifest = (const uint8_t *)"m",
+	                         .manifest_size = 1,
+	                         .image = chunk_addr_of("m", 1)};
+	memcpy(ev.move, id, sizeof id);
+	mover_event(r.m, &ev, r.now);
+	drain(&r);
+	cr_assert_eq(r.sent, MSG_MOVE_PREPARE);
+	r.now += 40 * MS;
+	memset(&any, 0, sizeof any);
+	memcpy(any.move_prepared.image, ev.image.bytes, CHUNK_ADDR_SIZE);
+	message(&r, MSG_MOVE_PREPARED, &any);
+	cr_assert_eq(r.last.kind, MOVE_ACT_OVER, "it runs on here");
+	cr_assert(strstr(r.last.text.text, "40.0 ms"), "%s", r.last.text.text);
+	mover_free(r.m);
+}
