@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START_MAX_MS = 10000, START_STEP_MS = 5 };
+enum { START_MAX_MS = 10000, START_STEP_MS = 5, START_AGAIN_MS = 200 };
 
 /* -1 and errno. A home too long for a socket's name is reached through a descriptor. */
 static int connect_socket(const char *home)
@@ -82,10 +82,11 @@ static int start_node(struct shell *sh)
 int client_open_or_start(struct shell *sh, struct client **out)
 {
 	int fd = connect_socket(sh->home);
-	if (fd < 0 && start_node(sh) != 0)
-		return 1;
-	/* Another command may be starting the node at this very moment. */
+	/* Another command may be starting the node at this very moment, or a node that was killed may not be quite
+	 * gone: then it is tried again. */
 	for (int ms = 0; fd < 0 && ms < START_MAX_MS; ms += START_STEP_MS) {
+		if (ms % START_AGAIN_MS == 0 && start_node(sh) != 0)
+			return 1;
 		fd = connect_socket(sh->home);
 		if (fd < 0)
 			nanosleep(&(struct timespec){.tv_nsec = START_STEP_MS * 1000000}, NULL);
