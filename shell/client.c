@@ -37,6 +37,14 @@ static int connect_socket(const char *home)
 	return -1;
 }
 
+bool client_is_up(const char *home)
+{
+	int fd = connect_socket(home);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 static int make_client(struct shell *sh, int fd, struct client **out)
 {
 	struct client *c = calloc(1, sizeof *c);

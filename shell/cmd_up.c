@@ -1,5 +1,5 @@
 /* cmd_up.c - `wasmos up`: the node itself, in the background or the foreground. */
-#include "shell/shell.h"
+#include "shell/internal.h"
 
 #include "node/link.h"
 #include "node/node.h"
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct option options[] = {
@@ -25,6 +26,8 @@ static const struct option options[] = {
      "say nothing when it worked; it is fine when a node is up already"},
     {0},
 };
+
+enum { BUSY_MAX_MS = 5000, BUSY_STEP_MS = 20 };
 
 static struct node_config config(struct shell *sh)
 {
@@ -51,12 +54,25 @@ static int fail(struct shell *sh, enum err e, const struct errmsg *msg)
 	return shell_fail(sh, "%s", msg->text);
 }
 
+/* A node that was killed holds its home until the system has taken it down: waited for, unless it answers. */
+static enum err open_node(const struct node_config *cfg, struct node **n, struct errmsg *msg)
+{
+	enum err e = node_open(cfg, n, msg);
+	for (int ms = 0; e == ERR_BUSY && ms < BUSY_MAX_MS && !client_is_up(cfg->home);
+	     ms += BUSY_STEP_MS) {
+		nanosleep(&(struct timespec){.tv_nsec = BUSY_STEP_MS * 1000000}, NULL);
+		*msg = (struct errmsg){0};
+		e = node_open(cfg, n, msg);
+	}
+	return e;
+}
+
 static int foreground(struct shell *sh)
 {
 	struct node_config cfg = config(sh);
 	struct node *n;
 	struct errmsg msg = {0};
-	enum err e = node_open(&cfg, &n, &msg);
+	enum err e = open_node(&cfg, &n, &msg);
 	if (e != ERR_OK)
 		return fail(sh, e, &msg);
 	node_run(n);
@@ -94,7 +110,7 @@ static void background(struct shell *sh, int pipe_fd)
 	setsid();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	v.err = node_open(&cfg, &n, &v.msg);
+	v.err = open_node(&cfg, &n, &v.msg);
 	if (v.err == ERR_OK) {
 		link_own_addresses(n, &v.address, 1);
 		leave_terminal(cfg.home);

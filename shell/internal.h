@@ -35,6 +35,9 @@ struct client {
 	struct control_values row;
 };
 
+/* Whether a node answers on the home's socket. */
+bool client_is_up(const char *home);
+
 /* ---- for client_next() and the terminal (terminal.c) ---- */
 
 /* Encodes the request (or input) begun into c->out. */
