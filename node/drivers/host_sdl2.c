@@ -618,6 +618,12 @@ static void grant_wishes(struct service *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* With the lock held: the service ends when it was told to and the last window is closed. */
+static bool goes_on(const struct service *s)
+{
+	return !s->stopping || s->windows != NULL;
+}
+
 /* Sleeps until there is a wish, or, while a window is open, until it is time to look for events. False when
  * the service ends. */
 static bool wait_for_work(struct service *s)
@@ -629,16 +635,16 @@ static bool wait_for_work(struct service *s)
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&s->lock);
-	while (!s->poked) {
+	while (!s->poked && goes_on(s)) {
 		if (s->open == 0 || s->dead)
 			pthread_cond_wait(&s->wake, &s->lock);
 		else if (pthread_cond_timedwait(&s->wake, &s->lock, &until) != 0)
 			break;
 	}
 	s->poked = false;
-	bool goes_on = !s->stopping || s->windows != NULL;
+	bool more = goes_on(s);
 	pthread_mutex_unlock(&s->lock);
-	return goes_on;
+	return more;
 }
 
 static void take_events(struct service *s)
