@@ -37,14 +37,6 @@ static int connect_socket(const char *home)
 	return -1;
 }
 
-bool client_is_up(const char *home)
-{
-	int fd = connect_socket(home);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
 static int make_client(struct shell *sh, int fd, struct client **out)
 {
 	struct client *c = calloc(1, sizeof *c);
@@ -215,6 +207,23 @@ int client_take(struct client *c)
 	}
 	c->in_start += rd_offset(&in);
 	return 1;
+}
+
+/* Connecting alone says nothing: a node that was just killed is connected to as well. */
+bool client_is_up(struct shell *sh)
+{
+	struct client c = {.shell = sh, .fd = connect_socket(sh->home)};
+	bool up = false;
+	if (c.fd < 0)
+		return false;
+	client_request(&c, "status");
+	if (client_encode(&c) == 0 && client_flush(&c) == 0)
+		up = client_read(&c);
+	close(c.fd);
+	control_map_free(&c.request);
+	wr_free(&c.in);
+	wr_free(&c.out);
+	return up;
 }
 
 bool client_is_end(struct client *c, int *status)

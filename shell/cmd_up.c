@@ -55,10 +55,11 @@ static int fail(struct shell *sh, enum err e, const struct errmsg *msg)
 }
 
 /* A node that was killed holds its home until the system has taken it down: waited for, unless it answers. */
-static enum err open_node(const struct node_config *cfg, struct node **n, struct errmsg *msg)
+static enum err open_node(struct shell *sh, const struct node_config *cfg, struct node **n,
+                          struct errmsg *msg)
 {
 	enum err e = node_open(cfg, n, msg);
-	for (int ms = 0; e == ERR_BUSY && ms < BUSY_MAX_MS && !client_is_up(cfg->home);
+	for (int ms = 0; e == ERR_BUSY && ms < BUSY_MAX_MS && !client_is_up(sh);
 	     ms += BUSY_STEP_MS) {
 		nanosleep(&(struct timespec){.tv_nsec = BUSY_STEP_MS * 1000000}, NULL);
 		*msg = (struct errmsg){0};
@@ -72,7 +73,7 @@ static int foreground(struct shell *sh)
 	struct node_config cfg = config(sh);
 	struct node *n;
 	struct errmsg msg = {0};
-	enum err e = open_node(&cfg, &n, &msg);
+	enum err e = open_node(sh, &cfg, &n, &msg);
 	if (e != ERR_OK)
 		return fail(sh, e, &msg);
 	node_run(n);
@@ -110,7 +111,7 @@ static void background(struct shell *sh, int pipe_fd)
 	setsid();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	v.err = open_node(&cfg, &n, &v.msg);
+	v.err = open_node(sh, &cfg, &n, &v.msg);
 	if (v.err == ERR_OK) {
 		link_own_addresses(n, &v.address, 1);
 		leave_terminal(cfg.home);

@@ -36,7 +36,7 @@ struct client {
 };
 
 /* Whether a node answers on the home's socket. */
-bool client_is_up(const char *home);
+bool client_is_up(struct shell *sh);
 
 /* ---- for client_next() and the terminal (terminal.c) ---- */
 
