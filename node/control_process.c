@@ -115,7 +115,7 @@ void control_ps(struct node *n, struct control_call *c)
 	for (struct process *p = process_first(n); p; p = p->next)
 		if (all || process_alive(p))
 			put_process(c, p);
-	moves_ps(n, c);
+	moves_ps(n, c, all);
 	control_end(c, ERR_OK, NULL);
 }
 

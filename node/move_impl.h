@@ -128,7 +128,9 @@ struct moves {
 	struct move *list;
 	struct shadow shadows[SHADOWS_MAX];
 	uint64_t shadow_clock;
-	unsigned work; /* pool work under way */
+	unsigned work;      /* pool work under way */
+	struct owner *lost; /* ran here without an image when the node was killed */
+	size_t nlost;
 	struct rec_write *rec_first, **rec_last, *rec_running;
 	enum err rec_err;
 	struct errmsg rec_msg;

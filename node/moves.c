@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TICK_MS = 250, GC_EVERY = 20 };
+enum { TICK_MS = 250, GC_EVERY = 20, BIRTH_MS = 1000 };
 
 /* Records of processes that went away long ago are of no use to anybody. */
 #define KEEP_GONE_MS (UINT64_C(30) * 24 * 3600 * 1000)
@@ -536,9 +536,50 @@ static void start_gc(struct moves *m)
 	work_start(m->node, &m->work, gc_run, gc_done, g);
 }
 
+struct birth {
+	struct moves *moves;
+	uint8_t uid[UID_SIZE];
+};
+
+static void noted(void *ctx, enum err e, const struct errmsg *msg)
+{
+	struct birth *b = ctx;
+	/* It may have ended while this was written. */
+	if (!process_find_uid(b->moves->node, b->uid))
+		mover_ended(b->moves->mover, b->uid);
+	free(b);
+}
+
+static void note_birth(struct moves *m, struct process *p)
+{
+	struct owner o = moves_record_of(m->node, p);
+	struct birth *b = calloc(1, sizeof *b);
+	if (!b)
+		return;
+	b->moves = m;
+	memcpy(b->uid, p->uid, UID_SIZE);
+	moves_write(m->node, &o, noted, b);
+}
+
+/* Programs that have run for a while get a record, so that a node that was killed can say what was lost. Short ones
+ * cost no write. */
+static void note_births(struct moves *m)
+{
+	uint64_t now_ms = os_wall_ns() / 1000000;
+	for (struct process *p = process_first(m->node); p; p = p->next) {
+		if (p->state != PROCESS_RUNNING || p->hold != HOLD_NONE || p->move ||
+		    now_ms < (uint64_t)p->created_unix_ms + BIRTH_MS)
+			continue;
+		p->move = m; /* once */
+		if (!mover_record(m->mover, p->uid))
+			note_birth(m, p);
+	}
+}
+
 static void on_timer(uv_timer_t *t)
 {
 	struct moves *m = t->data;
+	note_births(m);
 	mover_tick(m->mover, os_monotonic_ns());
 	drain(m);
 	if (m->since_gc >= GC_EVERY && !m->list)
@@ -698,10 +739,24 @@ static void ps_row(void *ctx, const struct owner *o)
 	control_row_end(ps->call);
 }
 
-void moves_ps(struct node *n, struct control_call *c)
+static void lost_row(struct control_call *c, const struct owner *o)
+{
+	control_row(c);
+	control_put_u64(c, "pid", o->pid);
+	control_put_str(c, "state", "lost");
+	control_put_str(c, "name", o->name);
+	control_put_hex(c, "uid", o->uid, UID_SIZE);
+	control_put_str(c, "note",
+	                "it ran when this node was killed, and was never suspended or moved");
+	control_row_end(c);
+}
+
+void moves_ps(struct node *n, struct control_call *c, bool all)
 {
 	struct ps ps = {n, c};
 	mover_each(n->moves->mover, ps_row, &ps);
+	for (size_t i = 0; all && i < n->moves->nlost; i++)
+		lost_row(c, &n->moves->lost[i]);
 }
 
 /* ---- the module's bytes from the depot ---- */
@@ -804,6 +859,15 @@ static void comeback_loaded(void *ctx)
 		comeback_revived(c, NULL, c->err, &c->msg);
 }
 
+static void add_lost(struct moves *m, const struct owner *o)
+{
+	struct owner *list = realloc(m->lost, (m->nlost + 1) * sizeof *list);
+	if (!list)
+		return;
+	m->lost = list;
+	m->lost[m->nlost++] = *o;
+}
+
 /* It ran here when the node was killed: from its image, if it has one, else it is lost. */
 static void come_back(struct moves *m, const struct owner *o)
 {
@@ -811,6 +875,7 @@ static void come_back(struct moves *m, const struct owner *o)
 	if (chunk_addr_is_null(&o->image)) {
 		node_log(m->node, LOG_WARN, "moves",
 		         "%u (%s) ran when this node was killed, and is lost", o->pid, o->name);
+		add_lost(m, o);
 		mover_ended(m->mover, o->uid);
 		return;
 	}
@@ -926,6 +991,7 @@ void moves_close(struct node *n)
 		if (m->shadows[i].image)
 			shadow_drop(&m->shadows[i]);
 	mover_free(m->mover);
+	free(m->lost);
 	if (m->steps_fd >= 0)
 		close(m->steps_fd);
 	n->moves = NULL;

@@ -37,8 +37,9 @@ enum err moves_force(struct node *n, const uint8_t uid[UID_SIZE], move_over_fn f
 const struct owner *moves_record_by_pid(struct node *n, uint32_t pid);
 const struct owner *moves_record(struct node *n, const uint8_t uid[UID_SIZE]);
 bool moves_status(struct node *n, const uint8_t uid[UID_SIZE], struct move_status *out);
-/* Rows for `ps`: processes that are on disk only (suspended, in flight, lost), as control_ps() writes them. */
-void moves_ps(struct node *n, struct control_call *c);
+/* Rows for `ps`: processes that are on disk only (suspended, in flight; with all: lost when the node was
+ * killed), as control_ps() writes them. */
+void moves_ps(struct node *n, struct control_call *c, bool all);
 
 /* ---- for checkpoint.c and revive.c ---- */
 

@@ -8,7 +8,7 @@ import time
 
 from person import GUEST, WASMOS, main, until
 
-STEPS = '150'
+STEPS = '250'
 
 
 def up(h):
@@ -90,6 +90,15 @@ def test_a_snapshot_that_is_cut_or_changed_is_refused_and_nothing_is_started(h):
         assert status == 1 and 'snapshot' in err and not out, (status, out, err)
     assert list(h.ps('--all')) == [pid]
     h.ok('kill', pid)
+
+
+def test_a_program_that_a_killed_node_has_lost_is_shown_as_lost(h):
+    pid = start(h)
+    time.sleep(2)
+    kill9(h)
+    up(h)
+    assert h.ps('--all')[pid]['state'] == 'lost' and not h.ps()
+    assert int(h.ok('run', '-d', GUEST, '1')) > 0
 
 
 def test_what_cannot_be_done_is_said(h):
