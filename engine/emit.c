@@ -10,6 +10,10 @@ static bool reserve(struct translator *tr, void **array, uint32_t *cap, uint32_t
 	if (need <= *cap)
 		return true;
 	uint32_t c = *cap ? *cap : 256;
+	if (need > MAX_CODE_WORDS) {
+		tr->failed = true;
+		return false;
+	}
 	while (c < need)
 		c *= 2;
 	void *p = realloc(*array, c * size);
@@ -21,6 +25,8 @@ static bool reserve(struct translator *tr, void **array, uint32_t *cap, uint32_t
 	*cap = c;
 	return true;
 }
+
+#define MANY_PENDING 64u
 
 /* ---- code ---- */
 
@@ -275,6 +281,9 @@ void set_local(struct translator *tr, uint32_t x)
 {
 	struct vval v = pop(tr);
 	uint32_t index = tr->height;
+	if (index - tr->clean >
+	    MANY_PENDING) /* or a million of them would be looked through a million times */
+		flush(tr);
 	for (uint32_t i = tr->clean; i < tr->height; i++)
 		if (tr->v[i].loc == LOC_LOCAL && tr->v[i].x == x)
 			go_home(tr, &tr->v[i], i);

@@ -19,29 +19,30 @@ struct safepoint {
 	uint32_t before;  /* word of the code where it starts */
 	uint32_t after;   /* calls: word behind the call; a foreign callee returns to `foreign` */
 	uint32_t foreign; /* calls that can leave the instance: word of the resync; else = after */
-	uint32_t types;   /* first operand's type in spmap.types */
-	uint32_t height;  /* operands on the stack before it */
-	uint32_t nconsumed; /* calls: arguments, and the index of call_indirect */
-	uint32_t callee;    /* calls: function index; UINT32_MAX: any of the type */
-	uint32_t type;      /* calls: the callee's, store-wide */
+	const uint8_t *types; /* of its operands; NULL until safepoint_types() is asked */
+	uint32_t height;      /* operands on the stack before it */
+	uint32_t nconsumed;   /* calls: arguments, and the index of call_indirect */
+	uint32_t callee;      /* calls: function index; UINT32_MAX: any of the type */
+	uint32_t type;        /* calls: the callee's, store-wide */
 	uint8_t kind;
 };
 
 struct spmap {
 	struct safepoint *points;
-	uint8_t *types;       /* enum valtype of operands */
 	uint8_t *local_types; /* code->nlocals of them */
-	uint32_t npoints, ntypes;
-	uint32_t points_cap, types_cap;
+	uint32_t npoints, points_cap;
 };
 
 /* NULL: no memory. Belongs to the store. */
 struct spmap *code_map(struct code *c);
-const struct safepoint *spmap_at_offset(const struct spmap *m, uint32_t offset);
+struct safepoint *spmap_at_offset(const struct spmap *m, uint32_t offset);
 /* The safepoint whose `before` is that word. NULL: none. */
-const struct safepoint *spmap_before(const struct spmap *m, uint32_t word);
+struct safepoint *spmap_before(const struct spmap *m, uint32_t word);
 /* The call that goes on at that word. NULL: none. */
-const struct safepoint *spmap_after(const struct spmap *m, uint32_t word);
+struct safepoint *spmap_after(const struct spmap *m, uint32_t word);
+/* Types (enum valtype) of the operands before a safepoint of c. Found by translating once more and kept: a stack of a million
+ * operands at a million calls must not take their product of memory. NULL: no memory. */
+const uint8_t *safepoint_types(struct code *c, struct safepoint *sp);
 /* Offset in the body of the wasm instruction that the code at that word was made for (about: of several made
  * into one, the last). For people. */
 uint32_t code_offset_of(struct code *c, uint32_t word);

@@ -456,15 +456,18 @@ static enum err load_locals(struct load *l, const struct code *c, const struct s
 	return ERR_OK;
 }
 
-static enum err load_operands(struct load *l, const struct code *c, const struct spmap *map,
-                              const struct safepoint *sp, bool top, uint64_t *fp)
+static enum err load_operands(struct load *l, struct code *c, struct safepoint *sp, bool top,
+                              uint64_t *fp)
 {
 	uint32_t height, want = top ? sp->height : sp->height - sp->nconsumed;
 	GET(l, rd_leb_u32(l->r, &height));
 	if (height != want)
 		return BAD(l, "%u operands where %u stand", height, want);
+	const uint8_t *types = safepoint_types(c, sp);
+	if (!types)
+		return ERR_NOMEM;
 	for (uint32_t i = 0; i < height; i++)
-		TRY(get_value(l, map->types[sp->types + i], &fp[c->nlocals + i]));
+		TRY(get_value(l, types[i], &fp[c->nlocals + i]));
 	return ERR_OK;
 }
 
@@ -496,13 +499,13 @@ static enum err load_frame(struct load *l, struct thread *t, bool top, const str
 	if (*sp)
 		caller->pc = caller->code->entry +
 		             (caller->code->inst == c->inst ? (*sp)->after : (*sp)->foreign);
-	const struct safepoint *mine = spmap_at_offset(map, offset);
+	struct safepoint *mine = spmap_at_offset(map, offset);
 	if (!mine)
 		return BAD(l, "function %u: offset %u is no safepoint", id, offset);
 	TRY(load_locals(l, c, map, fp));
 	if (!top && mine->kind != SP_CALL)
 		return BAD(l, "a frame that called stands at no call");
-	TRY(load_operands(l, c, map, mine, top, fp));
+	TRY(load_operands(l, c, mine, top, fp));
 	*f = (struct frame){.fp = fp, .code = c};
 	t->csp = f;
 	t->fp = fp;

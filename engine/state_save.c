@@ -109,17 +109,21 @@ static void put_names(struct wr *w, const struct store *s)
 /* ---- threads ---- */
 
 /* A frame stands at sp with height operands on its stack. */
-static void put_frame(struct wr *w, const struct frame *f, const struct spmap *map,
-                      const struct safepoint *sp, uint32_t height)
+static enum err put_frame(struct wr *w, const struct frame *f, const struct spmap *map,
+                          struct safepoint *sp, uint32_t height)
 {
-	const struct code *c = f->code;
+	struct code *c = f->code;
+	const uint8_t *types = safepoint_types(c, sp);
+	if (!types)
+		return ERR_NOMEM;
 	wr_u32(w, c->inst->func_base + (c->funcidx - c->inst->module->nimport_funcs));
 	wr_u32(w, sp->offset);
 	for (uint32_t i = 0; i < c->nlocals; i++)
 		put_value(w, is_wide_value(map->local_types[i]), f->fp[i]);
 	wr_leb_u32(w, height);
 	for (uint32_t i = 0; i < height; i++)
-		put_value(w, is_wide_value(map->types[sp->types + i]), f->fp[c->nlocals + i]);
+		put_value(w, is_wide_value(types[i]), f->fp[c->nlocals + i]);
+	return ERR_OK;
 }
 
 static enum err put_frames(struct wr *w, const struct thread *t)
@@ -131,9 +135,9 @@ static enum err put_frames(struct wr *w, const struct thread *t)
 		if (!map)
 			return ERR_NOMEM;
 		uint32_t word = (uint32_t)((top ? t->pc : f->pc) - f->code->entry);
-		const struct safepoint *sp = top ? spmap_before(map, word) : spmap_after(map, word);
+		struct safepoint *sp = top ? spmap_before(map, word) : spmap_after(map, word);
 		assert(sp); /* a thread that stands, stands at safepoints */
-		put_frame(w, f, map, sp, top ? sp->height : sp->height - sp->nconsumed);
+		TRY(put_frame(w, f, map, sp, top ? sp->height : sp->height - sp->nconsumed));
 	}
 	return ERR_OK;
 }

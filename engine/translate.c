@@ -130,19 +130,14 @@ static struct safepoint *record(struct translator *tr, enum sp_kind kind, const 
 		tr->failed = true;
 		return NULL;
 	}
+	if (m->npoints == tr->want)
+		for (uint32_t i = 0; i < tr->height; i++)
+			tr->want_types[i] = tr->v[i].type;
 	struct safepoint *sp = &m->points[m->npoints++];
 	*sp = (struct safepoint){.kind = (uint8_t)kind,
 	                         .offset = (uint32_t)(at - tr->body),
 	                         .before = tr->n,
-	                         .types = m->ntypes,
 	                         .height = tr->height};
-	for (uint32_t i = 0; i < tr->height; i++) {
-		if (!rec_room((void **)&m->types, m->ntypes, &m->types_cap, 1)) {
-			tr->failed = true;
-			return sp;
-		}
-		m->types[m->ntypes++] = tr->v[i].type;
-	}
 	return sp;
 }
 
@@ -643,7 +638,7 @@ static bool begin_function(struct translator *tr, struct instance *in, uint32_t 
 	return !tr->failed;
 }
 
-static bool translate_body(struct translator *tr)
+bool translate_body(struct translator *tr)
 {
 	bool reachable = true;
 	record(tr, SP_ENTRY, tr->body);
@@ -712,75 +707,8 @@ void translator_free(struct translator *tr)
 	free(tr);
 }
 
-/* ---- the safepoint map ---- */
-
-static struct spmap *map_finish(struct store *s, struct spmap *tmp, const struct translator *tr)
+bool translate_again(struct code *c, struct translator **out)
 {
-	struct spmap *m = arena_alloc(&s->code, 1, sizeof *m);
-	if (!m)
-		return NULL;
-	m->npoints = tmp->npoints;
-	m->ntypes = tmp->ntypes;
-	m->points = arena_copy(&s->code, tmp->points, tmp->npoints * sizeof *m->points);
-	m->types = arena_copy(&s->code, tmp->types, tmp->ntypes);
-	m->local_types = arena_copy(&s->code, tr->local_types, tr->f->nlocals);
-	return m->points && m->types && m->local_types ? m : NULL;
-}
-
-const struct safepoint *spmap_before(const struct spmap *m, uint32_t word)
-{
-	for (uint32_t i = 0; i < m->npoints; i++)
-		if (m->points[i].before == word)
-			return &m->points[i];
-	return NULL;
-}
-
-const struct safepoint *spmap_after(const struct spmap *m, uint32_t word)
-{
-	for (uint32_t i = 0; i < m->npoints; i++) {
-		const struct safepoint *sp = &m->points[i];
-		if (sp->kind == SP_CALL && (sp->after == word || sp->foreign == word))
-			return sp;
-	}
-	return NULL;
-}
-
-const struct safepoint *spmap_at_offset(const struct spmap *m, uint32_t offset)
-{
-	for (uint32_t i = 0; i < m->npoints; i++)
-		if (m->points[i].offset == offset)
-			return &m->points[i];
-	return NULL;
-}
-
-struct spmap *code_map(struct code *c)
-{
-	if (c->map)
-		return c->map;
-	struct translator *tr = translator_of(c->inst->store);
-	if (!tr)
-		return NULL;
-	struct spmap tmp = {0};
-	tr->rec = &tmp;
-	bool ok = begin_function(tr, c->inst, c->funcidx) && translate_body(tr);
-	tr->rec = NULL;
-	assert(!ok || tr->n == c->size_words);
-	if (ok)
-		c->map = map_finish(c->inst->store, &tmp, tr);
-	free(tmp.points);
-	free(tmp.types);
-	return c->map;
-}
-
-uint32_t code_offset_of(struct code *c, uint32_t word)
-{
-	struct translator *tr = translator_of(c->inst->store);
-	if (!tr || !begin_function(tr, c->inst, c->funcidx))
-		return 0;
-	tr->finding = true;
-	tr->find_word = word;
-	tr->found_offset = 0;
-	translate_body(tr);
-	tr->finding = false;
-	return tr->found_offset;
+	struct translator *tr = *out = translator_of(c->inst->store);
+	return tr && begin_function(tr, c->inst, c->funcidx);
 }

@@ -65,7 +65,9 @@ struct translator {
 	uint32_t len; /* words of an instruction without further words */
 	const handler *handlers;
 	struct spmap *rec; /* recording instead of making code */
-	bool finding;      /* looking for the wasm instruction that makes find_word */
+	uint32_t want;     /* number of the safepoint whose operand types are wanted */
+	uint8_t *want_types;
+	bool finding; /* looking for the wasm instruction that makes find_word */
 	uint32_t find_word, found_offset;
 };
 
@@ -93,7 +95,14 @@ static inline bool is_float(uint8_t type)
 	return type == VT_F32 || type == VT_F64;
 }
 
+/* ---- translate.c, for safepoint.c ---- */
+/* Begins c's function once more; translate_body() does it. Makes no code. */
+bool translate_again(struct code *c, struct translator **out);
+bool translate_body(struct translator *tr);
+
 /* ---- emit.c: code and the virtual stack ---- */
+/* Code of one function that is longer is not made (32-bit distances, and memory). */
+#define MAX_CODE_WORDS (1u << 26)
 uint32_t emit(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t f2,
               uint32_t f3);
 uint32_t emit_imm(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t imm);
