@@ -36,6 +36,7 @@ struct gen {
 	    labels[MAX_LABELS]; /* the type a branch there carries, 0: nothing; innermost last */
 	uint32_t nlabels, depth;
 	int32_t budget; /* instructions the body may still get */
+	bool wide;      /* the body's frame has more slots than 16 bits can name; it calls nobody */
 };
 
 static uint32_t below(struct gen *g, uint32_t n)
@@ -293,6 +294,34 @@ static void bulk(struct gen *g)
 		wasm_bytes(g->w, "\xfc\x0a\x00\x00");
 	else
 		wasm_bytes(g->w, "\xfc\x08\x00\x00");
+}
+
+/* Table 0 of functions: get, set, size, fill; its size stays. */
+static void table(struct gen *g)
+{
+	int32_t at = (int32_t)below(g, g->nfuncs + 2);
+	switch (below(g, 4)) {
+	case 0:
+		i32_const(g, at);
+		op_index(g, WOP_table_get, 0);
+		op(g, WOP_ref_is_null);
+		op_index(g, WOP_local_set, local_of(g, VT_I32));
+		break;
+	case 1:
+		i32_const(g, (int32_t)g->nfuncs + 1);
+		op_index(g, WOP_ref_func, below(g, g->nfuncs));
+		op_index(g, WOP_table_set, 0);
+		break;
+	case 2:
+		op_index(g, WOP_table_size, 0);
+		op_index(g, WOP_local_set, local_of(g, VT_I32));
+		break;
+	default:
+		i32_const(g, (int32_t)g->nfuncs);
+		wasm_bytes(g->w, "\xd0\x70"); /* ref.null func */
+		i32_const(g, 2);
+		op_index(g, WOP_table_fill, 0);
+	}
 }
 
 /* ---- calls ---- */
@@ -558,15 +587,21 @@ static void statement(struct gen *g)
 	if (g->depth >= MAX_DEPTH || g->budget <= 0)
 		return;
 	g->depth++;
-	switch (below(g, 14)) {
+	switch (below(g, 15)) {
 	case 0: store(g); break;
 	case 1: bulk(g); break;
-	case 2: call(g); break;
+	case 2:
+		if (g->wide)
+			table(g);
+		else
+			call(g);
+		break;
 	case 3: block(g, 0); break;
 	case 4: loop(g, 0); break;
 	case 5: if_else(g, 0); break;
 	case 6: typed_block(g); break;
 	case 7: branch_if(g); break;
+	case 9: table(g); break;
 	case 8:
 		wasm_bytes(g->w, "\x3f\x00");
 		op_index(g, WOP_local_set, local_of(g, VT_I32));
@@ -578,6 +613,26 @@ static void statement(struct gen *g)
 
 /* ---- the module ---- */
 
+/* Together with many operands, many locals make a frame wide. */
+enum { WIDE_LOCALS = 49000, WIDE_OPERANDS = 17000 };
+
+static void locals(struct gen *g)
+{
+	wr_u8(g->w, g->wide ? 5 : 4);
+	for (int i = 0; i < 4; i++) {
+		wr_u8(g->w, LOCALS_EACH);
+		wr_u8(g->w, number_types[i]);
+	}
+	if (!g->wide)
+		return;
+	wr_leb_u32(g->w, WIDE_LOCALS);
+	wr_u8(g->w, VT_I64);
+	for (int i = 0; i < WIDE_OPERANDS; i++)
+		wasm_bytes(g->w, "\x41\x07");
+	for (int i = 0; i < WIDE_OPERANDS; i++)
+		wr_u8(g->w, WOP_drop);
+}
+
 static void body(struct gen *g, uint32_t f)
 {
 	size_t at = wasm_begin(g->w);
@@ -585,11 +640,8 @@ static void body(struct gen *g, uint32_t f)
 	g->budget = 60 + (int32_t)below(g, 500);
 	g->depth = 0;
 	g->nlabels = 0;
-	wr_u8(g->w, 4);
-	for (int i = 0; i < 4; i++) {
-		wr_u8(g->w, LOCALS_EACH);
-		wr_u8(g->w, number_types[i]);
-	}
+	g->wide = one_in(g, 20);
+	locals(g);
 	leave_without_fuel(g);
 	spend_fuel(g);
 	/* the function's own label carries a value only when there is one result */
