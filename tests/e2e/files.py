@@ -54,9 +54,11 @@ class Guest:
         self.step, self.node = 0, node
         self.pid = node.start([GUEST], '--dir', f'{self.data}::/data', '--dir', f'{fixed}::/fixed:ro')
 
-    def go(self, what):
+    def go(self, what, meanwhile=None):
         self.step += 1
         open(os.path.join(self.data, f'go{self.step}'), 'w').close()
+        if meanwhile:
+            meanwhile()
         result = os.path.join(self.data, f'result{self.step}')
         end = time.monotonic() + 30
         while not (os.path.exists(result) and read(result).endswith('\n')) and time.monotonic() < end:
@@ -96,8 +98,7 @@ def main():
             a.up('--display', 'headless')
             wait_for_link(a, b)
             g.go('a home that was killed and restarted finds them again')
-            g.move(a)
-            g.go('home again from there')
+            g.go('home again from there, moved while it slept', lambda: (time.sleep(1.5), g.move(a)))
             snapshot = os.path.join(folder, 'snapshot')
             a.call('snapshot', g.pid, '-o', snapshot)
             a.call('suspend', g.pid)

@@ -34,7 +34,7 @@ static double now(void)
 
 static void nap(long ms)
 {
-	struct timespec t = {.tv_nsec = ms * 1000000};
+	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 	nanosleep(&t, NULL);
 }
 
@@ -174,6 +174,12 @@ int main(void)
 		wait_for(path);
 		if (step == 1)
 			open_all();
+		if (step == 8) { /* it is moved meanwhile */
+			double start = now();
+			nap(3000);
+			check(now() - start >= 2.999 && now() - start < 4.2,
+			      "a sleep does not start over");
+		}
 		check_open_files(step);
 		check_names(step);
 		check_walls();
