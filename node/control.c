@@ -5,6 +5,7 @@
  * buffer; while a call is there, further frames are its inputs. */
 #include "node/control.h"
 
+#include "node/moves.h"
 #include "node/node.h"
 
 #include <errno.h>
@@ -310,6 +311,20 @@ enum err control_list(struct control_call *c, const char *key, char *const **out
 	return ERR_OK;
 }
 
+static void say_why_not(struct control_call *c, uint32_t pid)
+{
+	const struct owner *o = moves_record_by_pid(c->client->node, pid);
+	if (o && o->state == OWNER_SUSPENDED)
+		control_fail(c, ERR_STATE, "process %u is suspended; `wasmos resume %u` wakes it",
+		             pid, pid);
+	else if (o)
+		control_fail(c, ERR_STATE, "process %u is in flight to another device", pid);
+	else
+		control_fail(c, ERR_NOTFOUND,
+		             "there is no process %u on this device; `wasmos ps -a` lists them",
+		             pid);
+}
+
 struct process *control_arg_process(struct control_call *c)
 {
 	uint64_t pid;
@@ -317,12 +332,13 @@ struct process *control_arg_process(struct control_call *c)
 		control_fail(c, ERR_USAGE, "the request needs a process number");
 		return NULL;
 	}
-	struct process *p =
-	    pid <= PROCESS_PID_MAX ? process_find(c->client->node, (uint32_t)pid) : NULL;
+	if (pid > PROCESS_PID_MAX) {
+		control_fail(c, ERR_NOTFOUND, "there is no process %llu", (unsigned long long)pid);
+		return NULL;
+	}
+	struct process *p = process_find(c->client->node, (uint32_t)pid);
 	if (!p)
-		control_fail(c, ERR_NOTFOUND,
-		             "there is no process %llu on this device; `wasmos ps -a` lists them",
-		             (unsigned long long)pid);
+		say_why_not(c, (uint32_t)pid);
 	return p;
 }
 

@@ -1,6 +1,7 @@
 /* control_process.c - requests about the node and its processes: status, down, ps, kill, run, attach, logs. */
 #include "base/os.h"
 #include "engine/engine.h"
+#include "node/checkpoint.h"
 #include "node/control.h"
 #include "node/drivers/drivers.h"
 #include "node/link.h"
@@ -119,8 +120,53 @@ void control_ps(struct node *n, struct control_call *c)
 	control_end(c, ERR_OK, NULL);
 }
 
+/* ---- kill ---- */
+
+struct discard {
+	struct node *node;
+	struct control_call *call; /* NULL: the client is gone */
+	uint8_t uid[PROCESS_UID_SIZE];
+};
+
+static void discard_gone(void *ctx)
+{
+	((struct discard *)ctx)->call = NULL;
+}
+
+static void discard_resumed(void *ctx, enum err e, const struct errmsg *msg,
+                            const struct checkpoint_report *r)
+{
+	struct discard *d = ctx;
+	struct process *p = process_find_uid(d->node, d->uid);
+	if (e == ERR_OK && p)
+		process_kill(p, 137);
+	if (d->call)
+		control_end(d->call, e, msg);
+	free(d);
+}
+
+/* One that sleeps on disk is woken up to be ended: so it ends like every other. */
+static bool kill_suspended(struct node *n, struct control_call *c)
+{
+	uint64_t pid;
+	if (control_u64(c, "pid", &pid) != ERR_OK || pid > PROCESS_PID_MAX ||
+	    process_find(n, (uint32_t)pid))
+		return false;
+	const struct owner *o = moves_record_by_pid(n, (uint32_t)pid);
+	struct discard *d = o && o->state == OWNER_SUSPENDED ? malloc(sizeof *d) : NULL;
+	if (!d)
+		return false;
+	*d = (struct discard){.node = n, .call = c};
+	memcpy(d->uid, o->uid, sizeof d->uid);
+	control_on_gone(c, discard_gone, d);
+	checkpoint_resume(n, o, discard_resumed, d);
+	return true;
+}
+
 void control_kill(struct node *n, struct control_call *c)
 {
+	if (kill_suspended(n, c))
+		return;
 	struct process *p = control_arg_process(c);
 	if (!p)
 		return;

@@ -1,23 +1,28 @@
 /* process_table.c - rows in order of pid, letters from the workers, subscribers. */
 #include "node/process_table.h"
 
+#include "node/moves.h"
 #include "node/node.h"
 #include "node/session.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static bool pid_taken(struct node *n, uint32_t pid)
+/* By a row, or by another process that sleeps on disk. */
+static bool pid_taken(struct node *n, uint32_t pid, const uint8_t uid[PROCESS_UID_SIZE])
 {
-	return process_find(n, pid) != NULL;
+	const struct owner *o = n->moves ? moves_record_by_pid(n, pid) : NULL;
+	return process_find(n, pid) ||
+	       (o && (o->state == OWNER_SUSPENDED || o->state == OWNER_RELEASED) &&
+	        memcmp(o->uid, uid, PROCESS_UID_SIZE));
 }
 
-static uint32_t next_pid(struct node *n)
+static uint32_t next_pid(struct node *n, const uint8_t uid[PROCESS_UID_SIZE])
 {
 	do {
 		if (++n->table.next_pid > PROCESS_PID_MAX)
 			n->table.next_pid = 1;
-	} while (pid_taken(n, n->table.next_pid));
+	} while (pid_taken(n, n->table.next_pid, uid));
 	return n->table.next_pid;
 }
 
@@ -29,8 +34,8 @@ enum err process_table_add(struct node *n, struct process *p, struct errmsg *msg
 		return err_set(msg, ERR_LIMIT,
 		               "%d processes run on this node, which is the most it allows",
 		               PROCESSES_MAX);
-	if (!p->pid || pid_taken(n, p->pid))
-		p->pid = next_pid(n);
+	if (!p->pid || pid_taken(n, p->pid, p->uid))
+		p->pid = next_pid(n, p->uid);
 	struct process **at = &n->table.first;
 	while (*at && (*at)->pid < p->pid)
 		at = &(*at)->next;

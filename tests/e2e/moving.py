@@ -274,6 +274,22 @@ def test_programs_in_the_background_outlive_down_and_up(h):
     assert not h.ps()
 
 
+def test_numbers_of_sleeping_programs_are_not_given_to_others_and_kill_ends_them(h):
+    h.ok('up', '--display', 'headless')
+    first = h.start('tick')
+    h.ok('suspend', first)
+    h.ok('down')
+    h.ok('up', '--display', 'headless')
+    second = h.start('lines')
+    assert second != first and sorted(h.ps()) == sorted([first, second]), h.ps()
+    h.ok('kill', first)
+    until(lambda: list(h.ps()) == [second])
+    assert h.ps('-a')[first]['state'] == 'killed'
+    h.ok('down')
+    h.ok('up', '--display', 'headless')
+    until(lambda: list(h.ps()) == [second])
+
+
 def test_a_snapshot_is_a_program_of_its_own_when_restored(h):
     h.ok('up', '--display', 'headless')
     pid = h.start('tick')
