@@ -59,9 +59,18 @@ static struct move_action *act(struct mover *m, struct source *s, enum move_acti
 	return a;
 }
 
+static bool bounded(const struct source *s)
+{
+	bool standing = s->state == SOURCE_FINAL || s->state == SOURCE_PREPARING;
+	return standing && s->max_pause_ns && !source_released(s);
+}
+
+/* What it waits for next must come in time; while it stands with a bound, before the bound. */
 static void progress(struct source *s, uint64_t now_ns)
 {
 	s->deadline_ns = now_ns + MOVE_TIMEOUT;
+	if (bounded(s))
+		s->deadline_ns = s->report.frozen_ns + s->max_pause_ns;
 }
 
 static void unlink_source(struct mover *m, struct source *s)
@@ -309,6 +318,16 @@ static void release(struct mover *m, struct source *s, uint64_t now_ns)
 	write_record(m, s, true);
 }
 
+static void stood_too_long(struct mover *m, struct source *s, uint64_t now_ns)
+{
+	char why[320];
+	snprintf(why, sizeof why,
+	         "the pause reached %.1f ms before the other device could take over; "
+	         "%.1f ms were asked for, so it runs on here",
+	         (double)(now_ns - s->report.frozen_ns) / 1e6, (double)s->max_pause_ns / 1e6);
+	fail(m, s, ERR_TIMEOUT, why, now_ns);
+}
+
 static void on_prepared(struct mover *m, struct source *s, const struct msg_move_prepared *p,
                         uint64_t now_ns)
 {
@@ -322,19 +341,12 @@ static void on_prepared(struct mover *m, struct source *s, const struct msg_move
 		fail(m, s, ERR_INVALID, "the other device prepared another image", now_ns);
 		return;
 	}
-	uint64_t stood = now_ns - s->report.frozen_ns;
-	if (source_released(s)) {
+	if (source_released(s))
 		commit(m, s, now_ns);
-	} else if (s->max_pause_ns && stood > s->max_pause_ns) {
-		char why[320];
-		snprintf(why, sizeof why,
-		         "the pause reached %.1f ms before the other device could take over; "
-		         "%.1f ms were asked for, so it runs on here",
-		         (double)stood / 1e6, (double)s->max_pause_ns / 1e6);
-		fail(m, s, ERR_TIMEOUT, why, now_ns);
-	} else {
+	else if (bounded(s) && now_ns > s->deadline_ns)
+		stood_too_long(m, s, now_ns);
+	else
 		release(m, s, now_ns);
-	}
 }
 
 /* ---- given up ---- */
@@ -554,6 +566,8 @@ void source_tick(struct mover *m, struct source *s, uint64_t now_ns)
 	if (s->state >= SOURCE_RELEASING) {
 		if (now_ns >= s->try_ns)
 			retry(m, s, now_ns);
+	} else if (now_ns >= s->deadline_ns && bounded(s)) {
+		stood_too_long(m, s, now_ns);
 	} else if (now_ns >= s->deadline_ns) {
 		fail(m, s, ERR_TIMEOUT, "the other device did not answer for 30 s", now_ns);
 	}

@@ -87,6 +87,7 @@ struct move {
 	uint32_t piece, at_space;
 	uint64_t at_page;
 	uint32_t seq, nasked;
+	uint64_t sent_pages, sent_bytes; /* of this round, in jobs that are over */
 	uint8_t *asked; /* LIST_PAGES pages whose WANT is awaited */
 	struct {
 		uint32_t space, page;
@@ -136,7 +137,7 @@ struct moves {
 	struct errmsg rec_msg;
 	uv_timer_t timer;
 	uint8_t clock[16];
-	bool closing, draining;
+	bool closing, draining, timing;
 	struct step_hook {
 		char step[64];
 		unsigned count;

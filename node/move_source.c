@@ -251,12 +251,14 @@ static void round_done(struct job *j)
 	struct move_event ev = {.kind = MOVE_EV_SENT,
 	                        .attempt = j->attempt,
 	                        .round = j->round,
-	                        .pages = j->pages,
-	                        .bytes = j->bytes};
+	                        .pages = mv->sent_pages + j->pages,
+	                        .bytes = mv->sent_bytes + j->bytes};
 	if (j->err != ERR_OK) {
 		move_failed(mv, j->attempt, j->err, &j->msg);
 		return;
 	}
+	mv->sent_pages = mv->nasked ? ev.pages : 0;
+	mv->sent_bytes = mv->nasked ? ev.bytes : 0;
 	if (mv->nasked)
 		return; /* goes on when WANT comes */
 	free_bits(mv);

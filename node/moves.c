@@ -415,6 +415,18 @@ static void perform(struct moves *m, struct move_action *a)
 	}
 }
 
+static void on_timer(uv_timer_t *t);
+
+/* Every TICK_MS, sooner when the mover waits for a moment that comes sooner. */
+static void arm_timer(struct moves *m)
+{
+	uint64_t now = os_monotonic_ns(), at = mover_deadline(m->mover), ms = TICK_MS;
+	if (at < now + TICK_MS * UINT64_C(1000000))
+		ms = at > now ? (at - now) / 1000000 + 1 : 20;
+	if (!m->closing && m->timing)
+		uv_timer_start(&m->timer, on_timer, ms, TICK_MS);
+}
+
 /* Performing may report events, which add actions: one loop takes them all, in order. */
 static void drain(struct moves *m)
 {
@@ -427,6 +439,7 @@ static void drain(struct moves *m)
 		move_action_free(&a);
 	}
 	m->draining = false;
+	arm_timer(m);
 }
 
 /* ---- what happens ---- */
@@ -960,7 +973,7 @@ enum err moves_open(struct node *n, struct errmsg *msg)
 	}
 	uv_timer_init(&n->loop, &m->timer);
 	m->timer.data = m;
-	uv_timer_start(&m->timer, on_timer, TICK_MS, TICK_MS);
+	m->timing = true;
 	drain(m);
 	start_gc(m);
 	return ERR_OK;
@@ -977,7 +990,11 @@ void moves_close(struct node *n)
 	struct moves *m = n->moves;
 	m->closing = true;
 	for (struct move *mv = m->list, *next; mv; mv = next) {
+		struct errmsg msg = {.text = "the node goes down"};
+		struct move_report none = {0};
 		next = mv->next;
+		if (mv->fn)
+			mv->fn(mv->ctx, ERR_CLOSED, &msg, &none);
 		mv->fn = NULL;
 		move_end(mv);
 	}

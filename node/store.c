@@ -635,10 +635,12 @@ static bool collect_image(void *ctx, const uint8_t *key, size_t key_size, const 
 	struct marking *m = ctx;
 	struct rd r = rd_of(value, size);
 	struct owner o;
-	if (owner_read(&r, &o) == ERR_OK)
-		chunk_addr_write(&m->owners, &o.image);
-	else
+	if (owner_read(&r, &o) == ERR_OK) {
+		if (!o.pending) /* else its image never became whole here */
+			chunk_addr_write(&m->owners, &o.image);
+	} else {
 		m->owners.failed = true; /* a record that cannot be read may name anything */
+	}
 	return true;
 }
 
