@@ -2,7 +2,7 @@
  *
  * A list under one lock. Loading happens outside the lock; when two threads load the same bytes at once,
  * the second finds the first's in the list and drops its own. Beside the references it gave out the cache
- * holds one for the KEPT most recently used modules. */
+ * holds one for the KEPT most recently used modules, of KEPT_BYTES together. */
 #include "node/modules.h"
 
 #include "base/crypto.h"
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEPT = 16, SOURCES_MAX = 4 };
+enum { KEPT = 16, KEPT_BYTES = 256 << 20, SOURCES_MAX = 4 };
 
 /* Which file a module came from, and that it is still the same. */
 struct file_key {
@@ -103,27 +103,63 @@ static struct module *lookup(struct modules *c, const struct file_key *file, con
 	return m;
 }
 
+/* With the lock held: the entry that was used longest ago, but keep. NULL: there is no other. */
+static struct entry *oldest(struct modules *c, const struct entry *keep)
+{
+	struct entry *e = NULL;
+	for (uint32_t i = 0; i < KEPT; i++)
+		if (c->at[i].module && &c->at[i] != keep && (!e || c->at[i].used < e->used))
+			e = &c->at[i];
+	return e;
+}
+
+static size_t kept_bytes(const struct modules *c)
+{
+	size_t sum = 0, size;
+	for (uint32_t i = 0; i < KEPT; i++)
+		if (c->at[i].module) {
+			module_bytes(c->at[i].module, &size);
+			sum += size;
+		}
+	return sum;
+}
+
+/* With the lock held: what is above the limits goes; processes that run it hold it themselves. */
+static void make_room(struct modules *c, const struct entry *keep)
+{
+	struct entry *e;
+	while (kept_bytes(c) > KEPT_BYTES && (e = oldest(c, keep))) {
+		module_unref(e->module);
+		*e = (struct entry){0};
+	}
+}
+
+static struct entry *free_entry(struct modules *c)
+{
+	for (uint32_t i = 0; i < KEPT; i++)
+		if (!c->at[i].module)
+			return &c->at[i];
+	struct entry *e = oldest(c, NULL);
+	module_unref(e->module);
+	return e;
+}
+
 /* Takes the reference m; gives one to the module that is in the cache now, which may be another copy. */
 static struct module *remember(struct modules *c, struct module *m, const struct file_key *file)
 {
-	struct module *drop = m;
 	pthread_mutex_lock(&c->lock);
 	struct entry *e = find(c, NULL, module_hash(m));
 	if (!e) {
-		e = &c->at[0];
-		for (uint32_t i = 1; i < KEPT; i++)
-			if (c->at[i].used < e->used)
-				e = &c->at[i];
-		drop = e->module;
-		*e = (struct entry){.module = m};
+		e = free_entry(c);
+		*e = (struct entry){.module = module_ref(m)};
 	}
 	if (file)
 		e->file = *file;
 	e->used = ++c->clock;
+	make_room(c, e);
 	struct module *out = module_ref(e->module);
 	pthread_mutex_unlock(&c->lock);
-	if (drop)
-		module_unref(drop);
+	module_unref(m);
 	return out;
 }
 
