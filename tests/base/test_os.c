@@ -1,0 +1,95 @@
+/* test_os.c - the system's edge: waiting, clocks, randomness, memory. */
+#include "base/os.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+static uint64_t in_ms(uint64_t ms)
+{
+	return os_monotonic_ns() + ms * 1000000;
+}
+
+Test(os, a_wait_ends_at_its_deadline)
+{
+	struct os_wake w;
+	cr_assert_eq(os_wake_init(&w), ERR_OK);
+	uint64_t deadline = in_ms(20);
+	cr_assert_eq(os_wait(&w, NULL, 0, deadline), 0);
+	cr_assert_geq(os_monotonic_ns(), deadline);
+	cr_assert_eq(os_wait(&w, NULL, 0, 0), 0); /* long past */
+	os_wake_free(&w);
+}
+
+static void *post_later(void *arg)
+{
+	usleep(5000);
+	os_wake_post(arg);
+	return NULL;
+}
+
+Test(os, a_poke_ends_a_wait_now_or_the_next_one_and_only_one)
+{
+	struct os_wake w;
+	pthread_t thread;
+	cr_assert_eq(os_wake_init(&w), ERR_OK);
+	os_wake_post(&w);
+	os_wake_post(&w);
+	uint64_t before = os_monotonic_ns();
+	os_wait(&w, NULL, 0, in_ms(10000));
+	cr_assert_lt(os_monotonic_ns() - before, 5000000000u);
+	uint64_t deadline = in_ms(20);
+	os_wait(&w, NULL, 0, deadline);
+	cr_assert_geq(os_monotonic_ns(), deadline); /* the flag was lowered */
+	pthread_create(&thread, NULL, post_later, &w);
+	before = os_monotonic_ns();
+	os_wait(&w, NULL, 0, OS_NO_DEADLINE);
+	cr_assert_lt(os_monotonic_ns() - before, 5000000000u);
+	pthread_join(thread, NULL);
+	os_wake_free(&w);
+}
+
+Test(os, a_wait_says_which_descriptors_are_ready)
+{
+	struct os_wake w;
+	int a[2], b[2];
+	cr_assert_eq(os_wake_init(&w), ERR_OK);
+	cr_assert(pipe(a) == 0 && pipe(b) == 0);
+	struct os_fd fds[] = {{.fd = a[0], .want_read = true},
+	                      {.fd = b[0], .want_read = true},
+	                      {.fd = a[1], .want_write = true}};
+	cr_assert_eq(os_wait(&w, fds, 2, in_ms(1)), 0);
+	cr_assert_eq(write(b[1], "x", 1), 1);
+	cr_assert_eq(os_wait(&w, fds, 3, in_ms(1000)), 2);
+	cr_assert(!fds[0].is_readable && fds[1].is_readable && fds[2].is_writable);
+	close(a[1]); /* hung up: a read would not block */
+	cr_assert_eq(os_wait(&w, fds, 1, in_ms(1000)), 1);
+	cr_assert(fds[0].is_readable);
+	close(a[0]);
+	close(b[0]);
+	close(b[1]);
+	os_wake_free(&w);
+}
+
+Test(os, random_bytes_differ_each_time)
+{
+	uint8_t a[32], b[32];
+	os_random(a, sizeof a);
+	os_random(b, sizeof b);
+	cr_assert_neq(memcmp(a, b, sizeof a), 0);
+}
+
+Test(os, committed_memory_is_zeroed_and_can_be_taken_back_from_writers)
+{
+	size_t page = os_page_size();
+	uint8_t *p = os_reserve(1u << 30);
+	cr_assert(p);
+	cr_assert_eq(os_commit(p + page, page), ERR_OK);
+	for (size_t i = 0; i < page; i++)
+		cr_assert_eq(p[page + i], 0);
+	p[page] = 7;
+	cr_assert_eq(os_protect(p + page, page, OS_READ), ERR_OK);
+	cr_assert_eq(p[page], 7);
+	os_release(p, 1u << 30);
+}
