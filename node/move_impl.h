@@ -1,4 +1,4 @@
-/* move_impl.h - the inside of the moves part: moves.c, move_job.c, move_source.c, move_target.c.
+/* move_impl.h - the inside of the moves part: moves.c, move_records.c, move_job.c, move_source.c, move_target.c.
  *
  * A struct move is one try of one process in one direction. Its jobs run one after the other, on the pool; while one
  * runs, image, delta and the frozen process belong to it, else to the loop. A move that is over lives until its running job ends.
@@ -88,7 +88,7 @@ struct move {
 	uint64_t at_page;
 	uint32_t seq, nasked;
 	uint64_t sent_pages, sent_bytes; /* of this round, in jobs that are over */
-	uint8_t *asked; /* LIST_PAGES pages whose WANT is awaited */
+	uint8_t *asked;                  /* LIST_PAGES pages whose WANT is awaited */
 	struct {
 		uint32_t space, page;
 		struct chunk_addr addr;
@@ -158,17 +158,28 @@ void move_event(struct move *mv, struct move_event *ev);
 void move_failed(struct move *mv, uint32_t attempt, enum err e, const struct errmsg *msg);
 /* A named step: tests stop the node here. */
 void move_step(struct moves *m, const char *role, const char *name);
+/* Performs all actions that wait. */
+void moves_drain(struct moves *m);
+
+/* ---- move_records.c ---- */
 /* Keeps the image as what peer has of uid; takes it. */
 void shadow_keep(struct moves *m, const uint8_t uid[UID_SIZE], const uint8_t peer[PEER_ID_SIZE],
                  const struct chunk_addr *id, struct image *im);
 /* Takes the image out; NULL when id is not what is there. */
 struct image *shadow_take(struct moves *m, const uint8_t uid[UID_SIZE],
                           const uint8_t peer[PEER_ID_SIZE], const struct chunk_addr *id);
+/* uid NULL: all of them. */
+void shadow_forget(struct moves *m, const uint8_t *uid);
 /* The id of the image that peer has of uid; null: none. */
 struct chunk_addr shadow_id(struct moves *m, const uint8_t uid[UID_SIZE],
                             const uint8_t peer[PEER_ID_SIZE]);
 void record_write(struct moves *m, const struct owner *record, bool erase,
                   const uint8_t move[MOVE_ID_SIZE], written_fn fn, void *ctx);
+
+/* A module's bytes by its hash, from the depot: struct modules_source. */
+enum err moves_find_module(void *ctx, const uint8_t hash[32], uint8_t **bytes, size_t *size);
+/* Of a node that starts: what was suspended or in flight is known again, what ran is brought back or lost. */
+enum err moves_restore_records(struct moves *m);
 
 /* ---- move_job.c ---- */
 struct job *job_new(struct move *mv, const char *name, void (*run)(struct job *),

@@ -19,11 +19,6 @@
 
 enum { TICK_MS = 250, GC_EVERY = 20, BIRTH_MS = 1000 };
 
-/* Records of processes that went away long ago are of no use to anybody. */
-#define KEEP_GONE_MS (UINT64_C(30) * 24 * 3600 * 1000)
-
-static void drain(struct moves *m);
-
 /* ---- steps for tests ----
  * Names are ROLE.STEP: source.SCAN source.ROUND source.FREEZE source.FINAL source.THAW source.FORGET source.RESUME
  * target.ADMIT target.BULK target.BARRIER target.PREPARE target.RUN target.DROP, both.WRITE (asked) both.WRITTEN (on disk),
@@ -150,7 +145,7 @@ void move_event(struct move *mv, struct move_event *ev)
 	memcpy(ev->move, mv->id, MOVE_ID_SIZE);
 	memcpy(ev->uid, mv->uid, UID_SIZE);
 	mover_event(m->mover, ev, os_monotonic_ns());
-	drain(m);
+	moves_drain(m);
 }
 
 void move_failed(struct move *mv, uint32_t attempt, enum err e, const struct errmsg *msg)
@@ -159,175 +154,6 @@ void move_failed(struct move *mv, uint32_t attempt, enum err e, const struct err
 	snprintf(ev.text.text, sizeof ev.text.text, "%s",
 	         msg && msg->text[0] ? msg->text : err_text(e));
 	move_event(mv, &ev);
-}
-
-/* ---- shadows: what a peer has ---- */
-
-static void shadow_drop(struct shadow *s)
-{
-	image_free(s->image);
-	*s = (struct shadow){0};
-}
-
-static struct shadow *shadow_of(struct moves *m, const uint8_t uid[UID_SIZE])
-{
-	for (int i = 0; i < SHADOWS_MAX; i++)
-		if (m->shadows[i].image && memcmp(m->shadows[i].uid, uid, UID_SIZE) == 0)
-			return &m->shadows[i];
-	return NULL;
-}
-
-/* Drops the least recently used until bytes more fit; returns a free place. */
-static struct shadow *shadow_room(struct moves *m, uint64_t bytes)
-{
-	for (;;) {
-		struct shadow *room = NULL, *oldest = NULL;
-		uint64_t sum = bytes;
-		for (int i = 0; i < SHADOWS_MAX; i++) {
-			struct shadow *s = &m->shadows[i];
-			if (!s->image) {
-				room = s;
-				continue;
-			}
-			sum += image_bytes_total(s->image);
-			if (!oldest || s->used < oldest->used)
-				oldest = s;
-		}
-		if (room && sum <= SHADOW_BYTES_MAX)
-			return room;
-		if (!oldest)
-			return NULL;
-		shadow_drop(oldest);
-	}
-}
-
-void shadow_keep(struct moves *m, const uint8_t uid[UID_SIZE], const uint8_t peer[PEER_ID_SIZE],
-                 const struct chunk_addr *id, struct image *im)
-{
-	struct shadow *old = shadow_of(m, uid);
-	if (old)
-		shadow_drop(old);
-	struct shadow *s = shadow_room(m, image_bytes_total(im));
-	if (!s) {
-		image_free(im);
-		return;
-	}
-	memcpy(s->uid, uid, UID_SIZE);
-	memcpy(s->peer, peer, PEER_ID_SIZE);
-	s->id = *id;
-	s->image = im;
-	s->used = ++m->shadow_clock;
-}
-
-struct chunk_addr shadow_id(struct moves *m, const uint8_t uid[UID_SIZE],
-                            const uint8_t peer[PEER_ID_SIZE])
-{
-	struct shadow *s = shadow_of(m, uid);
-	if (!s || memcmp(s->peer, peer, PEER_ID_SIZE) != 0)
-		return (struct chunk_addr){0};
-	return s->id;
-}
-
-struct image *shadow_take(struct moves *m, const uint8_t uid[UID_SIZE],
-                          const uint8_t peer[PEER_ID_SIZE], const struct chunk_addr *id)
-{
-	struct shadow *s = shadow_of(m, uid);
-	if (!s || memcmp(s->peer, peer, PEER_ID_SIZE) != 0 || !chunk_addr_equal(&s->id, id))
-		return NULL;
-	struct image *im = s->image;
-	*s = (struct shadow){0};
-	return im;
-}
-
-/* ---- records: one write at a time, all that wait in one transaction ---- */
-
-static void write_some(void *ctx)
-{
-	struct moves *m = ctx;
-	struct depot_batch *b = depot_batch_new(node_depot(m->node));
-	if (!b) {
-		m->rec_err = ERR_NOMEM;
-		return;
-	}
-	for (struct rec_write *r = m->rec_running; r; r = r->next) {
-		struct wr w = {0};
-		owner_write(&w, &r->record);
-		if (r->erase)
-			depot_del(b, DEPOT_OWNERS, r->record.uid, UID_SIZE);
-		else
-			depot_put(b, DEPOT_OWNERS, r->record.uid, UID_SIZE, w.data, w.size);
-		wr_free(&w);
-	}
-	m->rec_err = depot_write(b, &m->rec_msg);
-	depot_batch_free(b);
-}
-
-static void start_writing(struct moves *m);
-
-static void wrote_one(struct moves *m, struct rec_write *r)
-{
-	struct move_event ev = {.kind = MOVE_EV_WRITTEN, .err = m->rec_err, .text = m->rec_msg};
-	memcpy(ev.move, r->move, MOVE_ID_SIZE);
-	memcpy(ev.uid, r->record.uid, UID_SIZE);
-	if (r->fn && m->rec_err == ERR_OK && !r->erase)
-		mover_note(m->mover, &r->record);
-	if (r->fn)
-		r->fn(r->ctx, m->rec_err, &m->rec_msg);
-	else
-		mover_event(m->mover, &ev, os_monotonic_ns());
-}
-
-static void wrote_some(void *ctx)
-{
-	struct moves *m = ctx;
-	struct rec_write *r = m->rec_running, *next;
-	m->rec_running = NULL;
-	move_step(m, "both", "WRITTEN");
-	if (m->rec_err != ERR_OK)
-		node_log(m->node, LOG_ERROR, "moves", "%s", m->rec_msg.text);
-	for (; r; r = next) {
-		next = r->next;
-		wrote_one(m, r);
-		free(r);
-	}
-	drain(m);
-	start_writing(m);
-}
-
-static void start_writing(struct moves *m)
-{
-	if (m->rec_running || !m->rec_first)
-		return;
-	m->rec_running = m->rec_first;
-	m->rec_first = NULL;
-	m->rec_last = &m->rec_first;
-	m->rec_err = ERR_OK;
-	m->rec_msg.text[0] = 0;
-	work_start(m->node, &m->work, write_some, wrote_some, m);
-}
-
-void record_write(struct moves *m, const struct owner *record, bool erase,
-                  const uint8_t move[MOVE_ID_SIZE], written_fn fn, void *ctx)
-{
-	struct rec_write *r = calloc(1, sizeof *r);
-	if (!r)
-		abort();
-	r->record = *record;
-	if (!r->record.created_ms || record->state != OWNER_OWNED)
-		r->record.created_ms = os_wall_ns() / 1000000;
-	r->erase = erase;
-	r->fn = fn;
-	r->ctx = ctx;
-	if (move)
-		memcpy(r->move, move, MOVE_ID_SIZE);
-	*m->rec_last = r;
-	m->rec_last = &r->next;
-	start_writing(m);
-}
-
-void moves_write(struct node *n, const struct owner *record, written_fn fn, void *ctx)
-{
-	record_write(n->moves, record, false, NULL, fn, ctx);
 }
 
 /* ---- actions ---- */
@@ -428,7 +254,7 @@ static void arm_timer(struct moves *m)
 }
 
 /* Performing may report events, which add actions: one loop takes them all, in order. */
-static void drain(struct moves *m)
+void moves_drain(struct moves *m)
 {
 	struct move_action a;
 	if (m->draining)
@@ -450,7 +276,7 @@ static enum err on_message(void *ctx, struct peer *p, enum msg type, const union
 	struct moves *m = ctx;
 	move_step(m, "got", msg_name(type));
 	mover_message(m->mover, peer_id(p), type, any, os_monotonic_ns());
-	drain(m);
+	moves_drain(m);
 	return ERR_OK;
 }
 
@@ -478,7 +304,7 @@ static void on_link(void *ctx, struct peer *p, bool up)
 {
 	struct moves *m = ctx;
 	mover_link(m->mover, peer_id(p), up, os_monotonic_ns());
-	drain(m);
+	moves_drain(m);
 	if (!up)
 		tell_in_flight(m, p);
 }
@@ -497,10 +323,8 @@ static void on_process(void *ctx, struct process *p, enum process_event ev)
 		mover_event(m->mover, &e, os_monotonic_ns());
 	}
 	mover_ended(m->mover, p->uid);
-	struct shadow *s = shadow_of(m, p->uid);
-	if (s)
-		shadow_drop(s);
-	drain(m);
+	shadow_forget(m, p->uid);
+	moves_drain(m);
 }
 
 struct owner moves_record_of(struct node *n, const struct process *p)
@@ -594,7 +418,7 @@ static void on_timer(uv_timer_t *t)
 	struct moves *m = t->data;
 	note_births(m);
 	mover_tick(m->mover, os_monotonic_ns());
-	drain(m);
+	moves_drain(m);
 	if (m->since_gc >= GC_EVERY && !m->list)
 		start_gc(m);
 }
@@ -658,7 +482,7 @@ enum err moves_start(struct node *n, struct process *p, struct peer *to, uint64_
 	process_pin(p);
 	p->hold = HOLD_MOVING;
 	m->since_gc++;
-	drain(m);
+	moves_drain(m);
 	return ERR_OK;
 }
 
@@ -682,7 +506,7 @@ enum err moves_force(struct node *n, const uint8_t uid[UID_SIZE], move_over_fn f
 		mv->fn = fn;
 		mv->ctx = ctx;
 	}
-	drain(m);
+	moves_drain(m);
 	return ERR_OK;
 }
 
@@ -772,162 +596,6 @@ void moves_ps(struct node *n, struct control_call *c, bool all)
 		lost_row(c, &n->moves->lost[i]);
 }
 
-/* ---- the module's bytes from the depot ---- */
-
-static enum err get_chunk(void *ctx, const struct chunk_addr *addr, struct wr *out,
-                          struct errmsg *msg)
-{
-	return depot_get_chunk(ctx, addr, out, msg);
-}
-
-static enum err find_module(void *ctx, const uint8_t hash[32], uint8_t **bytes, size_t *size)
-{
-	struct moves *m = ctx;
-	struct depot *d = node_depot(m->node);
-	struct wr row = {0}, code = {0};
-	struct code_ref ref;
-	uint8_t key[7 + 32];
-	struct chunk_source from = {get_chunk, d};
-	memcpy(key, "module:", 7);
-	memcpy(key + 7, hash, 32);
-	memcpy(ref.hash, hash, 32);
-	enum err e = depot_get(d, DEPOT_SETTINGS, key, sizeof key, &row);
-	struct rd r = rd_of(row.data, row.size);
-	if (e == ERR_OK)
-		e = rd_u64(&r, &ref.size);
-	if (e == ERR_OK)
-		e = chunk_addr_read(&r, &ref.list);
-	if (e == ERR_OK)
-		e = module_join(&ref, &from, &code, NULL);
-	if (e == ERR_OK)
-		*bytes = wr_take(&code, size);
-	wr_free(&row);
-	wr_free(&code);
-	return e == ERR_OK ? e : ERR_NOTFOUND;
-}
-
-/* ---- a node that starts finds its records ---- */
-
-struct found {
-	struct moves *moves;
-	struct owner *list;
-	size_t count;
-};
-
-static bool collect(void *ctx, const uint8_t *key, size_t key_size, const uint8_t *value,
-                    size_t size)
-{
-	struct found *f = ctx;
-	struct rd r = rd_of(value, size);
-	struct owner o;
-	if (owner_read(&r, &o) != ERR_OK) {
-		node_log(f->moves->node, LOG_ERROR, "moves", "an ownership record is not readable");
-		return true;
-	}
-	struct owner *list = realloc(f->list, (f->count + 1) * sizeof *list);
-	if (!list)
-		abort();
-	f->list = list;
-	f->list[f->count++] = o;
-	return true;
-}
-
-struct comeback {
-	struct moves *moves;
-	struct owner record;
-	struct image *image;
-	enum err err;
-	struct errmsg msg;
-};
-
-static void comeback_revived(void *ctx, struct process *p, enum err e, const struct errmsg *msg)
-{
-	struct comeback *c = ctx;
-	struct node *n = c->moves->node;
-	if (p) {
-		p->epoch = c->record.epoch;
-		node_log(n, LOG_INFO, "moves", "%u (%s) runs again, from its image of epoch %llu",
-		         p->pid, p->name, (unsigned long long)p->epoch);
-		process_thaw(p);
-	} else {
-		node_log(n, LOG_ERROR, "moves", "%s cannot be brought back: %s", c->record.name,
-		         msg->text);
-	}
-	image_free(c->image);
-	free(c);
-}
-
-static void comeback_load(void *ctx)
-{
-	struct comeback *c = ctx;
-	c->err = depot_load_image(node_depot(c->moves->node), &c->record.image, &c->image, &c->msg);
-}
-
-static void comeback_loaded(void *ctx)
-{
-	struct comeback *c = ctx;
-	if (c->err == ERR_OK)
-		revive(c->moves->node, c->image, false, comeback_revived, c);
-	else
-		comeback_revived(c, NULL, c->err, &c->msg);
-}
-
-static void add_lost(struct moves *m, const struct owner *o)
-{
-	struct owner *list = realloc(m->lost, (m->nlost + 1) * sizeof *list);
-	if (!list)
-		return;
-	m->lost = list;
-	m->lost[m->nlost++] = *o;
-}
-
-/* It ran here when the node was killed: from its image, if it has one, else it is lost. */
-static void come_back(struct moves *m, const struct owner *o)
-{
-	struct comeback *c;
-	if (chunk_addr_is_null(&o->image)) {
-		node_log(m->node, LOG_WARN, "moves",
-		         "%u (%s) ran when this node was killed, and is lost", o->pid, o->name);
-		add_lost(m, o);
-		mover_ended(m->mover, o->uid);
-		return;
-	}
-	c = calloc(1, sizeof *c);
-	if (!c)
-		abort();
-	*c = (struct comeback){.moves = m, .record = *o};
-	work_start(m->node, &m->work, comeback_load, comeback_loaded, c);
-}
-
-static bool outdated(const struct owner *o)
-{
-	bool away = o->state == OWNER_GONE || (o->state == OWNER_ENDED && !o->unacked);
-	return away && os_wall_ns() / 1000000 > o->created_ms + KEEP_GONE_MS;
-}
-
-static enum err restore_records(struct moves *m)
-{
-	struct found f = {.moves = m};
-	enum err e = depot_each(node_depot(m->node), DEPOT_OWNERS, collect, &f);
-	for (size_t i = 0; e == ERR_OK && i < f.count; i++) {
-		struct move_action a = {0};
-		if (outdated(&f.list[i])) {
-			record_write(m, &f.list[i], true, NULL, NULL, NULL);
-			continue;
-		}
-		os_random(a.move, sizeof a.move);
-		memcpy(a.uid, f.list[i].uid, UID_SIZE);
-		memcpy(a.peer, f.list[i].peer, PEER_ID_SIZE);
-		mover_restore(m->mover, &f.list[i], a.move, os_monotonic_ns());
-		if (f.list[i].state == OWNER_RELEASED)
-			move_new(m, &a, true)->record = f.list[i];
-		else if (f.list[i].state == OWNER_OWNED)
-			come_back(m, &f.list[i]);
-	}
-	free(f.list);
-	return e;
-}
-
 /* ---- the part ---- */
 
 /* Two nodes on one machine read one clock: its boot id says so. */
@@ -953,7 +621,7 @@ enum err moves_open(struct node *n, struct errmsg *msg)
 	n->moves = m;
 	read_clock(m);
 	read_steps(m);
-	struct modules_source source = {find_module, m};
+	struct modules_source source = {moves_find_module, m};
 	enum err e = mover_new(n->device->id, m->clock, &m->mover);
 	if (e == ERR_OK)
 		e = modules_add_source(n->modules, &source);
@@ -964,7 +632,7 @@ enum err moves_open(struct node *n, struct errmsg *msg)
 	if (e == ERR_OK)
 		e = process_subscribe(n, on_process, m);
 	if (e == ERR_OK)
-		e = restore_records(m);
+		e = moves_restore_records(m);
 	if (e != ERR_OK) {
 		mover_free(m->mover);
 		free(m);
@@ -974,7 +642,7 @@ enum err moves_open(struct node *n, struct errmsg *msg)
 	uv_timer_init(&n->loop, &m->timer);
 	m->timer.data = m;
 	m->timing = true;
-	drain(m);
+	moves_drain(m);
 	start_gc(m);
 	return ERR_OK;
 }
@@ -1004,9 +672,7 @@ void moves_close(struct node *n)
 		m->list->busy = 0;
 		move_end(m->list);
 	}
-	for (int i = 0; i < SHADOWS_MAX; i++)
-		if (m->shadows[i].image)
-			shadow_drop(&m->shadows[i]);
+	shadow_forget(m, NULL);
 	mover_free(m->mover);
 	free(m->lost);
 	if (m->steps_fd >= 0)
