@@ -40,7 +40,10 @@ struct ended {
 
 struct files {
 	struct node *node;
-	uv_mutex_t lock; /* guards entries and ended */
+	uint32_t
+	    refs; /* the part, and each mount of another device: those outlive it when the node goes down */
+	bool closed;     /* nobody can be told anything any more */
+	uv_mutex_t lock; /* guards all but node and jobs */
 	struct entry *entries;
 	struct ended *ended;
 	uv_async_t async; /* ended has something */
@@ -359,26 +362,50 @@ static enum err ask(void *ctx, const uint8_t *request, size_t size, bool may_rep
 	return e;
 }
 
+static void files_unref(struct files *f)
+{
+	uv_mutex_lock(&f->lock);
+	bool last = --f->refs == 0;
+	uv_mutex_unlock(&f->lock);
+	if (!last)
+		return;
+	uv_mutex_destroy(&f->lock);
+	free(f);
+}
+
+static struct ended *new_ended(const struct asking *a)
+{
+	struct wr body = {0};
+	struct ended *e = calloc(1, sizeof *e);
+	put_head(&body, a, KIND_FORGET);
+	if (e && wr_ok(&body) && body.size == sizeof e->body) {
+		memcpy(e->body, body.data, sizeof e->body);
+		memcpy(e->home, a->home, sizeof e->home);
+	} else {
+		free(e);
+		e = NULL;
+	}
+	wr_free(&body);
+	return e;
+}
+
 /* Any thread: the loop tells the home. */
 static void end_asking(void *ctx, bool forget)
 {
 	struct asking *a = ctx;
 	struct files *f = a->files;
-	struct ended *e = forget ? calloc(1, sizeof *e) : NULL;
-	struct wr body = {0};
-	if (e) {
-		put_head(&body, a, KIND_FORGET);
-		if (wr_ok(&body) && body.size == sizeof e->body)
-			memcpy(e->body, body.data, sizeof e->body);
-		memcpy(e->home, a->home, sizeof e->home);
-		uv_mutex_lock(&f->lock);
+	struct ended *e = forget ? new_ended(a) : NULL;
+	uv_mutex_lock(&f->lock);
+	if (e && !f->closed) {
 		e->next = f->ended;
 		f->ended = e;
-		uv_mutex_unlock(&f->lock);
 		uv_async_send(&f->async);
+		e = NULL;
 	}
-	wr_free(&body);
+	uv_mutex_unlock(&f->lock);
+	free(e);
 	free(a);
+	files_unref(f);
 }
 
 static void ignore_reply(void *ctx, enum err e, const uint8_t *reply, size_t size)
@@ -418,6 +445,9 @@ static enum err open_remote(struct process *p, const struct vfs_mount_config *c,
 		free(a);
 		return ERR_NOMEM;
 	}
+	uv_mutex_lock(&a->files->lock);
+	a->files->refs++;
+	uv_mutex_unlock(&a->files->lock);
 	*root = vfs_remote_mount(r, c->id);
 	vfs_remote_unref(r);
 	return *root ? ERR_OK : ERR_NOMEM;
@@ -478,6 +508,7 @@ enum err files_open(struct node *n, struct errmsg *msg)
 	if (!f)
 		return err_set(msg, ERR_NOMEM, "out of memory");
 	f->node = n;
+	f->refs = 1;
 	f->async.data = f;
 	if (uv_mutex_init(&f->lock) != 0) {
 		free(f);
@@ -496,9 +527,7 @@ enum err files_open(struct node *n, struct errmsg *msg)
 
 static void on_closed(uv_handle_t *h)
 {
-	struct files *f = h->data;
-	uv_mutex_destroy(&f->lock);
-	free(f);
+	files_unref(h->data);
 }
 
 void files_close(struct node *n)
@@ -506,6 +535,9 @@ void files_close(struct node *n)
 	struct files *f = n->files;
 	while (f->jobs)
 		uv_run(&n->loop, UV_RUN_ONCE);
+	uv_mutex_lock(&f->lock);
+	f->closed = true;
+	uv_mutex_unlock(&f->lock);
 	while (f->entries) {
 		struct entry *e = f->entries;
 		f->entries = e->next;
