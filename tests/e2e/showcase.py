@@ -7,7 +7,6 @@ Nodes are driven through the command only (scripts/nodes.py). 1..0 # SKIP and ex
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +22,6 @@ NPM = os.path.join(CACHE, 'npm')
 DOOM = os.environ.get('WASMOS_DOOM') or os.path.join(CACHE, 'doom')
 YOSYS = os.path.join(NPM, 'yosys', 'gen', 'yosys.core.wasm')
 NEXTPNR = os.path.join(NPM, 'nextpnr-ice40', 'gen', 'nextpnr-ice40.core.wasm')
-PYTHON = os.path.join(NPM, 'python-wasi')
 
 
 class Pair:
@@ -116,44 +114,6 @@ def test_yosys_and_nextpnr_make_the_same_design_when_each_is_moved_five_times():
 
 
 test_yosys_and_nextpnr_make_the_same_design_when_each_is_moved_five_times.needs = (YOSYS, NEXTPNR)
-
-
-# ---- CPython ----
-
-WORK = '''
-a, b, seen = 1, 7, 0
-for i in range({count}):
-    a = (a * 1103515245 + 12345) % 2147483648
-    b = b ^ (a >> 7)
-    seen += b & 1
-print("answer", a, b, seen)
-'''
-
-
-def expected(count):
-    out = subprocess.check_output([sys.executable, '-c', WORK.format(count=count)], text=True)
-    return out.strip()
-
-
-def test_python_goes_on_after_its_node_was_killed_while_it_was_suspended():
-    count = 1000000
-    module = os.path.join(PYTHON, 'dist', 'python.wasm')
-    with Pair() as p:
-        pid = p.a.start([module, '-c', WORK.format(count=count)])
-        time.sleep(3)
-        p.a.call('suspend', pid)
-        p.a.kill9()
-        p.a.up('--display', 'headless')
-        state = p.a.process(pid)['state']
-        assert state == 'suspended', state
-        pid = p.a.json('resume', pid)['pid']
-        row = p.a.wait(pid, timeout_s=600)
-        exited_well(row)
-        assert row['cpu_ms'] > 2000, f'{row["cpu_ms"]} ms: it was over too early for this test'
-        assert expected(count) in p.a.output(pid), p.a.output(pid)
-
-
-test_python_goes_on_after_its_node_was_killed_while_it_was_suspended.needs = (PYTHON,)
 
 
 def main():
