@@ -103,15 +103,17 @@ const struct command command_migrate = {
     .name = "migrate",
     .usage = "migrate PID PEER [--max-pause MS]",
     .summary = "move a running program to another device",
-    .help =
-        "The program runs on while its memory is copied; it stands still only for what it wrote "
-        "last. Its window, sound, terminal and open files go with it. Until the other device holds "
-        "everything and has checked it, anything that goes wrong means that the program runs on "
-        "here.\n\nWith --max-pause the move is given up, and says why, when the program would "
-        "stand "
-        "still for longer.\n\n"
-        "The pause is measured from the stop here to the start there. When the two devices do not "
-        "share a clock it is measured until the other's answer arrives, and \"at most\" is said.\n",
+    .help = "The program runs on while its memory is copied; it stands still only for what\n"
+            "it wrote last. Its window, sound, terminal and open files go with it. Until\n"
+            "the other device holds everything and has checked it, anything that goes wrong\n"
+            "means that the program runs on here.\n"
+            "\n"
+            "With --max-pause the move is given up, and says why, when the program would\n"
+            "stand still for longer.\n"
+            "\n"
+            "The pause is measured from the stop here to the start there. When the two\n"
+            "devices do not share a clock it is measured until the other's answer arrives,\n"
+            "and \"at most\" is said.\n",
     .options = options,
     .min_args = 2,
     .max_args = 2,

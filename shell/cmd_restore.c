@@ -21,9 +21,9 @@ const struct command command_restore = {
     .name = "restore",
     .usage = "restore FILE",
     .summary = "start a program from a snapshot file",
-    .help =
-        "The file is checked as a whole before anything of it is used. The program goes on where "
-        "the snapshot was taken, as a process of its own; its number is printed.\n",
+    .help = "The file is checked as a whole before anything of it is used. The program goes\n"
+            "on where the snapshot was taken, as a process of its own; its number is\n"
+            "printed.\n",
     .min_args = 1,
     .max_args = 1,
     .run = run,

@@ -24,11 +24,11 @@ const struct command command_resume = {
     .name = "resume",
     .usage = "resume PID [--force]",
     .summary = "go on with a suspended program",
-    .help =
-        "A program that is in flight (`wasmos ps` says so) was given up by this device, and the "
-        "other one has not yet said that it runs there. It arrives by itself when the two devices "
-        "meet again. When the other device is lost for good, --force takes the program back from "
-        "the image that was sent; should a copy turn up there after all, it is ended.\n",
+    .help = "A program that is in flight (`wasmos ps` says so) was given up by this device,\n"
+            "and the other one has not yet said that it runs there. It arrives by itself\n"
+            "when the two devices meet again. When the other device is lost for good,\n"
+            "--force takes the program back from the image that was sent; should a copy\n"
+            "turn up there after all, it is ended.\n",
     .options = options,
     .min_args = 1,
     .max_args = 1,

@@ -35,9 +35,9 @@ const struct command command_snapshot = {
     .name = "snapshot",
     .usage = "snapshot PID -o FILE",
     .summary = "copy a running program into a file",
-    .help = "The program runs on. The file holds its memory, its code and what it has open, and is "
-            "the same on every system; `wasmos restore FILE` starts a copy of the program from "
-            "it.\n",
+    .help = "The program runs on. The file holds its memory, its code and what it has open,\n"
+            "and is the same on every system; `wasmos restore FILE` starts a copy of the\n"
+            "program from it.\n",
     .options = options,
     .min_args = 1,
     .max_args = 1,

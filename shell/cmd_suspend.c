@@ -20,8 +20,8 @@ const struct command command_suspend = {
     .name = "suspend",
     .usage = "suspend PID",
     .summary = "put a program to sleep on disk",
-    .help = "The program stops where it is, is written to disk and leaves memory. It is listed by "
-            "`wasmos ps` until it is resumed.\n",
+    .help = "The program stops where it is, is written to disk and leaves memory. It is\n"
+            "listed by `wasmos ps` until it is resumed.\n",
     .min_args = 1,
     .max_args = 1,
     .run = run,
