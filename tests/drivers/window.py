@@ -6,6 +6,9 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from xserver import Server  # noqa: E402
+
 SCREEN_RUN, GUEST = sys.argv[1:3]
 number = 0
 
@@ -14,22 +17,6 @@ def ok(good, text):
     global number
     number += 1
     print(f'{"ok" if good else "not ok"} {number} - {text}', flush=True)
-
-
-class Server:
-    """An X server of our own on a display number that is free."""
-
-    def __init__(self):
-        read, write = os.pipe()
-        self.process = subprocess.Popen(['Xvfb', '-displayfd', str(write), '-screen', '0', '800x600x24'],
-                                        pass_fds=[write], stderr=subprocess.DEVNULL)
-        os.close(write)
-        with os.fdopen(read) as f:
-            self.display = ':' + f.readline().strip()
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
 
 
 class Program:
