@@ -339,6 +339,10 @@ enum err moves_restore_records(struct moves *m)
 		mover_restore(m->mover, &f.list[i], a.move, os_monotonic_ns());
 		if (f.list[i].state == OWNER_RELEASED)
 			move_new(m, &a, true)->record = f.list[i];
+		else if (f.list[i].state == OWNER_OWNED && f.list[i].pending)
+			node_log(m->node, LOG_WARN, "moves",
+			         "%s had just arrived when this node was killed: it is sent again",
+			         f.list[i].name);
 		else if (f.list[i].state == OWNER_OWNED)
 			come_back(m, &f.list[i]);
 	}
