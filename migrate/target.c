@@ -302,6 +302,9 @@ static void image_written(struct mover *m, struct target *t, const struct move_e
 	}
 	if (o && o->epoch == t->epoch)
 		o->pending = false;
+	/* It ended while its image was written: the record that was just written is the older one. */
+	if (o && o->state != OWNER_OWNED)
+		push(m, MOVE_ACT_WRITE, NULL, o->uid, NULL)->record = *o;
 	send_owned(m, t->peer, t->uid, t->epoch, t->pid);
 	act(m, t, MOVE_ACT_KEEP)->image = t->image;
 	unlink_target(m, t);

@@ -185,8 +185,13 @@ static void suspend_frozen(void *ctx, struct process *p, enum process_state stat
 void checkpoint_suspend(struct process *p, checkpoint_fn fn, void *ctx)
 {
 	struct checkpoint *c = new_one(p->node, fn, ctx);
+	struct move_status st;
 	hold_depot(c);
-	begin(c, p, suspend_frozen);
+	/* The record of one that has just arrived is still being written. */
+	if (moves_status(p->node, p->uid, &st))
+		fail(c, ERR_BUSY, "the process is moving: try again in a moment");
+	else
+		begin(c, p, suspend_frozen);
 }
 
 /* ---- resume ---- */
