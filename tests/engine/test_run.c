@@ -96,6 +96,82 @@ Test(run, a_big_module_starts_before_its_bodies_are_validated_and_bad_ones_trap)
 	wr_free(&w);
 }
 
+/* ---- functions with more slots than a narrow instruction can name ---- */
+
+#define WIDE_LOCALS 49999u
+#define WIDE_OPERANDS 16000u
+
+/* Exports "wide": counts in its last local up to its parameter, and adds WIDE_OPERANDS ones that stand on the stack at once. */
+static void wide_module(struct wr *w)
+{
+	static const uint8_t head[] = {
+	    0,    'a', 's', 'm', 1, 0, 0, 0, 1, 6,   1,   0x60, 1,   0x7f, 1,
+	    0x7f, 3,   2,   1,   0, 7, 8, 1, 4, 'w', 'i', 'd',  'e', 0,    0,
+	};
+	struct wr body = {0}, code = {0};
+	wr_leb_u32(&body, 1);
+	wr_leb_u32(&body, WIDE_LOCALS);
+	wr_u8(&body, 0x7f);
+	wr_bytes(&body, "\x03\x40\x20", 3); /* loop, local.get */
+	wr_leb_u32(&body, WIDE_LOCALS);
+	wr_bytes(&body, "\x41\x01\x6a\x22", 4); /* + 1, local.tee */
+	wr_leb_u32(&body, WIDE_LOCALS);
+	wr_bytes(&body, "\x20\x00\x49\x0d\x00\x0b", 6); /* < parameter: again */
+	for (unsigned i = 0; i < WIDE_OPERANDS; i++)
+		wr_bytes(&body, "\x20\x00\x20\x00\x6e", 5); /* parameter / parameter */
+	for (unsigned i = 1; i < WIDE_OPERANDS; i++)
+		wr_u8(&body, 0x6a);
+	wr_u8(&body, 0x20);
+	wr_leb_u32(&body, WIDE_LOCALS);
+	wr_bytes(&body, "\x6a\x0b", 2);
+	wr_leb_u32(&code, 1);
+	wr_leb_u32(&code, (uint32_t)body.size);
+	wr_bytes(&code, body.data, body.size);
+	wr_bytes(w, head, sizeof head);
+	wr_u8(w, 10);
+	wr_leb_u32(w, (uint32_t)code.size);
+	wr_bytes(w, code.data, code.size);
+	wr_free(&body);
+	wr_free(&code);
+}
+
+static struct module *find_it(void *ctx, const uint8_t hash[32])
+{
+	return ctx;
+}
+
+Test(run, a_function_of_66000_slots_runs_stops_and_is_rebuilt)
+{
+	struct wr w = {0}, state = {0};
+	struct errmsg msg = {0};
+	struct module *m;
+	struct store *s;
+	struct instance *in;
+	struct thread *t;
+	uint32_t count;
+	struct host_resolver none = {0};
+	wide_module(&w);
+	cr_assert_eq(module_load(w.data, w.size, false, &m, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(store_new(NULL, &s), ERR_OK);
+	cr_assert_eq(store_instantiate(s, m, &none, &in, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(thread_new(s, &t), ERR_OK);
+	thread_stop_every(t, 500);
+	cr_assert_eq(thread_call_export(t, in, "wide", (uint64_t[]){1000}, 1, &msg), ERR_OK);
+	cr_assert_eq(thread_run(t), RUN_STOPPED);
+	cr_assert_eq(store_save(s, SAVE_MEMORY, &state), ERR_OK);
+	store_free(s);
+	struct rd in_bytes = rd_of(state.data, state.size);
+	struct module_finder f = {.find = find_it, .ctx = m};
+	cr_assert_eq(store_load(&in_bytes, &f, &none, false, &s, &msg), ERR_OK, "%s", msg.text);
+	t = store_thread(s, 0);
+	cr_assert_eq(thread_run(t), RUN_DONE);
+	cr_assert_eq(thread_results(t, &count)[0], 1000 + WIDE_OPERANDS);
+	store_free(s);
+	module_unref(m);
+	wr_free(&w);
+	wr_free(&state);
+}
+
 /* ---- stopping ---- */
 
 struct asker {
