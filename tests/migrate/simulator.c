@@ -69,6 +69,9 @@ struct world {
 	unsigned qfirst[NODES][NODES], qcount[NODES][NODES];
 	bool link[NODES][NODES];
 	bool forced[PROCS];
+	bool ended_for_good[PROCS]; /* on disk, and nothing of that node is still being written */
+	bool ended
+	    [PROCS]; /* by itself; may come back when its node is killed before that is on disk */
 	uint64_t floor[PROCS];
 	bool calm; /* no more faults */
 	bool loud;
@@ -169,6 +172,8 @@ static void starts(struct world *w, unsigned i, unsigned proc, uint64_t epoch)
 	struct node *n = &w->node[i];
 	n->run[proc] = RUN_RUNS;
 	n->epoch[proc] = epoch;
+	if (!w->forced[proc] && w->ended_for_good[proc])
+		fail(w, "runs after its end was on disk", proc);
 	if (!w->forced[proc] && n->value[proc] < w->floor[proc])
 		fail(w, "runs with an older state than was released", proc);
 }
@@ -343,6 +348,7 @@ static void to_disk(struct world *w, struct node *n, const struct op *op)
 	unsigned proc = op->proc;
 	n->disk.have[proc] = true;
 	n->disk.record[proc] = op->record;
+	w->ended_for_good[proc] = op->record.state == OWNER_ENDED && n->nops == 0;
 	if (op->with_image) {
 		n->disk.has_image[proc] = true;
 		n->disk.image[proc] = op->value;
@@ -518,6 +524,26 @@ static void force(struct world *w, unsigned i, unsigned proc)
 	drain(w, i);
 }
 
+static void ends(struct world *w, unsigned i, unsigned proc)
+{
+	struct node *n = &w->node[i];
+	uint8_t uid[UID_SIZE] = {(uint8_t)(proc + 1)};
+	struct move_status st;
+	if (!n->mover || n->run[proc] != RUN_RUNS)
+		return;
+	if (w->loud)
+		printf("  process %u ends on node %u\n", proc, i);
+	w->ended[proc] = true;
+	n->run[proc] = RUN_NONE;
+	if (mover_status(n->mover, uid, &st) && st.leaving) {
+		struct move_event ev = {.kind = MOVE_EV_EXITED};
+		memcpy(ev.move, st.move, MOVE_ID_SIZE);
+		mover_event(n->mover, &ev, w->now);
+	}
+	mover_ended(n->mover, uid);
+	drain(w, i);
+}
+
 static void tick(struct world *w)
 {
 	w->now += rnd(w, 3000000000);
@@ -558,7 +584,7 @@ static void check_proc(const struct world *w, unsigned p)
 		fail(w, "runs twice", p);
 	if (!w->forced[p] && owns > 1)
 		fail(w, "is owned twice", p);
-	if (owns == 0 && released == 0)
+	if (owns == 0 && released == 0 && !w->ended[p])
 		fail(w, "is lost", p);
 }
 
@@ -624,7 +650,11 @@ static void do_any_op(struct world *w, unsigned a)
 /* Something goes wrong. */
 static void fault(struct world *w, unsigned a, unsigned b, bool may_force)
 {
-	switch (rnd(w, 5)) {
+	switch (rnd(w, 6)) {
+	case 5:
+		if (rnd(w, 4) == 0)
+			ends(w, a, (unsigned)rnd(w, w->procs));
+		break;
 	case 0: crash(w, a); break;
 	case 1:
 	case 2: set_link(w, a, b, false); break;
@@ -692,7 +722,7 @@ static void settle(struct world *w)
 			if (mover_status(w->node[i].mover, uid, &st))
 				fail(w, "does not settle", p);
 		}
-		if (runs != 1)
+		if (runs != 1 && !(w->ended[p] && runs == 0))
 			fail(w, runs ? "runs twice in the end" : "does not run in the end", p);
 	}
 }
