@@ -3,6 +3,7 @@
  * Exit status: 0 done, 1 failed, 2 wrong usage; `run` and `attach` pass the guest's own through. */
 #include "shell/internal.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -166,8 +167,19 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return status;
 }
 
+/* Standard streams that are closed become /dev/null: else the next thing opened would be taken for one. */
+static bool open_streams(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
+	if (!open_streams())
+		return 1;
 	char **args = calloc((size_t)argc + 1, sizeof *args);
 	int nargs = 0;
 	if (!args)

@@ -45,6 +45,14 @@ def test_a_file_as_standard_input_goes_through(h):
         assert r.stdout == f.read()
 
 
+def test_closed_standard_streams_are_empty_ones(h):
+    for closed in ('<&-', '>&-', '2>&-', '<&- >&- 2>&-'):
+        for solo in ('', '--solo'):
+            r = subprocess.run(f'exec {WASMOS} run {solo} {GUEST} cat {closed}', shell=True, env=h.env,
+                               stdin=subprocess.DEVNULL, timeout=20)
+            assert r.returncode == 0, closed
+
+
 def test_pipes_are_no_terminals(h):
     assert h.ok('run', GUEST, 'tty') == 'tty 000\n'
 
