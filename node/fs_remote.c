@@ -324,6 +324,7 @@ struct asking {
 	uint8_t home[DEVICE_ID_SIZE];
 	uint8_t uid[PROCESS_UID_SIZE];
 	uint64_t epoch;
+	uint64_t lost_ns; /* since when the home is not to be reached; 0: it is */
 };
 
 static void put_head(struct wr *out, const struct asking *a, uint8_t kind)
@@ -334,19 +335,24 @@ static void put_head(struct wr *out, const struct asking *a, uint8_t kind)
 	wr_u64(out, a->epoch);
 }
 
-/* A link that broke comes again, mostly: what may be asked twice is asked until the time is up. */
+/* A link that broke comes again, mostly: what may be asked twice is asked until the time is up. In between the guest
+ * stands before its call, so that it can be stopped, ended, even moved. */
 static enum err call_home(struct asking *a, const struct wr *body, bool may_repeat,
                           struct wr *answer)
 {
-	enum { PAUSE_MS = 100 };
-	uint64_t end_ns = uv_hrtime() + (uint64_t)LINK_RPC_TIMEOUT_MS * 1000000;
-	for (;;) {
-		enum err e = link_rpc(a->files->node, a->home, LINK_SERVICE_FS, body->data,
-		                      body->size, LINK_RPC_TIMEOUT_MS, answer);
-		if (e != ERR_CLOSED || !may_repeat || uv_hrtime() > end_ns)
-			return e;
-		uv_sleep(PAUSE_MS);
+	enum err e = link_rpc(a->files->node, a->home, LINK_SERVICE_FS, body->data, body->size,
+	                      LINK_RPC_TIMEOUT_MS, answer);
+	uint64_t now_ns = uv_hrtime();
+	if (e != ERR_CLOSED || !may_repeat) {
+		a->lost_ns = 0;
+		return e;
 	}
+	if (a->lost_ns == 0)
+		a->lost_ns = now_ns;
+	if (now_ns - a->lost_ns < (uint64_t)LINK_RPC_TIMEOUT_MS * 1000000)
+		return ERR_AGAIN;
+	a->lost_ns = 0;
+	return e;
 }
 
 static enum err ask(void *ctx, const uint8_t *request, size_t size, bool may_repeat,

@@ -171,8 +171,14 @@ uint32_t wasi_env(const struct wasi *w, const char *const **env)
 
 /* ---- the import table ---- */
 
-static enum host_result finish(int r, uint64_t *a)
+/* INPROGRESS: another device is not to be reached just now, and nothing has happened. */
+static enum host_result finish(struct wasi *w, int r, uint64_t *a)
 {
+	enum { AGAIN_NS = 100000000 };
+	if (r == FE_INPROGRESS) {
+		wait_until(w->wait, os_monotonic_ns() + AGAIN_NS);
+		return HOST_BLOCK;
+	}
 	if (r == WASI_BLOCK)
 		return HOST_BLOCK;
 	if (r == WASI_EXIT)
@@ -184,7 +190,7 @@ static enum host_result finish(int r, uint64_t *a)
 #define WASI_CALL(name, signature, text)                                              \
 	static enum host_result call_##name(void *env, struct thread *t, uint64_t *a) \
 	{                                                                             \
-		return finish(wasi_##name(env, t, a), a);                             \
+		return finish(env, wasi_##name(env, t, a), a);                        \
 	}
 #include "sdk/abi/wasi.def"
 #undef WASI_CALL

@@ -242,9 +242,10 @@ static enum ferr send_request(struct vfs_remote *r, struct rd *results)
 		return FE_NOMEM;
 	wr_clear(&r->answer);
 	r->stats.calls++;
-	if (r->cfg.call(r->cfg.ctx, r->request.data, r->request.size, r->may_repeat, &r->answer) !=
-	    ERR_OK)
-		return FE_IO;
+	enum err called =
+	    r->cfg.call(r->cfg.ctx, r->request.data, r->request.size, r->may_repeat, &r->answer);
+	if (called != ERR_OK)
+		return called == ERR_AGAIN ? FE_INPROGRESS : FE_IO;
 	r->nclosed = 0;
 	*results = rd_of(r->answer.data, r->answer.size);
 	if (rd_u16(results, &e) != ERR_OK || e >= FE_COUNT)

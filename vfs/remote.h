@@ -22,7 +22,8 @@ struct vfs_remote;
 
 struct vfs_remote_config {
 	/* Sends a request of this process to its home and appends the answer; waits 10 s at most.
-	 * may_repeat: it may be sent again when a link broke before the answer came. */
+	 * may_repeat: it may be sent again when a link broke before the answer came. ERR_AGAIN (only then): the whole
+	 * operation is to be tried again later; it answers FE_INPROGRESS and has had no effect. */
 	enum err (*call)(void *ctx, const uint8_t *request, size_t size, bool may_repeat,
 	                 struct wr *answer);
 	/* The last object is gone. forget: the process has ended, its home may forget its files. NULL: nothing to do. */

@@ -95,9 +95,10 @@ def main():
             g.move(b)
             g.go('away again')
             a.kill9()
+            time.sleep(1)  # the program asks for its next order meanwhile
             a.up('--display', 'headless')
-            wait_for_link(a, b)
             g.go('a home that was killed and restarted finds them again')
+            wait_for_link(a, b)
             g.go('home again from there, moved while it slept', lambda: (time.sleep(1.5), g.move(a)))
             snapshot = os.path.join(folder, 'snapshot')
             a.call('snapshot', g.pid, '-o', snapshot)
