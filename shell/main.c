@@ -31,12 +31,17 @@ static const struct command *find_command(const char *name)
 
 /* ---- messages ---- */
 
+/* Names and reasons may come from a guest, a file or another device: nothing in them reaches the terminal as a
+ * control sequence. */
 static void say(const char *fmt, va_list ap)
 {
+	char text[4096 + 512];
+	vsnprintf(text, sizeof text, fmt, ap);
+	for (char *p = text; *p; p++)
+		if (((unsigned char)*p < ' ' && *p != '\n' && *p != '\t') || *p == 0x7f)
+			*p = '?';
 	fflush(stdout);
-	fputs("wasmos: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	fprintf(stderr, "wasmos: %s\n", text);
 }
 
 int shell_fail(const struct shell *sh, const char *fmt, ...)

@@ -382,6 +382,15 @@ def test_tables_are_json_when_asked(h):
     assert json.loads(h.ok('run', '-d', '--json', GUEST, 'tick'))['pid'] == 2
 
 
+def test_control_characters_in_names_do_not_reach_the_terminal(h):
+    _, _, err = h.run('run', '/no\x1b[31mwhere\x7f.wasm')
+    assert '\x1b' not in err and '\x7f' not in err and 'where' in err, err
+    pid = int(h.ok('run', '-d', '--name', 'a\x1b[2Jb', GUEST, 'tick', '\x1b]0;x\x07'))
+    out = h.ok('ps') + h.ok('ps', '--json')
+    assert '\x1b' not in out and '\x07' not in out, out
+    assert h.ps()[pid]['name'].startswith('a'), out
+
+
 def test_commands_of_no_process_say_so(h):
     h.ok('up')
     for command in ('kill', 'attach', 'logs'):
