@@ -330,9 +330,14 @@ struct conn *links_connect(struct links *l, const struct sockaddr *to, const str
 	return c;
 }
 
+/* The next address at once; after the last one only when some time has passed, longer each time. */
 void links_retry_later(struct peer *p, uint64_t now)
 {
 	uint32_t jitter;
+	if (p->address_next && p->address_next < p->address_count) {
+		p->dial_at_ms = now;
+		return;
+	}
 	crypto_random(&jitter, sizeof jitter);
 	p->dial_at_ms = now + p->backoff_ms / 2 + jitter % p->backoff_ms;
 	if (p->backoff_ms < LINK_BACKOFF_MAX_MS)
@@ -368,5 +373,6 @@ void link_dial(struct peer *p)
 		return;
 	p->backoff_ms = LINK_BACKOFF_MIN_MS;
 	p->address_next = 0;
+	uv_update_time(&p->links->node->loop);
 	dial(p, links_now(p->links));
 }

@@ -272,6 +272,7 @@ void links_lost(struct conn *c)
 	if (p->up != c)
 		return;
 	p->up = NULL;
+	p->address_next = 0;
 	p->seen_unix_ms = os_wall_ns() / 1000000;
 	p->backoff_ms = LINK_BACKOFF_MIN_MS;
 	links_retry_later(p, now);

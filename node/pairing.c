@@ -354,11 +354,23 @@ static void on_connected(struct conn *c)
 
 static const struct conn_user user = {on_connected, on_bytes, on_closed};
 
+/* Strangers that connect and say nothing must not keep a guest out. */
+static void drop_oldest_silent(struct pairings *ps)
+{
+	struct run *oldest = NULL;
+	for (struct run *r = ps->runs; r; r = r->next)
+		if (r->machine.state == PAIRING_WAIT_START)
+			oldest = r; /* new ones come in front */
+	if (ps->run_count == RUNS_MAX && oldest)
+		conn_close(oldest->conn, "silent while others wait");
+}
+
 void pairing_take(struct conn *c)
 {
 	struct node *n = c->links->node;
 	struct pairing_device self;
 	uint8_t seed[PAIRING_SEED_SIZE];
+	drop_oldest_silent(n->pairings);
 	struct run *r = run_new(n, c);
 	c->user = &user;
 	c->ctx = r;

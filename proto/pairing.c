@@ -39,6 +39,7 @@ const char *pairing_reason_text(enum pairing_reason r)
 	    [PAIRING_SELF] = "this is the same device: the words belong on the other one",
 	    [PAIRING_VERSIONS] = "the two devices run versions of WasmOS that cannot pair",
 	    [PAIRING_UNWANTED] = "not paired",
+	    [PAIRING_GONE] = "the connection was lost: try again with a new code",
 	};
 	return r < PAIRING_REASONS ? texts[r] : texts[PAIRING_BROKEN];
 }
@@ -617,11 +618,11 @@ void pairing_tick(struct pairing *p, uint64_t now_ms, struct pairing_actions *ac
 
 void pairing_closed(struct pairing *p, uint64_t now_ms)
 {
-	end_run(p, p->state == PAIRING_CONFIRM ? PAIRING_DECLINED : PAIRING_BROKEN, now_ms);
+	end_run(p, p->state == PAIRING_CONFIRM ? PAIRING_DECLINED : PAIRING_GONE, now_ms);
 }
 
 void pairing_free(struct pairing *p, uint64_t now_ms)
 {
-	end_run(p, PAIRING_BROKEN, now_ms);
+	end_run(p, PAIRING_GONE, now_ms);
 	forget(p);
 }

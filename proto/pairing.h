@@ -63,6 +63,7 @@ enum pairing_reason {
 	PAIRING_SELF,     /* both are the same device */
 	PAIRING_VERSIONS, /* the two cannot talk */
 	PAIRING_UNWANTED, /* our own user said no; never sent */
+	PAIRING_GONE,     /* the connection was lost; never sent */
 	PAIRING_REASONS
 };
 /* One sentence for the user. Never NULL. */
