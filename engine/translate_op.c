@@ -367,9 +367,11 @@ uint32_t do_cond(struct translator *tr, bool sense, uint32_t target, bool flush_
 	     (!is_imm && fuse_count(tr, wi_of(wi->swapped), b, false, a, target))))
 		return FORWARD;
 	if (tr->wide && is_imm && (is_float(wi->type) || (int64_t)word != (int32_t)word)) {
+		/* A constant that stood first traded places: then the other operand is at home in index + 1. */
+		uint32_t free = a == home(tr, index + 1) ? index : index + 1;
 		struct vval k = {.loc = LOC_CONST, .c = word, .type = wi->type};
-		go_home(tr, &k, index + 1);
-		b = home(tr, index + 1);
+		go_home(tr, &k, free);
+		b = home(tr, free);
 		mode = mode == BIN_SI ? BIN_SS : BIN_AS;
 	}
 	if (wi->wclass == WC_FCMP)
