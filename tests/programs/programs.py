@@ -201,7 +201,8 @@ def test_conform(tap, ours, node):
     ours_said, node_said = a.out.decode().splitlines(), b.out.decode().splitlines()
     tap.ok("it says something", len(ours_said) > 80, a)
     for i, (x, y) in enumerate(zip(ours_said, node_said)):
-        if x != y:
+        # node 18, Debian's, takes two times for one file that exclude each other; node 20 refuses them, as WASI says
+        if x != y and not x.startswith("set times both"):
             tap.same(f"line {i + 1}", x, y)
     tap.same("lines", len(ours_said), len(node_said))
     tap.same("exit status", a.status, b.status)
