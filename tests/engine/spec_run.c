@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define MAX_VALUES 1000
+#define NAMES_MAX 2000
 
 enum mode { MODE_PLAIN, MODE_VERBOSE, MODE_TAP };
 
@@ -26,13 +27,20 @@ struct totals {
 	uint64_t rebuilds, saved_bytes;
 };
 
+/* A module that the script gave a name. */
+struct name {
+	const char *text; /* in the script's JSON */
+	uint32_t instance;
+};
+
 /* One script under way. */
 struct script {
 	struct world *world;
 	const char *path; /* of the JSON file */
 	const char *source;
-	json_int_t line;
-	json_t *names;   /* of modules: name to instance index */
+	int64_t line;
+	struct name names[NAMES_MAX]; /* of modules */
+	uint32_t n_names;
 	int64_t current; /* instance index, -1: none */
 	bool alone;      /* no module has to do with an earlier one: each gets an empty store */
 	enum mode mode;
@@ -59,10 +67,9 @@ static bool __attribute__((format(printf, 2, 3))) failed(struct script *s, const
 	return false;
 }
 
-static const char *text_of(const json_t *object, const char *key)
+static const char *text_of(const struct json *object, const char *key)
 {
-	const char *text = json_string_value(json_object_get(object, key));
-	return text ? text : "";
+	return json_text(json_get(object, key));
 }
 
 /* ---- modules ---- */
@@ -84,7 +91,7 @@ static uint8_t *read_file(const char *path, size_t *size)
 }
 
 /* The bytes of the module a command names, which stand next to the JSON file. */
-static uint8_t *module_file(struct script *s, const json_t *command, size_t *size)
+static uint8_t *module_file(struct script *s, const struct json *command, size_t *size)
 {
 	char path[4096];
 	const char *slash = strrchr(s->path, '/');
@@ -96,7 +103,7 @@ static uint8_t *module_file(struct script *s, const json_t *command, size_t *siz
 	return data;
 }
 
-static enum err load_module(struct script *s, const json_t *command, struct module **m,
+static enum err load_module(struct script *s, const struct json *command, struct module **m,
                             struct errmsg *msg)
 {
 	size_t size;
@@ -106,7 +113,7 @@ static enum err load_module(struct script *s, const json_t *command, struct modu
 	return module_load(data, size, true, m, msg);
 }
 
-static bool is_text(const json_t *command)
+static bool is_text(const struct json *command)
 {
 	const char *name = text_of(command, "filename");
 	size_t n = strlen(name);
@@ -114,7 +121,16 @@ static bool is_text(const json_t *command)
 	       (n > 4 && strcmp(name + n - 4, ".wat") == 0);
 }
 
-static bool run_module(struct script *s, const json_t *command)
+/* A name that is given again means the later module. */
+static bool add_name(struct script *s, const char *name, uint32_t instance)
+{
+	if (s->n_names == NAMES_MAX)
+		return failed(s, "more than %d modules with names", NAMES_MAX);
+	s->names[s->n_names++] = (struct name){name, instance};
+	return passed(s);
+}
+
+static bool run_module(struct script *s, const struct json *command)
 {
 	struct module *m;
 	struct errmsg msg = {0};
@@ -130,7 +146,7 @@ static bool run_module(struct script *s, const json_t *command)
 		return failed(s, "module not instantiated: %s", msg.text);
 	s->current = instance;
 	if (*name)
-		json_object_set_new(s->names, name, json_integer(instance));
+		return add_name(s, name, instance);
 	return passed(s);
 }
 
@@ -138,11 +154,13 @@ static int64_t find_instance(struct script *s, const char *name)
 {
 	if (!*name)
 		return s->current;
-	json_t *index = json_object_get(s->names, name);
-	return index ? json_integer_value(index) : -1;
+	for (uint32_t i = s->n_names; i > 0; i--)
+		if (strcmp(s->names[i - 1].text, name) == 0)
+			return s->names[i - 1].instance;
+	return -1;
 }
 
-static bool run_register(struct script *s, const json_t *command)
+static bool run_register(struct script *s, const struct json *command)
 {
 	int64_t in = find_instance(s, text_of(command, "name"));
 	if (in < 0 || world_register(s->world, (uint32_t)in, text_of(command, "as")) != ERR_OK)
@@ -153,7 +171,7 @@ static bool run_register(struct script *s, const json_t *command)
 /* ---- modules that must be refused ---- */
 
 /* The tests' words stand somewhere in our message; not a failure when they do not, but counted. */
-static void compare_text(struct script *s, const json_t *command, const struct errmsg *msg)
+static void compare_text(struct script *s, const struct json *command, const struct errmsg *msg)
 {
 	const char *want = text_of(command, "text");
 	if (!*want)
@@ -166,7 +184,7 @@ static void compare_text(struct script *s, const json_t *command, const struct e
 		       (long long)s->line, want, msg->text);
 }
 
-static bool run_refused(struct script *s, const json_t *command, enum err want)
+static bool run_refused(struct script *s, const struct json *command, enum err want)
 {
 	struct module *m;
 	struct errmsg msg = {0};
@@ -185,7 +203,7 @@ static bool run_refused(struct script *s, const json_t *command, enum err want)
 	return passed(s);
 }
 
-static bool run_not_instantiated(struct script *s, const json_t *command, enum err want)
+static bool run_not_instantiated(struct script *s, const struct json *command, enum err want)
 {
 	struct module *m;
 	struct errmsg msg = {0};
@@ -213,34 +231,32 @@ struct action_result {
 	struct errmsg text;
 };
 
-static bool read_args(const json_t *args, uint64_t *slots, uint32_t *n)
+static bool read_args(const struct json *args, uint64_t *slots, uint32_t *n)
 {
-	*n = (uint32_t)json_array_size(args);
-	if (*n > MAX_VALUES)
-		return false;
-	for (uint32_t i = 0; i < *n; i++)
-		if (!value_to_slot(json_array_get(args, i), &slots[i]))
+	*n = 0;
+	for (const struct json *a = json_first(args); a; a = a->next)
+		if (*n == MAX_VALUES || !value_to_slot(a, &slots[(*n)++]))
 			return false;
 	return true;
 }
 
-static void do_action(struct script *s, const json_t *command, struct action_result *r)
+static void do_action(struct script *s, const struct json *command, struct action_result *r)
 {
-	const json_t *action = json_object_get(command, "action");
-	const json_t *field = json_object_get(action, "field");
-	const char *name = json_string_value(field);
-	size_t size = json_string_length(field);
+	const struct json *action = json_get(command, "action");
+	const struct json *field = json_get(action, "field");
+	const char *name = json_text(field);
+	size_t size = json_size(field);
 	int64_t in = find_instance(s, text_of(action, "module"));
 	uint64_t args[MAX_VALUES];
 	uint32_t nargs;
 	*r = (struct action_result){.out = OUT_FAILED};
-	if (in < 0 || !name) {
+	if (in < 0 || !field) {
 		err_set(&r->text, ERR_STATE, "no module to act on");
 	} else if (strcmp(text_of(action, "type"), "get") == 0) {
 		r->out = world_get(s->world, (uint32_t)in, name, size, &r->global, &r->text);
 		r->values = &r->global;
 		r->n = 1;
-	} else if (!read_args(json_object_get(action, "args"), args, &nargs)) {
+	} else if (!read_args(json_get(action, "args"), args, &nargs)) {
 		err_set(&r->text, ERR_UNSUPPORTED, "arguments of types this engine does not have");
 	} else {
 		r->out = world_invoke(s->world, (uint32_t)in, name, size, args, nargs, &r->values,
@@ -248,26 +264,26 @@ static void do_action(struct script *s, const json_t *command, struct action_res
 	}
 }
 
-static bool run_action(struct script *s, const json_t *command)
+static bool run_action(struct script *s, const struct json *command)
 {
 	struct action_result r;
 	do_action(s, command, &r);
 	return r.out == OUT_RETURNED ? passed(s) : failed(s, "%s", r.text.text);
 }
 
-static bool run_return(struct script *s, const json_t *command)
+static bool run_return(struct script *s, const struct json *command)
 {
 	struct action_result r;
-	const json_t *expected = json_object_get(command, "expected");
+	const struct json *expected = json_get(command, "expected");
 	do_action(s, command, &r);
 	if (r.out != OUT_RETURNED)
 		return failed(s, "%s: %s", r.out == OUT_TRAPPED ? "trapped" : "failed",
 		              r.text.text);
-	if (r.n != json_array_size(expected))
-		return failed(s, "%u results, %zu expected", r.n, json_array_size(expected));
-	for (uint32_t i = 0; i < r.n; i++) {
+	if (r.n != json_size(expected))
+		return failed(s, "%u results, %zu expected", r.n, json_size(expected));
+	const struct json *e = json_first(expected);
+	for (uint32_t i = 0; i < r.n; i++, e = e->next) {
 		char got[64], want[64];
-		const json_t *e = json_array_get(expected, i);
 		if (value_matches(e, r.values[i]))
 			continue;
 		slot_text(e, r.values[i], got, sizeof got);
@@ -287,7 +303,7 @@ static bool same_trap(const char *got, const char *want)
 	       strspn(want + n + 1, "0123456789") == strlen(want + n + 1);
 }
 
-static bool run_trap(struct script *s, const json_t *command, const char *want)
+static bool run_trap(struct script *s, const struct json *command, const char *want)
 {
 	struct action_result r;
 	do_action(s, command, &r);
@@ -301,19 +317,19 @@ static bool run_trap(struct script *s, const json_t *command, const char *want)
 
 /* ---- scripts ---- */
 
-static void note_change(struct script *s, const json_t *command)
+static void note_change(struct script *s, const struct json *command)
 {
-	if (!json_object_get(command, "changed"))
+	if (!json_get(command, "changed"))
 		return;
 	s->totals->changed++;
 	printf("%s%s:%lld: changed: %s\n", s->mode == MODE_TAP ? "# " : "", s->source,
 	       (long long)s->line, text_of(command, "changed"));
 }
 
-static bool run_command(struct script *s, const json_t *command)
+static bool run_command(struct script *s, const struct json *command)
 {
 	const char *type = text_of(command, "type");
-	s->line = json_integer_value(json_object_get(command, "line"));
+	s->line = json_number(json_get(command, "line"));
 	if (is_text(command)) {
 		s->totals->not_applicable++;
 		return true;
@@ -343,15 +359,12 @@ static bool run_command(struct script *s, const json_t *command)
 }
 
 /* Nothing is registered, and every action is about the module before it. */
-static bool modules_stand_alone(const json_t *commands)
+static bool modules_stand_alone(const struct json *commands)
 {
 	const char *latest = "";
-	size_t i;
-	json_t *command;
-	json_array_foreach(commands, i, command)
-	{
+	for (const struct json *command = json_first(commands); command; command = command->next) {
 		const char *type = text_of(command, "type");
-		const char *about = text_of(json_object_get(command, "action"), "module");
+		const char *about = text_of(json_get(command, "action"), "module");
 		if (strcmp(type, "register") == 0 || (*about && strcmp(about, latest) != 0))
 			return false;
 		if (strcmp(type, "module") == 0)
@@ -360,13 +373,12 @@ static bool modules_stand_alone(const json_t *commands)
 	return true;
 }
 
-static bool run_commands(struct script *s, const json_t *root)
+static bool run_commands(struct script *s, const struct json *root)
 {
-	size_t i;
-	json_t *command;
-	json_t *commands = json_object_get(root, "commands");
+	const struct json *commands = json_get(root, "commands");
 	s->alone = modules_stand_alone(commands);
-	json_array_foreach(commands, i, command) run_command(s, command);
+	for (const struct json *command = json_first(commands); command; command = command->next)
+		run_command(s, command);
 	s->totals->rebuilds += world_rebuilds(s->world);
 	s->totals->saved_bytes += world_saved_bytes(s->world);
 	return true;
@@ -376,26 +388,23 @@ static bool run_commands(struct script *s, const json_t *root)
 static bool run_script(const char *path, const struct stress_config *stress, enum mode mode,
                        struct totals *totals)
 {
-	json_error_t error;
-	json_t *root = json_load_file(path, JSON_ALLOW_NUL, &error);
-	if (!root || !json_is_array(json_object_get(root, "commands"))) {
-		fprintf(stderr, "spec-run: %s:%d: %s\n", path, error.line,
-		        root ? "no commands" : error.text);
-		json_decref(root);
+	char error[200] = "no commands";
+	struct json *root = json_load(path, error, sizeof error);
+	if (!json_get(root, "commands")) {
+		fprintf(stderr, "spec-run: %s: %s\n", path, error);
+		json_free(root);
 		return false;
 	}
 	struct script s = {.path = path, .current = -1, .mode = mode, .totals = totals};
-	s.source = json_string_value(json_object_get(root, "source_filename"));
-	s.source = s.source ? s.source : path;
-	s.names = json_object();
+	s.source = text_of(root, "source_filename");
+	s.source = *s.source ? s.source : path;
 	s.world = world_new(stress);
-	bool ok = s.world && s.names && run_commands(&s, root);
+	bool ok = s.world && run_commands(&s, root);
 	if (!s.world)
 		fprintf(stderr, "spec-run: no store can be made\n");
 	else
 		world_free(s.world);
-	json_decref(s.names);
-	json_decref(root);
+	json_free(root);
 	return ok;
 }
 

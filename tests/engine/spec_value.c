@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *field(const json_t *value, const char *name)
+static const char *field(const struct json *value, const char *name)
 {
-	const char *s = json_string_value(json_object_get(value, name));
-	return s ? s : "";
+	return json_text(json_get(value, name));
 }
 
 static bool is_32(const char *type)
@@ -26,7 +25,7 @@ static bool is_ref(const char *type)
 	return strcmp(type, "externref") == 0 || strcmp(type, "funcref") == 0;
 }
 
-bool value_to_slot(const json_t *value, uint64_t *slot)
+bool value_to_slot(const struct json *value, uint64_t *slot)
 {
 	const char *type = field(value, "type"), *text = field(value, "value");
 	char *end;
@@ -51,7 +50,7 @@ static bool nan_matches(const char *type, bool canonical, uint64_t slot)
 	return canonical ? bits == quiet : (bits & quiet) == quiet;
 }
 
-bool value_matches(const json_t *expected, uint64_t slot)
+bool value_matches(const struct json *expected, uint64_t slot)
 {
 	const char *type = field(expected, "type"), *text = field(expected, "value");
 	uint64_t want;
@@ -64,7 +63,7 @@ bool value_matches(const json_t *expected, uint64_t slot)
 	return is_32(type) ? (uint32_t)want == (uint32_t)slot : want == slot;
 }
 
-void slot_text(const json_t *expected, uint64_t slot, char *buf, size_t size)
+void slot_text(const struct json *expected, uint64_t slot, char *buf, size_t size)
 {
 	const char *type = field(expected, "type");
 	if (is_ref(type) && slot == 0)
@@ -75,7 +74,7 @@ void slot_text(const json_t *expected, uint64_t slot, char *buf, size_t size)
 		snprintf(buf, size, "%s:0x%llx", type, (unsigned long long)slot);
 }
 
-void value_text(const json_t *expected, char *buf, size_t size)
+void value_text(const struct json *expected, char *buf, size_t size)
 {
 	const char *type = field(expected, "type"), *text = field(expected, "value");
 	uint64_t slot;

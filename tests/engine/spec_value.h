@@ -5,15 +5,15 @@
  */
 #pragma once
 
-#include <jansson.h>
+#include "json.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* false: a type this engine does not have (v128), or not a value. */
-bool value_to_slot(const json_t *value, uint64_t *slot);
+bool value_to_slot(const struct json *value, uint64_t *slot);
 /* Whether the slot is what the script expects: equal bits, a NaN of the wanted kind, a reference. */
-bool value_matches(const json_t *expected, uint64_t slot);
+bool value_matches(const struct json *expected, uint64_t slot);
 /* "f32:0x7fc00000", for messages. */
-void value_text(const json_t *expected, char *buf, size_t size);
-void slot_text(const json_t *expected, uint64_t slot, char *buf, size_t size);
+void value_text(const struct json *expected, char *buf, size_t size);
+void slot_text(const struct json *expected, uint64_t slot, char *buf, size_t size);
