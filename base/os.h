@@ -91,11 +91,27 @@ uint64_t os_process_cpu_ns(void);
  */
 void os_random(void *buf, size_t size_bytes);
 
+/* ---- files ---- */
+
+/* From now on a write to what nobody reads any more fails, and does not end the program. */
+void os_ignore_broken_pipes(void);
+
+/* A host file's bytes, read-only, as pages of the file: who changes the file changes them. path is UTF-8. NOTFOUND,
+ * DENIED, INVALID (not a file, or empty), IO. */
+enum err os_map_file(const char *path, const uint8_t **bytes, size_t *size_bytes);
+void os_unmap_file(const uint8_t *bytes, size_t size_bytes);
+
 /* ---- waiting ---- */
+
+/* What the system waits for: a descriptor; on Windows a HANDLE (of an event, a process, a console; a
+ * socket by the event that stands for it). */
+typedef intptr_t os_handle;
+#define OS_NO_HANDLE ((os_handle) - 1)
 
 /* A flag another thread or a signal handler can raise to end an os_wait(). */
 struct os_wake {
-	int fd; /* an eventfd */
+	os_handle flag;
+	os_handle timer; /* OS_NO_HANDLE where a wait itself takes a deadline as fine as ours */
 };
 
 enum err os_wake_init(struct os_wake *w);
@@ -103,16 +119,16 @@ void os_wake_free(struct os_wake *w);
 /* Raises the flag; wakes the waiter, now or at its next os_wait(). Signal-safe. */
 void os_wake_post(struct os_wake *w);
 
-struct os_fd {
-	int fd;
+struct os_ready {
+	os_handle handle;
 	bool want_read, want_write;
 	bool is_readable, is_writable; /* out; an error or hang-up sets what was wanted */
 };
 
 #define OS_NO_DEADLINE UINT64_MAX
-#define OS_MAX_WAIT_FDS 256
+#define OS_MAX_WAITS 256
 
-/* Waits until the flag is raised (it is lowered again), one of fds is ready, or os_monotonic_ns()
- * passes deadline_ns. Returns the number of ready fds; 0 also when woken or interrupted: the caller
- * asks again. n <= OS_MAX_WAIT_FDS. */
-int os_wait(struct os_wake *w, struct os_fd *fds, int n, uint64_t deadline_ns);
+/* Waits until the flag is raised (it is lowered again), one of the handles is ready, or os_monotonic_ns()
+ * passes deadline_ns. Returns the number of ready ones; 0 also when woken or interrupted: the caller
+ * asks again. n <= OS_MAX_WAITS. */
+int os_wait(struct os_wake *w, struct os_ready *on, int n, uint64_t deadline_ns);

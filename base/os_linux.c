@@ -8,6 +8,7 @@
 #include "base/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -202,26 +204,71 @@ void os_random(void *buf, size_t size_bytes)
 	}
 }
 
+/* ---- files ---- */
+
+static enum err err_of_errno(void)
+{
+	switch (errno) {
+	case ENOENT:
+	case ENOTDIR: return ERR_NOTFOUND;
+	case EACCES:
+	case EPERM: return ERR_DENIED;
+	case ENOMEM: return ERR_NOMEM;
+	default: return ERR_IO;
+	}
+}
+
+void os_ignore_broken_pipes(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+}
+
+enum err os_map_file(const char *path, const uint8_t **bytes, size_t *size_bytes)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_of_errno();
+	enum err e = fstat(fd, &st) < 0 ? err_of_errno() : ERR_OK;
+	if (e == ERR_OK && (!S_ISREG(st.st_mode) || st.st_size == 0))
+		e = ERR_INVALID;
+	if (e == ERR_OK) {
+		void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		*bytes = p;
+		*size_bytes = (size_t)st.st_size;
+		e = p == MAP_FAILED ? err_of_errno() : ERR_OK;
+	}
+	close(fd);
+	return e;
+}
+
+void os_unmap_file(const uint8_t *bytes, size_t size_bytes)
+{
+	if (bytes)
+		munmap((void *)(uintptr_t)bytes, size_bytes);
+}
+
 /* ---- waiting ---- */
 
 enum err os_wake_init(struct os_wake *w)
 {
-	w->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return w->fd < 0 ? ERR_LIMIT : ERR_OK;
+	w->timer = OS_NO_HANDLE;
+	w->flag = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return w->flag < 0 ? ERR_LIMIT : ERR_OK;
 }
 
 void os_wake_free(struct os_wake *w)
 {
-	if (w->fd >= 0)
-		close(w->fd);
-	w->fd = -1;
+	if (w->flag >= 0)
+		close((int)w->flag);
+	w->flag = OS_NO_HANDLE;
 }
 
 void os_wake_post(struct os_wake *w)
 {
 	int saved = errno;
 	uint64_t one = 1;
-	ssize_t n = write(w->fd, &one, sizeof one);
+	ssize_t n = write((int)w->flag, &one, sizeof one);
 	(void)n; /* EAGAIN: the flag is up already */
 	errno = saved;
 }
@@ -229,7 +276,7 @@ void os_wake_post(struct os_wake *w)
 static void wake_lower(struct os_wake *w)
 {
 	uint64_t count;
-	ssize_t n = read(w->fd, &count, sizeof count);
+	ssize_t n = read((int)w->flag, &count, sizeof count);
 	(void)n;
 }
 
@@ -245,17 +292,17 @@ static struct timespec *time_left(uint64_t deadline_ns, struct timespec *ts)
 	return ts;
 }
 
-int os_wait(struct os_wake *w, struct os_fd *fds, int n, uint64_t deadline_ns)
+int os_wait(struct os_wake *w, struct os_ready *on, int n, uint64_t deadline_ns)
 {
-	struct pollfd p[OS_MAX_WAIT_FDS + 1];
-	if (n > OS_MAX_WAIT_FDS)
-		n = OS_MAX_WAIT_FDS;
-	p[0] = (struct pollfd){.fd = w->fd, .events = POLLIN};
+	struct pollfd p[OS_MAX_WAITS + 1];
+	if (n > OS_MAX_WAITS)
+		n = OS_MAX_WAITS;
+	p[0] = (struct pollfd){.fd = (int)w->flag, .events = POLLIN};
 	for (int i = 0; i < n; i++) {
-		p[i + 1] = (struct pollfd){.fd = fds[i].fd};
+		p[i + 1] = (struct pollfd){.fd = (int)on[i].handle};
 		p[i + 1].events =
-		    (short)((fds[i].want_read ? POLLIN : 0) | (fds[i].want_write ? POLLOUT : 0));
-		fds[i].is_readable = fds[i].is_writable = false;
+		    (short)((on[i].want_read ? POLLIN : 0) | (on[i].want_write ? POLLOUT : 0));
+		on[i].is_readable = on[i].is_writable = false;
 	}
 	struct timespec ts;
 	if (ppoll(p, (nfds_t)n + 1, time_left(deadline_ns, &ts), NULL) <= 0)
@@ -265,9 +312,9 @@ int os_wait(struct os_wake *w, struct os_fd *fds, int n, uint64_t deadline_ns)
 	int ready = 0;
 	for (int i = 0; i < n; i++) {
 		short broken = p[i + 1].revents & (POLLERR | POLLHUP | POLLNVAL);
-		fds[i].is_readable = fds[i].want_read && (broken || p[i + 1].revents & POLLIN);
-		fds[i].is_writable = fds[i].want_write && (broken || p[i + 1].revents & POLLOUT);
-		ready += fds[i].is_readable || fds[i].is_writable;
+		on[i].is_readable = on[i].want_read && (broken || p[i + 1].revents & POLLIN);
+		on[i].is_writable = on[i].want_write && (broken || p[i + 1].revents & POLLOUT);
+		ready += on[i].is_readable || on[i].is_writable;
 	}
 	return ready;
 }

@@ -8,19 +8,12 @@
 #include "vfs/host.h"
 #include "vfs/stream.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct solo {
-	void *bytes; /* the module's file, mapped */
+	const uint8_t *bytes; /* the module's file, mapped */
 	size_t size;
 	struct module *module;
 	struct store *store;
@@ -118,24 +111,15 @@ static bool resolve(void *ctx, const char *module, const char *name, const char 
 
 static enum err map_file(struct solo *s, const char *path, struct errmsg *msg)
 {
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		int error = fd >= 0 ? EINVAL : errno;
-		if (fd >= 0)
-			close(fd);
-		return err_set(msg, error == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s", path,
-		               error == EINVAL ? "not a file" : strerror(error));
+	enum err e = os_map_file(path, &s->bytes, &s->size);
+	switch (e) {
+	case ERR_OK: return ERR_OK;
+	case ERR_INVALID:
+		return err_set(msg, ERR_MALFORMED, "%s: not a file, or an empty one: no program",
+		               path);
+	case ERR_NOTFOUND: return err_set(msg, e, "%s: No such file or directory", path);
+	default: return err_set(msg, e, "%s: %s", path, err_text(e));
 	}
-	s->size = (size_t)st.st_size;
-	if (s->size)
-		s->bytes = mmap(NULL, s->size, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	if (s->size == 0 || s->bytes == MAP_FAILED) {
-		s->bytes = NULL;
-		return err_set(msg, ERR_MALFORMED, "%s: an empty file is no program", path);
-	}
-	return ERR_OK;
 }
 
 static enum err load(struct solo *s, const struct process_config *cfg, struct errmsg *msg)
@@ -159,12 +143,7 @@ static enum err load(struct solo *s, const struct process_config *cfg, struct er
 
 static void wait_for_it(struct solo *s)
 {
-	struct os_fd fds[WAIT_FDS_MAX];
-	for (uint32_t i = 0; i < s->wait.nfds; i++)
-		fds[i] = (struct os_fd){.fd = s->wait.fds[i].fd,
-		                        .want_read = s->wait.fds[i].events & POLLIN,
-		                        .want_write = s->wait.fds[i].events & POLLOUT};
-	os_wait(&s->wake, fds, (int)s->wait.nfds, s->wait.deadline_ns);
+	os_wait(&s->wake, s->wait.on, (int)s->wait.count, s->wait.deadline_ns);
 }
 
 /* Runs the call that stands on the thread to its end. False: it trapped or the program exited. */
@@ -215,8 +194,7 @@ static void solo_free(struct solo *s)
 	wasi_free(s->wasi);
 	if (s->module)
 		module_unref(s->module);
-	if (s->bytes)
-		munmap(s->bytes, s->size);
+	os_unmap_file(s->bytes, s->size);
 	if (s->has_wake)
 		os_wake_free(&s->wake);
 	free(s);
@@ -231,7 +209,7 @@ enum err solo_run(const struct process_config *cfg, int *status, struct errmsg *
 	msg->text[0] = 0;
 	if (!s)
 		return err_set(msg, ERR_NOMEM, "out of memory");
-	signal(SIGPIPE, SIG_IGN);
+	os_ignore_broken_pipes();
 	enum err e = load(s, cfg, msg);
 	if (e == ERR_OK)
 		e = run(s, cfg->path, status, msg);

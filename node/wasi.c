@@ -4,7 +4,6 @@
 #include "base/os.h"
 #include "vfs/memory.h"
 
-#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -349,11 +348,10 @@ int wasi_clock_time_get(struct wasi *w, struct thread *t, const uint64_t *a)
 
 int wasi_block_on(struct wasi *w, struct vfs_obj *o, unsigned events)
 {
-	int fd = vfs_wait_fd(o, events);
-	short poll_events =
-	    (short)((events & VFS_READABLE ? POLLIN : 0) | (events & VFS_WRITABLE ? POLLOUT : 0));
-	if (fd >= 0)
-		wait_on_fd(w->wait, fd, poll_events, os_monotonic_ns());
+	os_handle handle = vfs_wait_handle(o, events);
+	if (handle != OS_NO_HANDLE)
+		wait_on(w->wait, handle, events & VFS_READABLE, events & VFS_WRITABLE,
+		        os_monotonic_ns());
 	return WASI_BLOCK;
 }
 

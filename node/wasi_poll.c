@@ -112,8 +112,9 @@ static void put_event(uint8_t *out, const uint8_t *s, const struct event *ev)
 static void copy_wait(struct wasi *w, const struct wait *from)
 {
 	wait_until(w->wait, from->deadline_ns);
-	for (uint32_t i = 0; i < from->nfds; i++)
-		wait_on_fd(w->wait, from->fds[i].fd, from->fds[i].events, os_monotonic_ns());
+	for (uint32_t i = 0; i < from->count; i++)
+		wait_on(w->wait, from->on[i].handle, from->on[i].want_read, from->on[i].want_write,
+		        os_monotonic_ns());
 }
 
 int wasi_poll_oneoff(struct wasi *w, struct thread *t, const uint64_t *a)

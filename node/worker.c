@@ -12,7 +12,6 @@
 #include "node/drivers/drivers.h"
 #include "node/wasi.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -72,13 +71,8 @@ static void park(struct worker *w)
 static void wait_for_it(struct worker *w)
 {
 	struct process *p = w->p;
-	struct os_fd fds[WAIT_FDS_MAX];
-	for (uint32_t i = 0; i < p->wait.nfds; i++)
-		fds[i] = (struct os_fd){.fd = p->wait.fds[i].fd,
-		                        .want_read = p->wait.fds[i].events & POLLIN,
-		                        .want_write = p->wait.fds[i].events & POLLOUT};
 	atomic_store(&w->waits, true);
-	os_wait(p->waker, fds, (int)p->wait.nfds, p->wait.deadline_ns);
+	os_wait(p->waker, p->wait.on, (int)p->wait.count, p->wait.deadline_ns);
 	atomic_store(&w->waits, false);
 }
 

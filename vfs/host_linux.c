@@ -660,7 +660,7 @@ static unsigned host_ready(struct vfs_obj *o, unsigned events)
 	       (p.revents & (POLLHUP | POLLERR) ? VFS_HANGUP : 0u);
 }
 
-static int host_wait_fd(struct vfs_obj *o, unsigned events)
+static os_handle host_wait_handle(struct vfs_obj *o, unsigned events)
 {
 	return host_of(o)->fd;
 }
@@ -724,7 +724,7 @@ static const struct vfs_ops host_ops = {
     .sync = host_sync,
     .readdir = host_readdir,
     .ready = host_ready,
-    .wait_fd = host_wait_fd,
+    .wait_handle = host_wait_handle,
     .open = host_open,
     .stat_at = host_stat_at,
     .set_times_at = host_set_times_at,

@@ -10,7 +10,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const struct vfs_ops memory_ops;
 
@@ -24,16 +23,9 @@ struct mem_node *mem_node_of(struct vfs_obj *o)
 	return ((struct mem_obj *)o)->node;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void changed(struct mem_node *n)
 {
-	n->mtime_ns = n->ctime_ns = now_ns();
+	n->mtime_ns = n->ctime_ns = os_wall_ns();
 }
 
 /* ---- nodes ---- */
@@ -64,7 +56,7 @@ enum ferr mem_node_new(struct mem_fs *fs, enum vfs_type type, struct mem_node **
 	n->type = (uint8_t)type;
 	n->ino = fs->next_ino++;
 	n->next_cookie = 3;
-	n->atime_ns = n->mtime_ns = n->ctime_ns = now_ns();
+	n->atime_ns = n->mtime_ns = n->ctime_ns = os_wall_ns();
 	n->next = fs->nodes;
 	if (fs->nodes)
 		fs->nodes->prev = n;
@@ -157,7 +149,7 @@ static void remove_entry(struct mem_fs *fs, struct mem_node *dir, struct mem_ent
 {
 	size_t i = (size_t)(e - dir->entries);
 	e->node->nlink--;
-	e->node->ctime_ns = now_ns();
+	e->node->ctime_ns = os_wall_ns();
 	free(e->name);
 	memmove(e, e + 1, (dir->nentries - i - 1) * sizeof *e);
 	dir->nentries--;
@@ -328,7 +320,7 @@ static enum ferr memory_allocate(struct vfs_obj *o, uint64_t offset, uint64_t si
 
 static void set_times(struct mem_node *n, const struct vfs_times *t)
 {
-	uint64_t now = now_ns();
+	uint64_t now = os_wall_ns();
 	if (t->atime_how != VFS_TIME_KEEP)
 		n->atime_ns = t->atime_how == VFS_TIME_SET ? t->atime_ns : now;
 	if (t->mtime_how != VFS_TIME_KEEP)
@@ -606,7 +598,7 @@ static enum ferr memory_link(struct vfs_obj *from, const char *from_path, bool f
 	if (b.slash || (b.dir->nlink == 0 && b.dir != b.fs->root))
 		return FE_NOENT;
 	FTRY(mem_add(b.fs, b.dir, b.name, a.node));
-	a.node->ctime_ns = now_ns();
+	a.node->ctime_ns = os_wall_ns();
 	changed(b.dir);
 	return FE_OK;
 }

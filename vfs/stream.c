@@ -1,11 +1,7 @@
-/* stream.c - streams: terminals and the like, the host's own fds, null, and what is gone. */
-#include "vfs/stream.h"
+/* stream.c - streams: terminals and the like, null, and what is gone. */
+#include "vfs/stream_impl.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct stream {
 	struct vfs_obj base;
@@ -74,10 +70,10 @@ static unsigned stream_ready(struct vfs_obj *o, unsigned events)
 	                     : events & (VFS_READABLE | VFS_WRITABLE);
 }
 
-static int stream_wait_fd(struct vfs_obj *o, unsigned events)
+static os_handle stream_wait_handle(struct vfs_obj *o, unsigned events)
 {
 	struct stream *s = stream_of(o);
-	return s->ops->wait_fd ? s->ops->wait_fd(s->ctx, events) : -1;
+	return s->ops->wait_handle ? s->ops->wait_handle(s->ctx, events) : OS_NO_HANDLE;
 }
 
 static const struct vfs_ops stream_vfs_ops = {
@@ -86,10 +82,11 @@ static const struct vfs_ops stream_vfs_ops = {
     .read = stream_read,
     .write = stream_write,
     .ready = stream_ready,
-    .wait_fd = stream_wait_fd,
+    .wait_handle = stream_wait_handle,
 };
 
-static struct vfs_obj *stream_new(const struct vfs_stream_ops *ops, void *ctx, enum vfs_type type)
+struct vfs_obj *vfs_stream_new_typed(const struct vfs_stream_ops *ops, void *ctx,
+                                     enum vfs_type type)
 {
 	struct stream *s = calloc(1, sizeof *s);
 	if (!s)
@@ -103,7 +100,7 @@ static struct vfs_obj *stream_new(const struct vfs_stream_ops *ops, void *ctx, e
 struct vfs_obj *vfs_stream_new(const struct vfs_stream_ops *ops, void *ctx)
 {
 	bool tty = ops->is_tty && ops->is_tty(ctx);
-	return stream_new(ops, ctx, tty ? VFS_TYPE_CHAR : VFS_TYPE_STREAM);
+	return vfs_stream_new_typed(ops, ctx, tty ? VFS_TYPE_CHAR : VFS_TYPE_STREAM);
 }
 
 /* ---- null ---- */
@@ -124,125 +121,12 @@ static const struct vfs_stream_ops null_ops = {.read = null_read, .write = null_
 
 struct vfs_obj *vfs_null_new(void)
 {
-	return stream_new(&null_ops, NULL, VFS_TYPE_STREAM);
+	return vfs_stream_new_typed(&null_ops, NULL, VFS_TYPE_STREAM);
 }
 
 bool vfs_is_null(const struct vfs_obj *o)
 {
 	return o->ops == &stream_vfs_ops && ((const struct stream *)o)->ops == &null_ops;
-}
-
-/* ---- a host fd ---- */
-
-struct hostfd {
-	int fd;
-	bool owns, tty;
-	enum vfs_type type;
-};
-
-static unsigned hostfd_ready(void *ctx)
-{
-	struct hostfd *h = ctx;
-	struct pollfd p = {.fd = h->fd, .events = POLLIN | POLLOUT};
-	if (poll(&p, 1, 0) <= 0)
-		return 0;
-	return (p.revents & (POLLIN | POLLHUP) ? VFS_READABLE : 0u) |
-	       (p.revents & POLLOUT ? VFS_WRITABLE : 0u) |
-	       (p.revents & (POLLHUP | POLLERR) ? VFS_HANGUP : 0u);
-}
-
-/* The fd may be blocking (it is shared with other programs), so it is asked first. */
-static bool would_wait(const struct hostfd *h, short events)
-{
-	struct pollfd p = {.fd = h->fd, .events = events};
-	return poll(&p, 1, 0) == 0;
-}
-
-static enum ferr hostfd_error(void)
-{
-	switch (errno) {
-	case EAGAIN:
-	case EINTR: return FE_AGAIN;
-	case EPIPE: return FE_PIPE;
-	case EBADF: return FE_BADF;
-	case ENOSPC: return FE_NOSPC;
-	default: return FE_IO;
-	}
-}
-
-static enum ferr hostfd_read(void *ctx, void *buf, size_t size, size_t *done)
-{
-	struct hostfd *h = ctx;
-	if (would_wait(h, POLLIN))
-		return FE_AGAIN;
-	ssize_t n = read(h->fd, buf, size);
-	if (n < 0)
-		return hostfd_error();
-	*done = (size_t)n;
-	return FE_OK;
-}
-
-static enum ferr hostfd_write(void *ctx, const void *buf, size_t size, size_t *done)
-{
-	struct hostfd *h = ctx;
-	if (h->type != VFS_TYPE_FILE && would_wait(h, POLLOUT))
-		return FE_AGAIN;
-	/* At most what a pipe takes at once when it is writable, so that a blocking fd does not hold us long. */
-	bool whole = h->tty || h->type == VFS_TYPE_FILE || size <= 4096;
-	ssize_t n = write(h->fd, buf, whole ? size : 4096);
-	if (n < 0)
-		return hostfd_error();
-	*done = (size_t)n;
-	return FE_OK;
-}
-
-static int hostfd_wait_fd(void *ctx, unsigned events)
-{
-	return ((struct hostfd *)ctx)->fd;
-}
-
-static bool hostfd_is_tty(void *ctx)
-{
-	return ((struct hostfd *)ctx)->tty;
-}
-
-static void hostfd_close(void *ctx)
-{
-	struct hostfd *h = ctx;
-	if (h->owns)
-		close(h->fd);
-	free(h);
-}
-
-static const struct vfs_stream_ops hostfd_ops = {
-    .read = hostfd_read,
-    .write = hostfd_write,
-    .ready = hostfd_ready,
-    .wait_fd = hostfd_wait_fd,
-    .is_tty = hostfd_is_tty,
-    .close = hostfd_close,
-};
-
-static enum vfs_type hostfd_type(int fd)
-{
-	struct stat st;
-	if (fstat(fd, &st) < 0)
-		return VFS_TYPE_UNKNOWN;
-	return S_ISCHR(st.st_mode)   ? VFS_TYPE_CHAR
-	       : S_ISREG(st.st_mode) ? VFS_TYPE_FILE
-	                             : VFS_TYPE_STREAM;
-}
-
-struct vfs_obj *vfs_hostfd_new(int fd, bool owns)
-{
-	struct hostfd *h = calloc(1, sizeof *h);
-	if (!h)
-		return NULL;
-	*h = (struct hostfd){.fd = fd, .owns = owns, .tty = isatty(fd), .type = hostfd_type(fd)};
-	struct vfs_obj *o = stream_new(&hostfd_ops, h, h->type);
-	if (!o)
-		free(h);
-	return o;
 }
 
 /* ---- what is gone ---- */
@@ -261,5 +145,5 @@ static const struct vfs_stream_ops gone_ops = {.read = gone_read, .write = gone_
 
 struct vfs_obj *vfs_gone_new(void)
 {
-	return stream_new(&gone_ops, NULL, VFS_TYPE_UNKNOWN);
+	return vfs_stream_new_typed(&gone_ops, NULL, VFS_TYPE_UNKNOWN);
 }

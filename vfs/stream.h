@@ -2,7 +2,7 @@
  *
  * A stream object forwards to a table that its provider (a terminal, a socket to an attached
  * client, the host's own stdin) implements. It has no offset. The provider pokes the process's waker
- * when a stream that answered AGAIN becomes ready, or names a host fd to wait on. Functions of the
+ * when a stream that answered AGAIN becomes ready, or names a handle to wait for. Functions of the
  * table are called by the worker that runs the process; a provider used from several threads locks
  * itself.
  *
@@ -20,9 +20,9 @@ struct vfs_stream_ops {
 	enum ferr (*write)(void *ctx, const void *buf, size_t size, size_t *done);
 	/* Which of enum vfs_events are there now. */
 	unsigned (*ready)(void *ctx);
-	/* The host fd the worker may wait on for events (enum vfs_events), or -1: the waker is
-	 * poked. NULL: -1. */
-	int (*wait_fd)(void *ctx, unsigned events);
+	/* What the worker may wait for (os_wait) until events (enum vfs_events) are there, or
+	 * OS_NO_HANDLE: the waker is poked. NULL: OS_NO_HANDLE. */
+	os_handle (*wait_handle)(void *ctx, unsigned events);
 	bool (*is_tty)(void *ctx);
 	void (*close)(void *ctx); /* NULL: nothing to do */
 };
@@ -33,8 +33,8 @@ struct vfs_obj *vfs_stream_new(const struct vfs_stream_ops *ops, void *ctx);
 /* Reads the end, swallows what is written. */
 struct vfs_obj *vfs_null_new(void);
 
-/* The host's fd as a stream (solo programs, tests): waits on the fd itself, closes it only when
- * owns. */
+/* The host's fd, a number of the C library's, as a stream (solo programs, tests): never blocks where the
+ * system lets it ask first, closes the fd only when it owns it. hostfd_*.c. */
 struct vfs_obj *vfs_hostfd_new(int fd, bool owns);
 
 /* True for what vfs_null_new() gave. */

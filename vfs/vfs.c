@@ -109,9 +109,9 @@ unsigned vfs_ready(struct vfs_obj *o, unsigned events)
 	return o->ops->ready ? o->ops->ready(o, events) : events & (VFS_READABLE | VFS_WRITABLE);
 }
 
-int vfs_wait_fd(struct vfs_obj *o, unsigned events)
+os_handle vfs_wait_handle(struct vfs_obj *o, unsigned events)
 {
-	return o->ops->wait_fd ? o->ops->wait_fd(o, events) : -1;
+	return o->ops->wait_handle ? o->ops->wait_handle(o, events) : OS_NO_HANDLE;
 }
 
 enum ferr vfs_path_check(const char *path)

@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include "base/os.h"
 #include "vfs/ferr.h"
 
 #include <stdatomic.h>
@@ -129,8 +130,8 @@ struct vfs_ops {
 
 	/* Streams and pipes: which of events are there now; files are always ready. */
 	unsigned (*ready)(struct vfs_obj *o, unsigned events);
-	/* The host fd to wait on for events, or -1: its owner pokes the waker. */
-	int (*wait_fd)(struct vfs_obj *o, unsigned events);
+	/* What to wait for with os_wait(), or OS_NO_HANDLE: its owner pokes the waker. */
+	os_handle (*wait_handle)(struct vfs_obj *o, unsigned events);
 
 	enum ferr (*open)(struct vfs_obj *dir, const char *path, unsigned flags,
 	                  struct vfs_obj **out);
@@ -184,7 +185,7 @@ enum ferr vfs_set_times(struct vfs_obj *o, const struct vfs_times *t);
 enum ferr vfs_sync(struct vfs_obj *o, bool data_only);
 enum ferr vfs_readdir(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, void *ctx);
 unsigned vfs_ready(struct vfs_obj *o, unsigned events);
-int vfs_wait_fd(struct vfs_obj *o, unsigned events);
+os_handle vfs_wait_handle(struct vfs_obj *o, unsigned events);
 /* True for files, which have an offset and a size; false for folders and streams. */
 bool vfs_has_offset(const struct vfs_obj *o);
 /* By name: dir must be a folder (NOTDIR), path is checked (vfs_path_check). */

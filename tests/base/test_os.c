@@ -56,9 +56,9 @@ Test(os, a_wait_says_which_descriptors_are_ready)
 	int a[2], b[2];
 	cr_assert_eq(os_wake_init(&w), ERR_OK);
 	cr_assert(pipe(a) == 0 && pipe(b) == 0);
-	struct os_fd fds[] = {{.fd = a[0], .want_read = true},
-	                      {.fd = b[0], .want_read = true},
-	                      {.fd = a[1], .want_write = true}};
+	struct os_ready fds[] = {{.handle = a[0], .want_read = true},
+	                         {.handle = b[0], .want_read = true},
+	                         {.handle = a[1], .want_write = true}};
 	cr_assert_eq(os_wait(&w, fds, 2, in_ms(1)), 0);
 	cr_assert_eq(write(b[1], "x", 1), 1);
 	cr_assert_eq(os_wait(&w, fds, 3, in_ms(1000)), 2);

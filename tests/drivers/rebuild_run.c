@@ -209,11 +209,7 @@ static void rebuild_store(struct run *r, uint64_t every)
 
 static void wait_for_it(struct run *r)
 {
-	struct os_fd fds[WAIT_FDS_MAX];
-
-	for (uint32_t i = 0; i < r->wait.nfds; i++)
-		fds[i] = (struct os_fd){.fd = r->wait.fds[i].fd, .want_read = true};
-	os_wait(&r->wake, fds, (int)r->wait.nfds, r->wait.deadline_ns);
+	os_wait(&r->wake, r->wait.on, (int)r->wait.count, r->wait.deadline_ns);
 }
 
 static void run(struct run *r, uint64_t every)
