@@ -94,6 +94,18 @@ int client_open_or_start(struct shell *sh, struct client **out)
 	return fd >= 0 ? make_client(sh, fd, out) : client_open(sh, out);
 }
 
+int client_open_pid(struct shell *sh, const char *name, struct client **out)
+{
+	uint64_t pid;
+	if (!options_pid(sh, shell_arg(sh, 0), &pid))
+		return 2;
+	if (client_open(sh, out) != 0)
+		return 1;
+	client_request(*out, name);
+	client_put_u64(*out, "pid", pid);
+	return 0;
+}
+
 void client_close(struct client *c)
 {
 	close(c->fd);

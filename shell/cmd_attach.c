@@ -4,13 +4,9 @@
 static int run(struct shell *sh)
 {
 	struct client *c;
-	uint64_t pid;
-	if (!shell_number(sh, 0, "PID", &pid))
-		return 2;
-	if (client_open(sh, &c) != 0)
-		return 1;
-	client_request(c, "attach");
-	client_put_u64(c, "pid", pid);
+	int status = client_open_pid(sh, "attach", &c);
+	if (status)
+		return status;
 	terminal_put_size(c);
 	return terminal_session(sh, c, TERMINAL_ATTACHED);
 }

@@ -9,13 +9,9 @@ static const struct option options[] = {
 static int run(struct shell *sh)
 {
 	struct client *c;
-	uint64_t pid;
-	if (!shell_number(sh, 0, "PID", &pid))
-		return 2;
-	if (client_open(sh, &c) != 0)
-		return 1;
-	client_request(c, "logs");
-	client_put_u64(c, "pid", pid);
+	int status = client_open_pid(sh, "logs", &c);
+	if (status)
+		return status;
 	client_put_flag(c, "follow", shell_flag(sh, "follow"));
 	return terminal_session(sh, c, TERMINAL_FOLLOW);
 }

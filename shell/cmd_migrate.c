@@ -65,19 +65,15 @@ static void show_result(const struct client *c, bool again)
 static int run(struct shell *sh)
 {
 	struct client *c;
-	uint64_t pid, us = 0;
-	int status = 0;
+	uint64_t us = 0;
 	bool terminal = isatty(2), shown = false;
 	const char *pause = shell_value(sh, "max-pause");
-	if (!shell_number(sh, 0, "PID", &pid))
-		return 2;
 	if (pause && !parse_pause(pause, &us))
 		return shell_usage(sh, "--max-pause %s: milliseconds are expected, as 16 or 16ms",
 		                   pause);
-	if (client_open(sh, &c) != 0)
-		return 1;
-	client_request(c, "migrate");
-	client_put_u64(c, "pid", pid);
+	int status = client_open_pid(sh, "migrate", &c);
+	if (status)
+		return status;
 	client_put_str(c, "peer", shell_arg(sh, 1));
 	if (us)
 		client_put_u64(c, "max_pause_us", us);

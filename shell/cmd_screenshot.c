@@ -24,17 +24,13 @@ static int run(struct shell *sh)
 {
 	const char *path = shell_value(sh, "output");
 	struct client *c;
-	uint64_t pid;
 	size_t size;
 	int status, written = 0;
-	if (!shell_number(sh, 0, "PID", &pid))
-		return 2;
 	if (!path)
 		return shell_usage(sh, "where to? -o FILE.png");
-	if (client_open(sh, &c) != 0)
-		return 1;
-	client_request(c, "screenshot");
-	client_put_u64(c, "pid", pid);
+	status = client_open_pid(sh, "screenshot", &c);
+	if (status)
+		return status;
 	while (client_next(sh, c, &status)) {
 		const void *png = row_bytes(c, "png", &size);
 		if (png)

@@ -11,11 +11,8 @@ static const struct option options[] = {{"output", 'o', OPTION_VALUE, "FILE", "t
 static int run(struct shell *sh)
 {
 	struct client *c;
-	uint64_t pid;
 	char path[PATH_MAX], here[PATH_MAX];
 	const char *file = shell_value(sh, "output");
-	if (!shell_number(sh, 0, "PID", &pid))
-		return 2;
 	if (!file || !*file)
 		return shell_usage(sh, "snapshot needs a file to write: -o FILE");
 	if (!getcwd(here, sizeof here))
@@ -23,10 +20,9 @@ static int run(struct shell *sh)
 	if (snprintf(path, sizeof path, "%s%s%s", file[0] == '/' ? "" : here,
 	             file[0] == '/' ? "" : "/", file) >= (int)sizeof path)
 		return shell_fail(sh, "the path is too long");
-	if (client_open(sh, &c) != 0)
-		return 1;
-	client_request(c, "snapshot");
-	client_put_u64(c, "pid", pid);
+	int status = client_open_pid(sh, "snapshot", &c);
+	if (status)
+		return status;
 	client_put_str(c, "path", path);
 	return client_report(sh, c, "{pid} stood still for {stood_ms} ms; {bytes} bytes written\n");
 }

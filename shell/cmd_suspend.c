@@ -4,13 +4,9 @@
 static int run(struct shell *sh)
 {
 	struct client *c;
-	uint64_t pid;
-	if (!shell_number(sh, 0, "PID", &pid))
-		return 2;
-	if (client_open(sh, &c) != 0)
-		return 1;
-	client_request(c, "suspend");
-	client_put_u64(c, "pid", pid);
+	int status = client_open_pid(sh, "suspend", &c);
+	if (status)
+		return status;
 	return client_report(sh, c,
 	                     "{pid} is suspended: it needs no memory, and `wasmos resume {pid}` "
 	                     "goes on with it, also after a restart\n");

@@ -25,6 +25,8 @@ struct shell {
 /* Options and operands after the command's name. 0; 2 after a clear message; -1: help was asked for. */
 int options_parse(struct shell *sh, int argc, char **argv);
 void options_print(const struct option *options);
+/* text as the number of a process; says what is wrong and returns false. */
+bool options_pid(const struct shell *sh, const char *text, uint64_t *out);
 
 struct client {
 	struct shell *shell;

@@ -170,17 +170,16 @@ char *const *shell_args(const struct shell *sh)
 	return sh->args;
 }
 
-bool shell_number(const struct shell *sh, int i, const char *what, uint64_t *out)
+bool options_pid(const struct shell *sh, const char *text, uint64_t *out)
 {
-	const char *text = shell_arg(sh, i);
 	char *end;
 	if (text && *text >= '0' && *text <= '9' && strlen(text) < 19) {
 		*out = strtoull(text, &end, 10);
 		if (!*end)
 			return true;
 	}
-	shell_usage(sh, "\"%s\" is no %s: it is a number, as `wasmos ps` shows it",
-	            text ? text : "", what);
+	shell_usage(sh, "\"%s\" is no PID: it is a number, as `wasmos ps` shows it",
+	            text ? text : "");
 	return false;
 }
 

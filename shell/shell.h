@@ -71,8 +71,6 @@ const char *shell_value(const struct shell *sh,
                         const char *option); /* the last one given; NULL when not given */
 /* Every value of an OPTION_LIST; *count may be 0. */
 const char *const *shell_list(const struct shell *sh, const char *option, uint32_t *count);
-/* Parses operand i as a decimal number; says what is wrong and returns false. what: "PID". */
-bool shell_number(const struct shell *sh, int i, const char *what, uint64_t *out);
 bool shell_json(const struct shell *sh);
 const char *shell_home(const struct shell *sh); /* absolute */
 
@@ -86,6 +84,9 @@ int shell_usage(const struct shell *sh, const char *fmt, ...) __attribute__((for
 int client_open(struct shell *sh, struct client **out);
 /* The same, and starts a node when there is none. */
 int client_open_or_start(struct shell *sh, struct client **out);
+/* The same, and begins the request `name` about the process whose PID is the first operand. 2 when that is no
+ * number. */
+int client_open_pid(struct shell *sh, const char *name, struct client **out);
 void client_close(struct client *c);
 /* Begins the request; then arguments, then one of the sending functions below. */
 void client_request(struct client *c, const char *name);
