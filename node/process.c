@@ -159,87 +159,86 @@ static enum err fill_from_config(struct process *p, const struct process_config 
 	return tty_new(&cfg->tty, &hooks, &p->tty);
 }
 
-static enum err start(struct process *p, const struct worker_setup *setup, process_started_fn fn,
-                      void *ctx, struct errmsg *msg)
+/* Frees the setup when it fails. */
+static enum err start(struct process *p, const struct worker_setup *setup, struct errmsg *msg)
 {
-	p->started_fn = fn;
-	p->started_ctx = ctx;
-	TRY(process_table_add(p->node, p, msg));
-	enum err e = worker_start(p, setup, msg);
+	enum err e = process_table_add(p->node, p, msg);
+	if (e == ERR_OK) {
+		e = worker_start(p, setup, msg);
+		if (e != ERR_OK)
+			process_table_remove(p->node, p);
+	}
 	if (e != ERR_OK)
-		process_table_remove(p->node, p);
+		setup->free(setup->ctx);
 	return e;
 }
 
-static enum err create(struct node *n, const struct process_config *cfg, process_started_fn fn,
-                       void *ctx, struct errmsg *msg)
+static enum err prepare_new(struct process *p, const struct process_config *cfg,
+                            struct worker_setup *setup, struct errmsg *msg)
 {
 	TRY(check_config(cfg, msg));
-	struct process *p = process_alloc(n);
-	if (!p)
-		return err_set(msg, ERR_NOMEM, "process: out of memory");
-	struct worker_setup setup = {0};
 	enum err e = fill_from_config(p, cfg);
 	if (e != ERR_OK)
-		err_set(msg, e, "process: %s", err_text(e));
-	else
-		e = build_for_create(p, cfg, &setup, msg);
+		return err_set(msg, e, "process: %s", err_text(e));
+	return build_for_create(p, cfg, setup, msg);
+}
+
+static void become_copy(struct process *p)
+{
+	p->is_copy = true;
+	memcpy(p->copy_of, p->uid, sizeof p->copy_of);
+	os_random(p->uid, sizeof p->uid);
+	p->epoch = 1;
+}
+
+static enum err prepare_restored(struct process *p, const struct process_sections *s,
+                                 struct worker_setup *setup, struct errmsg *msg)
+{
+	struct tty_hooks hooks = tty_hooks_of(p);
+	TRY(process_section_load(s->bytes[SECTION_PROCESS], &hooks, p, msg));
+	if (s->fresh)
+		become_copy(p);
+	if (process_find_uid(p->node, p->uid))
+		return err_set(msg, ERR_EXISTS, "process %u (%s) is here already", p->pid, p->name);
+	p->freezes = 1;
+	return build_for_restore(p, s, setup, msg);
+}
+
+/* The end of both: what was prepared (e) is started, or fn hears why not. */
+static void launch(struct process *p, const struct worker_setup *setup, enum err e,
+                   process_started_fn fn, void *ctx, struct errmsg *msg)
+{
 	if (e == ERR_OK) {
-		e = start(p, &setup, fn, ctx, msg);
-		if (e != ERR_OK)
-			setup.free(setup.ctx);
+		p->started_fn = fn;
+		p->started_ctx = ctx;
+		e = start(p, setup, msg);
 	}
-	if (e != ERR_OK)
+	if (e != ERR_OK) {
 		process_free(p);
-	return e;
+		fn(ctx, NULL, e, msg);
+	}
 }
 
 void process_create(struct node *n, const struct process_config *cfg, process_started_fn fn,
                     void *ctx)
 {
 	struct errmsg msg = {0};
-	enum err e = create(n, cfg, fn, ctx, &msg);
-	if (e != ERR_OK)
-		fn(ctx, NULL, e, &msg);
-}
-
-static enum err restore(struct node *n, const struct process_sections *s, process_started_fn fn,
-                        void *ctx, struct errmsg *msg)
-{
-	struct process *p = process_alloc(n);
-	if (!p)
-		return err_set(msg, ERR_NOMEM, "process: out of memory");
-	struct tty_hooks hooks = tty_hooks_of(p);
 	struct worker_setup setup = {0};
-	enum err e = process_section_load(s->bytes[SECTION_PROCESS], &hooks, p, msg);
-	if (e == ERR_OK && s->fresh) {
-		p->is_copy = true;
-		memcpy(p->copy_of, p->uid, sizeof p->copy_of);
-		os_random(p->uid, sizeof p->uid);
-		p->epoch = 1;
-	}
-	if (e == ERR_OK && process_find_uid(n, p->uid))
-		e = err_set(msg, ERR_EXISTS, "process %u (%s) is here already", p->pid, p->name);
-	if (e == ERR_OK)
-		e = build_for_restore(p, s, &setup, msg);
-	if (e == ERR_OK) {
-		p->freezes = 1;
-		e = start(p, &setup, fn, ctx, msg);
-		if (e != ERR_OK)
-			setup.free(setup.ctx);
-	}
-	if (e != ERR_OK)
-		process_free(p);
-	return e;
+	struct process *p = process_alloc(n);
+	enum err e = p ? prepare_new(p, cfg, &setup, &msg)
+	               : err_set(&msg, ERR_NOMEM, "process: out of memory");
+	launch(p, &setup, e, fn, ctx, &msg);
 }
 
 void process_restore(struct node *n, const struct process_sections *s, process_started_fn fn,
                      void *ctx)
 {
 	struct errmsg msg = {0};
-	enum err e = restore(n, s, fn, ctx, &msg);
-	if (e != ERR_OK)
-		fn(ctx, NULL, e, &msg);
+	struct worker_setup setup = {0};
+	struct process *p = process_alloc(n);
+	enum err e = p ? prepare_restored(p, s, &setup, &msg)
+	               : err_set(&msg, ERR_NOMEM, "process: out of memory");
+	launch(p, &setup, e, fn, ctx, &msg);
 }
 
 static void call_started(struct process *p, enum err e, const struct errmsg *msg)
