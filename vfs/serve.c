@@ -216,8 +216,6 @@ struct vfs_obj *vfs_export_root(struct vfs_export *x, const struct vfs_mount_con
 	return o;
 }
 
-/* ---- the operations: each reads its arguments, then answers ---- */
-
 /* What a request is made of while it is answered. bad: its bytes are not a request. */
 struct call {
 	struct vfs_export *x;
@@ -226,20 +224,65 @@ struct call {
 	bool bad;
 };
 
-/* Ends an operation whose arguments do not parse. */
-#define ARG(expr)                        \
-	do {                             \
-		if ((expr) != ERR_OK) {  \
-			c->bad = true;   \
-			return FE_INVAL; \
-		}                        \
-	} while (0)
+/* ---- arguments: what does not parse reads as 0 and makes the call bad, which args_end() tells ---- */
+
+static void arg(struct call *c, enum err e)
+{
+	if (e != ERR_OK)
+		c->bad = true;
+}
+
+static uint32_t arg_u32(struct call *c)
+{
+	uint32_t v = 0;
+	arg(c, rd_u32(&c->in, &v));
+	return v;
+}
+
+/* Bits of `known` only. */
+static uint32_t arg_flags(struct call *c, uint32_t known)
+{
+	uint32_t flags = arg_u32(c);
+	arg(c, flags & ~known ? ERR_MALFORMED : ERR_OK);
+	return flags;
+}
+
+static uint64_t arg_u64(struct call *c)
+{
+	uint64_t v = 0;
+	arg(c, rd_u64(&c->in, &v));
+	return v;
+}
+
+static bool arg_flag(struct call *c)
+{
+	bool v = false;
+	arg(c, fs_get_flag(&c->in, &v));
+	return v;
+}
+
+static void arg_text(struct call *c, char text[VFS_PATH_MAX])
+{
+	text[0] = 0;
+	arg(c, fs_get_text(&c->in, text));
+}
+
+static struct vfs_times arg_times(struct call *c)
+{
+	struct vfs_times times = {0};
+	arg(c, fs_get_times(&c->in, &times));
+	return times;
+}
 
 /* Nothing may follow the last argument. */
-static enum err at_end(const struct call *c)
+static enum ferr args_end(struct call *c)
 {
-	return rd_left(&c->in) ? ERR_MALFORMED : ERR_OK;
+	if (rd_left(&c->in))
+		c->bad = true;
+	return c->bad ? FE_INVAL : FE_OK;
 }
+
+/* ---- the operations: each reads its arguments, then answers ---- */
 
 static enum ferr put_version(struct call *c, struct vfs_obj *o)
 {
@@ -252,14 +295,12 @@ static enum ferr put_version(struct call *c, struct vfs_obj *o)
 
 static enum ferr serve_read(struct call *c)
 {
-	uint32_t handle, size;
-	uint64_t offset;
 	struct held h;
 	size_t done;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(rd_u64(&c->in, &offset));
-	ARG(rd_u32(&c->in, &size));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	uint64_t offset = arg_u64(c);
+	uint32_t size = arg_u32(c);
+	FTRY(args_end(c));
 	FTRY(use(c->x, handle, &h));
 	if (!(h.flags & VFS_READ))
 		return FE_BADF;
@@ -277,16 +318,17 @@ static enum ferr serve_read(struct call *c)
 
 static enum ferr serve_write(struct call *c)
 {
-	uint32_t handle, flags;
-	uint64_t offset, end;
+	uint64_t end;
 	struct held h;
 	size_t done;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(rd_u64(&c->in, &offset));
-	ARG(rd_u32(&c->in, &flags));
-	ARG(flags & ~(uint32_t)(VFS_APPEND | VFS_SYNC | VFS_DSYNC) ? ERR_MALFORMED : ERR_OK);
-	struct vfs_iov iov = {.p = (void *)(uintptr_t)c->in.p, .size = rd_left(&c->in)};
-	ARG(iov.size > FS_READ_MAX ? ERR_MALFORMED : ERR_OK);
+	uint32_t handle = arg_u32(c);
+	uint64_t offset = arg_u64(c);
+	uint32_t flags = arg_flags(c, VFS_APPEND | VFS_SYNC | VFS_DSYNC);
+	const uint8_t *bytes;
+	size_t size = rd_left(&c->in);
+	arg(c, size > FS_READ_MAX ? ERR_MALFORMED : rd_bytes(&c->in, size, &bytes));
+	FTRY(args_end(c));
+	struct vfs_iov iov = {.p = (void *)(uintptr_t)bytes, .size = size};
 	FTRY(use_for_change(c->x, handle, &h));
 	struct vfs_stat st;
 	FTRY(vfs_stat(h.obj, &st));
@@ -300,11 +342,10 @@ static enum ferr serve_write(struct call *c)
 
 static enum ferr serve_stat(struct call *c)
 {
-	uint32_t handle;
 	struct held h;
 	struct vfs_stat st;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	FTRY(args_end(c));
 	FTRY(use(c->x, handle, &h));
 	FTRY(vfs_stat(h.obj, &st));
 	fs_put_stat(c->out, &st);
@@ -313,12 +354,10 @@ static enum ferr serve_stat(struct call *c)
 
 static enum ferr serve_set_size(struct call *c)
 {
-	uint32_t handle;
-	uint64_t size;
 	struct held h;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(rd_u64(&c->in, &size));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	uint64_t size = arg_u64(c);
+	FTRY(args_end(c));
 	FTRY(use_for_change(c->x, handle, &h));
 	FTRY(vfs_set_size(h.obj, size));
 	return put_version(c, h.obj);
@@ -326,13 +365,11 @@ static enum ferr serve_set_size(struct call *c)
 
 static enum ferr serve_allocate(struct call *c)
 {
-	uint32_t handle;
-	uint64_t offset, size;
 	struct held h;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(rd_u64(&c->in, &offset));
-	ARG(rd_u64(&c->in, &size));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	uint64_t offset = arg_u64(c);
+	uint64_t size = arg_u64(c);
+	FTRY(args_end(c));
 	FTRY(use_for_change(c->x, handle, &h));
 	FTRY(vfs_allocate(h.obj, offset, size));
 	return put_version(c, h.obj);
@@ -340,12 +377,10 @@ static enum ferr serve_allocate(struct call *c)
 
 static enum ferr serve_set_times(struct call *c)
 {
-	uint32_t handle;
-	struct vfs_times times;
 	struct held h;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(fs_get_times(&c->in, &times));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	struct vfs_times times = arg_times(c);
+	FTRY(args_end(c));
 	FTRY(use_folder(c->x, handle, true, &h));
 	FTRY(vfs_set_times(h.obj, &times));
 	return put_version(c, h.obj);
@@ -353,12 +388,10 @@ static enum ferr serve_set_times(struct call *c)
 
 static enum ferr serve_sync(struct call *c)
 {
-	uint32_t handle;
-	bool data_only;
 	struct held h;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(fs_get_flag(&c->in, &data_only));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	bool data_only = arg_flag(c);
+	FTRY(args_end(c));
 	FTRY(use(c->x, handle, &h));
 	return vfs_sync(h.obj, data_only);
 }
@@ -385,12 +418,10 @@ static bool list_entry(void *ctx, const struct vfs_dirent *e)
 
 static enum ferr serve_readdir(struct call *c)
 {
-	uint32_t handle;
-	uint64_t cookie;
 	struct held h;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(rd_u64(&c->in, &cookie));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	uint64_t cookie = arg_u64(c);
+	FTRY(args_end(c));
 	FTRY(use(c->x, handle, &h));
 	struct listing l = {.out = c->out, .start = c->out->size};
 	wr_u8(c->out, 0);
@@ -420,16 +451,14 @@ static enum ferr give_handle(struct call *c, struct vfs_obj *o, struct vfs_mount
 
 static enum ferr serve_open(struct call *c)
 {
-	uint32_t handle, flags;
 	char path[VFS_PATH_MAX];
 	struct held dir;
 	struct vfs_obj *o;
 	struct vfs_stat st;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(rd_u32(&c->in, &flags));
-	ARG(flags >= 2 * VFS_RSYNC ? ERR_MALFORMED : ERR_OK);
-	ARG(fs_get_text(&c->in, path));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	uint32_t flags = arg_flags(c, 2 * VFS_RSYNC - 1);
+	arg_text(c, path);
+	FTRY(args_end(c));
 	FTRY(use_folder(c->x, handle, false, &dir));
 	FTRY(open_flags(&dir, &flags));
 	FTRY(vfs_open(dir.obj, path, flags, &o));
@@ -444,15 +473,13 @@ static enum ferr serve_open(struct call *c)
 
 static enum ferr serve_stat_at(struct call *c)
 {
-	uint32_t handle;
-	bool follow;
 	char path[VFS_PATH_MAX];
 	struct held dir;
 	struct vfs_stat st;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(fs_get_flag(&c->in, &follow));
-	ARG(fs_get_text(&c->in, path));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	bool follow = arg_flag(c);
+	arg_text(c, path);
+	FTRY(args_end(c));
 	FTRY(use_folder(c->x, handle, false, &dir));
 	FTRY(vfs_stat_at(dir.obj, path, follow, &st));
 	fs_put_stat(c->out, &st);
@@ -461,16 +488,13 @@ static enum ferr serve_stat_at(struct call *c)
 
 static enum ferr serve_set_times_at(struct call *c)
 {
-	uint32_t handle;
-	bool follow;
 	char path[VFS_PATH_MAX];
 	struct held dir;
-	struct vfs_times times;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(fs_get_flag(&c->in, &follow));
-	ARG(fs_get_times(&c->in, &times));
-	ARG(fs_get_text(&c->in, path));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	bool follow = arg_flag(c);
+	struct vfs_times times = arg_times(c);
+	arg_text(c, path);
+	FTRY(args_end(c));
 	FTRY(use_folder(c->x, handle, true, &dir));
 	return vfs_set_times_at(dir.obj, path, follow, &times);
 }
@@ -478,12 +502,11 @@ static enum ferr serve_set_times_at(struct call *c)
 /* MKDIR, RMDIR, UNLINK. */
 static enum ferr serve_name(struct call *c, enum ferr (*op)(struct vfs_obj *, const char *))
 {
-	uint32_t handle;
 	char path[VFS_PATH_MAX];
 	struct held dir;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(fs_get_text(&c->in, path));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	arg_text(c, path);
+	FTRY(args_end(c));
 	FTRY(use_folder(c->x, handle, true, &dir));
 	return op(dir.obj, path);
 }
@@ -505,27 +528,25 @@ static enum ferr serve_unlink(struct call *c)
 
 static enum ferr serve_symlink(struct call *c)
 {
-	uint32_t handle;
 	char target[VFS_PATH_MAX], path[VFS_PATH_MAX];
 	struct held dir;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(fs_get_text(&c->in, target));
-	ARG(fs_get_text(&c->in, path));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	arg_text(c, target);
+	arg_text(c, path);
+	FTRY(args_end(c));
 	FTRY(use_folder(c->x, handle, true, &dir));
 	return vfs_symlink(dir.obj, target, path);
 }
 
 static enum ferr serve_readlink(struct call *c)
 {
-	uint32_t handle;
-	uint16_t room;
+	uint16_t room = 0;
 	char path[VFS_PATH_MAX], text[VFS_PATH_MAX];
 	struct held dir;
-	ARG(rd_u32(&c->in, &handle));
-	ARG(rd_u16(&c->in, &room));
-	ARG(fs_get_text(&c->in, path));
-	ARG(at_end(c));
+	uint32_t handle = arg_u32(c);
+	arg(c, rd_u16(&c->in, &room));
+	arg_text(c, path);
+	FTRY(args_end(c));
 	size_t size = room < sizeof text ? room : sizeof text;
 	FTRY(use_folder(c->x, handle, false, &dir));
 	FTRY(vfs_readlink(dir.obj, path, text, &size));
@@ -540,16 +561,14 @@ static enum ferr same_mount(const struct held *from, const struct held *to)
 
 static enum ferr serve_link(struct call *c)
 {
-	uint32_t from_handle, to_handle;
-	bool follow;
 	char from_path[VFS_PATH_MAX], to_path[VFS_PATH_MAX];
 	struct held from, to;
-	ARG(rd_u32(&c->in, &from_handle));
-	ARG(fs_get_flag(&c->in, &follow));
-	ARG(rd_u32(&c->in, &to_handle));
-	ARG(fs_get_text(&c->in, from_path));
-	ARG(fs_get_text(&c->in, to_path));
-	ARG(at_end(c));
+	uint32_t from_handle = arg_u32(c);
+	bool follow = arg_flag(c);
+	uint32_t to_handle = arg_u32(c);
+	arg_text(c, from_path);
+	arg_text(c, to_path);
+	FTRY(args_end(c));
 	FTRY(use_folder(c->x, from_handle, true, &from));
 	FTRY(use_folder(c->x, to_handle, true, &to));
 	FTRY(same_mount(&from, &to));
@@ -558,14 +577,13 @@ static enum ferr serve_link(struct call *c)
 
 static enum ferr serve_rename(struct call *c)
 {
-	uint32_t from_handle, to_handle;
 	char from_path[VFS_PATH_MAX], to_path[VFS_PATH_MAX];
 	struct held from, to;
-	ARG(rd_u32(&c->in, &from_handle));
-	ARG(rd_u32(&c->in, &to_handle));
-	ARG(fs_get_text(&c->in, from_path));
-	ARG(fs_get_text(&c->in, to_path));
-	ARG(at_end(c));
+	uint32_t from_handle = arg_u32(c);
+	uint32_t to_handle = arg_u32(c);
+	arg_text(c, from_path);
+	arg_text(c, to_path);
+	FTRY(args_end(c));
 	FTRY(use_folder(c->x, from_handle, true, &from));
 	FTRY(use_folder(c->x, to_handle, true, &to));
 	FTRY(same_mount(&from, &to));
@@ -574,17 +592,16 @@ static enum ferr serve_rename(struct call *c)
 
 static enum ferr serve_reopen(struct call *c)
 {
-	uint32_t id, flags;
 	char path[VFS_PATH_MAX];
 	struct vfs_saved s = {.path = path};
 	struct vfs_obj *o;
-	ARG(rd_u32(&c->in, &id));
-	ARG(rd_u32(&c->in, &flags));
-	ARG(rd_u64(&c->in, &s.dev));
-	ARG(rd_u64(&c->in, &s.ino));
-	ARG(rd_u8(&c->in, &s.type));
-	ARG(fs_get_text(&c->in, path));
-	ARG(at_end(c));
+	uint32_t id = arg_u32(c);
+	uint32_t flags = arg_u32(c);
+	s.dev = arg_u64(c);
+	s.ino = arg_u64(c);
+	arg(c, rd_u8(&c->in, &s.type));
+	arg_text(c, path);
+	FTRY(args_end(c));
 	s.flags = flags & (VFS_READ | VFS_WRITE);
 	struct vfs_mount *m = vfs_ns_by_id(c->x->ns, id);
 	if (!m)
@@ -599,8 +616,7 @@ static enum ferr serve_reopen(struct call *c)
 
 static enum ferr serve_nothing(struct call *c)
 {
-	ARG(at_end(c));
-	return FE_OK;
+	return args_end(c);
 }
 
 static enum ferr serve(struct call *c, uint8_t op)
