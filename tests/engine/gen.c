@@ -437,28 +437,38 @@ static void maybe_leave(struct gen *g)
 		some_statements(g);
 }
 
-static void block(struct gen *g, uint8_t type)
+/* block, loop or if with the result `type` (0: none); a branch to its label takes branch_type. */
+static void begin(struct gen *g, uint32_t opcode, uint8_t type, uint8_t branch_type)
 {
-	if (g->nlabels == MAX_LABELS)
-		return;
-	op(g, WOP_block);
+	op(g, opcode);
 	wr_u8(g->w, type ? type : 0x40);
-	open_label(g, type);
-	some_statements(g);
-	maybe_leave(g);
+	open_label(g, branch_type);
+}
+
+/* Its result on the stack, and its end. */
+static void end(struct gen *g, uint8_t type)
+{
 	if (type)
 		expr(g, type);
 	g->nlabels--;
 	op(g, WOP_end);
 }
 
+static void block(struct gen *g, uint8_t type)
+{
+	if (g->nlabels == MAX_LABELS)
+		return;
+	begin(g, WOP_block, type, type);
+	some_statements(g);
+	maybe_leave(g);
+	end(g, type);
+}
+
 static void loop(struct gen *g, uint8_t type)
 {
 	if (g->nlabels == MAX_LABELS)
 		return;
-	op(g, WOP_loop);
-	wr_u8(g->w, type ? type : 0x40);
-	open_label(g, 0);
+	begin(g, WOP_loop, type, 0);
 	leave_without_fuel(g); /* branches to the loop are not guarded */
 	spend_fuel(g);
 	some_statements(g);
@@ -466,10 +476,7 @@ static void loop(struct gen *g, uint8_t type)
 		expr(g, VT_I32);
 		op_index(g, WOP_br_if, 0);
 	}
-	if (type)
-		expr(g, type);
-	g->nlabels--;
-	op(g, WOP_end);
+	end(g, type);
 }
 
 static void if_else(struct gen *g, uint8_t type)
@@ -477,21 +484,16 @@ static void if_else(struct gen *g, uint8_t type)
 	if (g->nlabels == MAX_LABELS)
 		return;
 	expr(g, VT_I32);
-	op(g, WOP_if);
-	wr_u8(g->w, type ? type : 0x40);
-	open_label(g, type);
+	begin(g, WOP_if, type, type);
 	some_statements(g);
 	maybe_leave(g);
-	if (type)
-		expr(g, type);
 	if (type || chance(g, 50)) {
-		op(g, WOP_else);
-		some_statements(g);
 		if (type)
 			expr(g, type);
+		op(g, WOP_else);
+		some_statements(g);
 	}
-	g->nlabels--;
-	op(g, WOP_end);
+	end(g, type);
 }
 
 /* A block that takes and gives what a function type says. */
