@@ -226,7 +226,7 @@ void os_ignore_broken_pipes(void)
 enum err os_map_file(const char *path, const uint8_t **bytes, size_t *size_bytes)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return err_of_errno();
 	enum err e = fstat(fd, &st) < 0 ? err_of_errno() : ERR_OK;

@@ -152,10 +152,10 @@ static enum err check_tail(const uint8_t *bytes, size_t size, struct errmsg *msg
 {
 	uint8_t hash[CRYPTO_HASH_SIZE];
 	if (size < HEAD + TAIL)
-		return err_set(msg, ERR_MALFORMED, "snapshot: %zu bytes are too few", size);
+		return err_set(msg, ERR_MALFORMED, "%zu bytes are too few for a snapshot", size);
 	crypto_blake2b(hash, bytes, size - CRYPTO_HASH_SIZE);
 	if (memcmp(hash, bytes + size - CRYPTO_HASH_SIZE, CRYPTO_HASH_SIZE) != 0)
-		return err_set(msg, ERR_INVALID, "snapshot: the file is damaged or cut off");
+		return err_set(msg, ERR_INVALID, "the snapshot is damaged or cut off");
 	return ERR_OK;
 }
 
@@ -172,7 +172,7 @@ static enum err read_image(struct rd *r, struct index *ix, struct image **image,
 	TRY(image_load(manifest, size, &from, image, msg));
 	enum err e = ERR_OK;
 	if (image_module_count(*image) != 1)
-		e = err_set(msg, ERR_INVALID, "snapshot: %u modules, not one",
+		e = err_set(msg, ERR_INVALID, "a snapshot with %u modules, not one",
 		            image_module_count(*image));
 	else
 		e = module_join(image_module(*image, 0), &from, module, msg);
@@ -194,7 +194,7 @@ enum err snapshot_read(const void *bytes, size_t size, struct image **image, str
 	struct rd r = rd_of(bytes, size - CRYPTO_HASH_SIZE);
 	enum err e = read_image(&r, &ix, image, module, msg);
 	if (e != ERR_OK && msg && !msg->text[0])
-		err_set(msg, e, "snapshot: broken at byte %zu of %zu", rd_offset(&r), size);
+		err_set(msg, e, "the snapshot is broken at byte %zu of %zu", rd_offset(&r), size);
 	free(ix.at);
 	return e;
 }

@@ -88,7 +88,9 @@ static bool begin(struct checkpoint *c, struct process *p, process_frozen_fn fn)
 {
 	if (p->state != PROCESS_RUNNING || p->hold != HOLD_NONE) {
 		c->err =
-		    err_set(&c->msg, ERR_STATE, "process %u is %s", p->pid, process_state_text(p));
+		    err_set(&c->msg, ERR_STATE,
+		            process_alive(p) ? "process %u is %s" : "process %u has ended (%s)",
+		            p->pid, process_state_text(p));
 		finish(c);
 		return false;
 	}
@@ -283,7 +285,7 @@ static enum err write_file(const char *path, const struct wr *w, struct errmsg *
 		return err_set(msg, ERR_LIMIT, "the path is too long");
 	int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return err_set(msg, ERR_IO, "%s: %s", temp, strerror(errno));
+		return err_set(msg, ERR_IO, "%s: %s", path, strerror(errno));
 	enum err e = write_all(fd, w->data, w->size);
 	close(fd);
 	if (e == ERR_OK && rename(temp, path) != 0)
@@ -389,8 +391,11 @@ static void restore_read(void *ctx)
 	c->image = NULL;
 	c->err = read_file(c->path, &file, &c->msg);
 	c->report.bytes = file.size;
-	if (c->err == ERR_OK)
+	if (c->err == ERR_OK) {
 		c->err = snapshot_read(file.data, file.size, &c->image, &module, &c->msg);
+		if (c->err != ERR_OK)
+			err_prefix(&c->msg, c->err, "%s", c->path);
+	}
 	wr_free(&file);
 	if (c->err == ERR_OK) {
 		size_t size;

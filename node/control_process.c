@@ -4,6 +4,7 @@
 #include "node/checkpoint.h"
 #include "node/control.h"
 #include "node/drivers/drivers.h"
+#include "node/keeper.h"
 #include "node/link.h"
 #include "node/moves.h"
 #include "node/node.h"
@@ -30,10 +31,45 @@ void control_status(struct node *n, struct control_call *c)
 	control_end(c, ERR_OK, NULL);
 }
 
-/* The answer is the end of the connection: then the node is really down. */
+struct down {
+	struct control_call *call; /* NULL: the client is gone */
+};
+
+static void down_gone(void *ctx)
+{
+	((struct down *)ctx)->call = NULL;
+}
+
+static void down_decided(void *ctx, const struct errmsg *why)
+{
+	struct down *d = ctx;
+	if (d->call && !why)
+		control_on_gone(d->call, NULL, NULL);
+	else if (d->call)
+		control_fail(d->call, ERR_STATE,
+		             "%s; so the node stays up and nothing was ended (`wasmos down --end` "
+		             "ends all programs)",
+		             why->text);
+	free(d);
+}
+
+/* The answer is the end of the connection: then the node is really down. Only a refusal is said. */
 void control_down(struct node *n, struct control_call *c)
 {
-	node_stop(n, control_flag(c, "end"));
+	bool end = control_flag(c, "end");
+	if (keeper_is_stopping(n) && !end) {
+		control_fail(c, ERR_BUSY, "the node is going down already");
+		return;
+	}
+	struct down *d = end ? NULL : malloc(sizeof *d);
+	if (!d) {
+		node_stop(n, end);
+		return;
+	}
+	d->call = c;
+	control_on_gone(c, down_gone, d);
+	node_log(n, LOG_INFO, "node", "asked to go down with %u processes", n->table.alive);
+	keeper_stop(n, false, down_decided, d);
 }
 
 /* ---- ps ---- */

@@ -21,6 +21,11 @@ struct keeper {
 	uint32_t pending; /* suspends or resumes under way */
 	bool stopping, end;
 	struct wr uids; /* suspended by us, or to be resumed */
+	/* While a person asks for it the stop may still be refused: nothing is ended before all is kept. */
+	keeper_decided_fn decided;
+	void *decided_ctx;
+	uint32_t failed; /* that could not be kept */
+	struct errmsg why;
 };
 
 /* One process on its way. */
@@ -48,40 +53,86 @@ static void write_uids(struct keeper *k)
 
 /* ---- down ---- */
 
+static void not_kept(struct keeper *k, const struct process *p, const char *why)
+{
+	node_log(k->node, LOG_WARN, "keeper", "%u (%s) cannot be kept: %s", p->pid, p->name, why);
+	if (!k->failed++)
+		err_set(&k->why, ERR_STATE, "%u (%s) cannot be kept: %s", p->pid, p->name, why);
+}
+
+/* why: NULL when the stop goes on. */
+static void tell(struct keeper *k, const struct errmsg *why)
+{
+	if (k->decided)
+		k->decided(k->decided_ctx, why);
+	k->decided = NULL;
+}
+
+static void end_what_is_left(struct keeper *k)
+{
+	tell(k, NULL);
+	process_kill_all(k->node);
+	write_uids(k);
+	uv_async_send(&k->node->mailbox.async);
+}
+
+static void resume(struct keeper *k, const uint8_t uid[PROCESS_UID_SIZE]);
+
+/* Not everything can be kept: the node stays up, and what sleeps already goes on. */
+static void stay_up(struct keeper *k)
+{
+	struct wr uids = k->uids;
+	k->uids = (struct wr){0};
+	k->stopping = k->node->stopping = false;
+	node_log(k->node, LOG_INFO, "node", "stays up");
+	tell(k, &k->why);
+	for (size_t at = 0; at + PROCESS_UID_SIZE <= uids.size; at += PROCESS_UID_SIZE)
+		resume(k, uids.data + at);
+	wr_free(&uids);
+}
+
+static void all_suspended(struct keeper *k)
+{
+	if (k->decided && k->failed)
+		stay_up(k);
+	else
+		end_what_is_left(k);
+}
+
 static void suspended(void *ctx, enum err e, const struct errmsg *msg,
                       const struct checkpoint_report *r)
 {
 	struct keeping *g = ctx;
 	struct keeper *k = g->keeper;
 	struct process *p;
-	if (e == ERR_OK) {
+	if (e == ERR_OK)
 		wr_bytes(&k->uids, g->uid, sizeof g->uid);
-	} else if ((p = process_find_uid(k->node, g->uid))) {
-		node_log(k->node, LOG_WARN, "keeper", "%u (%s) cannot be kept: %s", p->pid, p->name,
-		         msg->text);
-		process_kill(p, 137);
-	}
+	else if ((p = process_find_uid(k->node, g->uid)) && process_alive(p))
+		not_kept(k, p, msg->text);
 	free(g);
 	if (!--k->pending)
-		write_uids(k);
-	uv_async_send(&k->node->mailbox.async);
+		all_suspended(k);
 }
 
-static bool shall_be_kept(const struct process *p)
+static bool is_waited_for(const struct process *p)
 {
-	if (p->state != PROCESS_RUNNING || p->hold != HOLD_NONE)
-		return false;
 	for (const struct session *s = p->sessions; s; s = s->next)
 		if (s->flags & SESSION_OWNS)
-			return false;
-	return true;
+			return true;
+	return false;
+}
+
+/* On its way to the disk or to another device by another request. */
+static bool is_under_way(const struct process *p)
+{
+	return p->hold == HOLD_MOVING || p->hold == HOLD_SUSPENDED;
 }
 
 static void suspend(struct keeper *k, struct process *p)
 {
 	struct keeping *g = malloc(sizeof *g);
 	if (!g) {
-		process_kill(p, 137);
+		not_kept(k, p, "out of memory");
 		return;
 	}
 	g->keeper = k;
@@ -97,30 +148,45 @@ static void took_too_long(uv_timer_t *t)
 	process_kill_all(k->node);
 }
 
-static void stop_all(struct keeper *k)
+static void suspend_all(struct keeper *k)
 {
-	for (struct process *p = process_first(k->node); p; p = p->next) {
-		if (!process_alive(p))
-			continue;
-		if (!k->end && shall_be_kept(p))
+	k->node->stopping = true;
+	k->failed = 0;
+	k->pending++; /* so that none is the last before all are asked */
+	for (struct process *p = process_first(k->node); p && !k->end; p = p->next) {
+		if (p->state == PROCESS_RUNNING && p->hold == HOLD_NONE && !is_waited_for(p))
 			suspend(k, p);
-		else
-			process_kill(p, 137);
+		else if (process_alive(p) && is_under_way(p) && k->decided)
+			not_kept(k, p, process_state_text(p));
 	}
-	if (!k->pending)
-		write_uids(k);
-	uv_async_send(&k->node->mailbox.async);
+	if (!--k->pending)
+		all_suspended(k);
 }
 
-void keeper_stop(struct node *n, bool end)
+void keeper_stop(struct node *n, bool end, keeper_decided_fn decided, void *ctx)
 {
 	struct keeper *k = n->keeper;
 	k->stopping = true;
 	k->end = end;
-	uv_timer_start(&k->limit, took_too_long, STOP_MAX_MS, 0);
+	k->decided = decided;
+	k->decided_ctx = ctx;
+	if (!decided)
+		uv_timer_start(&k->limit, took_too_long, STOP_MAX_MS, 0);
 	if (!k->pending)
-		stop_all(
+		suspend_all(
 		    k); /* else when the last one is resumed: half resumed it can neither be kept nor ended */
+}
+
+void keeper_insist(struct node *n)
+{
+	struct keeper *k = n->keeper;
+	tell(k, NULL);
+	uv_timer_start(&k->limit, took_too_long, STOP_MAX_MS, 0);
+}
+
+bool keeper_is_stopping(struct node *n)
+{
+	return n->keeper->stopping;
 }
 
 bool keeper_busy(struct node *n)
@@ -135,7 +201,7 @@ static void resumed(void *ctx, enum err e, const struct errmsg *msg,
 {
 	struct keeping *g = ctx;
 	struct keeper *k = g->keeper;
-	if (e != ERR_OK && k->stopping)
+	if (e != ERR_OK && k->stopping && !k->end)
 		wr_bytes(&k->uids, g->uid, sizeof g->uid); /* next time */
 	else if (e != ERR_OK)
 		node_log(k->node, LOG_WARN, "keeper", "a program stays asleep: %s", msg->text);
@@ -143,7 +209,7 @@ static void resumed(void *ctx, enum err e, const struct errmsg *msg,
 	if (--k->pending)
 		return;
 	if (k->stopping)
-		stop_all(k); /* up and down again at once */
+		suspend_all(k); /* up and down again at once */
 	else
 		write_uids(k); /* none is left to be resumed */
 }

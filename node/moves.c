@@ -438,7 +438,9 @@ static enum err offer_modules(const struct process *p, struct msg_move_module *m
 static enum err may_move(const struct process *p, struct errmsg *msg)
 {
 	if (p->state != PROCESS_RUNNING || p->hold != HOLD_NONE)
-		return err_set(msg, ERR_STATE, "process %u is %s", p->pid, process_state_text(p));
+		return err_set(msg, ERR_STATE,
+		               process_alive(p) ? "process %u is %s" : "process %u has ended (%s)",
+		               p->pid, process_state_text(p));
 	if (!p->store || !p->module || store_memory_count(p->store) > MEMORIES_MAX)
 		return err_set(msg, ERR_UNSUPPORTED, "process %u has more than %d memories", p->pid,
 		               MEMORIES_MAX);

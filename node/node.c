@@ -121,7 +121,7 @@ static enum err open_parts(struct node *n, struct errmsg *msg)
 		enum err e = parts[i].open(n, msg);
 		if (e != ERR_OK) {
 			close_parts(n, i);
-			return err_prefix(msg, e, "%s", parts[i].name);
+			return e == ERR_USAGE ? e : err_prefix(msg, e, "%s", parts[i].name);
 		}
 	}
 	return ERR_OK;
@@ -184,11 +184,12 @@ void node_run(struct node *n)
 
 void node_stop(struct node *n, bool end)
 {
-	if (n->stopping)
+	if (keeper_is_stopping(n)) {
+		keeper_insist(n);
 		return;
-	n->stopping = true;
+	}
 	node_log(n, LOG_INFO, "node", "going down with %u processes", n->table.alive);
-	keeper_stop(n, end);
+	keeper_stop(n, end, NULL, NULL);
 	uv_async_send(&n->mailbox.async);
 }
 

@@ -79,8 +79,8 @@ struct node {
  */
 enum err node_open(const struct node_config *cfg, struct node **out, struct errmsg *msg);
 void node_run(struct node *n);
-/* Ends node_run() after a clean stop: what runs in the background is put to sleep on disk (keeper.h; end:
- * is ended), the rest is ended. */
+/* Ends node_run() after a clean stop: what runs in the background is put to sleep on disk (keeper.h, where the
+ * stop can be asked for so that it may be refused; end: is ended), the rest is ended. */
 void node_stop(struct node *n, bool end);
 void node_close(struct node *n);
 

@@ -13,8 +13,9 @@
 #include <string.h>
 
 struct solo {
-	const uint8_t *bytes; /* the module's file, mapped */
+	const uint8_t *bytes; /* the module's file, mapped or copied */
 	size_t size;
+	uint8_t *copy; /* NULL: mapped */
 	struct module *module;
 	struct store *store;
 	struct instance *instance;
@@ -109,14 +110,34 @@ static bool resolve(void *ctx, const char *module, const char *name, const char 
 
 /* ---- the program ---- */
 
-static enum err map_file(struct solo *s, const char *path, struct errmsg *msg)
+/* Bodies are translated from the module's bytes long after they were checked. A guest that can write anywhere
+ * might write into its own file meanwhile, so then the bytes are copied; else a mapping saves the time. */
+static bool may_write_files(const struct process_config *cfg)
+{
+	for (uint32_t i = 0; i < cfg->nmounts; i++)
+		if (!cfg->mounts[i].readonly)
+			return true;
+	return false;
+}
+
+static enum err copy_bytes(struct solo *s, const char *path, struct errmsg *msg)
+{
+	uint8_t *copy = malloc(s->size);
+	if (!copy)
+		return err_set(msg, ERR_NOMEM, "%s: out of memory", path);
+	memcpy(copy, s->bytes, s->size);
+	os_unmap_file(s->bytes, s->size);
+	s->bytes = s->copy = copy;
+	return ERR_OK;
+}
+
+static enum err map_file(struct solo *s, const char *path, bool copy, struct errmsg *msg)
 {
 	enum err e = os_map_file(path, &s->bytes, &s->size);
 	switch (e) {
-	case ERR_OK: return ERR_OK;
+	case ERR_OK: return copy ? copy_bytes(s, path, msg) : ERR_OK;
 	case ERR_INVALID:
-		return err_set(msg, ERR_MALFORMED, "%s: not a file, or an empty one: no program",
-		               path);
+		return err_set(msg, ERR_MALFORMED, "%s: not a regular file, or an empty one", path);
 	case ERR_NOTFOUND: return err_set(msg, e, "%s: No such file or directory", path);
 	default: return err_set(msg, e, "%s: %s", path, err_text(e));
 	}
@@ -127,7 +148,7 @@ static enum err load(struct solo *s, const struct process_config *cfg, struct er
 	struct store_config sc = {.max_memory_pages = cfg->max_memory_pages};
 	TRY(os_wake_init(&s->wake));
 	s->has_wake = true;
-	TRY(map_file(s, cfg->path, msg));
+	TRY(map_file(s, cfg->path, may_write_files(cfg), msg));
 	enum err e = module_load_lazy(s->bytes, s->size, false, &s->module, msg);
 	if (e != ERR_OK)
 		return err_prefix(msg, e, "%s", cfg->path);
@@ -194,7 +215,9 @@ static void solo_free(struct solo *s)
 	wasi_free(s->wasi);
 	if (s->module)
 		module_unref(s->module);
-	os_unmap_file(s->bytes, s->size);
+	if (!s->copy)
+		os_unmap_file(s->bytes, s->size);
+	free(s->copy);
 	if (s->has_wake)
 		os_wake_free(&s->wake);
 	free(s);

@@ -39,9 +39,12 @@ static int run(struct shell *sh)
 		return 1;
 	client_request(c, "down");
 	client_put_flag(c, "end", shell_flag(sh, "end"));
-	int failed = client_encode(c) || client_flush(c);
+	int failed = client_encode(c) || client_flush(c), status;
 	while (!failed && client_read(c))
-		;
+		if (client_take(c) > 0 && client_is_end(c, &status)) {
+			client_close(c);
+			return status;
+		}
 	client_close(c);
 	if (failed || !wait_for_lock(sh->home))
 		return shell_fail(sh,
@@ -57,7 +60,9 @@ const struct command command_down = {
     .help =
         "Returns when the node is gone. Programs in the background are put to sleep on disk and "
         "go on\n"
-        "with the next `wasmos up`; those that a `wasmos run` waits for end.\n",
+        "with the next `wasmos up`; those that a `wasmos run` waits for end. When a program "
+        "cannot be kept\n(the disk is full, or it is being moved), the node stays up and says "
+        "so.\n",
     .options = options,
     .run = run,
 };

@@ -124,10 +124,9 @@ const struct command command_pair = {
         "  wasmos pair acorn-badge-copper\n"
         "  wasmos pair acorn-badge-copper 192.0.2.7:4747\n\n"
         "The three words may be parted by spaces too, and cut to three letters each. Without an "
-        "address the nodes of this user on this machine are tried. Each side then "
-        "shows the other's\n"
-        "name and asks; the answer is no unless you say yes. A code is good for three minutes "
-        "and for one try:\n"
+        "address\nthe nodes of this user on this machine are tried. Each side then shows the "
+        "other's name and asks;\n"
+        "the answer is no unless you say yes. A code is good for three minutes and for one try:\n"
         "when the words were wrong, make a new one. After five wrong tries pairing is locked "
         "for ten minutes.\n"
         "With --json each step is one line of JSON.\n",

@@ -2,6 +2,7 @@
 #include "shell/terminal.h"
 
 #include "base/arena.h"
+#include "proto/control.h"
 #include "node/solo.h"
 
 #include <limits.h>
@@ -112,6 +113,9 @@ static int parse_env(struct shell *sh, struct program *p)
 	static const char *const passed[] = {"TERM=", "COLORTERM="};
 	uint32_t count;
 	const char *const *given = shell_list(sh, "env", &count);
+	if (count > CONTROL_LIST_MAX - 2)
+		return shell_usage(sh, "%u variables are too many: at most %d", count,
+		                   CONTROL_LIST_MAX - 2);
 	p->env = calloc(count + 2, sizeof *p->env);
 	if (!p->env)
 		return shell_fail(sh, "out of memory");
@@ -170,6 +174,9 @@ static int parse_program(struct shell *sh, struct program *p)
 	p->cfg.name = shell_value(sh, "name");
 	p->cfg.argv = shell_args(sh);
 	p->cfg.argc = (uint32_t)shell_argc(sh);
+	if (p->cfg.argc > CONTROL_LIST_MAX)
+		return shell_usage(sh, "%u arguments are too many: at most %d", p->cfg.argc,
+		                   CONTROL_LIST_MAX);
 	bool detached = shell_flag(sh, "detach"); /* whoever attaches later has a terminal */
 	for (int s = 0; s < TTY_STREAMS; s++)
 		p->cfg.tty.is_terminal[s] = detached || isatty(s);

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static const struct option options[] = {{"output", 'o', OPTION_VALUE, "FILE", "the file to write"},
@@ -15,6 +16,8 @@ static int run(struct shell *sh)
 	const char *file = shell_value(sh, "output");
 	if (!file || !*file)
 		return shell_usage(sh, "snapshot needs a file to write: -o FILE");
+	if (!strcmp(file, "-"))
+		return shell_usage(sh, "a snapshot goes into a file, not to standard output");
 	if (!getcwd(here, sizeof here))
 		return shell_fail(sh, "the current folder is gone");
 	if (snprintf(path, sizeof path, "%s%s%s", file[0] == '/' ? "" : here,

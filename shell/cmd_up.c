@@ -51,7 +51,7 @@ static int fail(struct shell *sh, enum err e, const struct errmsg *msg)
 {
 	if (e == ERR_BUSY && shell_flag(sh, "quiet"))
 		return 0;
-	return shell_fail(sh, "%s", msg->text);
+	return e == ERR_USAGE ? shell_usage(sh, "%s", msg->text) : shell_fail(sh, "%s", msg->text);
 }
 
 /* A node that was killed holds its home until the system has taken it down: waited for, unless it answers. */

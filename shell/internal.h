@@ -54,5 +54,7 @@ bool client_read(struct client *c);
 bool client_is_end(struct client *c, int *status);
 
 /* ---- rows.c ---- */
+/* Control characters (of UTF-8 too, U+0080 to U+009F) and bytes that are no UTF-8 become '?'; line ends and tabs stay. */
+void text_for_people(char *text);
 void json_text(const char *text);
 void json_row(const struct control_values *v);

@@ -37,9 +37,7 @@ static void say(const char *fmt, va_list ap)
 {
 	char text[4096 + 512];
 	vsnprintf(text, sizeof text, fmt, ap);
-	for (char *p = text; *p; p++)
-		if (((unsigned char)*p < ' ' && *p != '\n' && *p != '\t') || *p == 0x7f)
-			*p = '?';
+	text_for_people(text);
 	fflush(stdout);
 	fprintf(stderr, "wasmos: %s\n", text);
 }

@@ -80,6 +80,21 @@ static size_t utf8_size(const unsigned char *p)
 	return n;
 }
 
+void text_for_people(char *text)
+{
+	unsigned char *p = (unsigned char *)text;
+	while (*p) {
+		size_t n = utf8_size(p);
+		bool control = (*p < ' ' && *p != '\n' && *p != '\t') || *p == 0x7f ||
+		               (*p == 0xc2 && p[1] < 0xa0);
+		if (!n || control)
+			*p = '?';
+		if (n == 2 && control)
+			p[1] = '?';
+		p += n ? n : 1;
+	}
+}
+
 void json_text(const char *text)
 {
 	putchar('"');
@@ -172,8 +187,9 @@ static void value_text(const struct control_value *v, char *out, size_t size)
 	case CONTROL_BYTES: snprintf(out, size, "(%zu bytes)", v->text.size); break;
 	case CONTROL_LIST: snprintf(out, size, "(%u)", v->list.count); break;
 	}
+	text_for_people(out);
 	for (char *p = out; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
+		if (*p == '\n' || *p == '\t') /* a cell is one line */
 			*p = '?';
 }
 

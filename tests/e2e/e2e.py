@@ -76,6 +76,32 @@ def test_a_folder_is_seen_where_it_was_mounted_and_ro_is_only_read(h):
         assert os.path.exists(d + '/new')
 
 
+def test_a_program_that_overwrites_its_own_file_goes_on_with_the_code_that_was_checked(h):
+    for solo in ([], ['--solo']):
+        with tempfile.TemporaryDirectory() as d:
+            shutil.copy(GUEST, d + '/own.wasm')
+            out = h.run('run', *solo, '--dir', d + '::/', d + '/own.wasm', 'overwrite', '/own.wasm')
+            assert out[:2] == (0, '7 in hay 2.5\n'), (solo, out)
+
+
+def test_misuse_is_status_2_and_says_what_would_be_right(h):
+    for args, text in ((['up', '--listen', 'here'], '192.0.2.7:4747'), (['up', '--name', ''], '1 to 63'),
+                       (['run', '--env', 'A', GUEST], 'NAME=VALUE'), (['run', GUEST] + ['x'] * 20000, 'at most'),
+                       (['snapshot', '1', '-o', '-'], 'file'), (['kill', 'one'], 'wasmos ps'), (['ps', '-z'], '-z')):
+        status, _, err = h.run(*args)
+        assert status == 2 and text in err and 'Try `wasmos help' in err, (args[:3], status, err)
+    assert h.run('status')[0] == 1
+
+
+def test_what_is_no_file_is_refused_at_once(h):
+    os.mkfifo(h.folder + '.pipe')
+    for solo in ([], ['--solo']):
+        for path in (h.folder + '.pipe', '/dev/null', '/'):
+            status, _, err = h.run('run', *solo, path, timeout=5)
+            assert status == 1 and 'not a regular file' in err, (path, err)
+    os.remove(h.folder + '.pipe')
+
+
 def test_only_given_environment_reaches_the_program(h):
     assert h.ok('run', '--env', 'A=1=2', GUEST, 'env', 'A') == '1=2\n'
     assert h.ok('run', GUEST, 'env', 'PATH') == 'unset\n'
@@ -261,6 +287,31 @@ def test_down_ends_everything_and_says_when_there_is_nothing(h):
     h.ok('down')
 
 
+def test_down_is_refused_when_a_program_cannot_be_kept_and_nothing_is_lost(h):
+    import resource
+    # What a write beyond the limit meets is an error then, as on a full disk, and not a signal.
+    subprocess.run([WASMOS, 'up', '-q'], env=h.env, restore_signals=False, check=True)
+    kept = [h.start('tick') for _ in range(3)]
+    resource.prlimit(h.node_pid(), resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    status, _, err = h.run('down')
+    assert status == 1 and 'cannot be kept' in err and 'stays up' in err, err
+    until(lambda: [h.ps()[pid]['state'] for pid in kept] == ['waiting'] * 3)
+    resource.prlimit(h.node_pid(), resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    h.ok('down')
+    h.ok('up')
+    until(lambda: [h.ps()[pid]['state'] for pid in kept] == ['waiting'] * 3)
+
+
+def test_down_end_ends_also_what_an_up_is_just_waking(h):
+    for _ in range(30):
+        h.start('tick')
+    h.ok('down')
+    h.ok('up')
+    h.ok('down', '--end')
+    h.ok('up')
+    assert not h.ps('-a'), h.ps('-a')
+
+
 def test_a_second_node_for_the_same_home_is_refused(h):
     h.ok('up')
     status, _, err = h.run('up')
@@ -386,8 +437,10 @@ def test_control_characters_in_names_do_not_reach_the_terminal(h):
     _, _, err = h.run('run', '/no\x1b[31mwhere\x7f.wasm')
     assert '\x1b' not in err and '\x7f' not in err and 'where' in err, err
     pid = int(h.ok('run', '-d', '--name', 'a\x1b[2Jb', GUEST, 'tick', '\x1b]0;x\x07'))
+    h.start('tick', '\x9b31m', b'\xff\x9b1m'.decode(errors='surrogateescape'))
     out = h.ok('ps') + h.ok('ps', '--json')
     assert '\x1b' not in out and '\x07' not in out, out
+    assert '\x9b' not in h.ok('ps') and '\ufffd' not in h.ok('ps'), h.ok('ps')
     assert h.ps()[pid]['name'].startswith('a'), out
 
 

@@ -111,6 +111,25 @@ static int copy_file(const char *from, const char *to)
 	return fclose(in) | fclose(out);
 }
 
+/* Over every byte of an existing file, without making it shorter. */
+static int overwrite(const char *path)
+{
+	FILE *f = fopen(path, "r+");
+	if (!f) {
+		perror(path);
+		return 1;
+	}
+	fseek(f, 0, SEEK_END);
+	long size = ftell(f);
+	rewind(f);
+	for (long i = 0; i < size; i++)
+		fputc(0xff, f);
+	if (fclose(f))
+		return 1;
+	printf("%d %s %g\n", atoi("7"), strstr("needle in hay", "in"), atof("2.5"));
+	return 0;
+}
+
 static volatile unsigned long turns;
 
 static int spin(void)
@@ -146,6 +165,8 @@ int main(int argc, char **argv)
 		return show_file(arg);
 	if (!strcmp(what, "write"))
 		return write_file(arg);
+	if (!strcmp(what, "overwrite"))
+		return overwrite(arg);
 	if (!strcmp(what, "lines"))
 		return echo_lines();
 	if (!strcmp(what, "spin"))
