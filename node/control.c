@@ -256,6 +256,20 @@ enum err control_u64(struct control_call *c, const char *key, uint64_t *out)
 	return ERR_OK;
 }
 
+enum err control_i64(struct control_call *c, const char *key, int64_t *out)
+{
+	const struct control_value *v = find(c, key);
+	if (!v)
+		return ERR_NOTFOUND;
+	if (v->type == CONTROL_I64)
+		*out = v->i64;
+	else if (v->type == CONTROL_U64 && v->u64 <= INT64_MAX)
+		*out = (int64_t)v->u64;
+	else
+		return ERR_INVALID;
+	return ERR_OK;
+}
+
 enum err control_str(struct control_call *c, const char *key, const char **out)
 {
 	const struct control_value *v = find(c, key);

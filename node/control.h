@@ -37,6 +37,8 @@ struct process;
 /* ERR_NOTFOUND when missing, ERR_INVALID when of another type or range. Strings and bytes are
  * borrowed until the handler returns; strings are NUL-terminated. */
 enum err control_u64(struct control_call *c, const char *key, uint64_t *out);
+/* An integer of either sign. */
+enum err control_i64(struct control_call *c, const char *key, int64_t *out);
 enum err control_str(struct control_call *c, const char *key, const char **out);
 enum err control_bytes(struct control_call *c, const char *key, const uint8_t **out, size_t *size);
 /* false when missing. */

@@ -3,6 +3,7 @@
 
 #include "base/os.h"
 #include "node/drivers/frame_png.h"
+#include "node/drivers/host_client.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ void drivers_free(struct drivers *d)
 	drivers_check(d);
 	panel_orphan(d->panel);
 	view_close(drivers_take_view(d));
+	screen_client_unref(d->client);
 	panel_unref(d->panel);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
@@ -112,6 +114,19 @@ static enum screen_kind wanted_screen(const struct drivers *d)
 	return d->cfg.screen;
 }
 
+/* A client before the device's own screen. */
+static enum err open_wanted(struct drivers *d, struct view **out)
+{
+	pthread_mutex_lock(&d->lock);
+	struct screen_client *client = d->client != NULL ? screen_client_ref(d->client) : NULL;
+	pthread_mutex_unlock(&d->lock);
+	if (client == NULL)
+		return view_open(d->cfg.hosts, wanted_screen(d), &d->cfg.tty, d->panel, out, NULL);
+	enum err e = view_open_client(client, d->panel, out, NULL);
+	screen_client_unref(client);
+	return e;
+}
+
 /* A guest without a screen runs on: what cannot be shown is not shown. */
 void drivers_follow(struct drivers *d)
 {
@@ -122,8 +137,7 @@ void drivers_follow(struct drivers *d)
 		return;
 	if (!wanted) {
 		view_close(swap_view(d, NULL));
-	} else if (view_open(d->cfg.hosts, wanted_screen(d), &d->cfg.tty, d->panel, &v, NULL) ==
-	           ERR_OK) {
+	} else if (open_wanted(d, &v) == ERR_OK) {
 		leave_terminal(d, v);
 		view_close(swap_view(d, v));
 	}
@@ -163,6 +177,47 @@ enum err drivers_attach(struct drivers *d, enum screen_kind screen, const struct
 	TRY(view_open(d->cfg.hosts, screen, tty != NULL ? tty : &d->cfg.tty, d->panel, &v, msg));
 	view_close(swap_view(d, v));
 	return ERR_OK;
+}
+
+/* Puts another client (or none) in the place of the wanted one; the caller drops the old one. */
+static struct screen_client *swap_client(struct drivers *d, struct screen_client *client)
+{
+	pthread_mutex_lock(&d->lock);
+	struct screen_client *old = d->client;
+	d->client = client;
+	pthread_mutex_unlock(&d->lock);
+	return old;
+}
+
+enum err drivers_attach_client(struct drivers *d, struct screen_client *client, struct errmsg *msg)
+{
+	struct view *v;
+
+	if (d->cfg.hosts == NULL)
+		return err_set(msg, ERR_UNSUPPORTED, "this node shows nothing");
+	TRY(view_open_client(client, d->panel, &v, msg));
+	screen_client_unref(swap_client(d, screen_client_ref(client)));
+	view_close(swap_view(d, v));
+	return ERR_OK;
+}
+
+static bool take_client(struct drivers *d, struct screen_client *client)
+{
+	pthread_mutex_lock(&d->lock);
+	bool is_it = d->client == client;
+	if (is_it)
+		d->client = NULL;
+	pthread_mutex_unlock(&d->lock);
+	return is_it;
+}
+
+void drivers_detach_client(struct drivers *d, struct screen_client *client)
+{
+	if (!take_client(d, client))
+		return;
+	screen_client_unref(client);
+	if (has_view(d))
+		drivers_attach(d, wanted_screen(d), NULL, NULL);
 }
 
 bool drivers_tty_input(struct drivers *d, const uint8_t *bytes, size_t size)

@@ -93,7 +93,8 @@ struct drivers_stats {
 	uint64_t frames;  /* presented over the process's life */
 	bool frame_hash;  /* hash is kept */
 	uint8_t hash[32]; /* chain after the last frame: sdk/abi, docs/ABI.md "Frame hash" */
-	const char *host; /* name of the host half: "sdl2", "terminal", "headless", "none" */
+	const char
+	    *host; /* name of the host half: "sdl2", "terminal", "client", "headless", "none" */
 };
 /* Any thread. */
 void drivers_stats(struct drivers *d, struct drivers_stats *out);
@@ -109,6 +110,12 @@ struct view *drivers_take_view(struct drivers *d);
 /* Puts another host half on, replacing the present one. Any thread. */
 enum err drivers_attach(struct drivers *d, enum screen_kind screen, const struct host_tty *tty,
                         struct errmsg *msg);
+
+/* From now on the client (host_client.h) is the screen, whatever the guest opens and closes, until another one is or it
+ * is detached. Takes a reference. Any thread. */
+enum err drivers_attach_client(struct drivers *d, struct screen_client *client, struct errmsg *msg);
+/* The client is gone: the device's own screen is used again. Nothing when another one is attached by now. Any thread. */
+void drivers_detach_client(struct drivers *d, struct screen_client *client);
 
 /* Bytes the process's terminal received while the display is drawn in it: keys. Any thread. False
  * when the display is not in the terminal: the bytes are the guest's stdin. */

@@ -30,6 +30,7 @@ struct drivers {
 
 	pthread_mutex_t lock; /* what other threads look at: */
 	struct view *view;
+	struct screen_client *client; /* the wanted screen; NULL: cfg.screen is */
 	bool started;
 	uint64_t frames;
 	bool hashing;

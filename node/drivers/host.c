@@ -139,22 +139,46 @@ static enum err open_any(struct hosts *h, enum screen_kind kind, const struct ho
 	return open_kind(h, SCREEN_HEADLESS, tty, v, msg);
 }
 
-enum err view_open(struct hosts *h, enum screen_kind kind, const struct host_tty *tty,
-                   struct panel *panel, struct view **out, struct errmsg *msg)
+static enum err view_new(struct panel *panel, struct view **out, struct errmsg *msg)
 {
 	struct view *v = calloc(1, sizeof(*v));
 
 	if (v == NULL)
 		return err_set(msg, ERR_NOMEM, "out of memory for a view");
 	v->panel = panel_ref(panel);
-	enum err e = open_any(h, kind, tty, v, msg);
-	if (e != ERR_OK) {
-		panel_unref(panel);
-		free(v);
-		return e;
-	}
 	*out = v;
 	return ERR_OK;
+}
+
+/* e: whether the host half took the panel; when not, the view never was. */
+static enum err view_ready(struct view *v, enum err e, struct view **out)
+{
+	if (e == ERR_OK) {
+		*out = v;
+		return e;
+	}
+	panel_unref(v->panel);
+	free(v);
+	return e;
+}
+
+enum err view_open(struct hosts *h, enum screen_kind kind, const struct host_tty *tty,
+                   struct panel *panel, struct view **out, struct errmsg *msg)
+{
+	struct view *v;
+
+	TRY(view_new(panel, &v, msg));
+	return view_ready(v, open_any(h, kind, tty, v, msg), out);
+}
+
+enum err view_open_client(struct screen_client *client, struct panel *panel, struct view **out,
+                          struct errmsg *msg)
+{
+	struct view *v;
+
+	TRY(view_new(panel, &v, msg));
+	v->ops = &host_client;
+	return view_ready(v, v->ops->open(client, NULL, panel, &v->state, msg), out);
 }
 
 void view_freeze(struct view *v)

@@ -1,7 +1,7 @@
 /* host.h - host halves: the devices on which a process's panel is seen and heard.
  *
  * One table, struct host_ops, one file each: host_sdl2.c (a window), host_terminal.c (half blocks),
- * host_headless.c (nothing). A node has one struct hosts; it starts a host half's service (a thread,
+ * host_client.c (a connected client), host_headless.c (nothing). A node has one struct hosts; it starts a host half's service (a thread,
  * a library) when it is first needed. A view is one panel shown by one host half; it holds a
  * reference on its panel, so that a window can outlive its process for the moment of a move.
  *
@@ -62,6 +62,10 @@ struct view;
  * others give ERR_NOTFOUND and say why. */
 enum err view_open(struct hosts *h, enum screen_kind kind, const struct host_tty *tty,
                    struct panel *panel, struct view **out, struct errmsg *msg);
+/* The same on a connected client (host_client.h). */
+struct screen_client;
+enum err view_open_client(struct screen_client *client, struct panel *panel, struct view **out,
+                          struct errmsg *msg);
 /* Events no longer reach the panel and nothing new is drawn; the last frame stays. A terminal is not
  * touched any more, also not by view_close(): whoever draws there next, or terminal_give_back(). */
 void view_freeze(struct view *v);
@@ -88,4 +92,4 @@ struct host_ops {
 	bool (*tty_input)(void *state, const uint8_t *bytes, size_t size); /* NULL: no terminal */
 };
 
-extern const struct host_ops host_sdl2, host_terminal, host_headless;
+extern const struct host_ops host_sdl2, host_terminal, host_headless, host_client;

@@ -22,12 +22,12 @@ static enum err headless_open(void *service, const struct host_tty *tty, struct 
 
 static void headless_freeze(void *state)
 {
-	panel_watch(state, NULL, NULL);
+	panel_unwatch(state, state);
 }
 
 static void headless_close(void *state)
 {
-	panel_watch(state, NULL, NULL);
+	panel_unwatch(state, state);
 }
 
 const struct host_ops host_headless = {

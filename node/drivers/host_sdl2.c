@@ -777,7 +777,7 @@ static void sdl2_freeze(void *state)
 {
 	struct window *w = state;
 
-	panel_watch(w->panel, NULL, NULL);
+	panel_unwatch(w->panel, w);
 	pthread_mutex_lock(&w->service->lock);
 	w->frozen = true;
 	w->changed = true;
@@ -791,7 +791,7 @@ static void sdl2_close(void *state)
 	struct window *w = state;
 	struct service *s = w->service;
 
-	panel_watch(w->panel, NULL, NULL);
+	panel_unwatch(w->panel, w);
 	pthread_mutex_lock(&s->lock);
 	w->closing = true;
 	poke(s);

@@ -425,7 +425,7 @@ static enum err terminal_open(void *service, const struct host_tty *tty, struct 
 
 static void stop_thread(struct terminal *t)
 {
-	panel_watch(t->panel, NULL, NULL);
+	panel_unwatch(t->panel, t);
 	pthread_mutex_lock(&t->lock);
 	t->closing = true;
 	pthread_cond_signal(&t->wake);

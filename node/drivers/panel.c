@@ -114,6 +114,16 @@ void panel_watch(struct panel *p, void (*changed)(void *ctx), void *ctx)
 	pthread_mutex_unlock(&p->watch_lock);
 }
 
+void panel_unwatch(struct panel *p, const void *ctx)
+{
+	pthread_mutex_lock(&p->watch_lock);
+	if (p->changed_ctx == ctx) {
+		p->changed = NULL;
+		p->changed_ctx = NULL;
+	}
+	pthread_mutex_unlock(&p->watch_lock);
+}
+
 static void tell_view(struct panel *p)
 {
 	pthread_mutex_lock(&p->watch_lock);

@@ -82,8 +82,10 @@ uint32_t panel_sound_queued(struct panel *p, uint64_t now_ns, uint32_t *space);
 /* ---- host half ---- */
 
 /* The view is told of a new frame, mode or title. Called on the worker, without the lock held; must
- * not block. NULL takes it off; after that returned, it is not called any more. */
+ * not block. One at a time: the last one that asked. */
 void panel_watch(struct panel *p, void (*changed)(void *ctx), void *ctx);
+/* The watch of ctx ends, if it is still the one; after that returned it is not called any more. */
+void panel_unwatch(struct panel *p, const void *ctx);
 /* Refreshes every period_ns; one happened at phase_ns. */
 void panel_refresh(struct panel *p, uint64_t period_ns, uint64_t phase_ns);
 
