@@ -81,7 +81,6 @@ struct store_config {
 	uint32_t max_call_depth; /* frames of one thread; 0: default. Travels with an image */
 	uint32_t
 	    max_memory_pages; /* 64 KiB pages a memory may grow to here; 0: 65536. Travels with an image */
-	bool track_dirty; /* memories will be write-tracked */
 };
 
 enum err store_new(const struct store_config *cfg, struct store **out);
@@ -169,7 +168,7 @@ struct module_finder {
 	void *ctx;
 };
 enum err store_load(struct rd *in, const struct module_finder *f, const struct host_resolver *r,
-                    bool track_dirty, struct store **out, struct errmsg *msg);
+                    struct store **out, struct errmsg *msg);
 struct thread *store_thread(struct store *s, uint32_t i);
 struct instance *store_instance(struct store *s, uint32_t i);
 uint32_t store_thread_count(const struct store *s);

@@ -606,10 +606,10 @@ static enum err load_all(struct load *l)
 }
 
 enum err store_load(struct rd *in, const struct module_finder *f, const struct host_resolver *r,
-                    bool track_dirty, struct store **out, struct errmsg *msg)
+                    struct store **out, struct errmsg *msg)
 {
 	struct load l = {.r = in, .finder = f, .resolver = r, .msg = msg};
-	struct store_config cfg = {.track_dirty = track_dirty};
+	struct store_config cfg = {0};
 	if (msg)
 		msg->text[0] = 0;
 	TRY(get_head(&l, &cfg));

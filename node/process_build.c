@@ -206,7 +206,7 @@ static enum err run_create(void *ctx, struct process *p, struct errmsg *msg)
 	TRY(make_wasi(p, &b->cfg, msg));
 	TRY(drivers_config(p, &dc, msg));
 	TRY(drivers_new(&dc, &p->drivers));
-	struct store_config sc = {.max_memory_pages = b->cfg.max_memory_pages, .track_dirty = true};
+	struct store_config sc = {.max_memory_pages = b->cfg.max_memory_pages};
 	struct host_resolver r = {resolve, p};
 	TRY(store_new(&sc, &p->store));
 	enum err e = store_instantiate(p->store, p->module, &r, &p->instance, msg);
@@ -266,7 +266,7 @@ static enum err load_engine(struct process *p, struct rd in, struct errmsg *msg)
 {
 	struct module_finder f = {find_module, p};
 	struct host_resolver r = {resolve, p};
-	TRY(store_load(&in, &f, &r, true, &p->store, msg));
+	TRY(store_load(&in, &f, &r, &p->store, msg));
 	TRY(check_end(&in, "engine", msg));
 	p->instance = store_instance(p->store, 0);
 	if (store_thread_count(p->store) != 1 || !p->instance)

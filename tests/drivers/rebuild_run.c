@@ -198,7 +198,7 @@ static void rebuild_store(struct run *r, uint64_t every)
 	check(store_save(r->store, SAVE_MEMORY, &a), "store_save", &msg);
 	store_free(r->store);
 	struct rd in = rd_of(a.data, a.size);
-	check(store_load(&in, &finder, &res, false, &r->store, &msg), "store_load", &msg);
+	check(store_load(&in, &finder, &res, &r->store, &msg), "store_load", &msg);
 	check(store_save(r->store, SAVE_MEMORY, &b), "store_save", &msg);
 	compare(&a, &b, "store");
 	r->thread = store_thread(r->store, 0);

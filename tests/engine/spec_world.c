@@ -247,7 +247,7 @@ static enum err rebuild_from(struct world *w, const struct wr *bytes, struct err
 	store_free(w->store);
 	w->store = NULL;
 	w->thread = NULL;
-	TRY(store_load(&in, &finder, &resolver, false, &w->store, msg));
+	TRY(store_load(&in, &finder, &resolver, &w->store, msg));
 	w->thread = store_thread(w->store, 0);
 	if (rd_left(&in))
 		return err_set(msg, ERR_MALFORMED, "%zu bytes of a saved store were not read",

@@ -92,7 +92,7 @@ bool stops_rebuild(struct stops *s)
 	must(store_save(s->store, SAVE_MEMORY, &first), &msg);
 	store_free(s->store);
 	struct rd in = rd_of(first.data, first.size);
-	must(store_load(&in, &s->finder, &s->resolver, false, &s->store, &msg), &msg);
+	must(store_load(&in, &s->finder, &s->resolver, &s->store, &msg), &msg);
 	s->thread = store_thread(s->store, 0);
 	must(store_save(s->store, SAVE_MEMORY, &second), &msg);
 	bool same = first.size == second.size && memcmp(first.data, second.data, first.size) == 0;

@@ -162,7 +162,7 @@ Test(run, a_function_of_66000_slots_runs_stops_and_is_rebuilt)
 	store_free(s);
 	struct rd in_bytes = rd_of(state.data, state.size);
 	struct module_finder f = {.find = find_it, .ctx = m};
-	cr_assert_eq(store_load(&in_bytes, &f, &none, false, &s, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(store_load(&in_bytes, &f, &none, &s, &msg), ERR_OK, "%s", msg.text);
 	t = store_thread(s, 0);
 	cr_assert_eq(thread_run(t), RUN_DONE);
 	cr_assert_eq(thread_results(t, &count)[0], 1000 + WIDE_OPERANDS);

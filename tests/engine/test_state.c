@@ -136,7 +136,7 @@ static enum err try_bytes(struct stops *s, const uint8_t *bytes, size_t size)
 	struct store *store;
 	struct errmsg msg = {0};
 	struct rd in = rd_of(bytes, size);
-	enum err e = store_load(&in, &s->finder, &s->resolver, false, &store, &msg);
+	enum err e = store_load(&in, &s->finder, &s->resolver, &store, &msg);
 	if (e != ERR_OK) {
 		cr_assert(msg.text[0], "%s without a message", err_name(e));
 		return e;
@@ -194,8 +194,7 @@ Test(state, a_state_of_unknown_modules_says_which)
 	struct module *m = other.modules[0];
 	other.modules[0] = other.modules[1];
 	struct rd in = rd_of(w.data, w.size);
-	cr_assert_eq(store_load(&in, &other.finder, &other.resolver, false, &store, &msg),
-	             ERR_NOTFOUND);
+	cr_assert_eq(store_load(&in, &other.finder, &other.resolver, &store, &msg), ERR_NOTFOUND);
 	cr_assert(strstr(msg.text, "module"));
 	other.modules[0] = m;
 	wr_free(&w);

@@ -53,7 +53,7 @@ static struct store *rebuild(struct store *s, struct module *m)
 	check(store_save(s, SAVE_MEMORY, &first) == ERR_OK && wr_ok(&first));
 	store_free(s);
 	struct rd in = rd_of(first.data, first.size);
-	check(store_load(&in, &finder, &resolver, false, &s, &msg) == ERR_OK);
+	check(store_load(&in, &finder, &resolver, &s, &msg) == ERR_OK);
 	check(store_save(s, SAVE_MEMORY, &second) == ERR_OK && wr_ok(&second));
 	check(first.size == second.size && memcmp(first.data, second.data, first.size) == 0);
 	wr_free(&first);

@@ -34,7 +34,7 @@ static void try_state(struct stops *s, const uint8_t *bytes, size_t size)
 	struct errmsg msg = {0};
 	struct rd in = rd_of(bytes, size);
 	struct wr w = {0};
-	if (store_load(&in, &s->finder, &s->resolver, false, &store, &msg) != ERR_OK)
+	if (store_load(&in, &s->finder, &s->resolver, &store, &msg) != ERR_OK)
 		return;
 	for (uint32_t i = 0; i < store_thread_count(store); i++) {
 		thread_stop_every(store_thread(store, i), 50);
