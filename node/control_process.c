@@ -280,8 +280,7 @@ static enum err read_display(struct control_call *c, struct display_options *out
 	static const char *const kinds[] = {"auto", "sdl2", "terminal", "headless"};
 	const char *name = control_str_or(c, "display", NULL);
 	*out = (struct display_options){.frame_hash = control_flag(c, "frame_hash"),
-	                                .unpaced = control_flag(c, "unpaced"),
-	                                .music = control_flag(c, "music")};
+	                                .unpaced = control_flag(c, "unpaced")};
 	if (!name)
 		return ERR_OK;
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)

@@ -85,7 +85,6 @@ struct display_options {
 	const char *display; /* "sdl", "terminal", "headless"; NULL: the node's default */
 	bool frame_hash;     /* keep a hash chain over all presented frames */
 	bool unpaced;        /* present does not wait for vsync (tests) */
-	bool music;
 };
 
 /* Everything a new process needs. Borrowed by process_create()/solo_run() until they return. */

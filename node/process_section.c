@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECTION_VERSION = 1, SECTION_FIELDS = 14 };
+enum { SECTION_VERSION = 2, SECTION_FIELDS = 13 };
 
-/*	[version, pid, uid, epoch, name, [argument...], parent, created unix ms, cpu ns, begun, frame hash, unpaced, music,
+/*	[version, pid, uid, epoch, name, [argument...], parent, created unix ms, cpu ns, begun, frame hash, unpaced,
  *	 terminal] */
 enum err process_section_save(struct process *p, struct wr *out)
 {
@@ -27,7 +27,6 @@ enum err process_section_save(struct process *p, struct wr *out)
 	pack_bool(out, p->begun);
 	pack_bool(out, p->display.frame_hash);
 	pack_bool(out, p->display.unpaced);
-	pack_bool(out, p->display.music);
 	return tty_save(p->tty, out);
 }
 
@@ -72,7 +71,6 @@ static enum err load_fields(struct rd *in, struct process *p)
 	TRY(unpack_bool(in, &p->begun));
 	TRY(unpack_bool(in, &p->display.frame_hash));
 	TRY(unpack_bool(in, &p->display.unpaced));
-	TRY(unpack_bool(in, &p->display.music));
 	return p->pid && p->pid <= PROCESS_PID_MAX && p->name[0] ? ERR_OK : ERR_INVALID;
 }
 

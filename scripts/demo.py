@@ -94,11 +94,14 @@ class Demo:
         node.call('screenshot', pid, '-o', path)
         self.say(f'  picture of the screen on {node.name}: {os.path.relpath(path)}')
 
-    # ---- what a person sees ----
+    # ---- what a person sees and hears ----
+
+    def game(self):
+        return GAME + (['-music'] if self.args.music else [])
 
     def show_window(self):
         self.say('\nThe game in a window. It is yours to play; it jumps every few seconds.')
-        pid = self.a.start(self.program(GAME), '--display', 'sdl2', '--name', 'doom', *self.game_options())
+        pid = self.a.start(self.program(self.game()), '--display', 'sdl2', '--name', 'doom', *self.game_options())
         here, pid = self.to_and_fro(pid, self.args.moves, SHOWN_BETWEEN_MOVES_S)
         here.call('kill', pid)
 
@@ -118,7 +121,7 @@ class Demo:
                 game.terminate()
 
         game = self.a.spawn('run', '--display', 'terminal', '--name', 'doom', *self.game_options(),
-                            *self.program(GAME))
+                            *self.program(self.game()))
         thread = threading.Thread(target=mover)
         thread.start()
         game.wait()
@@ -176,6 +179,7 @@ def main():
     p.add_argument('--doom', required=True, help=argparse.SUPPRESS)
     p.add_argument('--headless', action='store_true', help='no window and no drawing in the terminal')
     p.add_argument('--json', action='store_true', help='a JSON object as the last line')
+    p.add_argument('--music', action='store_true', help='the shown game plays its music too')
     p.add_argument('--moves', type=int, default=6, metavar='N', help='how often the game moves (6)')
     p.add_argument('--keep', action='store_true', help='keep the two homes and say where they are')
     args = p.parse_args()
