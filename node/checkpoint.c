@@ -1,6 +1,7 @@
 /* checkpoint.c - suspend, resume, snapshot, restore: each a chain of loop -> pool -> loop steps on one struct. */
 #include "node/checkpoint.h"
 
+#include "base/file.h"
 #include "base/os.h"
 #include "engine/engine.h"
 #include "migrate/snapshot.h"
@@ -12,13 +13,9 @@
 #include "node/store.h"
 #include "node/work.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct checkpoint {
 	struct node *node;
@@ -263,40 +260,6 @@ void checkpoint_resume(struct node *n, const struct owner *record, checkpoint_fn
 
 /* ---- snapshot ---- */
 
-static enum err write_all(int fd, const uint8_t *p, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, p, size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return ERR_IO;
-		p += n;
-		size -= (size_t)n;
-	}
-	return fsync(fd) == 0 ? ERR_OK : ERR_IO;
-}
-
-/* Beside it first, then renamed: whole or not at all. */
-static enum err write_file(const char *path, const struct wr *w, struct errmsg *msg)
-{
-	char temp[4096];
-	if (snprintf(temp, sizeof temp, "%s.%d.part", path, (int)getpid()) >= (int)sizeof temp)
-		return err_set(msg, ERR_LIMIT, "the path is too long");
-	int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_set(msg, ERR_IO, "%s: %s", path, strerror(errno));
-	enum err e = write_all(fd, w->data, w->size);
-	close(fd);
-	if (e == ERR_OK && rename(temp, path) != 0)
-		e = ERR_IO;
-	if (e == ERR_OK)
-		return ERR_OK;
-	err_set(msg, e, "%s: %s", path, strerror(errno));
-	unlink(temp);
-	return e;
-}
-
 static void snapshot_run(void *ctx)
 {
 	struct checkpoint *c = ctx;
@@ -305,7 +268,7 @@ static void snapshot_run(void *ctx)
 	const uint8_t *bytes = module_bytes(c->module, &size);
 	c->err = snapshot_write(c->image, bytes, size, &w);
 	if (c->err == ERR_OK)
-		c->err = write_file(c->path, &w, &c->msg);
+		c->err = file_replace(c->path, w.data, w.size, &c->msg);
 	else
 		err_set(&c->msg, c->err, "%s", err_text(c->err));
 	c->report.bytes = w.size;
@@ -350,36 +313,21 @@ void checkpoint_snapshot(struct process *p, const char *path, checkpoint_fn fn, 
 
 enum { FILE_MAX = 1 << 30 };
 
-static enum err read_all(int fd, size_t size, struct wr *w, struct errmsg *msg)
-{
-	uint8_t *room = wr_space(w, size);
-	if (!room)
-		return err_set(msg, ERR_NOMEM, "no memory for %zu bytes", size);
-	for (size_t at = 0; at < size;) {
-		ssize_t n = read(fd, room + at, size - at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_set(msg, ERR_IO, "%zu of %zu bytes could be read", at, size);
-		at += (size_t)n;
-	}
-	return ERR_OK;
-}
-
 static enum err read_file(const char *path, struct wr *w, struct errmsg *msg)
 {
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return err_set(msg, ERR_NOTFOUND, "%s: %s", path, strerror(errno));
+	struct file *f;
+	struct file_info info;
+	TRY(file_open(path, &f, &info, msg));
+	uint8_t *room = NULL;
 	enum err e = ERR_OK;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		e = err_set(msg, ERR_INVALID, "%s is not a file", path);
-	else if (st.st_size > FILE_MAX)
+	if (info.size_bytes > FILE_MAX)
 		e = err_set(msg, ERR_LIMIT, "%s is larger than 1 GiB", path);
-	else
-		e = read_all(fd, (size_t)st.st_size, w, msg);
-	close(fd);
+	else if (!(room = wr_space(w, (size_t)info.size_bytes)) && info.size_bytes)
+		e = err_set(msg, ERR_NOMEM, "no memory for %llu bytes",
+		            (unsigned long long)info.size_bytes);
+	if (e == ERR_OK)
+		e = file_read(f, room, (size_t)info.size_bytes, 0, msg);
+	file_close(f);
 	return e;
 }
 

@@ -7,14 +7,13 @@
  */
 #include "node/link_impl.h"
 
+#include "node/net.h"
 #include "proto/pairing.h"
 
 #include <assert.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum { FRAME_MORE = 0x80, FRAME_LANE = 0x01 };
 
@@ -418,11 +417,10 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 void conn_start_reading(struct conn *c)
 {
 	struct sockaddr_storage a;
-	int size = sizeof a, fd, unsent = CONN_UNSENT_SIZE;
+	int size = sizeof a;
 	uv_tcp_nodelay(&c->tcp, 1);
 	/* Unsent bytes wait here, where a fast message can overtake them, not in the system. */
-	if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+	net_limit_unsent(&c->tcp, CONN_UNSENT_SIZE);
 	if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &size) == 0)
 		address_text((struct sockaddr *)&a, 0, c->remote);
 	c->connected = true;

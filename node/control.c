@@ -5,21 +5,16 @@
  * buffer; while a call is there, further frames are its inputs. */
 #include "node/control.h"
 
+#include "node/door.h"
 #include "node/moves.h"
 #include "node/node.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-enum { CLIENTS_MAX = 1024, BACKLOG = 128, IN_MAX = 2 * CONTROL_FRAME_MAX };
+enum { CLIENTS_MAX = 1024, IN_MAX = 2 * CONTROL_FRAME_MAX };
 
 struct client {
 	struct node *node;
@@ -49,10 +44,10 @@ struct control_call {
 
 struct control {
 	struct node *node;
-	uv_pipe_t listener;
+	struct door *door;
 	uv_async_t sweep;
 	struct client *clients;
-	uint32_t handles; /* open ones: clients, listener, sweep; the last one frees */
+	uint32_t handles; /* open ones: clients, door, sweep; the last one frees */
 	uint32_t nclients;
 };
 
@@ -490,23 +485,10 @@ static void give_room(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 
 /* ---- the socket ---- */
 
-static bool is_our_user(uv_pipe_t *pipe)
+static void on_client(void *ctx)
 {
-	struct ucred who;
-	socklen_t size = sizeof who;
-	uv_os_fd_t fd;
-	if (uv_fileno((uv_handle_t *)pipe, &fd) != 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0)
-		return false;
-	return who.uid == geteuid();
-}
-
-static void on_connection(uv_stream_t *listener, int status)
-{
-	struct control *ctl = listener->data;
+	struct control *ctl = ctx;
 	struct node *n = ctl->node;
-	if (status < 0)
-		return;
 	struct client *cl = calloc(1, sizeof *cl);
 	if (!cl || uv_pipe_init(&n->loop, &cl->pipe, 0) != 0) {
 		free(cl);
@@ -519,36 +501,12 @@ static void on_connection(uv_stream_t *listener, int status)
 	cl->next = ctl->clients;
 	ctl->clients = cl;
 	ctl->nclients++;
-	if (uv_accept(listener, (uv_stream_t *)&cl->pipe) != 0 || ctl->nclients > CLIENTS_MAX) {
-		close_client(cl);
-	} else if (!is_our_user(&cl->pipe)) {
+	enum err e = door_accept(ctl->door, &cl->pipe);
+	if (e == ERR_DENIED)
 		node_log(n, LOG_WARN, "control", "another user tried to connect");
+	if (e != ERR_OK || ctl->nclients > CLIENTS_MAX ||
+	    uv_read_start((uv_stream_t *)&cl->pipe, give_room, take_bytes) != 0)
 		close_client(cl);
-	} else {
-		uv_read_start((uv_stream_t *)&cl->pipe, give_room, take_bytes);
-	}
-}
-
-/* A socket's name has 107 bytes: a long home is reached through the descriptor we have of it. */
-static int bind_socket(struct node *n)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int size = snprintf(a.sun_path, sizeof a.sun_path, "%s/control", n->cfg.home);
-	if (size < 0 || (size_t)size >= sizeof a.sun_path)
-		snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/control", n->home_fd);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -1;
-	/* We hold the home's lock: what is there was left behind by a node that was killed. */
-	unlinkat(n->home_fd, "control", 0);
-	mode_t before = umask(0177);
-	int failed = bind(fd, (struct sockaddr *)&a, sizeof a);
-	umask(before);
-	if (failed) {
-		close(fd);
-		return -1;
-	}
-	return fd;
 }
 
 static void sweep(uv_async_t *async)
@@ -559,9 +517,14 @@ static void sweep(uv_async_t *async)
 			close_client(cl);
 }
 
-static void part_closed(uv_handle_t *h)
+static void sweep_closed(uv_handle_t *h)
 {
 	drop_handle(h->data);
+}
+
+static void door_closed(void *ctx)
+{
+	drop_handle(ctx);
 }
 
 enum err control_open(struct node *n, struct errmsg *msg)
@@ -569,33 +532,25 @@ enum err control_open(struct node *n, struct errmsg *msg)
 	struct control *ctl = calloc(1, sizeof *ctl);
 	if (!ctl)
 		return err_set(msg, ERR_NOMEM, "control socket: out of memory");
-	int fd = bind_socket(n);
-	if (fd < 0) {
-		free(ctl);
-		return err_set(msg, ERR_IO, "%s/control: %s", n->cfg.home, strerror(errno));
-	}
-	uv_pipe_init(&n->loop, &ctl->listener, 0);
-	ctl->listener.data = ctl;
-	uv_pipe_open(&ctl->listener, fd);
 	ctl->node = n;
+	enum err e = door_open(n, on_client, ctl, &ctl->door, msg);
+	if (e != ERR_OK) {
+		free(ctl);
+		return e;
+	}
 	uv_async_init(&n->loop, &ctl->sweep, sweep);
 	ctl->sweep.data = ctl;
 	ctl->handles = 2;
 	n->control = ctl;
-	if (uv_listen((uv_stream_t *)&ctl->listener, BACKLOG, on_connection) != 0) {
-		control_close(n);
-		return err_set(msg, ERR_IO, "%s/control: cannot listen", n->cfg.home);
-	}
 	return ERR_OK;
 }
 
 void control_close(struct node *n)
 {
 	struct control *ctl = n->control;
-	unlinkat(n->home_fd, "control", 0);
 	for (struct client *cl = ctl->clients; cl; cl = cl->next)
 		close_client(cl);
-	uv_close((uv_handle_t *)&ctl->listener, part_closed);
-	uv_close((uv_handle_t *)&ctl->sweep, part_closed);
+	door_close(ctl->door, door_closed, ctl);
+	uv_close((uv_handle_t *)&ctl->sweep, sweep_closed);
 	n->control = NULL;
 }

@@ -13,13 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 void control_status(struct node *n, struct control_call *c)
 {
 	control_row(c);
 	control_put_str(c, "name", n->name);
-	control_put_u64(c, "pid", (uint64_t)getpid());
+	control_put_u64(c, "pid", (uint64_t)uv_os_getpid());
 	control_put_str(c, "version", WASMOS_VERSION);
 	control_put_str(c, "home", n->cfg.home);
 	control_put_hex(c, "device", n->device_id, sizeof n->device_id);

@@ -2,17 +2,14 @@
  * takes the old one's place, so that a crash leaves one or the other. */
 #include "node/device.h"
 
+#include "base/file.h"
 #include "base/pack.h"
 #include "node/node.h"
 #include "proto/table.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { DEVICE_FORMAT = 1, DEVICE_FILE_MAX = 256 };
 
@@ -48,57 +45,31 @@ static enum err parse(const uint8_t *bytes, size_t size, struct device *d)
 	return d->name[0] && name_is_fit(d->name, strlen(d->name)) ? ERR_OK : ERR_MALFORMED;
 }
 
-static enum err read_file(int fd, struct device *d, struct errmsg *msg)
+static enum err read_file(struct dir *home, struct device *d, struct errmsg *msg)
 {
 	uint8_t bytes[DEVICE_FILE_MAX];
-	struct stat st;
-	if (fstat(fd, &st) != 0)
-		return err_set(msg, ERR_IO, "device: %s", strerror(errno));
-	if (st.st_mode & 077 || st.st_uid != geteuid())
-		return err_set(
-		    msg, ERR_DENIED,
-		    "the file device holds this device's secret key, but others can read "
-		    "it (mode %o)",
-		    st.st_mode & 07777);
-	ssize_t n = read(fd, bytes, sizeof bytes);
-	if (n < 0)
-		return err_set(msg, ERR_IO, "device: %s", strerror(errno));
-	enum err e = parse(bytes, (size_t)n, d);
+	size_t size = 0;
+	enum err e = dir_read_secret(home, "device", bytes, sizeof bytes, &size, msg);
+	if (e == ERR_LIMIT)
+		return err_set(msg, ERR_MALFORMED, "the file device is damaged: it is too long");
+	if (e != ERR_OK)
+		return e;
+	e = parse(bytes, size, d);
 	crypto_zero(bytes, sizeof bytes);
 	if (e != ERR_OK)
-		return err_set(msg, ERR_MALFORMED, "the file device is damaged (%zd bytes)", n);
+		return err_set(msg, ERR_MALFORMED, "the file device is damaged (%zu bytes)", size);
 	return ERR_OK;
 }
 
-static enum err write_all(int fd, const struct wr *w, struct errmsg *msg)
-{
-	if (write(fd, w->data, w->size) != (ssize_t)w->size || fsync(fd) != 0)
-		return err_set(msg, ERR_IO, "device: %s", strerror(errno));
-	return ERR_OK;
-}
-
-static enum err write_file(int dir_fd, const struct device *d, struct errmsg *msg)
+static enum err write_file(struct dir *home, const struct device *d, struct errmsg *msg)
 {
 	struct wr w = {0};
 	pack_array(&w, 3);
 	pack_u64(&w, DEVICE_FORMAT);
 	pack_bin(&w, d->secret, sizeof d->secret);
 	pack_text(&w, d->name);
-	unlinkat(dir_fd, "device.new", 0);
-	int fd = openat(dir_fd, "device.new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	enum err e = ERR_OK;
-	if (fd < 0)
-		e = err_set(msg, ERR_IO, "device: %s", strerror(errno));
-	else if (!wr_ok(&w))
-		e = err_set(msg, ERR_NOMEM, "device: out of memory");
-	else
-		e = write_all(fd, &w, msg);
-	if (e == ERR_OK && renameat(dir_fd, "device.new", dir_fd, "device") != 0)
-		e = err_set(msg, ERR_IO, "device: %s", strerror(errno));
-	if (e == ERR_OK)
-		fsync(dir_fd);
-	if (fd >= 0)
-		close(fd);
+	enum err e = wr_ok(&w) ? dir_replace(home, "device", w.data, w.size, msg)
+	                       : err_set(msg, ERR_NOMEM, "device: out of memory");
 	crypto_zero(w.data, w.size);
 	wr_free(&w);
 	return e;
@@ -108,7 +79,8 @@ static enum err write_file(int dir_fd, const struct device *d, struct errmsg *ms
 static void default_name(char name[DEVICE_NAME_MAX + 1])
 {
 	memset(name, 0, DEVICE_NAME_MAX + 1);
-	if (gethostname(name, DEVICE_NAME_MAX) != 0)
+	size_t size = DEVICE_NAME_MAX + 1;
+	if (uv_os_gethostname(name, &size) != 0)
 		name[0] = 0;
 	name[strcspn(name, ".")] = 0;
 	if (!name[0] || !name_is_fit(name, strlen(name)))
@@ -124,37 +96,33 @@ static enum err check_name(const char *name, struct errmsg *msg)
 	return ERR_OK;
 }
 
-static enum err make(int dir_fd, const char *name, struct device *d, struct errmsg *msg)
+static enum err make(struct dir *home, const char *name, struct device *d, struct errmsg *msg)
 {
 	crypto_random(d->secret, sizeof d->secret);
 	if (name)
 		strcpy(d->name, name);
 	else
 		default_name(d->name);
-	return write_file(dir_fd, d, msg);
+	return write_file(home, d, msg);
 }
 
-static enum err load(int dir_fd, const char *name, struct device *d, struct errmsg *msg)
+static enum err load(struct dir *home, const char *name, struct device *d, struct errmsg *msg)
 {
-	int fd = openat(dir_fd, "device", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 && errno == ENOENT)
-		return make(dir_fd, name, d, msg);
-	if (fd < 0)
-		return err_set(msg, ERR_IO, "device: %s", strerror(errno));
-	enum err e = read_file(fd, d, msg);
-	close(fd);
+	enum err e = read_file(home, d, msg);
+	if (e == ERR_NOTFOUND)
+		return make(home, name, d, msg);
 	if (e != ERR_OK || !name || !strcmp(name, d->name))
 		return e;
 	strcpy(d->name, name);
-	return write_file(dir_fd, d, msg);
+	return write_file(home, d, msg);
 }
 
-enum err device_load(int dir_fd, const char *name, struct device *out, struct errmsg *msg)
+enum err device_load(struct dir *home, const char *name, struct device *out, struct errmsg *msg)
 {
 	struct device d = {0};
 	enum err e = name ? check_name(name, msg) : ERR_OK;
 	if (e == ERR_OK)
-		e = load(dir_fd, name, &d, msg);
+		e = load(home, name, &d, msg);
 	if (e == ERR_OK) {
 		device_derive(&d);
 		*out = d;
@@ -170,7 +138,7 @@ enum err device_open(struct node *n, struct errmsg *msg)
 	struct device *d = calloc(1, sizeof *d);
 	if (!d)
 		return err_set(msg, ERR_NOMEM, "out of memory");
-	enum err e = device_load(n->home_fd, n->cfg.name, d, msg);
+	enum err e = device_load(n->home, n->cfg.name, d, msg);
 	if (e != ERR_OK) {
 		free(d);
 		return e;

@@ -17,6 +17,8 @@ enum {
 	DEVICE_SHORT_SIZE = 13, /* room for a short id as text */
 };
 
+struct dir;
+
 /* Open inside node/. */
 struct device {
 	uint8_t secret[CRYPTO_KEY_SIZE];
@@ -25,9 +27,9 @@ struct device {
 	char name[DEVICE_NAME_MAX + 1];
 };
 
-/* Reads dir_fd/"device", or makes it. name: NULL keeps the stored one, or takes the host's name for a
+/* Reads "device" in the home, or makes it. name: NULL keeps the stored one, or takes the host's name for a
  * new device; another one is stored. ERR_DENIED: others can read the file; ERR_MALFORMED: damaged. */
-enum err device_load(int dir_fd, const char *name, struct device *out, struct errmsg *msg);
+enum err device_load(struct dir *home, const char *name, struct device *out, struct errmsg *msg);
 void device_id_of(const uint8_t key[CRYPTO_KEY_SIZE], uint8_t id[DEVICE_ID_SIZE]);
 /* The first 12 hexadecimal digits. */
 void device_short(const uint8_t id[DEVICE_ID_SIZE], char out[DEVICE_SHORT_SIZE]);

@@ -6,13 +6,11 @@
  */
 #include "node/link_impl.h"
 
-#include <errno.h>
-#include <netinet/in.h>
+#include "node/net.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { BACKLOG = 64, REFUSED_LOG_MS = 60000, UNPAIRED_LOG_MS = 600000 };
 
@@ -63,11 +61,6 @@ static void on_connection(uv_stream_t *s, int status)
 	conn_start_reading(c);
 }
 
-static socklen_t address_size(const struct sockaddr_storage *a)
-{
-	return a->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-}
-
 static void set_port(struct sockaddr_storage *a, uint16_t port)
 {
 	if (a->ss_family == AF_INET)
@@ -76,50 +69,23 @@ static void set_port(struct sockaddr_storage *a, uint16_t port)
 		((struct sockaddr_in6 *)a)->sin6_port = htons(port);
 }
 
-/* A socket that listens already, so that nobody else can have the port; -1 with errno. (libuv tells of a
- * taken port only later, and its handle cannot try another then.) */
-static int listening_socket(const struct sockaddr_storage *a)
-{
-	int fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1,
-	    off = 0;
-	if (fd < 0)
-		return -1;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (a->ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-	if (bind(fd, (const struct sockaddr *)a, address_size(a)) == 0 && listen(fd, BACKLOG) == 0)
-		return fd;
-	int e = errno;
-	close(fd);
-	errno = e;
-	return -1;
-}
-
-static bool has_ipv6(void)
-{
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
 /* LINK_PORT, or the first free one after it, or any. */
-static int listen_anywhere(struct sockaddr_storage *a)
+static int listen_anywhere(struct sockaddr_storage *a, uv_os_sock_t *out)
 {
 	memset(a, 0, sizeof *a);
-	a->ss_family = has_ipv6() ? AF_INET6 : AF_INET;
+	a->ss_family = net_has_ipv6() ? AF_INET6 : AF_INET;
 	for (uint16_t i = 0; i < LINK_PORT_TRIES; i++) {
 		set_port(a, (uint16_t)(LINK_PORT + i));
-		int fd = listening_socket(a);
-		if (fd >= 0 || errno != EADDRINUSE)
-			return fd;
+		int e = net_listen((struct sockaddr *)a, BACKLOG, out);
+		if (e != NET_TAKEN)
+			return e;
 	}
 	set_port(a, 0);
-	return listening_socket(a);
+	return net_listen((struct sockaddr *)a, BACKLOG, out);
 }
 
-static enum err listen_as_told(const char *text, struct sockaddr_storage *a, int *fd,
-                               struct errmsg *msg)
+static enum err listen_as_told(const char *text, struct sockaddr_storage *a, uv_os_sock_t *fd,
+                               int *error, struct errmsg *msg)
 {
 	memset(a, 0, sizeof *a);
 	if (address_parse(text, a) != ERR_OK)
@@ -128,7 +94,7 @@ static enum err listen_as_told(const char *text, struct sockaddr_storage *a, int
 		    "'%.80s' is no address to listen at: write it like 192.0.2.7:4747 or "
 		    "[::]:4747",
 		    text);
-	*fd = listening_socket(a);
+	*error = net_listen((struct sockaddr *)a, BACKLOG, fd);
 	return ERR_OK;
 }
 
@@ -144,22 +110,23 @@ static void read_port(struct links *l)
 enum err links_listen(struct links *l, struct errmsg *msg)
 {
 	struct sockaddr_storage a;
-	int fd;
+	uv_os_sock_t fd = 0;
+	int e;
 	l->rate_left = CONN_BURST;
 	l->rate_ms = links_now(l);
 	if (l->node->cfg.listen)
-		TRY(listen_as_told(l->node->cfg.listen, &a, &fd, msg));
+		TRY(listen_as_told(l->node->cfg.listen, &a, &fd, &e, msg));
 	else
-		fd = listen_anywhere(&a);
+		e = listen_anywhere(&a, &fd);
 	char text[LINK_ADDRESS_SIZE];
 	address_text((struct sockaddr *)&a, 0, text);
-	if (fd < 0)
-		return err_set(msg, ERR_IO, "cannot listen at %s: %s", text, strerror(errno));
-	int e = uv_tcp_open(&l->listener, fd);
+	if (e == 0)
+		e = uv_tcp_open(&l->listener, fd);
 	if (e == 0)
 		e = uv_listen((uv_stream_t *)&l->listener, BACKLOG, on_connection);
 	if (e != 0)
-		return err_set(msg, ERR_IO, "cannot listen at %s: %s", text, uv_strerror(e));
+		return err_set(msg, ERR_IO, "cannot listen at %s: %s", text,
+		               uv_strerror(e == NET_TAKEN ? UV_EADDRINUSE : e));
 	read_port(l);
 	node_log(l->node, LOG_INFO, "link", "listening on port %u", l->port);
 	return ERR_OK;

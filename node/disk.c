@@ -4,7 +4,6 @@
 #include "node/node.h"
 #include "node/store.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,7 +13,7 @@ struct disk {
 
 enum err disk_open(struct node *n, struct errmsg *msg)
 {
-	char path[PATH_MAX];
+	char path[4096];
 	struct disk *d = calloc(1, sizeof *d);
 	if (!d)
 		return err_set(msg, ERR_NOMEM, "out of memory");

@@ -7,12 +7,12 @@
 #include "node/link_impl.h"
 
 #include "base/os.h"
+#include "node/net.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 uint64_t links_now(const struct links *l)
 {
@@ -124,9 +124,8 @@ size_t link_queued(const struct peer *p)
 
 void link_cut(struct peer *p)
 {
-	uv_os_fd_t fd;
-	if (p->up && uv_fileno((const uv_handle_t *)&p->up->tcp, &fd) == 0)
-		shutdown(fd, SHUT_RDWR);
+	if (p->up)
+		net_cut(&p->up->tcp);
 }
 
 void link_bytes(const struct peer *p, uint64_t *sent, uint64_t *received)

@@ -1,7 +1,9 @@
 /* log.c - the node's log: <home>/log, one line a message, started anew (log.old) past LOG_SIZE_MAX. */
 #include "node/node.h"
 
-#include <fcntl.h>
+#include "base/file.h"
+#include "base/os.h"
+
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,33 +16,25 @@ enum { LOG_SIZE_MAX = 4 << 20, LOG_LINE_MAX = 1024 };
 
 struct node_log {
 	pthread_mutex_t lock;
-	int home_fd; /* borrowed from the node */
-	int fd;
+	struct dir *home; /* borrowed from the node */
+	struct file *file;
 	bool to_stderr;
 	int level;
-	size_t size_bytes;
+	uint64_t size_bytes;
 };
-
-static int open_log(int home_fd)
-{
-	return openat(home_fd, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-}
 
 enum err node_log_open(struct node *n, struct errmsg *msg)
 {
 	struct node_log *l = calloc(1, sizeof *l);
 	if (!l)
 		return err_set(msg, ERR_NOMEM, "log: out of memory");
-	*l = (struct node_log){.home_fd = n->home_fd,
-	                       .fd = open_log(n->home_fd),
-	                       .to_stderr = n->cfg.foreground,
-	                       .level = n->cfg.log_level};
-	if (l->fd < 0) {
+	*l = (struct node_log){
+	    .home = n->home, .to_stderr = n->cfg.foreground, .level = n->cfg.log_level};
+	l->file = file_append_open(n->home, "log", &l->size_bytes);
+	if (!l->file) {
 		free(l);
 		return err_set(msg, ERR_IO, "%s/log: cannot be opened for writing", n->cfg.home);
 	}
-	off_t end = lseek(l->fd, 0, SEEK_END);
-	l->size_bytes = end > 0 ? (size_t)end : 0;
 	pthread_mutex_init(&l->lock, NULL);
 	n->log = l;
 	return ERR_OK;
@@ -49,7 +43,7 @@ enum err node_log_open(struct node *n, struct errmsg *msg)
 void node_log_close(struct node *n)
 {
 	struct node_log *l = n->log;
-	close(l->fd);
+	file_close(l->file);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 	n->log = NULL;
@@ -57,24 +51,20 @@ void node_log_close(struct node *n)
 
 static void start_anew(struct node_log *l)
 {
-	renameat(l->home_fd, "log", l->home_fd, "log.old");
-	int fd = open_log(l->home_fd);
-	if (fd < 0)
-		return;
-	close(l->fd);
-	l->fd = fd;
-	l->size_bytes = 0;
+	file_close(l->file); /* some systems rename no open file */
+	dir_rename(l->home, "log", "log.old");
+	l->file = file_append_open(l->home, "log", &l->size_bytes);
 }
 
 static size_t line_head(char *line, size_t size, enum log_level level, const char *part)
 {
 	static const char *const names[] = {"error", "warn", "info", "debug"};
-	struct timespec now;
+	uint64_t now_ms = os_wall_ns() / 1000000;
+	time_t now_s = (time_t)(now_ms / 1000);
 	struct tm tm;
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
+	gmtime_r(&now_s, &tm);
 	size_t at = strftime(line, size, "%Y-%m-%dT%H:%M:%S", &tm);
-	at += (size_t)snprintf(line + at, size - at, ".%03ldZ %s %s: ", now.tv_nsec / 1000000,
+	at += (size_t)snprintf(line + at, size - at, ".%03uZ %s %s: ", (unsigned)(now_ms % 1000),
 	                       names[level], part);
 	return at;
 }
@@ -100,8 +90,8 @@ void node_log(struct node *n, enum log_level level, const char *part, const char
 	pthread_mutex_lock(&l->lock);
 	if (l->size_bytes + at > LOG_SIZE_MAX)
 		start_anew(l);
-	ssize_t put = write(l->fd, line, at);
-	l->size_bytes += put > 0 ? (size_t)put : 0;
+	if (l->file && file_append(l->file, line, at))
+		l->size_bytes += at;
 	if (l->to_stderr && write(STDERR_FILENO, line, at) < 0)
 		l->to_stderr = false;
 	pthread_mutex_unlock(&l->lock);

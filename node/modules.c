@@ -6,30 +6,19 @@
 #include "node/modules.h"
 
 #include "base/crypto.h"
+#include "base/file.h"
 #include "engine/engine.h"
 #include "node/node.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { KEPT = 16, KEPT_BYTES = 256 << 20, SOURCES_MAX = 4 };
 
-/* Which file a module came from, and that it is still the same. */
-struct file_key {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime, ctime;
-};
-
 struct entry {
 	struct module *module; /* a reference of ours; NULL: free */
-	struct file_key file;  /* size 0: not from a file */
+	struct file_info file; /* size 0: not from a file */
 	uint64_t used;
 };
 
@@ -70,15 +59,14 @@ enum err modules_add_source(struct modules *c, const struct modules_source *s)
 	return ERR_OK;
 }
 
-static bool same_file(const struct file_key *a, const struct file_key *b)
+static bool same_file(const struct file_info *a, const struct file_info *b)
 {
-	return a->size && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       !memcmp(&a->mtime, &b->mtime, sizeof a->mtime) &&
-	       !memcmp(&a->ctime, &b->ctime, sizeof a->ctime);
+	return a->size_bytes && a->size_bytes == b->size_bytes &&
+	       !memcmp(a->identity, b->identity, sizeof a->identity);
 }
 
 /* With the lock held. Either key may be NULL. */
-static struct entry *find(struct modules *c, const struct file_key *file, const uint8_t *hash)
+static struct entry *find(struct modules *c, const struct file_info *file, const uint8_t *hash)
 {
 	for (uint32_t i = 0; i < KEPT; i++) {
 		struct entry *e = &c->at[i];
@@ -90,7 +78,7 @@ static struct entry *find(struct modules *c, const struct file_key *file, const 
 	return NULL;
 }
 
-static struct module *lookup(struct modules *c, const struct file_key *file, const uint8_t *hash)
+static struct module *lookup(struct modules *c, const struct file_info *file, const uint8_t *hash)
 {
 	struct module *m = NULL;
 	pthread_mutex_lock(&c->lock);
@@ -145,7 +133,7 @@ static struct entry *free_entry(struct modules *c)
 }
 
 /* Takes the reference m; gives one to the module that is in the cache now, which may be another copy. */
-static struct module *remember(struct modules *c, struct module *m, const struct file_key *file)
+static struct module *remember(struct modules *c, struct module *m, const struct file_info *file)
 {
 	pthread_mutex_lock(&c->lock);
 	struct entry *e = find(c, NULL, module_hash(m));
@@ -173,80 +161,54 @@ enum err modules_load_bytes(struct modules *c, uint8_t *bytes, size_t size, stru
 	return e;
 }
 
-static enum err check_file(int fd, const char *path, struct file_key *key, struct errmsg *msg)
+static enum err check_size(uint64_t size, struct errmsg *msg)
 {
-	struct stat st;
-	if (fstat(fd, &st) != 0)
-		return err_set(msg, ERR_IO, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return err_set(msg, ERR_INVALID, "%s: not a regular file", path);
-	if (st.st_size > MODULE_SIZE_MAX)
-		return err_set(msg, ERR_LIMIT, "%s: %lld bytes, at most %d are allowed", path,
-		               (long long)st.st_size, MODULE_SIZE_MAX);
-	if (st.st_size == 0)
-		return err_set(msg, ERR_MALFORMED, "%s: the file is empty", path);
-	*key = (struct file_key){.dev = st.st_dev,
-	                         .ino = st.st_ino,
-	                         .size = st.st_size,
-	                         .mtime = st.st_mtim,
-	                         .ctime = st.st_ctim};
-	return ERR_OK;
+	if (size > MODULE_SIZE_MAX)
+		return err_set(msg, ERR_LIMIT, "%llu bytes, at most %d are allowed",
+		               (unsigned long long)size, MODULE_SIZE_MAX);
+	return size ? ERR_OK : err_set(msg, ERR_MALFORMED, "the file is empty");
 }
 
 /* Copied, not mapped: bodies are translated from the bytes long after they were validated, and a file
  * may change under us. */
-static enum err read_all(int fd, const char *path, size_t size, uint8_t **out, struct errmsg *msg)
+static enum err read_all(struct file *f, size_t size, uint8_t **out, struct errmsg *msg)
 {
 	uint8_t *bytes = malloc(size);
 	if (!bytes)
-		return err_set(msg, ERR_NOMEM, "%s: no memory for its %zu bytes", path, size);
-	for (size_t done = 0; done < size;) {
-		ssize_t got = pread(fd, bytes + done, size - done, (off_t)done);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0) {
-			free(bytes);
-			return err_set(msg, ERR_IO, "%s: %s", path,
-			               got < 0 ? strerror(errno)
-			                       : "the file became shorter while it was read");
-		}
-		done += (size_t)got;
-	}
-	*out = bytes;
-	return ERR_OK;
+		return err_set(msg, ERR_NOMEM, "no memory for its %zu bytes", size);
+	enum err e = file_read(f, bytes, size, 0, msg);
+	if (e == ERR_OK)
+		*out = bytes;
+	else
+		free(bytes);
+	return e;
 }
 
-static enum err load_fd(struct modules *c, int fd, const char *path, struct module **out,
-                        struct errmsg *msg)
+static enum err load_file(struct modules *c, struct file *f, const struct file_info *info,
+                          struct module **out, struct errmsg *msg)
 {
-	struct file_key key;
-	TRY(check_file(fd, path, &key, msg));
-	*out = lookup(c, &key, NULL);
+	size_t size = (size_t)info->size_bytes;
+	TRY(check_size(info->size_bytes, msg));
+	*out = lookup(c, info, NULL);
 	if (*out)
 		return ERR_OK;
 	uint8_t *bytes;
-	TRY(read_all(fd, path, (size_t)key.size, &bytes, msg));
+	TRY(read_all(f, size, &bytes, msg));
 	struct module *m;
-	enum err e = module_load_lazy(bytes, (size_t)key.size, true, &m, msg);
-	if (e != ERR_OK)
-		return err_prefix(msg, e, "%s", path);
-	*out = remember(c, m, &key);
+	TRY(module_load_lazy(bytes, size, true, &m, msg));
+	*out = remember(c, m, info);
 	return ERR_OK;
 }
 
 enum err modules_load_file(struct modules *c, const char *path, struct module **out,
                            struct errmsg *msg)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return err_set(msg,
-		               errno == ENOENT   ? ERR_NOTFOUND
-		               : errno == EACCES ? ERR_DENIED
-		                                 : ERR_IO,
-		               "%s: %s", path, strerror(errno));
-	enum err e = load_fd(c, fd, path, out, msg);
-	close(fd);
-	return e;
+	struct file *f;
+	struct file_info info;
+	TRY(file_open(path, &f, &info, msg));
+	enum err e = load_file(c, f, &info, out, msg);
+	file_close(f);
+	return e == ERR_OK ? e : err_prefix(msg, e, "%s", path);
 }
 
 enum err modules_load_hash(struct modules *c, const uint8_t hash[32], struct module **out,

@@ -13,6 +13,8 @@
 #include "node/revive.h"
 #include "node/store.h"
 
+#include <stdio.h>
+
 enum {
 	SLICE_BATCHES = 8, /* batches of a job before its results are sent */
 	LIST_PAGES = 512,  /* pages asked about at once */
@@ -142,7 +144,7 @@ struct moves {
 		char step[64];
 		unsigned count;
 	} crash_at, cut_at;
-	int steps_fd;
+	FILE *steps;
 	uint32_t since_gc;
 };
 

@@ -7,15 +7,13 @@
 #include "node/disk.h"
 #include "node/modules.h"
 #include "node/move_impl.h"
+#include "node/stop.h"
 #include "node/work.h"
 
 #include <assert.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { TICK_MS = 250, GC_EVERY = 20, BIRTH_MS = 1000 };
 
@@ -33,11 +31,12 @@ void move_step(struct moves *m, const char *role, const char *name)
 {
 	char step[64];
 	snprintf(step, sizeof step, "%s.%s", role, name);
-	if (m->steps_fd >= 0)
-		dprintf(m->steps_fd, "%llu %s\n", (unsigned long long)os_monotonic_ns() / 1000,
-		        step);
+	if (m->steps) {
+		fprintf(m->steps, "%llu %s\n", (unsigned long long)os_monotonic_ns() / 1000, step);
+		fflush(m->steps);
+	}
 	if (hook_hit(&m->crash_at, step))
-		kill(getpid(), SIGKILL);
+		stop_crash();
 	if (hook_hit(&m->cut_at, step))
 		for (struct peer *p = peer_first(m->node); p; p = peer_next(p))
 			link_cut(p);
@@ -58,7 +57,7 @@ static void read_hook(struct step_hook *h, const char *text)
 static void read_steps(struct moves *m)
 {
 	const char *file = getenv("WASMOS_STEPS");
-	m->steps_fd = file ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+	m->steps = file ? fopen(file, "a") : NULL;
 	read_hook(&m->crash_at, getenv("WASMOS_CRASH_AT"));
 	read_hook(&m->cut_at, getenv("WASMOS_CUT_AT"));
 }
@@ -604,13 +603,10 @@ void moves_ps(struct node *n, struct control_call *c, bool all)
 static void read_clock(struct moves *m)
 {
 	char text[64] = "";
-	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
-	if (f && fgets(text, sizeof text, f)) {
+	if (stop_boot_id(text)) {
 		struct chunk_addr a = chunk_addr_of(text, strlen(text));
 		memcpy(m->clock, a.bytes + 1, sizeof m->clock);
 	}
-	if (f)
-		fclose(f);
 }
 
 enum err moves_open(struct node *n, struct errmsg *msg)
@@ -677,8 +673,8 @@ void moves_close(struct node *n)
 	shadow_forget(m, NULL);
 	mover_free(m->mover);
 	free(m->lost);
-	if (m->steps_fd >= 0)
-		close(m->steps_fd);
+	if (m->steps)
+		fclose(m->steps);
 	n->moves = NULL;
 	uv_close((uv_handle_t *)&m->timer, timer_closed);
 }

@@ -1,39 +1,24 @@
 /* nearby.c - files named by device id; "PORT CODE\n" with CODE 0 or 1. */
 #include "node/nearby.h"
 
+#include "base/file.h"
 #include "node/node.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { TEXT_MAX = 32 };
 
-/* The folder, open; -1 when there is none that is ours alone. */
-static int open_folder(void)
+/* The folder, open; NULL when there is none that is ours alone. */
+static struct dir *open_folder(void)
 {
-	char path[4096];
-	const char *run = getenv("XDG_RUNTIME_DIR"), *temp = getenv("TMPDIR");
-	struct stat st;
-	int size = run && run[0] == '/'
-	               ? snprintf(path, sizeof path, "%s/wasmos", run)
-	               : snprintf(path, sizeof path, "%s/wasmos-%u",
-	                          temp && temp[0] == '/' ? temp : "/tmp", (unsigned)geteuid());
-	if (size >= (int)sizeof path || (mkdir(path, 0700) != 0 && errno != EEXIST))
-		return -1;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 077))
-		return fd;
-	close(fd);
-	return -1;
+	struct dir *d = NULL;
+	char *path = path_runtime();
+	if (path && dir_open(path, DIR_NO_LINK, &d, NULL) != ERR_OK)
+		d = NULL;
+	free(path);
+	return d;
 }
 
 static void file_name(struct node *n, char out[2 * DEVICE_ID_SIZE + 1])
@@ -43,92 +28,90 @@ static void file_name(struct node *n, char out[2 * DEVICE_ID_SIZE + 1])
 }
 
 /* The node's own file, locked as long as it is open. */
-static int open_own(struct node *n)
+static struct file_lock *open_own(struct node *n)
 {
 	char name[2 * DEVICE_ID_SIZE + 1];
-	int dir = open_folder();
-	if (dir < 0)
-		return -1;
+	struct file_lock *l = NULL;
+	struct dir *dir = open_folder();
+	if (!dir)
+		return NULL;
 	file_name(n, name);
-	int fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	close(dir);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* Another node may have found the file before it was locked, and removed it. */
-static bool was_removed(int fd)
-{
-	struct stat st;
-	return fstat(fd, &st) == 0 && !st.st_nlink;
+	if (file_lock_take(dir, name, &l, NULL, NULL) != ERR_OK)
+		l = NULL;
+	dir_close(dir);
+	return l;
 }
 
 void nearby_say(struct node *n, bool shows_code)
 {
 	char text[TEXT_MAX];
-	if (n->nearby_fd > 0 && was_removed(n->nearby_fd)) {
-		close(n->nearby_fd);
-		n->nearby_fd = 0;
+	struct errmsg msg;
+	/* Another node may have found the file before it was locked, and removed it. */
+	if (n->nearby && file_lock_is_gone(n->nearby)) {
+		file_lock_free(n->nearby);
+		n->nearby = NULL;
 	}
-	if (n->nearby_fd <= 0)
-		n->nearby_fd = open_own(n);
-	if (n->nearby_fd < 0)
+	if (!n->nearby)
+		n->nearby = open_own(n);
+	if (!n->nearby)
 		return;
-	int size = snprintf(text, sizeof text, "%5u %d\n", link_port(n), shows_code);
-	if (pwrite(n->nearby_fd, text, (size_t)size, 0) != size)
-		node_log(n, LOG_WARN, "pairing", "nearby nodes are not told: %s", strerror(errno));
+	snprintf(text, sizeof text, "%5u %d\n", link_port(n), shows_code);
+	if (file_lock_write(n->nearby, text, &msg) != ERR_OK)
+		node_log(n, LOG_WARN, "pairing", "nearby nodes are not told: %s", msg.text);
 }
 
 void nearby_leave(struct node *n)
 {
 	char name[2 * DEVICE_ID_SIZE + 1];
-	if (n->nearby_fd <= 0)
+	if (!n->nearby)
 		return;
-	int dir = open_folder();
+	struct dir *dir = open_folder();
 	file_name(n, name);
-	if (dir >= 0) {
-		unlinkat(dir, name, 0);
-		close(dir);
-	}
-	close(n->nearby_fd);
-	n->nearby_fd = -1;
+	if (dir)
+		dir_remove(dir, name);
+	file_lock_free(n->nearby);
+	n->nearby = NULL;
+	dir_close(dir);
 }
 
 /* True when a node holds the file; a file nobody holds is removed. */
-static bool read_other(int dir, const char *name, struct nearby *out)
+static bool read_other(struct dir *dir, const char *name, struct nearby *out)
 {
-	char text[TEXT_MAX] = "";
+	char text[FILE_LOCK_TEXT_MAX] = "";
 	unsigned port = 0, code = 0;
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
+	if (!file_lock_is_held(dir, name, text)) {
+		dir_remove(dir, name);
 		return false;
-	bool held = flock(fd, LOCK_SH | LOCK_NB) != 0;
-	if (!held)
-		unlinkat(dir, name, 0);
-	ssize_t n = held ? pread(fd, text, sizeof text - 1, 0) : 0;
-	close(fd);
-	if (n <= 0 || sscanf(text, "%u %u", &port, &code) != 2 || !port || port > UINT16_MAX)
+	}
+	if (sscanf(text, "%u %u", &port, &code) != 2 || !port || port > UINT16_MAX)
 		return false;
 	snprintf(out->address, sizeof out->address, "127.0.0.1:%u", port);
 	out->shows_code = code != 0;
 	return true;
 }
 
+struct look {
+	struct dir *dir;
+	struct nearby *out;
+	unsigned count;
+	char own[2 * DEVICE_ID_SIZE + 1];
+};
+
+static bool look_at(void *ctx, const char *name)
+{
+	struct look *l = ctx;
+	if (strlen(name) == sizeof l->own - 1 && strcmp(name, l->own) != 0)
+		l->count += read_other(l->dir, name, &l->out[l->count]);
+	return l->count < NEARBY_MAX;
+}
+
 unsigned nearby_list(struct node *n, struct nearby out[NEARBY_MAX])
 {
-	char own[2 * DEVICE_ID_SIZE + 1];
-	unsigned count = 0;
-	int fd = open_folder();
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d)
+	struct look l = {.dir = open_folder(), .out = out};
+	if (!l.dir)
 		return 0;
-	file_name(n, own);
-	for (struct dirent *e; count < NEARBY_MAX && (e = readdir(d));)
-		if (strlen(e->d_name) == sizeof own - 1 && strcmp(e->d_name, own) != 0)
-			count += read_other(dirfd(d), e->d_name, &out[count]);
-	closedir(d);
-	return count;
+	file_name(n, l.own);
+	dir_each(l.dir, look_at, &l);
+	dir_close(l.dir);
+	return l.count;
 }

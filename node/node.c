@@ -4,15 +4,16 @@
  * disk (keeper.h), the rest is ended; when the last worker is joined the loop stops; then parts close, the loop drains, the lock goes. */
 #include "node/node.h"
 
+#include "base/file.h"
 #include "base/os.h"
 #include "node/home.h"
 #include "node/keeper.h"
 #include "node/process_table.h"
+#include "node/stop.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- open ---- */
 
@@ -40,22 +41,16 @@ static void free_config(struct node *n)
 
 static void set_name(struct node *n)
 {
+	size_t size = sizeof n->name;
 	if (n->cfg.name)
 		strncpy(n->name, n->cfg.name, sizeof n->name - 1);
-	else if (gethostname(n->name, sizeof n->name - 1) != 0 || !n->name[0])
+	else if (uv_os_gethostname(n->name, &size) != 0 || !n->name[0])
 		strcpy(n->name, "node");
 }
 
 static void on_mail(uv_async_t *async)
 {
 	process_mail(async->data);
-}
-
-static void on_signal(uv_signal_t *h, int signum)
-{
-	struct node *n = h->data;
-	node_log(n, LOG_INFO, "node", "signal %d", signum);
-	node_stop(n, false);
 }
 
 static void on_prepare(uv_prepare_t *h)
@@ -67,7 +62,6 @@ static void on_prepare(uv_prepare_t *h)
 
 static enum err open_loop(struct node *n, struct errmsg *msg)
 {
-	static const int signums[] = {SIGTERM, SIGINT};
 	if (uv_loop_init(&n->loop) != 0)
 		return err_set(msg, ERR_LIMIT,
 		               "the event loop cannot be made: too many open files?");
@@ -76,20 +70,15 @@ static enum err open_loop(struct node *n, struct errmsg *msg)
 	uv_async_init(&n->loop, &n->mailbox.async, on_mail);
 	uv_prepare_init(&n->loop, &n->ready);
 	uv_prepare_start(&n->ready, on_prepare);
-	for (int i = 0; i < 2; i++) {
-		n->signals[i].data = n;
-		uv_signal_init(&n->loop, &n->signals[i]);
-		uv_signal_start(&n->signals[i], on_signal, signums[i]);
-	}
 	return ERR_OK;
 }
 
 static void close_loop(struct node *n)
 {
+	if (n->stops)
+		stops_close(n);
 	uv_close((uv_handle_t *)&n->mailbox.async, NULL);
 	uv_close((uv_handle_t *)&n->ready, NULL);
-	for (int i = 0; i < 2; i++)
-		uv_close((uv_handle_t *)&n->signals[i], NULL);
 	/* Until every handle of every part is closed and every queued work is done. */
 	uv_run(&n->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&n->loop);
@@ -129,10 +118,12 @@ static enum err open_parts(struct node *n, struct errmsg *msg)
 
 static enum err open_inside(struct node *n, struct errmsg *msg)
 {
-	TRY(home_lock(n->home_fd, &n->lock_fd, msg));
+	TRY(home_lock(n->home, &n->lock, msg));
 	TRY(node_log_open(n, msg));
 	TRY(open_loop(n, msg));
-	enum err e = open_parts(n, msg);
+	enum err e = stops_open(n, msg);
+	if (e == ERR_OK)
+		e = open_parts(n, msg);
 	if (e != ERR_OK)
 		close_loop(n);
 	return e;
@@ -142,10 +133,8 @@ static void free_node(struct node *n)
 {
 	if (n->log)
 		node_log_close(n);
-	if (n->lock_fd >= 0)
-		close(n->lock_fd);
-	if (n->home_fd >= 0)
-		close(n->home_fd);
+	file_lock_free(n->lock);
+	dir_close(n->home);
 	free_config(n);
 	free(n);
 }
@@ -155,11 +144,10 @@ enum err node_open(const struct node_config *cfg, struct node **out, struct errm
 	struct node *n = calloc(1, sizeof *n);
 	if (!n)
 		return err_set(msg, ERR_NOMEM, "node: out of memory");
-	n->lock_fd = n->home_fd = -1;
 	n->started_unix_ms = (int64_t)(os_wall_ns() / 1000000);
 	copy_config(n, cfg);
 	set_name(n);
-	enum err e = home_open(cfg->home, &n->home_fd, msg);
+	enum err e = home_open(cfg->home, &n->home, msg);
 	if (e == ERR_OK)
 		e = open_inside(n, msg);
 	if (e != ERR_OK) {
@@ -169,7 +157,7 @@ enum err node_open(const struct node_config *cfg, struct node **out, struct errm
 		return e;
 	}
 	node_log(n, LOG_INFO, "node", "%s is up, version " WASMOS_VERSION ", process %d", n->name,
-	         (int)getpid());
+	         (int)uv_os_getpid());
 	*out = n;
 	return ERR_OK;
 }

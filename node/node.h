@@ -10,7 +10,7 @@
  *
  *	struct node *n;
  *	node_open(&cfg, &n, &msg);
- *	node_run(n);       // until node_stop(), SIGTERM or SIGINT
+ *	node_run(n);       // until node_stop(), or the system wants it to stop (stop.h)
  *	node_close(n);
  */
 #pragma once
@@ -20,7 +20,10 @@
 
 #include <uv.h>
 
+struct dir;
+struct file_lock;
 struct node_log;
+struct stops;
 #define PART(name, text) struct name;
 #include "node/parts.def"
 #undef PART
@@ -47,12 +50,12 @@ struct node {
 	uint8_t device_id[32];
 	int64_t started_unix_ms;
 	struct node_log *log;
-	int lock_fd;
-	int home_fd;   /* the home folder, for openat() */
-	int nearby_fd; /* nearby.c: this node's file; <= 0: none */
+	struct dir *home;
+	struct file_lock *lock;
+	struct file_lock *nearby; /* nearby.c: this node's file; NULL: none */
 	bool stopping;
-	uv_signal_t signals[2]; /* SIGTERM, SIGINT */
-	uv_prepare_t ready;     /* looks whether a stop can go on */
+	struct stops *stops;
+	uv_prepare_t ready; /* looks whether a stop can go on */
 
 	struct {
 		struct process *first;

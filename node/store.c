@@ -13,6 +13,7 @@
  */
 #include "node/store.h"
 
+#include "base/file.h"
 #include "migrate/image.h"
 #include "migrate/owner.h"
 
@@ -22,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <uv.h>
 
 enum { FORMAT = 1, GC_STEP = 512 };
@@ -134,8 +134,9 @@ static enum err check_format(struct depot *d, MDB_txn *txn, struct errmsg *msg)
 
 static enum err open_env(struct depot *d, const char *dir, struct errmsg *msg)
 {
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-		return err_set(msg, ERR_IO, "store: %s: %s", dir, strerror(errno));
+	enum err made = dir_make(dir, msg);
+	if (made != ERR_OK)
+		return err_prefix(msg, made, "store");
 	int rc = mdb_env_create(&d->env);
 	if (rc == 0)
 		rc = mdb_env_set_maxdbs(d->env, 3 + DEPOT_TABLE_COUNT);

@@ -7,18 +7,16 @@
 #include "node/worker.h"
 
 #include "base/os.h"
+#include "base/os_thread.h"
 #include "engine/engine.h"
 #include "node/node.h"
 #include "node/drivers/drivers.h"
 #include "node/wasi.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { WANT_FREEZE = 1, WANT_KILL = 2 };
 enum { STACK_SIZE = 1 << 20 };
@@ -171,27 +169,6 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-static enum err start_thread(struct worker *w)
-{
-	pthread_attr_t attr;
-	sigset_t all, before;
-	if (pthread_attr_init(&attr) != 0)
-		return ERR_NOMEM;
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	/* Signals meant for the node are the loop's; faults cannot be blocked and stay this thread's. */
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	sigdelset(&all, SIGPROF);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int failed = pthread_create(&w->thread, &attr, worker_main, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return failed ? ERR_LIMIT : ERR_OK;
-}
-
 enum err worker_start(struct process *p, const struct worker_setup *setup, struct errmsg *msg)
 {
 	struct worker *w = calloc(1, sizeof *w);
@@ -206,7 +183,7 @@ enum err worker_start(struct process *p, const struct worker_setup *setup, struc
 		atomic_store(&w->want, WANT_FREEZE);
 	}
 	p->worker = w;
-	if (start_thread(w) == ERR_OK)
+	if (os_thread_start(&w->thread, STACK_SIZE, worker_main, w))
 		return ERR_OK;
 	p->worker = NULL;
 	pthread_cond_destroy(&w->changed);
@@ -263,11 +240,7 @@ bool worker_waits(const struct worker *w)
 
 uint64_t worker_cpu_ns(const struct worker *w)
 {
-	clockid_t clock;
-	struct timespec t;
-	if (pthread_getcpuclockid(w->thread, &clock) != 0 || clock_gettime(clock, &t) != 0)
-		return 0;
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	return os_thread_used_ns(w->thread);
 }
 
 void worker_free(struct worker *w)

@@ -1,97 +1,53 @@
 /* client.c - the connection to the node: requests out, rows in; and starting a node when there is none. */
 #include "shell/internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <stdio.h>
+#include "base/os_thread.h"
+#include "shell/system.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { START_MAX_MS = 10000, START_STEP_MS = 5, START_AGAIN_MS = 200 };
 
-/* -1 and errno. A home too long for a socket's name is reached through a descriptor. */
-static int connect_socket(const char *home)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int dir = -1, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	int size = snprintf(a.sun_path, sizeof a.sun_path, "%s/control", home);
-	if (size < 0 || (size_t)size >= sizeof a.sun_path) {
-		dir = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/control", dir);
-	}
-	int failed = connect(fd, (struct sockaddr *)&a, sizeof a), why = errno;
-	if (dir >= 0)
-		close(dir);
-	if (!failed)
-		return fd;
-	close(fd);
-	errno = why;
-	return -1;
-}
-
-static int make_client(struct shell *sh, int fd, struct client **out)
+static int make_client(struct shell *sh, struct wire *wire, struct client **out)
 {
 	struct client *c = calloc(1, sizeof *c);
 	if (!c) {
-		close(fd);
+		wire_close(wire);
 		return shell_fail(sh, "out of memory");
 	}
 	c->shell = sh;
-	c->fd = fd;
+	c->wire = wire;
 	*out = c;
 	return 0;
 }
 
 int client_open(struct shell *sh, struct client **out)
 {
-	int fd = connect_socket(sh->home);
-	if (fd >= 0)
-		return make_client(sh, fd, out);
-	if (errno == ENOENT || errno == ECONNREFUSED)
+	struct errmsg msg = {0};
+	enum err e;
+	struct wire *wire = wire_connect(sh->home, &msg, &e);
+	if (wire)
+		return make_client(sh, wire, out);
+	if (e == ERR_NOTFOUND)
 		return shell_fail(sh, "no node is up in %s: `wasmos up` starts one", sh->home);
-	return shell_fail(sh, "%s/control: %s", sh->home, strerror(errno));
-}
-
-/* `wasmos up` in a process of its own: it says itself why it failed. */
-static int start_node(struct shell *sh)
-{
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	if (n <= 0)
-		return shell_fail(sh, "cannot find this program: %s", strerror(errno));
-	self[n] = 0;
-	pid_t pid = fork();
-	if (pid == 0) {
-		execl(self, "wasmos", "up", "--quiet", "--home", sh->home, (char *)NULL);
-		_exit(127);
-	}
-	int status = 0;
-	if (pid < 0 || waitpid(pid, &status, 0) < 0)
-		return shell_fail(sh, "the node cannot be started: %s", strerror(errno));
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
+	return shell_fail(sh, "%s", msg.text);
 }
 
 int client_open_or_start(struct shell *sh, struct client **out)
 {
-	int fd = connect_socket(sh->home);
+	enum err e;
+	struct wire *wire = wire_connect(sh->home, NULL, &e);
 	/* Another command may be starting the node at this very moment, or a node that was killed may not be quite
 	 * gone: then it is tried again. */
-	for (int ms = 0; fd < 0 && ms < START_MAX_MS; ms += START_STEP_MS) {
-		if (ms % START_AGAIN_MS == 0 && start_node(sh) != 0)
+	for (int ms = 0; !wire && ms < START_MAX_MS; ms += START_STEP_MS) {
+		if (ms % START_AGAIN_MS == 0 && !system_run_up(sh, sh->home))
 			return 1;
-		fd = connect_socket(sh->home);
-		if (fd < 0)
-			nanosleep(&(struct timespec){.tv_nsec = START_STEP_MS * 1000000}, NULL);
+		wire = wire_connect(sh->home, NULL, &e);
+		if (!wire)
+			os_sleep_ns(START_STEP_MS * UINT64_C(1000000));
 	}
-	return fd >= 0 ? make_client(sh, fd, out) : client_open(sh, out);
+	return wire ? make_client(sh, wire, out) : client_open(sh, out);
 }
 
 int client_open_pid(struct shell *sh, const char *name, struct client **out)
@@ -108,7 +64,7 @@ int client_open_pid(struct shell *sh, const char *name, struct client **out)
 
 void client_close(struct client *c)
 {
-	close(c->fd);
+	wire_close(c->wire);
 	control_values_free(&c->row);
 	control_map_free(&c->request);
 	wr_free(&c->in);
@@ -165,18 +121,9 @@ static int gone(struct client *c)
 
 int client_flush(struct client *c)
 {
-	size_t done = 0;
-	while (done < c->out.size) {
-		ssize_t n = send(c->fd, c->out.data + done, c->out.size - done, MSG_NOSIGNAL);
-		if (n < 0 && errno == EAGAIN)
-			poll(&(struct pollfd){.fd = c->fd, .events = POLLOUT}, 1, -1);
-		else if (n < 0 && errno != EINTR)
-			return 1;
-		else if (n > 0)
-			done += (size_t)n;
-	}
+	bool sent = wire_send(c->wire, c->out.data, c->out.size);
 	wr_clear(&c->out);
-	return 0;
+	return sent ? 0 : 1;
 }
 
 /* ---- in ---- */
@@ -192,14 +139,9 @@ bool client_read(struct client *c)
 		c->in_start = 0;
 	}
 	char buf[65536];
-	ssize_t n;
-	do
-		n = recv(c->fd, buf, sizeof buf, 0);
-	while (n < 0 && errno == EINTR);
-	if (n <= 0)
-		return n < 0 && errno == EAGAIN;
-	wr_bytes(&c->in, buf, (size_t)n);
-	return wr_ok(&c->in);
+	size_t n = wire_receive(c->wire, buf, sizeof buf);
+	wr_bytes(&c->in, buf, n);
+	return n && wr_ok(&c->in);
 }
 
 int client_take(struct client *c)
@@ -224,14 +166,15 @@ int client_take(struct client *c)
 /* Connecting alone says nothing: a node that was just killed is connected to as well. */
 bool client_is_up(struct shell *sh)
 {
-	struct client c = {.shell = sh, .fd = connect_socket(sh->home)};
+	enum err e;
+	struct client c = {.shell = sh, .wire = wire_connect(sh->home, NULL, &e)};
 	bool up = false;
-	if (c.fd < 0)
+	if (!c.wire)
 		return false;
 	client_request(&c, "status");
 	if (client_encode(&c) == 0 && client_flush(&c) == 0)
 		up = client_read(&c);
-	close(c.fd);
+	wire_close(c.wire);
 	control_map_free(&c.request);
 	wr_free(&c.in);
 	wr_free(&c.out);

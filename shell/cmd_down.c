@@ -1,12 +1,8 @@
 /* cmd_down.c - `wasmos down`: ends the node and waits until it is gone. */
 #include "shell/internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/file.h>
-#include <time.h>
-#include <unistd.h>
+#include "base/os_thread.h"
+#include "node/home.h"
 
 static const struct option options[] = {
     {"end", 0, OPTION_FLAG, NULL, "end all programs: none goes on with the next up"},
@@ -18,18 +14,12 @@ enum { WAIT_MS = 30000, STEP_MS = 5 };
 /* The home's lock is free once the node is really gone. */
 static bool wait_for_lock(const char *home)
 {
-	char path[4096];
-	snprintf(path, sizeof path, "%s/lock", home);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool is_free = fd < 0;
-	for (int ms = 0; !is_free && ms < WAIT_MS; ms += STEP_MS) {
-		is_free = flock(fd, LOCK_EX | LOCK_NB) == 0;
-		if (!is_free)
-			nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000000}, NULL);
+	for (int ms = 0; ms < WAIT_MS; ms += STEP_MS) {
+		if (home_is_free(home))
+			return true;
+		os_sleep_ns(STEP_MS * UINT64_C(1000000));
 	}
-	if (fd >= 0)
-		close(fd);
-	return is_free;
+	return false;
 }
 
 static int run(struct shell *sh)

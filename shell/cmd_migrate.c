@@ -1,10 +1,10 @@
 /* cmd_migrate.c - `wasmos migrate PID PEER`: moves a running program; a line of progress on a terminal. */
+#include "shell/console.h"
 #include "shell/shell.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct option options[] = {
     {"max-pause", 0, OPTION_VALUE, "MS",
@@ -66,7 +66,7 @@ static int run(struct shell *sh)
 {
 	struct client *c;
 	uint64_t us = 0;
-	bool terminal = isatty(2), shown = false;
+	bool terminal = console_is_terminal(2), shown = false;
 	const char *pause = shell_value(sh, "max-pause");
 	if (pause && !parse_pause(pause, &us))
 		return shell_usage(sh, "--max-pause %s: milliseconds are expected, as 16 or 16ms",

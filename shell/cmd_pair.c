@@ -2,11 +2,11 @@
  *
  * The node does the work and sends events: the code, the question about the other device, the pair.
  * The answer to the question is a request of its own. */
+#include "shell/console.h"
 #include "shell/shell.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { WORDS_COUNT = 3, TYPED_MAX = 128 };
 
@@ -38,7 +38,7 @@ static bool ask(const struct client *c, FILE *out)
 	        "programs that you move there, and move its own here. [y/N] ",
 	        row_str(c, "name"), row_str(c, "id"), row_str(c, "address"));
 	fflush(out);
-	if (!isatty(STDIN_FILENO)) {
+	if (!console_is_terminal(0)) {
 		fprintf(out, "no (no terminal to answer at; see --yes)\n");
 		return false;
 	}

@@ -1,19 +1,22 @@
 /* cmd_restore.c - `wasmos restore FILE`. */
+#include "base/file.h"
 #include "shell/shell.h"
 
-#include <limits.h>
 #include <stdlib.h>
 
 static int run(struct shell *sh)
 {
 	struct client *c;
-	char path[PATH_MAX];
-	if (!realpath(shell_arg(sh, 0), path))
+	char *path = path_resolve(shell_arg(sh, 0));
+	if (!path)
 		return shell_fail(sh, "%s: there is no such file", shell_arg(sh, 0));
-	if (client_open_or_start(sh, &c) != 0)
+	if (client_open_or_start(sh, &c) != 0) {
+		free(path);
 		return 1;
+	}
 	client_request(c, "restore");
 	client_put_str(c, "path", path);
+	free(path);
 	return client_report(sh, c, "{pid}\n");
 }
 

@@ -2,14 +2,14 @@
 #include "shell/terminal.h"
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "proto/control.h"
 #include "node/solo.h"
+#include "shell/console.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct option options[] = {
     {"detach", 'd', OPTION_FLAG, NULL, "run in the background and print the process number"},
@@ -29,7 +29,7 @@ static const struct option options[] = {
 
 /* Everything about the program, in memory that lives until the command ends. */
 struct program {
-	char path[PATH_MAX];
+	char *path;
 	struct process_mount mounts[PROCESS_MOUNTS_MAX];
 	const char *mount_args[3 * PROCESS_MOUNTS_MAX]; /* as the request has them */
 	const char **env;
@@ -41,6 +41,7 @@ static void free_program(struct program *p)
 {
 	arena_free(&p->arena);
 	free(p->env);
+	free(p->path);
 }
 
 /* NULL: out of memory. */
@@ -59,20 +60,23 @@ static char *join(struct arena *a, const char *left, const char *right)
 static int parse_mount(struct shell *sh, struct arena *a, const char *text,
                        struct process_mount *out)
 {
-	char *copy = arena_copy(a, text, strlen(text)), resolved[PATH_MAX], *guest;
+	char *copy = arena_copy(a, text, strlen(text)), *resolved, *guest;
 	if (!copy)
 		return shell_fail(sh, "out of memory");
 	size_t size = strlen(copy);
 	out->readonly = size > 3 && !strcmp(copy + size - 3, ":ro");
 	if (out->readonly)
 		copy[size - 3] = 0;
-	char *split = strstr(copy, "::");
+	char *split = strstr(copy + path_drive_size(copy), "::");
 	if (split)
 		*split = 0;
-	if (!realpath(copy, resolved))
+	if (!(resolved = path_resolve(copy)))
 		return shell_fail(sh, "--dir %s: there is no folder \"%s\"", text, copy);
-	guest = split ? split + 2 : !strcmp(copy, ".") ? "/" : copy;
 	out->host = arena_copy(a, resolved, strlen(resolved));
+	free(resolved);
+	if (!split)
+		path_to_guest(copy);
+	guest = split ? split + 2 : !strcmp(copy, ".") ? "/" : copy;
 	out->guest = guest[0] == '/' ? guest : join(a, "/", guest);
 	return out->host && out->guest ? 0 : shell_fail(sh, "out of memory");
 }
@@ -168,7 +172,7 @@ static int parse_display(struct shell *sh, struct program *p)
 static int parse_program(struct shell *sh, struct program *p)
 {
 	const char *file = shell_arg(sh, 0);
-	if (!realpath(file, p->path))
+	if (!(p->path = path_resolve(file)))
 		return shell_fail(sh, "there is no file \"%s\"", file);
 	p->cfg.path = p->path;
 	p->cfg.name = shell_value(sh, "name");
@@ -179,7 +183,7 @@ static int parse_program(struct shell *sh, struct program *p)
 		                   CONTROL_LIST_MAX);
 	bool detached = shell_flag(sh, "detach"); /* whoever attaches later has a terminal */
 	for (int s = 0; s < TTY_STREAMS; s++)
-		p->cfg.tty.is_terminal[s] = detached || isatty(s);
+		p->cfg.tty.is_terminal[s] = detached || console_is_terminal(s);
 	int bad = parse_mounts(sh, p);
 	bad = bad ? bad : parse_env(sh, p);
 	bad = bad ? bad : parse_memory(sh, p);

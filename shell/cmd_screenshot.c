@@ -1,4 +1,5 @@
 /* cmd_screenshot.c - `wasmos screenshot PID -o FILE.png`. */
+#include "base/file.h"
 #include "shell/shell.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@ static const struct option options[] = {
 static int write_file(struct shell *sh, const char *path, const void *bytes, size_t size)
 {
 	bool to_stdout = strcmp(path, "-") == 0;
-	FILE *f = to_stdout ? stdout : fopen(path, "wb");
+	FILE *f = to_stdout ? stdout : file_stream(path, "wb");
 	bool good = f && fwrite(bytes, 1, size, f) == size;
 	if (f)
 		good = (to_stdout ? fflush(f) : fclose(f)) == 0 && good;

@@ -1,18 +1,14 @@
 /* cmd_up.c - `wasmos up`: the node itself, in the background or the foreground. */
 #include "shell/internal.h"
 
+#include "base/os_thread.h"
 #include "node/link.h"
 #include "node/node.h"
+#include "shell/system.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 static const struct option options[] = {
     {"name", 'n', OPTION_VALUE, "NAME",
@@ -61,7 +57,7 @@ static enum err open_node(struct shell *sh, const struct node_config *cfg, struc
 	enum err e = node_open(cfg, n, msg);
 	for (int ms = 0; e == ERR_BUSY && ms < BUSY_MAX_MS && !client_is_up(sh);
 	     ms += BUSY_STEP_MS) {
-		nanosleep(&(struct timespec){.tv_nsec = BUSY_STEP_MS * 1000000}, NULL);
+		os_sleep_ns(BUSY_STEP_MS * UINT64_C(1000000));
 		*msg = (struct errmsg){0};
 		e = node_open(cfg, n, msg);
 	}
@@ -81,20 +77,6 @@ static int foreground(struct shell *sh)
 	return 0;
 }
 
-/* The background node's standard streams: nothing in, and what libraries print goes to <home>/stderr. */
-static void leave_terminal(const char *home)
-{
-	char path[4096];
-	snprintf(path, sizeof path, "%s/stderr", home);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int err = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	dup2(err >= 0 ? err : null, STDERR_FILENO);
-	if (chdir("/") != 0)
-		return;
-}
-
 /* What the background process tells the one the person started. */
 struct verdict {
 	enum err err;
@@ -102,56 +84,34 @@ struct verdict {
 	char address[LINK_ADDRESS_SIZE]; /* where other devices reach it */
 };
 
-static void background(struct shell *sh, int pipe_fd)
+static int background(struct shell *sh, void *ctx)
 {
 	struct node_config cfg = config(sh);
 	struct node *n = NULL;
 	struct verdict v = {0};
-	sigset_t none;
-	setsid();
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	v.err = open_node(sh, &cfg, &n, &v.msg);
-	if (v.err == ERR_OK) {
+	if (v.err == ERR_OK)
 		link_own_addresses(n, &v.address, 1);
-		leave_terminal(cfg.home);
-	}
-	if (write(pipe_fd, &v, sizeof v) != sizeof v)
-		exit(1);
-	close(pipe_fd);
+	system_tell(sh, cfg.home, v.err == ERR_OK, &v, sizeof v);
 	if (v.err != ERR_OK)
-		exit(1);
+		return 1;
 	node_run(n);
 	node_close(n);
-	exit(0);
+	return 0;
 }
 
 static int daemonise(struct shell *sh)
 {
-	int fds[2];
-	struct verdict v = {.err = ERR_IO, .msg = {"the node ended before it was up"}};
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return shell_fail(sh, "pipe: %s", strerror(errno));
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid < 0)
-		return shell_fail(sh, "fork: %s", strerror(errno));
-	if (pid == 0) {
-		close(fds[0]);
-		background(sh, fds[1]);
-	}
-	close(fds[1]);
-	ssize_t n;
-	do
-		n = read(fds[0], &v, sizeof v);
-	while (n < 0 && errno == EINTR);
-	close(fds[0]);
-	if (v.err != ERR_OK || n != sizeof v)
+	struct verdict v = {0};
+	long pid = system_background(sh, background, NULL, &v, sizeof v);
+	if (!pid)
+		return shell_fail(sh, "the node could not be started, or ended before it was up");
+	if (v.err != ERR_OK)
 		return fail(sh, v.err, &v.msg);
 	if (!shell_flag(sh, "quiet"))
 		printf(
-		    "The node is up (process %d). Its home is %s; other devices reach it at %s.\n",
-		    (int)pid, shell_home(sh), v.address);
+		    "The node is up (process %ld). Its home is %s; other devices reach it at %s.\n",
+		    pid, shell_home(sh), v.address);
 	return 0;
 }
 

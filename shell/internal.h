@@ -1,6 +1,7 @@
 /* internal.h - what main.c, options.c, client.c and rows.c of the `wasmos` command share. Commands include shell.h only. */
 #pragma once
 
+#include "node/door.h"
 #include "proto/control.h"
 #include "shell/shell.h"
 
@@ -20,6 +21,7 @@ struct shell {
 	const char **list; /* scratch of shell_list() */
 	char **args;
 	int nargs;
+	intptr_t verdict_fd; /* system_tell() */
 };
 
 /* Options and operands after the command's name. 0; 2 after a clear message; -1: help was asked for. */
@@ -30,7 +32,7 @@ bool options_pid(const struct shell *sh, const char *text, uint64_t *out);
 
 struct client {
 	struct shell *shell;
-	int fd;
+	struct wire *wire;
 	struct control_map request;
 	struct wr in, out;
 	size_t in_start;

@@ -3,13 +3,13 @@
  * Exit status: 0 done, 1 failed, 2 wrong usage; `run` and `attach` pass the guest's own through. */
 #include "shell/internal.h"
 
-#include <fcntl.h>
-#include <limits.h>
+#include "base/file.h"
+#include "shell/system.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct row {
 	const struct command *command;
@@ -112,27 +112,15 @@ static int help(int argc, char **argv)
 
 /* ---- main ---- */
 
-static char *absolute(const char *path)
-{
-	char cwd[PATH_MAX], *out;
-	if (path[0] == '/')
-		return strdup(path);
-	if (!getcwd(cwd, sizeof cwd) || asprintf(&out, "%s/%s", cwd, path) < 0)
-		return NULL;
-	return out;
-}
-
 static char *home_of(const struct shell *sh)
 {
-	const char *given = shell_value(sh, "home"), *user = getenv("HOME");
-	char *out;
+	const char *given = shell_value(sh, "home");
+	char *set = given && *given ? NULL : path_env("WASMOS_HOME");
 	if (!given || !*given)
-		given = getenv("WASMOS_HOME");
-	if (given && *given)
-		return absolute(given);
-	if (!user || !*user)
-		return strdup("/.wasmos");
-	return asprintf(&out, "%s/.wasmos", user) < 0 ? NULL : out;
+		given = set;
+	char *home = given && *given ? path_absolute(given) : path_default_home();
+	free(set);
+	return home;
 }
 
 /* `wasmos --home DIR ps` works as `wasmos ps --home DIR`: leading common options are moved behind the command. */
@@ -170,18 +158,9 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return status;
 }
 
-/* Standard streams that are closed become /dev/null: else the next thing opened would be taken for one. */
-static bool open_streams(void)
-{
-	for (int fd = 0; fd < 3; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			return false;
-	return true;
-}
-
 int main(int argc, char **argv)
 {
-	if (!open_streams())
+	if (!system_begin(&argc, &argv))
 		return 1;
 	char **args = calloc((size_t)argc + 1, sizeof *args);
 	int nargs = 0;

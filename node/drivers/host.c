@@ -88,17 +88,10 @@ static enum err start(struct hosts *h, enum screen_kind kind, struct errmsg *msg
 	return e;
 }
 
-static bool has_display_server(void)
-{
-	const char *x11 = getenv("DISPLAY"), *wayland = getenv("WAYLAND_DISPLAY");
-
-	return (x11 != NULL && x11[0] != '\0') || (wayland != NULL && wayland[0] != '\0');
-}
-
 static bool is_candidate(enum screen_kind kind, const struct host_tty *tty)
 {
 	switch (kind) {
-	case SCREEN_SDL2: return has_display_server();
+	case SCREEN_SDL2: return host_sdl2.has_display();
 	case SCREEN_TERMINAL: return tty != NULL && tty->write != NULL;
 	default: return kind == SCREEN_HEADLESS;
 	}
@@ -114,7 +107,7 @@ void hosts_warm(struct hosts *h, enum screen_kind kind)
 {
 	bool wanted = kind == SCREEN_SDL2 || kind == SCREEN_AUTO;
 
-	if (!wanted || !has_display_server() || atomic_exchange(&h->warming, true))
+	if (!wanted || !host_sdl2.has_display() || atomic_exchange(&h->warming, true))
 		return;
 	if (pthread_create(&h->warmer, NULL, warm, h) != 0)
 		atomic_store(&h->warming, false);

@@ -82,6 +82,8 @@ void terminal_give_back(const struct host_tty *tty);
 
 struct host_ops {
 	const char *name;
+	/* Whether there is a display, as far as one can tell without trying. NULL where that is no question. */
+	bool (*has_display)(void);
 	/* Starts the service; NULL service is allowed. ERR_NOTFOUND: cannot be had here. */
 	enum err (*start)(const char *device, void **service, struct errmsg *msg);
 	void (*stop)(void *service);

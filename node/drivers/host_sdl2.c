@@ -12,16 +12,13 @@
 #include "node/drivers/host.h"
 
 #include "base/os.h"
+#include "base/os_thread.h"
+#include "node/drivers/sdl2.h"
 
-#include <SDL2/SDL.h>
-#include <SDL2/SDL_syswm.h>
-#include <dlfcn.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	HID_USAGES = 232,    /* SDL's scancodes below are USB HID usages */
@@ -30,13 +27,6 @@ enum {
 	POLL_MS =
 	    5, /* between looks at events while a window is open; wishes are granted at once */
 	SOUND_SAMPLES = 512,
-};
-
-struct sdl2 {
-	void *library;
-#define SDL2_CALL(name) __typeof__(&name) name;
-#include "node/drivers/sdl2.def"
-#undef SDL2_CALL
 };
 
 struct window {
@@ -183,7 +173,7 @@ static void draw(struct window *w)
 
 static void live_on(struct service *s);
 
-static void display_lost(void *display, void *ctx)
+static void display_lost(void *ctx)
 {
 	struct service *s = ctx;
 
@@ -195,34 +185,12 @@ static void display_lost(void *display, void *ctx)
 	pthread_exit(NULL);
 }
 
-/* The first that Xlib calls; its own one ends the program. */
-static int broken(void *display)
-{
-	return 0;
-}
-
 static void guard_display(struct window *w)
 {
 	struct service *s = w->service;
-	SDL_SysWMinfo info;
-	void (*set_handler)(void *display, void (*handler)(void *, void *), void *ctx);
-	void *(*set_first)(int (*handler)(void *display));
 
-	SDL_VERSION(&info.version);
-	if (s->guarded || !s->sdl.SDL_GetWindowWMInfo(w->sdl, &info) ||
-	    info.subsystem != SDL_SYSWM_X11)
-		return;
-	/* SDL has loaded it. */
-	void *x11 = dlopen("libX11.so.6", RTLD_NOW | RTLD_NOLOAD);
-	if (x11 == NULL)
-		return;
-	*(void **)&set_handler = dlsym(x11, "XSetIOErrorExitHandler");
-	*(void **)&set_first = dlsym(x11, "XSetIOErrorHandler");
-	if (set_handler == NULL || set_first == NULL)
-		return;
-	set_first(broken);
-	set_handler(info.info.x11.display, display_lost, s);
-	s->guarded = true;
+	if (!s->guarded)
+		s->guarded = sdl2_guard(&s->sdl, w->sdl, display_lost, s);
 }
 
 /* ---- windows, on the service's thread ---- */
@@ -548,22 +516,9 @@ static void on_event(struct service *s, const SDL_Event *e)
 
 /* ---- the service's thread ---- */
 
-static enum err load_library(struct sdl2 *sdl, struct errmsg *msg)
-{
-	sdl->library = dlopen("libSDL2-2.0.so.0", RTLD_NOW | RTLD_LOCAL);
-	if (sdl->library == NULL)
-		return err_set(msg, ERR_NOTFOUND, "SDL2 is not installed: %s", dlerror());
-#define SDL2_CALL(name)                                                  \
-	if ((*(void **)&sdl->name = dlsym(sdl->library, #name)) == NULL) \
-		return err_set(msg, ERR_NOTFOUND, "SDL2 lacks %s", #name);
-#include "node/drivers/sdl2.def"
-#undef SDL2_CALL
-	return ERR_OK;
-}
-
 static enum err start_sdl(struct service *s, struct errmsg *msg)
 {
-	TRY(load_library(&s->sdl, msg));
+	TRY(sdl2_load(&s->sdl, msg));
 	s->sdl.SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
 	s->sdl.SDL_SetHint(SDL_HINT_QUIT_ON_LAST_WINDOW_CLOSE, "0");
 	s->sdl.SDL_SetHint(SDL_HINT_APP_NAME, "WasmOS");
@@ -628,17 +583,13 @@ static bool goes_on(const struct service *s)
  * the service ends. */
 static bool wait_for_work(struct service *s)
 {
-	struct timespec until;
+	uint64_t until_ns = os_monotonic_ns() + POLL_MS * UINT64_C(1000000);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += POLL_MS * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&s->lock);
 	while (!s->poked && goes_on(s)) {
 		if (s->open == 0 || s->dead)
 			pthread_cond_wait(&s->wake, &s->lock);
-		else if (pthread_cond_timedwait(&s->wake, &s->lock, &until) != 0)
+		else if (!os_cond_wait(&s->wake, &s->lock, until_ns))
 			break;
 	}
 	s->poked = false;
@@ -695,16 +646,12 @@ static void poke(struct service *s)
 static enum err sdl2_start(const char *device, void **service, struct errmsg *msg)
 {
 	struct service *s = calloc(1, sizeof(*s));
-	pthread_condattr_t monotonic;
 
 	if (s == NULL)
 		return err_set(msg, ERR_NOMEM, "out of memory for SDL2");
 	strncpy(s->device, device, sizeof(s->device) - 1);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	os_cond_init(&s->wake);
 	if (pthread_create(&s->thread, NULL, service_thread, s) != 0) {
 		free(s);
 		return err_set(msg, ERR_LIMIT, "no thread for SDL2");
@@ -723,7 +670,6 @@ static enum err sdl2_start(const char *device, void **service, struct errmsg *ms
 	return ERR_OK;
 }
 
-/* The library stays loaded: what it registered with X and the C library cannot be taken back. */
 static void sdl2_stop(void *service)
 {
 	struct service *s = service;
@@ -800,6 +746,7 @@ static void sdl2_close(void *state)
 
 const struct host_ops host_sdl2 = {
     .name = "sdl2",
+    .has_display = sdl2_has_display,
     .start = sdl2_start,
     .stop = sdl2_stop,
     .open = sdl2_open,

@@ -8,13 +8,12 @@
 #include "node/drivers/host.h"
 
 #include "base/os.h"
+#include "base/os_thread.h"
 #include "node/drivers/keys.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	COLUMNS_MAX = 500,
@@ -27,7 +26,6 @@ enum {
 #define RETRY_NS UINT64_C(4000000)
 #define LOOK_NS UINT64_C(250000000) /* how often the size is asked for */
 #define GOODBYE_NS UINT64_C(500000000)
-#define SECOND_NS UINT64_C(1000000000)
 
 /* Alternate screen, no cursor, mouse buttons, kitty's keys (disambiguate, releases, all as escape
  * codes) and the question whether the terminal knows them; then a clear screen. */
@@ -218,7 +216,6 @@ static bool resize(struct terminal *t, uint16_t columns, uint16_t rows)
 /* All of it, unless the terminal does not take it for half a second. */
 static void write_all(const struct host_tty *tty, const uint8_t *bytes, size_t size)
 {
-	const struct timespec pause = {.tv_nsec = (long)RETRY_NS};
 	uint64_t end_ns = os_monotonic_ns() + GOODBYE_NS;
 
 	while (size > 0 && os_monotonic_ns() < end_ns) {
@@ -226,7 +223,7 @@ static void write_all(const struct host_tty *tty, const uint8_t *bytes, size_t s
 		bytes += took;
 		size -= took;
 		if (took == 0)
-			nanosleep(&pause, NULL);
+			os_sleep_ns(RETRY_NS);
 	}
 }
 
@@ -356,15 +353,12 @@ static bool wait_for_work(struct terminal *t)
 {
 	uint64_t until_ns = keys_due_ns(&t->keys), now_ns = os_monotonic_ns();
 	uint64_t look_ns = now_ns + (t->sent < t->nout ? RETRY_NS : LOOK_NS);
-	struct timespec at;
 
 	if (look_ns < until_ns)
 		until_ns = look_ns;
-	at.tv_sec = (time_t)(until_ns / SECOND_NS);
-	at.tv_nsec = (long)(until_ns % SECOND_NS);
 	pthread_mutex_lock(&t->lock);
 	while (!t->changed && !t->closing && t->ninput == 0)
-		if (pthread_cond_timedwait(&t->wake, &t->lock, &at) != 0)
+		if (!os_cond_wait(&t->wake, &t->lock, until_ns))
 			break;
 	t->changed = false;
 	bool goes_on = !t->closing;
@@ -397,7 +391,6 @@ static enum err terminal_open(void *service, const struct host_tty *tty, struct 
                               void **state, struct errmsg *msg)
 {
 	struct terminal *t;
-	pthread_condattr_t monotonic;
 
 	if (tty == NULL || tty->write == NULL)
 		return err_set(msg, ERR_NOTFOUND, "the process has no terminal");
@@ -407,10 +400,7 @@ static enum err terminal_open(void *service, const struct host_tty *tty, struct 
 	t->panel = panel;
 	keys_init(&t->keys, key, t);
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&t->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	os_cond_init(&t->wake);
 	panel_refresh(panel, 0, 0);
 	if (pthread_create(&t->thread, NULL, terminal_thread, t) != 0) {
 		pthread_mutex_destroy(&t->lock);

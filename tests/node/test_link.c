@@ -272,20 +272,20 @@ Test(device, a_key_file_that_others_can_read_or_that_is_damaged_is_refused)
 	char path[128];
 	open_pair(&t);
 	snprintf(path, sizeof path, "%s/device", t.homes[0]);
-	int fd = t.n[0]->home_fd;
-	cr_assert_eq(device_load(fd, NULL, &d, &msg), ERR_OK);
+	struct dir *home = t.n[0]->home;
+	cr_assert_eq(device_load(home, NULL, &d, &msg), ERR_OK);
 	cr_assert(crypto_equal(d.key, t.n[0]->device->key, sizeof d.key));
 	cr_assert_str_eq(d.name, "alpha");
-	cr_assert_eq(device_load(fd, "new name", &d, &msg), ERR_OK);
-	cr_assert_eq(device_load(fd, NULL, &d, &msg), ERR_OK);
+	cr_assert_eq(device_load(home, "new name", &d, &msg), ERR_OK);
+	cr_assert_eq(device_load(home, NULL, &d, &msg), ERR_OK);
 	cr_assert_str_eq(d.name, "new name");
-	cr_assert_eq(device_load(fd, "bad\nname", &d, &msg), ERR_USAGE);
+	cr_assert_eq(device_load(home, "bad\nname", &d, &msg), ERR_USAGE);
 	char command[256];
 	snprintf(command, sizeof command, "chmod 644 %s", path);
 	cr_assert_eq(system(command), 0);
-	cr_assert_eq(device_load(fd, NULL, &d, &msg), ERR_DENIED);
+	cr_assert_eq(device_load(home, NULL, &d, &msg), ERR_DENIED);
 	snprintf(command, sizeof command, "chmod 600 %s; truncate -s 20 %s", path, path);
 	cr_assert_eq(system(command), 0);
-	cr_assert_eq(device_load(fd, NULL, &d, &msg), ERR_MALFORMED);
+	cr_assert_eq(device_load(home, NULL, &d, &msg), ERR_MALFORMED);
 	close_pair(&t);
 }

@@ -1,0 +1,16 @@
+/* net.h - what links ask of the system's sockets beyond libuv. Loop thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+enum { NET_TAKEN = 1 }; /* the address is in use: another port may do */
+
+/* A TCP socket that listens already, so that nobody else can have the port, for uv_tcp_open() and uv_listen(). (libuv tells of a
+ * taken port only later, and its handle cannot try another then.) 0; NET_TAKEN; or an error of libuv's. */
+int net_listen(const struct sockaddr *a, int backlog, uv_os_sock_t *out);
+bool net_has_ipv6(void);
+/* The system takes at most about so many bytes that it has not sent yet; where it can be told. */
+void net_limit_unsent(uv_tcp_t *tcp, int size_bytes);
+/* The connection ends for both sides, as when a cable is cut. */
+void net_cut(uv_tcp_t *tcp);
