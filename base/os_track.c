@@ -1,9 +1,15 @@
 /* os_track.c - which pages were written, by write protection and faults.
  *
- * Truths: a page whose bit is clear is write-protected; a page whose bit is set is writable. The fault that
- * a first write causes sets the bit and lifts the protection; so does who marks pages that the host is
- * to write. Collecting takes a bit first and protects after: a
- * write in between is missed by neither, as who collects reads the page only afterwards.
+ * Truths: a page whose bit is clear is write-protected, but for a moment while it is collected or its fault is
+ * answered. The fault that a first write causes lifts the protection and sets the bit; so does who marks pages
+ * that the host is to write. Collecting takes a bit first and protects after: a write in between is missed by
+ * neither, as who collects reads the page only afterwards. The fault holds no lock, so a collector may come
+ * between its two steps; therefore the bit is set (again) after the protection is lifted: the worst is a page
+ * that counts as written and is not. Protecting waits for writes that are under way on other processors, on
+ * those with a weak memory model too (the system's TLB shootdown), so what is read afterwards is whole.
+ *
+ * A bit is 4 KiB everywhere, for images are. A system with bigger pages (16 or 64 KiB on arm64) protects
+ * t->unit of them together: they become written together, too, and only whole units are ever protected.
  */
 #include "base/os_track.h"
 
@@ -26,11 +32,18 @@ static void set_bits(struct os_track *t, size_t from, size_t to)
 enum err os_track_start(uint8_t *base, size_t size_bytes, size_t max_bytes, enum os_track_kind kind,
                         struct os_track **out)
 {
+	return os_track_start_paged(base, size_bytes, max_bytes, kind, os_page_size(), out);
+}
+
+enum err os_track_start_paged(uint8_t *base, size_t size_bytes, size_t max_bytes,
+                              enum os_track_kind kind, size_t page_bytes, struct os_track **out)
+{
 	struct os_track *t = calloc(1, sizeof *t);
 	if (!t)
 		return ERR_NOMEM;
 	t->base = base;
 	t->max_bytes = max_bytes;
+	t->unit = page_bytes > PAGE ? page_bytes / PAGE : 1;
 	atomic_store(&t->size_bytes, size_bytes);
 	t->kind = OS_TRACK_FAULTS;
 	t->kernel_fd = -1;
@@ -67,23 +80,34 @@ void os_track_grown(struct os_track *t, size_t size_bytes)
 	atomic_store(&t->size_bytes, size_bytes);
 }
 
+/* Whole units around pages [*from, *to). */
+static void widen(const struct os_track *t, size_t *from, size_t *to)
+{
+	*from -= *from % t->unit;
+	*to = (*to + t->unit - 1) / t->unit * t->unit;
+}
+
 /* Pages of which some are protected in between are many mappings, and a process may have 65,530: past that
- * everything becomes writable, and counts as written. Signal-safe. */
+ * everything becomes writable, and counts as written. Whole units. Signal-safe. */
 static bool unprotect(struct os_track *t, size_t from, size_t to)
 {
-	set_bits(t, from, to);
-	if (os_protect(t->base + from * PAGE, (to - from) * PAGE, OS_READ_WRITE) == ERR_OK)
-		return true;
-	size_t size = atomic_load(&t->size_bytes);
-	set_bits(t, 0, pages_of(size));
-	return os_protect(t->base, size, OS_READ_WRITE) == ERR_OK;
+	bool ok = os_protect(t->base + from * PAGE, (to - from) * PAGE, OS_READ_WRITE) == ERR_OK;
+	if (!ok) {
+		from = 0;
+		to = pages_of(atomic_load(&t->size_bytes));
+		ok = os_protect(t->base, to * PAGE, OS_READ_WRITE) == ERR_OK;
+	}
+	set_bits(t, from, to); /* not before: see above */
+	return ok;
 }
 
 bool os_track_fault(struct os_track *t, size_t offset_bytes)
 {
 	if (t->kind == OS_TRACK_KERNEL || offset_bytes >= atomic_load(&t->size_bytes))
 		return false;
-	return unprotect(t, offset_bytes / PAGE, offset_bytes / PAGE + 1);
+	size_t from = offset_bytes / PAGE, to = from + 1;
+	widen(t, &from, &to);
+	return unprotect(t, from, to);
 }
 
 static void pin(struct os_track *t, size_t from, size_t to)
@@ -105,6 +129,7 @@ void os_track_mark(struct os_track *t, size_t offset_bytes, size_t size_bytes)
 	if (t->kind == OS_TRACK_KERNEL || !size_bytes)
 		return; /* the kernel sees its own writes */
 	size_t from = offset_bytes / PAGE, to = pages_of(offset_bytes + size_bytes);
+	widen(t, &from, &to);
 	pthread_mutex_lock(&t->lock);
 	pin(t, from, to);
 	unprotect(t, from, to);

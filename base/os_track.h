@@ -11,6 +11,8 @@
 struct os_track {
 	uint8_t *base;
 	size_t max_bytes;
+	size_t
+	    unit; /* pages of 4 KiB that the system protects together: 4 where its own have 16 KiB */
 	_Atomic size_t size_bytes;
 	enum os_track_kind kind;
 	_Atomic uint64_t
@@ -25,6 +27,10 @@ struct os_track {
 	int kernel_fd, pagemap_fd;
 	bool grown_failed; /* a grown part could not be registered: collecting fails */
 };
+
+/* os_track_start() for a system whose pages have page_bytes, a multiple of 4 KiB. Tests pretend with it. */
+enum err os_track_start_paged(uint8_t *base, size_t size_bytes, size_t max_bytes,
+                              enum os_track_kind kind, size_t page_bytes, struct os_track **out);
 
 /* ERR_UNSUPPORTED where the system has none. */
 enum err os_track_kernel_start(struct os_track *t);
