@@ -405,6 +405,9 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 	if (c->closing || n == 0)
 		return;
 	if (n < 0) {
+		if (c->dialer && c->peer &&
+		    !c->greeted) /* after our first message: it does not know our key */
+			c->peer->refusals++;
 		conn_close(c, n == UV_EOF ? "closed by the other side" : uv_strerror((int)n));
 		return;
 	}

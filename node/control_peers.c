@@ -59,6 +59,15 @@ static void put_rtt(struct control_call *c, const struct peer *p)
 	control_put_u64(c, "rtt_us", peer_rtt_us(p));
 }
 
+static const char *state_of(const struct peer *p)
+{
+	if (peer_is_up(p))
+		return "up";
+	if (peer_is_half(p))
+		return "half paired";
+	return peer_refuses(p) ? "refuses" : "down";
+}
+
 void control_peers(struct node *n, struct control_call *c)
 {
 	own_row(n, c);
@@ -68,7 +77,7 @@ void control_peers(struct node *n, struct control_call *c)
 		control_row(c);
 		control_put_str(c, "name", peer_name(p));
 		put_id(c, peer_id(p));
-		control_put_str(c, "state", peer_is_up(p) ? "up" : "down");
+		control_put_str(c, "state", state_of(p));
 		control_put_flag(c, "self", false);
 		control_put_flag(c, "up", peer_is_up(p));
 		control_put_str(c, "address", peer_address(p));

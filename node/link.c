@@ -175,6 +175,11 @@ static void note_peer(struct conn *c, const struct msg_hello *m)
 	int size = sizeof a;
 	char address[LINK_ADDRESS_SIZE];
 	bool changed = peer_note_name(c->peer, m->name);
+	if (peer_complete(c->peer)) {
+		node_log(c->links->node, LOG_INFO, "pairing", "%s said yes, too: paired",
+		         c->peer->name);
+		changed = true;
+	}
 	/* What we dialed is right; a caller's own port is not the one it listens at. */
 	if (m->port && uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &size) == 0) {
 		address_text((struct sockaddr *)&a, c->dialer ? 0 : m->port, address);
@@ -205,6 +210,7 @@ static enum err on_hello(struct conn *c, const struct msg_hello *m, struct errms
 	c->pinged_ms = 0; /* ping at the next tick: the round trip is known soon */
 	p->up = c;
 	p->backoff_ms = LINK_BACKOFF_MIN_MS;
+	p->refusals = 0;
 	note_peer(c, m);
 	node_log(c->links->node, LOG_INFO, "link", "%s is up at %s", p->name, c->remote);
 	tell_watchers(p, true);
@@ -302,6 +308,7 @@ static void on_tick(uv_timer_t *t)
 		conn_tick(c, now);
 	calls_tick(l, now);
 	links_dial_due(l, now);
+	peers_tick(l);
 	links_check(l);
 }
 

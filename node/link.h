@@ -48,6 +48,9 @@ enum { LINK_ADDRESS_SIZE = 80 };
 const uint8_t *peer_id(const struct peer *p); /* DEVICE_ID_SIZE */
 const char *peer_name(const struct peer *p);  /* as its owner named it; may not be unique */
 bool peer_is_up(const struct peer *p);
+bool peer_is_half(
+    const struct peer *p); /* our user said yes, its answer was lost; see peer_add_half() */
+bool peer_refuses(const struct peer *p);          /* it is there, and does not know us (any more) */
 uint32_t peer_rtt_us(const struct peer *p);       /* of the last ping; 0: none yet */
 uint64_t peer_seen_unix_ms(const struct peer *p); /* when it was last up */
 /* Where it is, or where it was last: "192.0.2.7:4747"; "" when unknown. */
@@ -63,6 +66,11 @@ struct peer *peer_next(struct peer *p);
 enum err peer_add(struct node *n, const uint8_t key[CRYPTO_KEY_SIZE], const char *name,
                   const char (*addresses)[LINK_ADDRESS_SIZE], unsigned count, struct peer **out,
                   struct errmsg *msg);
+/* Likewise, when our user said yes and the other side's answer was lost: it may have us as its peer. It becomes a
+ * peer when a link with it comes up, and is forgotten after a day. */
+enum err peer_add_half(struct node *n, const uint8_t key[CRYPTO_KEY_SIZE], const char *name,
+                       const char (*addresses)[LINK_ADDRESS_SIZE], unsigned count,
+                       struct errmsg *msg);
 /* Forgets it, durably; its link is closed. Watchers hear that it is down first. */
 enum err peer_remove(struct node *n, struct peer *p, struct errmsg *msg);
 

@@ -29,6 +29,8 @@ enum {
 	LINK_TICK_MS = 250,
 	LINK_BACKOFF_MIN_MS = 250,
 	LINK_BACKOFF_MAX_MS = 30000,
+	LINK_REFUSALS = 2, /* so many in a row are shown */
+	LINK_HALF_MS = 24 * 3600 * 1000,
 	LINK_TIE_MS = 5000, /* connections begun closer than this were dialed by both at once */
 	LINK_WATCHERS_MAX = 8,
 	LINK_DRAINED_MAX = 8,
@@ -87,6 +89,11 @@ struct peer {
 	char addresses[LINK_ADDRESSES_MAX][LINK_ADDRESS_SIZE]; /* the likeliest first */
 	unsigned address_count, address_next;
 	uint64_t seen_unix_ms;
+	/* Not 0: our user said yes, and the other's answer was lost. A link with it proves that it was yes; else the row
+	 * is removed then. */
+	uint64_t half_until_unix_ms;
+	unsigned
+	    refusals; /* times in a row that it hung up instead of an answer: it does not know us */
 	bool removed; /* stays in memory: others may hold the pointer */
 	bool saving, save_again;
 	struct conn *up, *dialing;
@@ -199,6 +206,10 @@ struct peer *peers_by_key(struct links *l, const uint8_t key[CRYPTO_KEY_SIZE]);
 /* Puts the address in front; true when that changed anything. */
 bool peer_note_address(struct peer *p, const char *address);
 bool peer_note_name(struct peer *p, struct str_ref name);
+/* The link is up: a half peer is a whole one from now on. True when it was half. */
+bool peer_complete(struct peer *p);
+/* Removes half peers whose time is over. */
+void peers_tick(struct links *l);
 /* Writes the row in the background. */
 void peer_save(struct peer *p);
 enum err peer_save_now(struct peer *p, struct errmsg *msg);

@@ -204,6 +204,38 @@ static void add_peer(struct run *r)
 	end_wish(ps, e, e == ERR_OK ? NULL : &msg);
 }
 
+/* Our user said yes and the answer was lost. The other side may have us by now. */
+static void add_half(struct run *r)
+{
+	const struct pairing_device *peer = &r->machine.peer;
+	char addresses[LINK_ADDRESSES_MAX][LINK_ADDRESS_SIZE];
+	struct errmsg msg = {0};
+	unsigned count = addresses_of(r, addresses);
+	enum err e = peer_add_half(r->node, peer->key, peer->name,
+	                           (const char(*)[LINK_ADDRESS_SIZE])addresses, count, &msg);
+	node_log(r->node, LOG_WARN, "pairing", "%s at %s: its answer was lost%s%s", peer->name,
+	         r->conn->remote, e == ERR_OK ? "" : ": ", msg.text);
+	if (r->wish && e == ERR_OK)
+		err_set(
+		    &msg, ERR_CLOSED,
+		    "the connection was lost before the answer of \"%s\" came. If it was yes, the "
+		    "two find each other by themselves: `wasmos peers` shows it",
+		    peer->name);
+	if (r->wish)
+		end_wish(r->node->pairings, e == ERR_OK ? ERR_CLOSED : e, &msg);
+}
+
+static void void_code(struct run *r)
+{
+	struct errmsg msg = {0};
+	err_set(
+	    &msg, ERR_AUTH,
+	    "someone at %s typed wrong words, so this code is void; run `wasmos pair` again for a "
+	    "new one (if that was not you: `wasmos pair --from ADDR` takes words from ADDR alone)",
+	    r->machine.from);
+	end_wish(r->node->pairings, ERR_AUTH, &msg);
+}
+
 /* How a run that ended without a pair is told to the user; a host keeps waiting when its code is still
  * good. */
 static void tell_end(struct run *r)
@@ -212,6 +244,10 @@ static void tell_end(struct run *r)
 	enum pairing_reason reason = r->machine.reason;
 	if (reason == PAIRING_OK)
 		return;
+	if (r->machine.half) {
+		add_half(r);
+		return;
+	}
 	node_log(r->node, LOG_INFO, "pairing", "%s: %s", r->conn->remote,
 	         pairing_reason_text(reason));
 	if (!r->wish)
@@ -223,10 +259,7 @@ static void tell_end(struct run *r)
 		return;
 	}
 	if (r->wish->is_host && reason == PAIRING_WRONG)
-		fail_wish(
-		    ps, ERR_AUTH,
-		    "someone typed wrong words, so this code is void; run `wasmos pair` again "
-		    "for a new one");
+		void_code(r);
 	else
 		fail_wish(ps, err_of(reason), pairing_reason_text(reason));
 }
@@ -365,9 +398,30 @@ static void drop_oldest_silent(struct pairings *ps)
 		conn_close(oldest->conn, "silent while others wait");
 }
 
+/* "192.0.2.7" of an address with a port or without; of IPv6 the network: one device has many addresses there. */
+static enum err source_of(const char *text, char out[PAIRING_FROM_SIZE])
+{
+	struct sockaddr_storage a;
+	char with_port[LINK_ADDRESS_SIZE];
+	if (address_parse(text, &a) != ERR_OK) {
+		snprintf(with_port, sizeof with_port, strchr(text, ':') ? "[%.60s]:1" : "%.60s:1",
+		         text);
+		TRY(address_parse(with_port, &a));
+	}
+	if (a.ss_family == AF_INET)
+		return uv_ip4_name((struct sockaddr_in *)&a, out, PAIRING_FROM_SIZE) ? ERR_USAGE
+		                                                                     : ERR_OK;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a;
+	memset(v6->sin6_addr.s6_addr + 8, 0, 8);
+	int bad = uv_ip6_name(v6, out, PAIRING_FROM_SIZE - 4);
+	strcat(out, "/64");
+	return bad ? ERR_USAGE : ERR_OK;
+}
+
 void pairing_take(struct conn *c)
 {
 	struct node *n = c->links->node;
+	char from[PAIRING_FROM_SIZE] = "";
 	struct pairing_device self;
 	uint8_t seed[PAIRING_SEED_SIZE];
 	drop_oldest_silent(n->pairings);
@@ -381,7 +435,8 @@ void pairing_take(struct conn *c)
 	self_of(n, &self);
 	struct pairing_self me = {n->device->secret, &self};
 	crypto_random(seed, sizeof seed);
-	pairing_host(&r->machine, &n->pairings->desk, &me, seed, now_of(n));
+	source_of(c->remote, from);
+	pairing_host(&r->machine, &n->pairings->desk, from, &me, seed, now_of(n));
 	crypto_zero(seed, sizeof seed);
 }
 
@@ -421,11 +476,17 @@ static struct wish *wish_new(struct node *n, struct control_call *call)
 	return w;
 }
 
-static void host(struct node *n, struct control_call *call)
+static void host(struct node *n, struct control_call *call, const char *from)
 {
 	struct pairings *ps = n->pairings;
 	struct errmsg msg = {0};
 	uint8_t random[PAIRING_WORDS];
+	char only[PAIRING_FROM_SIZE] = "";
+	if (from[0] && source_of(from, only) != ERR_OK) {
+		control_fail(call, ERR_USAGE, "--from %.80s: an address like 192.0.2.7 is expected",
+		             from);
+		return;
+	}
 	struct wish *w = wish_new(n, call);
 	if (!w)
 		return;
@@ -436,6 +497,7 @@ static void host(struct node *n, struct control_call *call)
 		end_wish(ps, e, &msg);
 		return;
 	}
+	memcpy(ps->desk.only, only, sizeof only);
 	nearby_say(n, true);
 	show_code(w);
 }
@@ -564,10 +626,11 @@ void control_pair(struct node *n, struct control_call *call)
 {
 	const char *words = control_str_or(call, "words", "");
 	const char *address = control_str_or(call, "address", "");
+	const char *from = control_str_or(call, "from", "");
 	if (words[0])
 		guest(n, call, words, address);
 	else
-		host(n, call);
+		host(n, call, from);
 }
 
 void control_pair_answer(struct node *n, struct control_call *call)

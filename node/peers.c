@@ -40,6 +40,16 @@ uint64_t peer_seen_unix_ms(const struct peer *p)
 	return p->up ? os_wall_ns() / 1000000 : p->seen_unix_ms;
 }
 
+bool peer_is_half(const struct peer *p)
+{
+	return p->half_until_unix_ms != 0;
+}
+
+bool peer_refuses(const struct peer *p)
+{
+	return !p->up && p->refusals >= LINK_REFUSALS;
+}
+
 const char *peer_address(const struct peer *p)
 {
 	return p->address_count ? p->addresses[0] : "";
@@ -209,14 +219,18 @@ static enum err encode_row(const struct peer *p, struct wr *out)
 {
 	struct wr items = {0};
 	struct msg_pair_peer m = {.name = str_ref(p->name), .seen_ms = p->seen_unix_ms};
+	struct msg_pair_half half = {.name = m.name, .until_ms = p->half_until_unix_ms};
 	memcpy(m.key, p->key, sizeof m.key);
+	memcpy(half.key, p->key, sizeof half.key);
 	enum err e = ERR_OK;
 	for (unsigned i = 0; e == ERR_OK && i < p->address_count; i++) {
 		struct msg_address a = {str_ref(p->addresses[i])};
 		e = msg_item_address(&items, &a, NULL);
 	}
-	m.addresses = list_of(&items, p->address_count);
-	if (e == ERR_OK)
+	m.addresses = half.addresses = list_of(&items, p->address_count);
+	if (e == ERR_OK && p->half_until_unix_ms)
+		e = msg_encode(out, MSG_PAIR_HALF, &half, NULL);
+	else if (e == ERR_OK)
 		e = msg_encode(out, MSG_PAIR_PEER, &m, NULL);
 	wr_free(&items);
 	return e;
@@ -309,20 +323,31 @@ static bool load_row(void *ctx, const uint8_t *key, size_t key_size, const uint8
 	struct links *l = ctx;
 	enum msg type;
 	union msg_any any;
+	struct msg_pair_peer *m = &any.pair_peer;
 	struct msg_address a;
 	char name[DEVICE_NAME_MAX + 1];
 	uint8_t id[DEVICE_ID_SIZE];
-	if (msg_decode(value, size, &type, &any, NULL) != ERR_OK || type != MSG_PAIR_PEER ||
-	    str_copy(any.pair_peer.name, name, sizeof name) != ERR_OK)
+	uint64_t half_until_ms = 0;
+	if (msg_decode(value, size, &type, &any, NULL) != ERR_OK ||
+	    (type != MSG_PAIR_PEER && type != MSG_PAIR_HALF))
 		goto bad;
-	device_id_of(any.pair_peer.key, id);
+	if (type == MSG_PAIR_HALF) {
+		struct msg_pair_half half = any.pair_half;
+		*m = (struct msg_pair_peer){.name = half.name, .addresses = half.addresses};
+		memcpy(m->key, half.key, sizeof m->key);
+		half_until_ms = half.until_ms;
+	}
+	if (str_copy(m->name, name, sizeof name) != ERR_OK)
+		goto bad;
+	device_id_of(m->key, id);
 	if (key_size != sizeof id || memcmp(key, id, sizeof id) != 0)
 		goto bad;
-	struct peer *p = row_new(l, any.pair_peer.key, name);
+	struct peer *p = row_new(l, m->key, name);
 	if (!p)
 		return false;
-	p->seen_unix_ms = any.pair_peer.seen_ms;
-	while (msg_next_address(&any.pair_peer.addresses, &a))
+	p->seen_unix_ms = m->seen_ms;
+	p->half_until_unix_ms = half_until_ms;
+	while (msg_next_address(&m->addresses, &a))
 		if (p->address_count < LINK_ADDRESSES_MAX &&
 		    str_copy(a.text, p->addresses[p->address_count], LINK_ADDRESS_SIZE) == ERR_OK)
 			p->address_count++;
@@ -350,9 +375,9 @@ void peers_free(struct links *l)
 
 /* --- by a person's wish --- */
 
-enum err peer_add(struct node *n, const uint8_t key[CRYPTO_KEY_SIZE], const char *name,
-                  const char (*addresses)[LINK_ADDRESS_SIZE], unsigned count, struct peer **out,
-                  struct errmsg *msg)
+static enum err add_row(struct node *n, const uint8_t key[CRYPTO_KEY_SIZE], const char *name,
+                        const char (*addresses)[LINK_ADDRESS_SIZE], unsigned count,
+                        uint64_t half_until_ms, struct peer **out, struct errmsg *msg)
 {
 	struct links *l = n->links;
 	uint8_t id[DEVICE_ID_SIZE];
@@ -367,6 +392,8 @@ enum err peer_add(struct node *n, const uint8_t key[CRYPTO_KEY_SIZE], const char
 		return err_set(msg, ERR_NOMEM, "out of memory");
 	bool was_removed = p->removed;
 	p->removed = false;
+	p->refusals = 0;
+	p->half_until_unix_ms = half_until_ms;
 	peer_note_name(p, str_ref(name));
 	for (unsigned i = count; i-- > 0;)
 		peer_note_address(p, addresses[i]);
@@ -378,6 +405,43 @@ enum err peer_add(struct node *n, const uint8_t key[CRYPTO_KEY_SIZE], const char
 	*out = p;
 	link_dial(p);
 	return ERR_OK;
+}
+
+enum err peer_add(struct node *n, const uint8_t key[CRYPTO_KEY_SIZE], const char *name,
+                  const char (*addresses)[LINK_ADDRESS_SIZE], unsigned count, struct peer **out,
+                  struct errmsg *msg)
+{
+	return add_row(n, key, name, addresses, count, 0, out, msg);
+}
+
+enum err peer_add_half(struct node *n, const uint8_t key[CRYPTO_KEY_SIZE], const char *name,
+                       const char (*addresses)[LINK_ADDRESS_SIZE], unsigned count,
+                       struct errmsg *msg)
+{
+	struct peer *p = peers_by_key(n->links, key);
+	if (p && !p->half_until_unix_ms)
+		return ERR_OK; /* a whole one already */
+	return add_row(n, key, name, addresses, count, os_wall_ns() / 1000000 + LINK_HALF_MS, &p,
+	               msg);
+}
+
+bool peer_complete(struct peer *p)
+{
+	bool half = p->half_until_unix_ms != 0;
+	p->half_until_unix_ms = 0;
+	return half;
+}
+
+void peers_tick(struct links *l)
+{
+	for (struct peer *p = l->peers; p; p = p->next) {
+		if (p->removed || !p->half_until_unix_ms ||
+		    os_wall_ns() / 1000000 < p->half_until_unix_ms)
+			continue;
+		node_log(l->node, LOG_INFO, "pairing", "%s never answered: it is forgotten",
+		         p->name);
+		peer_remove(l->node, p, NULL);
+	}
 }
 
 enum err peer_remove(struct node *n, struct peer *p, struct errmsg *msg)

@@ -32,7 +32,9 @@ const char *pairing_reason_text(enum pairing_reason r)
 	    [PAIRING_WRONG] =
 	        "the words are not the right ones; a code allows one guess: run `wasmos "
 	        "pair` again for a new one",
-	    [PAIRING_LOCKED] = "too many wrong codes: pairing is locked for ten minutes",
+	    [PAIRING_LOCKED] = "too many wrong words came from this address: the other device "
+	                       "refuses it for ten minutes, unless its user names it: "
+	                       "`wasmos pair --from ADDR`",
 	    [PAIRING_DECLINED] = "the other side said no",
 	    [PAIRING_BROKEN] = "the other side does not keep to the protocol",
 	    [PAIRING_LATE] = "it took too long",
@@ -49,14 +51,9 @@ const char *pairing_reason_text(enum pairing_reason r)
 enum err pairing_desk_open(struct pairing_desk *d, uint64_t now_ms,
                            const uint8_t random[PAIRING_WORDS], struct errmsg *msg)
 {
-	if (d->locked_until_ms > now_ms)
-		return err_set(msg, ERR_BUSY, "too many wrong codes: pairing is locked for %llu s",
-		               (unsigned long long)(d->locked_until_ms - now_ms + 999) / 1000);
 	if (d->busy)
 		return err_set(msg, ERR_BUSY, "a device is being paired right now");
-	if (d->locked_until_ms)
-		d->failures = 0;
-	d->locked_until_ms = 0;
+	d->only[0] = 0;
 	pairing_words(random, d->words);
 	d->until_ms = now_ms + PAIRING_CODE_MS;
 	return ERR_OK;
@@ -73,11 +70,37 @@ bool pairing_desk_is_open(const struct pairing_desk *d, uint64_t now_ms)
 	return d->words[0] && now_ms < d->until_ms;
 }
 
-static void desk_spend(struct pairing_desk *d, uint64_t now_ms)
+/* The row of an address, or the one to use for it: one that is over, else the oldest. */
+static unsigned desk_row(const struct pairing_desk *d, const char *from)
 {
+	unsigned oldest = 0;
+	for (unsigned i = 0; i < PAIRING_STRANGERS; i++) {
+		if (d->strangers[i].wrong && !strcmp(d->strangers[i].from, from))
+			return i;
+		if (d->strangers[i].at_ms < d->strangers[oldest].at_ms)
+			oldest = i;
+	}
+	return oldest;
+}
+
+static void desk_spend(struct pairing_desk *d, const char *from, uint64_t now_ms)
+{
+	unsigned i = desk_row(d, from);
 	pairing_desk_close(d);
-	if (++d->failures >= PAIRING_FAILURES)
-		d->locked_until_ms = now_ms + PAIRING_LOCK_MS;
+	if (strcmp(d->strangers[i].from, from) != 0 ||
+	    now_ms - d->strangers[i].at_ms >= PAIRING_LOCK_MS)
+		d->strangers[i].wrong = 0;
+	snprintf(d->strangers[i].from, PAIRING_FROM_SIZE, "%s", from);
+	d->strangers[i].wrong++;
+	d->strangers[i].at_ms = now_ms;
+}
+
+static bool desk_refuses(const struct pairing_desk *d, const char *from, uint64_t now_ms)
+{
+	unsigned i = desk_row(d, from);
+	return !d->only[0] && !strcmp(d->strangers[i].from, from) &&
+	       d->strangers[i].wrong >= PAIRING_WRONG_MAX &&
+	       now_ms - d->strangers[i].at_ms < PAIRING_LOCK_MS;
 }
 
 /* --- ends --- */
@@ -102,8 +125,10 @@ static void end_run(struct pairing *p, enum pairing_reason reason, uint64_t now_
 	if (p->holds_desk) {
 		p->desk->busy = false;
 		if (p->state == PAIRING_WAIT_PROOF)
-			desk_spend(p->desk, now_ms);
+			desk_spend(p->desk, p->from, now_ms);
 	}
+	p->half = p->state == PAIRING_CONFIRM && p->said_yes && reason != PAIRING_OK &&
+	          reason != PAIRING_DECLINED;
 	p->holds_desk = false;
 	p->state = PAIRING_ENDED;
 	p->reason = reason;
@@ -292,11 +317,12 @@ static enum pairing_reason admit(const struct pairing *p, const struct msg_pair_
 {
 	if (m->version != PAIRING_VERSION)
 		return PAIRING_VERSIONS;
-	if (p->desk->locked_until_ms > now_ms)
+	if (!pairing_desk_is_open(p->desk, now_ms) ||
+	    (p->desk->only[0] && strcmp(p->desk->only, p->from) != 0))
+		return PAIRING_NO_CODE;
+	if (desk_refuses(p->desk, p->from, now_ms))
 		return PAIRING_LOCKED;
-	if (p->desk->busy)
-		return PAIRING_BUSY;
-	return pairing_desk_is_open(p->desk, now_ms) ? PAIRING_OK : PAIRING_NO_CODE;
+	return p->desk->busy ? PAIRING_BUSY : PAIRING_OK;
 }
 
 static enum pairing_reason on_start(struct pairing *p, const struct msg_pair_start *m,
@@ -355,7 +381,6 @@ static enum pairing_reason on_proof(struct pairing *p, const struct msg_pair_pro
 		return PAIRING_WRONG;
 	p->state = PAIRING_WAIT_NOISE3;
 	pairing_desk_close(p->desk); /* used up */
-	p->desk->failures = 0;
 	noise_begin(p);
 	enum err e = noise_in(p, m->noise, &payload);
 	if (e == ERR_OK && payload.size)
@@ -487,6 +512,9 @@ static void on_frame(struct pairing *p, const uint8_t *frame, size_t size, uint6
 	if (type == MSG_PAIR_REFUSE) {
 		unsigned reason = any.pair_refuse.reason;
 		act->end = true;
+		if (p->state == PAIRING_CONFIRM)
+			reason =
+			    PAIRING_GONE; /* anyone on the way can write this: a no is sealed */
 		end_run(p, reason && reason < PAIRING_UNWANTED ? reason : PAIRING_BROKEN, now_ms);
 		return;
 	}
@@ -508,11 +536,13 @@ static void begin(struct pairing *p, const struct pairing_self *self, const uint
 	p->deadline_ms = now_ms + PAIRING_RUN_MS;
 }
 
-void pairing_host(struct pairing *p, struct pairing_desk *desk, const struct pairing_self *self,
-                  const uint8_t seed[PAIRING_SEED_SIZE], uint64_t now_ms)
+void pairing_host(struct pairing *p, struct pairing_desk *desk, const char *from,
+                  const struct pairing_self *self, const uint8_t seed[PAIRING_SEED_SIZE],
+                  uint64_t now_ms)
 {
 	begin(p, self, seed, now_ms);
 	p->desk = desk;
+	snprintf(p->from, sizeof p->from, "%s", from);
 	p->state = PAIRING_WAIT_START;
 }
 
@@ -591,18 +621,18 @@ void pairing_bytes(struct pairing *p, const uint8_t *bytes, size_t size, uint64_
 		take_frames(p, now_ms, act);
 }
 
-void pairing_answer(struct pairing *p, bool yes, struct pairing_actions *act)
+/* Seals the answer; a no ends the run, for the reason given. */
+static void give_answer(struct pairing *p, bool yes, enum pairing_reason reason,
+                        struct pairing_actions *act)
 {
 	struct msg_pair_confirm m = {.yes = yes};
 	struct wr inner = {0};
-	if (p->state != PAIRING_CONFIRM || p->said_yes)
-		return;
 	if (msg_encode(&inner, MSG_PAIR_CONFIRM, &m, NULL) != ERR_OK ||
 	    put_sealed(p, &inner, &act->send) != ERR_OK) {
 		refuse(p, PAIRING_BROKEN, 0, act);
 	} else if (!yes) {
 		act->end = true;
-		end_run(p, PAIRING_UNWANTED, 0);
+		end_run(p, reason, 0);
 	} else {
 		p->said_yes = true;
 		both_said_yes(p, act);
@@ -610,15 +640,25 @@ void pairing_answer(struct pairing *p, bool yes, struct pairing_actions *act)
 	wr_free(&inner);
 }
 
+void pairing_answer(struct pairing *p, bool yes, struct pairing_actions *act)
+{
+	if (p->state == PAIRING_CONFIRM && !p->said_yes)
+		give_answer(p, yes, PAIRING_UNWANTED, act);
+}
+
 void pairing_tick(struct pairing *p, uint64_t now_ms, struct pairing_actions *act)
 {
-	if (p->state != PAIRING_ENDED && now_ms >= p->deadline_ms)
+	if (p->state == PAIRING_ENDED || now_ms < p->deadline_ms)
+		return;
+	if (p->state == PAIRING_CONFIRM && !p->said_yes)
+		give_answer(p, false, PAIRING_LATE, act);
+	else
 		refuse(p, PAIRING_LATE, now_ms, act);
 }
 
 void pairing_closed(struct pairing *p, uint64_t now_ms)
 {
-	end_run(p, p->state == PAIRING_CONFIRM ? PAIRING_DECLINED : PAIRING_GONE, now_ms);
+	end_run(p, PAIRING_GONE, now_ms);
 }
 
 void pairing_free(struct pairing *p, uint64_t now_ms)

@@ -46,8 +46,10 @@ enum {
 	PAIRING_CODE_MS = 180 * 1000, /* how long a code is good */
 	PAIRING_RUN_MS = 30 * 1000,   /* for the exchange up to the question */
 	PAIRING_ASK_MS = 120 * 1000,  /* for the users' answers */
-	PAIRING_FAILURES = 5,         /* spent codes before the desk locks */
+	PAIRING_WRONG_MAX = 5,        /* wrong words from one address before it is refused */
 	PAIRING_LOCK_MS = 600 * 1000, /* and for how long */
+	PAIRING_FROM_SIZE = 64,
+	PAIRING_STRANGERS = 16, /* addresses whose wrong words are remembered */
 };
 
 /* Why a pairing ended, on the wire and for people. */
@@ -56,7 +58,7 @@ enum pairing_reason {
 	PAIRING_NO_CODE,  /* the host shows none, or it is spent or too old */
 	PAIRING_BUSY,     /* another guest is being served */
 	PAIRING_WRONG,    /* the words are not the right ones; the code is spent */
-	PAIRING_LOCKED,   /* too many wrong codes */
+	PAIRING_LOCKED,   /* too many wrong words from this address */
 	PAIRING_DECLINED, /* the other user said no */
 	PAIRING_BROKEN,   /* bytes that break the rules */
 	PAIRING_LATE,     /* took too long */
@@ -77,18 +79,26 @@ void pairing_words(const uint8_t random[PAIRING_WORDS], char out[PAIRING_WORDS_S
  * cut to their first three letters or more. ERR_USAGE: not three of our words; msg says which. */
 enum err pairing_words_read(const char *typed, char out[PAIRING_WORDS_SIZE], struct errmsg *msg);
 
-/* --- the desk: the host's one code, and who may still guess --- */
+/* --- the desk: the host's one code, and who may still guess ---
+ *
+ * Any stranger who reaches the port can spend a code by guessing wrong: that is the price of one guess a code.
+ * So that it cannot go on for ever, an address that was wrong five times is refused for ten minutes without a
+ * guess; and the user may name the one address that guesses are taken from. */
 
 struct pairing_desk {
 	char words[PAIRING_WORDS_SIZE]; /* "" when there is no code */
 	uint64_t until_ms;              /* the code's end */
-	uint64_t locked_until_ms;       /* 0: not locked */
-	unsigned failures;              /* spent codes since the last success */
 	bool busy;                      /* a guest is being served */
+	char only
+	    [PAIRING_FROM_SIZE]; /* guesses come from there, wrong ones or not; "": from anywhere */
+	struct {
+		char from[PAIRING_FROM_SIZE];
+		unsigned wrong;
+		uint64_t at_ms; /* of the last wrong words */
+	} strangers[PAIRING_STRANGERS];
 };
 
-/* Makes a new code, in place of an older one. ERR_BUSY when locked: msg says for how long; while a
- * guest is being served. */
+/* Makes a new code, in place of an older one, for guests from anywhere. ERR_BUSY while a guest is being served. */
 enum err pairing_desk_open(struct pairing_desk *d, uint64_t now_ms,
                            const uint8_t random[PAIRING_WORDS], struct errmsg *msg);
 void pairing_desk_close(struct pairing_desk *d);
@@ -133,9 +143,13 @@ struct pairing {
 	enum pairing_state state;
 	enum pairing_reason reason; /* when PAIRING_ENDED */
 	struct pairing_device peer; /* from PAIRING_CONFIRM on */
+	/* PAIRING_ENDED: our user said yes, and the other's answer did not come. It may have been yes, and then the
+	 * other side has us: whoever proves to hold peer's key may be added without a further question. */
+	bool half;
 	/* private */
 	bool is_guest, holds_desk, magic_seen, said_yes, heard_yes;
 	struct pairing_desk *desk; /* host */
+	char from[PAIRING_FROM_SIZE];
 	struct pairing_device self;
 	uint8_t secret[CRYPTO_KEY_SIZE];
 	uint8_t seed[PAIRING_SEED_SIZE];
@@ -149,9 +163,10 @@ struct pairing {
 	uint64_t deadline_ms;
 };
 
-/* seed: fresh random bytes. desk outlives p. */
-void pairing_host(struct pairing *p, struct pairing_desk *desk, const struct pairing_self *self,
-                  const uint8_t seed[PAIRING_SEED_SIZE], uint64_t now_ms);
+/* seed: fresh random bytes. desk outlives p. from: the caller's address, without a port. */
+void pairing_host(struct pairing *p, struct pairing_desk *desk, const char *from,
+                  const struct pairing_self *self, const uint8_t seed[PAIRING_SEED_SIZE],
+                  uint64_t now_ms);
 /* words as from pairing_words_read(). */
 enum err pairing_guest(struct pairing *p, const char *words, const struct pairing_self *self,
                        const uint8_t seed[PAIRING_SEED_SIZE], uint64_t now_ms,

@@ -13,6 +13,8 @@ enum { WORDS_COUNT = 3, TYPED_MAX = 128 };
 static const struct option options[] = {
     {"yes", 'y', OPTION_FLAG, NULL,
      "do not ask whether the other device is the right one (for scripts)"},
+    {"from", 0, OPTION_VALUE, "ADDR",
+     "take words from this address alone: no stranger can make the code void"},
     {0},
 };
 
@@ -101,11 +103,15 @@ static int run(struct shell *sh)
 	const char *address;
 	struct client *c;
 	int status = operands(sh, words, &address);
+	if (!status && words[0] && shell_value(sh, "from"))
+		status = shell_usage(sh, "--from belongs to the side that shows the words");
 	if (status || client_open_or_start(sh, &c) != 0)
 		return status ? status : 1;
 	client_request(c, "pair");
 	if (words[0])
 		client_put_str(c, "words", words);
+	if (shell_value(sh, "from"))
+		client_put_str(c, "from", shell_value(sh, "from"));
 	if (address)
 		client_put_str(c, "address", address);
 	client_put_flag(c, "yes", shell_flag(sh, "yes"));
@@ -117,7 +123,7 @@ static int run(struct shell *sh)
 
 const struct command command_pair = {
     .name = "pair",
-    .usage = "pair [WORDS [ADDR:PORT]] [--yes] [--json]",
+    .usage = "pair [--from ADDR] | pair WORDS [ADDR:PORT]  [--yes] [--json]",
     .summary = "make another device one of yours",
     .help =
         "On one device run `wasmos pair`: it shows three words. On the other type them:\n\n"
@@ -127,8 +133,8 @@ const struct command command_pair = {
         "address\nthe nodes of this user on this machine are tried. Each side then shows the "
         "other's name and asks;\n"
         "the answer is no unless you say yes. A code is good for three minutes and for one try:\n"
-        "when the words were wrong, make a new one. After five wrong tries pairing is locked "
-        "for ten minutes.\n"
+        "when the words were wrong, make a new one. An address that was wrong five times is "
+        "refused for ten\nminutes, unless --from names it.\n"
         "With --json each step is one line of JSON.\n",
     .options = options,
     .min_args = 0,

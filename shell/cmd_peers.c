@@ -16,6 +16,11 @@ const struct command command_peers = {
     .summary = "list the devices that are paired with this one",
     .help = "The first row is this device, with the address others reach it at. A device is named "
             "by its NAME or\n"
-            "by the first digits of its ID wherever a command wants a PEER.\n",
+            "by the first digits of its ID wherever a command wants a PEER. STATE is:\n\n"
+            "  up           there is a link\n"
+            "  down         it cannot be reached now\n"
+            "  refuses      it is there, but does not know this device (any more): pair again\n"
+            "  half paired  you said yes and its answer was lost; it gets up when that was a yes,\n"
+            "               and is forgotten after a day\n",
     .run = run,
 };

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -138,19 +139,101 @@ def test_an_address_and_shortened_words_do_too(a, b):
     linked(a, b)
 
 
-def test_wrong_words_void_the_code_and_five_lock_pairing(a, b):
+def test_wrong_words_void_the_code_and_after_five_the_address_is_refused(a, b):
     for _ in range(5):
         host, words = a.show('--yes')
         wrong = 'acorn-acorn-acorn' if words != 'acorn-acorn-acorn' else 'zebra-zebra-zebra'
         status, _, err = b.run('pair', wrong, '--yes')
         assert status == 1 and 'not the right ones' in err, err
         status, out = ended(host)
-        assert status == 1 and 'wrong words' in out, out
+        assert status == 1 and 'someone at 127.0.0.1 typed wrong words' in out, out
         status, _, err = b.run('pair', words, a.status()['listen'], '--yes')
         assert status == 1, 'a void code was taken'
-    status, _, err = a.run('pair')
-    assert status == 1 and 'locked' in err, err
+    host, words = a.show('--yes')
+    status, _, err = b.run('pair', words, '--yes')
+    assert status == 1 and 'too many wrong words' in err and '--from' in err, err
+    assert host.poll() is None, 'one that is refused made the code void'
+    host.send_signal(signal.SIGINT)
+    host.communicate()
     assert not a.peers() and not b.peers()
+    host, words = a.show('--yes', '--from', '127.0.0.1')
+    b.ok('pair', words, '--yes')
+    assert ended(host)[0] == 0
+    linked(a, b)
+
+
+def test_words_are_taken_only_from_the_address_that_was_named(a, b):
+    host, words = a.show('--yes', '--from', '192.0.2.77')
+    for typed in ('acorn-acorn-acorn', words):
+        status, _, err = b.run('pair', typed, '--yes')
+        assert status == 1 and 'shows no code' in err, err
+    assert host.poll() is None
+    host.kill()
+    host.communicate()
+    status, _, err = a.run('pair', '--from', 'nowhere')
+    assert status == 2 and '192.0.2.7' in err, err
+
+
+class Thief:
+    """Stands between guest and host and takes frame number `at` of one direction away, then cuts the connection."""
+
+    def __init__(self, port, from_host, at):
+        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.address = '127.0.0.1:%d' % self.listener.getsockname()[1]
+        self.port, self.from_host, self.at, self.taken = port, from_host, at, threading.Event()
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        guest, _ = self.listener.accept()
+        self.listener.close()
+        host = socket.create_connection(('127.0.0.1', self.port))
+        host.sendall(guest.recv(4, socket.MSG_WAITALL))
+        for back in (False, True):
+            threading.Thread(target=self.carry, args=(host, guest, True) if back else (guest, host, False), daemon=True).start()
+
+    def carry(self, source, sink, back):
+        number = 0
+        while len(head := source.recv(2, socket.MSG_WAITALL)) == 2:
+            frame = source.recv(int.from_bytes(head, 'little'), socket.MSG_WAITALL)
+            number += 1
+            if back == self.from_host and number == self.at:
+                self.taken.set()
+                time.sleep(0.3)  # what goes the other way arrives
+                for s in (source, sink):
+                    try:
+                        s.shutdown(socket.SHUT_RDWR)
+                    except OSError:  # it has hung up itself
+                        pass
+                return
+            sink.sendall(head + frame)
+
+
+def test_a_lost_answer_leaves_no_device_known_by_one_side_only(a, b):
+    for from_host in (True, False):
+        host, words = a.show('--yes')
+        thief = Thief(int(a.status()['listen'].rsplit(':', 1)[1]), from_host, 4)
+        guest = b.run('pair', words, thief.address, '--yes')
+        status, out = ended(host)
+        assert thief.taken.is_set()
+        assert (guest[0], status) == ((1, 0) if from_host else (0, 1)), (guest, status, out)
+        assert 'find each other by themselves' in (guest[2] if from_host else out), (guest, out)
+        linked(a, b)
+        for d, peer in ((a, 'beta'), (b, 'alpha')):
+            d.ok('unpair', peer)
+
+
+def test_a_lost_no_is_shown_as_half_paired_until_it_is_forgotten(a, b):
+    host, words = a.show()
+    thief = Thief(int(a.status()['listen'].rsplit(':', 1)[1]), True, 4)
+    status, _, err = b.run('pair', words, thief.address, '--yes')
+    assert status == 1 and 'peers' in err, err
+    assert ended(host)[0] == 1
+    assert not a.peers() and b.peers()['alpha']['state'] == 'half paired', b.peers()
+    b.ok('down')
+    b.up()
+    assert b.peers()['alpha']['state'] == 'half paired' and not b.peers()['alpha']['up']
+    b.ok('unpair', 'alpha')
+    assert not b.peers()
 
 
 def test_the_answer_is_no_without_a_terminal_and_nobody_is_added(a, b):
@@ -198,7 +281,7 @@ def test_an_unpaired_device_is_refused(a, b):
     until('the link is down', lambda: not b.peers()['alpha']['up'])
     b.ok('down')
     b.up()
-    time.sleep(1)
+    until('it is shown', lambda: b.peers()['alpha']['state'] == 'refuses')
     assert not a.peers() and not b.peers()['alpha']['up']
     make_pair(a, b)
 

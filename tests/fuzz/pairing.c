@@ -36,7 +36,7 @@ static void start(struct table *t)
 		strcpy(t->device[i].addresses[0], "192.0.2.7:4747");
 		t->device[i].address_count = 1;
 		if (i == HOST)
-			pairing_host(&t->p[i], &t->desk, &self, seed, 0);
+			pairing_host(&t->p[i], &t->desk, "192.0.2.9", &self, seed, 0);
 		else
 			check(pairing_guest(&t->p[i], t->desk.words, &self, seed, 0, &t->act[i]) ==
 			      ERR_OK);
