@@ -2,7 +2,7 @@
  * space, page faults, written-page tracking, clocks, randomness, and waiting for descriptors or a
  * poke.
  *
- * One file a system implements it (os_linux.c), chosen by the build. Sizes and addresses given to
+ * One file a system implements it (os_linux.c, os_windows.c), chosen by the build. Sizes and addresses given to
  * the memory calls are multiples of os_page_size(). Every call may be made from any thread; only
  * what says so may be made from a signal handler.
  *

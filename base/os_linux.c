@@ -1,11 +1,7 @@
 /* os_linux.c - os.h on Linux (and Android): memory, page faults, clocks, randomness, waiting.
- *
- * The list of watched ranges is the one piece of mutable global state in the tree, because the
- * SIGSEGV handler it serves is the process'. Its slots are claimed with an atomic flag and read
- * without locks: the handler may run on any thread at any time. A watch must not be removed while
- * its range can still fault.
+ * The handlers that were there before ours are the process', as ours is: the one mutable global state here.
  */
-#include "base/os.h"
+#include "base/os_fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,46 +52,25 @@ void os_release(void *p, size_t size_bytes)
 
 /* ---- page faults ---- */
 
-struct watch {
-	_Atomic int claimed;
-	_Atomic uintptr_t start; /* 0: not in use; written last, cleared first */
-	size_t size;
-	os_fault_fn fn;
-	void *ctx;
-};
-
 struct guard {
 	sigjmp_buf env;
 	struct guard *outer;
 	uintptr_t addr;
 };
 
-static struct watch watches[OS_MAX_WATCHES];
-static _Atomic int watch_top; /* one past the highest slot ever used */
 static struct sigaction old_segv, old_bus;
 static _Thread_local struct guard *guard_now;
-
-static struct watch *watch_find(uintptr_t addr)
-{
-	int n = atomic_load_explicit(&watch_top, memory_order_acquire);
-	for (int i = 0; i < n; i++) {
-		uintptr_t start = atomic_load_explicit(&watches[i].start, memory_order_acquire);
-		if (start && addr >= start && addr - start < watches[i].size)
-			return &watches[i];
-	}
-	return NULL;
-}
 
 static void on_fault(int sig, siginfo_t *info, void *machine)
 {
 	int saved = errno;
 	uintptr_t addr = (uintptr_t)info->si_addr;
-	struct watch *w = watch_find(addr);
-	if (w && w->fn(w->ctx, addr - atomic_load(&w->start))) {
+	enum os_fault_answer answer = os_fault_ask(addr);
+	if (answer == OS_FAULT_RESOLVED) {
 		errno = saved;
 		return;
 	}
-	if (w && guard_now) {
+	if (answer == OS_FAULT_REFUSED && guard_now) {
 		guard_now->addr = addr;
 		siglongjmp(guard_now->env, 1);
 	}
@@ -104,7 +79,7 @@ static void on_fault(int sig, siginfo_t *info, void *machine)
 	errno = saved;
 }
 
-static void install_handler(void)
+void os_fault_install(void)
 {
 	static _Atomic int installed;
 	int none = 0;
@@ -114,35 +89,6 @@ static void install_handler(void)
 	                       .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
 	sigaction(SIGSEGV, &sa, &old_segv);
 	sigaction(SIGBUS, &sa, &old_bus);
-}
-
-enum err os_fault_watch(void *start, size_t size_bytes, os_fault_fn fn, void *ctx, int *id)
-{
-	install_handler();
-	for (int i = 0; i < OS_MAX_WATCHES; i++) {
-		int none = 0;
-		struct watch *w = &watches[i];
-		if (!atomic_compare_exchange_strong(&w->claimed, &none, 1))
-			continue;
-		w->size = size_bytes;
-		w->fn = fn;
-		w->ctx = ctx;
-		atomic_store_explicit(&w->start, (uintptr_t)start, memory_order_release);
-		int top = atomic_load(&watch_top);
-		while (top < i + 1 && !atomic_compare_exchange_weak(&watch_top, &top, i + 1))
-			;
-		*id = i;
-		return ERR_OK;
-	}
-	return ERR_LIMIT;
-}
-
-void os_fault_unwatch(int id)
-{
-	if (id < 0)
-		return;
-	atomic_store_explicit(&watches[id].start, 0, memory_order_release);
-	atomic_store_explicit(&watches[id].claimed, 0, memory_order_release);
 }
 
 bool os_fault_guarded(void (*body)(void *ctx), void *ctx, uintptr_t *addr)

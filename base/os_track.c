@@ -126,19 +126,22 @@ static void pin(struct os_track *t, size_t from, size_t to)
 
 void os_track_mark(struct os_track *t, size_t offset_bytes, size_t size_bytes)
 {
-	if (t->kind == OS_TRACK_KERNEL || !size_bytes)
+	if ((t->kind == OS_TRACK_KERNEL && !t->misses_host) || !size_bytes)
 		return; /* the kernel sees its own writes */
 	size_t from = offset_bytes / PAGE, to = pages_of(offset_bytes + size_bytes);
 	widen(t, &from, &to);
 	pthread_mutex_lock(&t->lock);
 	pin(t, from, to);
-	unprotect(t, from, to);
+	if (t->kind == OS_TRACK_KERNEL)
+		set_bits(t, from, to);
+	else
+		unprotect(t, from, to);
 	pthread_mutex_unlock(&t->lock);
 }
 
 void os_track_unpin(struct os_track *t)
 {
-	if (t->kind == OS_TRACK_KERNEL || !t->npins) /* only the marking thread adds pins */
+	if (!t->npins) /* only the marking thread adds pins */
 		return;
 	pthread_mutex_lock(&t->lock);
 	t->npins = 0;
@@ -165,7 +168,7 @@ static void protect_again(struct os_track *t, const uint8_t *bits, size_t n)
 	}
 }
 
-/* Pinned pages stay written; bits loses them. */
+/* Pinned pages stay written (protecting is for the others only: bits loses them). */
 static void keep_pinned(struct os_track *t, uint8_t *bits, size_t npages)
 {
 	for (unsigned k = 0; k < t->npins; k++) {
@@ -186,15 +189,25 @@ static void take_bits(struct os_track *t, uint8_t *bits, size_t npages, bool cle
 	}
 }
 
+/* A page that is pinned now is reported by the next collect too. */
+static enum err collect_kernel(struct os_track *t, uint8_t *bits, size_t npages, bool clear)
+{
+	pthread_mutex_lock(&t->lock);
+	take_bits(t, bits, npages, clear);
+	enum err e = os_track_kernel_collect(t, bits, npages * PAGE, clear);
+	for (unsigned k = 0; clear && k < t->npins; k++)
+		set_bits(t, t->pins[k].from, t->pins[k].to);
+	pthread_mutex_unlock(&t->lock);
+	return e;
+}
+
 enum err os_track_collect(struct os_track *t, uint8_t *bits, size_t bits_bytes, bool clear)
 {
 	size_t npages = pages_of(atomic_load(&t->size_bytes));
 	if (npages > bits_bytes * 8)
 		npages = bits_bytes * 8 & ~(size_t)(WORD_BITS - 1); /* bits are taken by the word */
-	if (t->kind == OS_TRACK_KERNEL) {
-		take_bits(t, bits, npages, clear);
-		return os_track_kernel_collect(t, bits, npages * PAGE, clear);
-	}
+	if (t->kind == OS_TRACK_KERNEL)
+		return collect_kernel(t, bits, npages, clear);
 	if (!clear) {
 		take_bits(t, bits, npages, false);
 		return ERR_OK;

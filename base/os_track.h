@@ -17,13 +17,14 @@ struct os_track {
 	enum os_track_kind kind;
 	_Atomic uint64_t
 	    *dirty; /* a bit a page; with the kernel's tracker: pages that came by growing */
-	/* By faults only: pages that the host may be writing to are not protected. Held while bits are taken and
-	 * pages protected, or marked; never by the fault. */
+	/* By faults, or where the kernel's tracker may miss what the host writes: pages that it may be writing to are not
+	 * protected, and are reported. Held while bits are taken and pages protected, or marked; never by the fault. */
 	pthread_mutex_t lock;
 	struct {
 		size_t from, to;
 	} pins[OS_TRACK_PINS];
 	unsigned npins;
+	bool misses_host; /* the kernel's tracker: see above */
 	int kernel_fd, pagemap_fd;
 	bool grown_failed; /* a grown part could not be registered: collecting fails */
 };
