@@ -19,6 +19,10 @@
 /* after windows.h: */
 #include <bcrypt.h>
 
+#ifndef CREATE_WAITABLE_TIMER_HIGH_RESOLUTION
+#define CREATE_WAITABLE_TIMER_HIGH_RESOLUTION 2 /* newer than some headers */
+#endif
+
 /* ---- memory ---- */
 
 size_t os_page_size(void)

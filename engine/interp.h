@@ -21,16 +21,16 @@ typedef float f32;
 typedef double f64;
 
 /* As they stand in linear memory: unaligned, aliasing anything. */
-#define UNALIGNED __attribute__((aligned(1), may_alias))
+#define ANY_ALIGN __attribute__((aligned(1), may_alias))
 typedef u8 u8_ua;
 typedef s8 s8_ua;
-typedef u16 UNALIGNED u16_ua;
-typedef s16 UNALIGNED s16_ua;
-typedef u32 UNALIGNED u32_ua;
-typedef s32 UNALIGNED s32_ua;
-typedef u64 UNALIGNED u64_ua;
-typedef f32 UNALIGNED f32_ua;
-typedef f64 UNALIGNED f64_ua;
+typedef u16 ANY_ALIGN u16_ua;
+typedef s16 ANY_ALIGN s16_ua;
+typedef u32 ANY_ALIGN u32_ua;
+typedef s32 ANY_ALIGN s32_ua;
+typedef u64 ANY_ALIGN u64_ua;
+typedef f32 ANY_ALIGN f32_ua;
+typedef f64 ANY_ALIGN f64_ua;
 
 static inline f32 f32_of_bits(u32 bits)
 {
