@@ -1,6 +1,7 @@
 /* mover.c - the table of moves and records: who is meant by a message, claims, the queue of actions. */
 #include "migrate/mover.h"
 
+#include "base/crypto.h"
 #include "migrate/mover_impl.h"
 
 #include <assert.h>
@@ -150,6 +151,19 @@ static struct known *find(const struct mover *m, const uint8_t uid[UID_SIZE])
 	return k;
 }
 
+static void mark_of(const uint8_t uid[UID_SIZE], uint8_t mark[UID_SIZE])
+{
+	crypto_blake2b_keyed(mark, UID_SIZE, uid, UID_SIZE, "mark", 4);
+}
+
+static struct owner *marked_find(const struct mover *m, const uint8_t mark[UID_SIZE])
+{
+	struct known *k = m->marked[bucket_of(mark)];
+	while (k && !same_id(k->mark, mark, UID_SIZE))
+		k = k->next_marked;
+	return k ? &k->record : NULL;
+}
+
 struct owner *known_find(const struct mover *m, const uint8_t uid[UID_SIZE])
 {
 	struct known *k = find(m, uid);
@@ -169,10 +183,21 @@ bool known_put(struct mover *m, const struct owner *o)
 		return false;
 	k = must(calloc(1, sizeof *k));
 	k->record = *o;
+	mark_of(o->uid, k->mark);
 	k->next = m->known[bucket_of(o->uid)];
 	m->known[bucket_of(o->uid)] = k;
+	k->next_marked = m->marked[bucket_of(k->mark)];
+	m->marked[bucket_of(k->mark)] = k;
 	m->nknown++;
 	return true;
+}
+
+static void unlink_marked(struct mover *m, const struct known *k)
+{
+	struct known **at = &m->marked[bucket_of(k->mark)];
+	while (*at != k)
+		at = &(*at)->next_marked;
+	*at = k->next_marked;
 }
 
 static void known_remove(struct mover *m, const uint8_t uid[UID_SIZE])
@@ -182,6 +207,7 @@ static void known_remove(struct mover *m, const uint8_t uid[UID_SIZE])
 			continue;
 		struct known *k = *at;
 		*at = k->next;
+		unlink_marked(m, k);
 		free(k);
 		m->nknown--;
 		return;
@@ -396,12 +422,30 @@ bool link_is_up(const struct mover *m, const uint8_t peer[PEER_ID_SIZE])
 	return l != NULL;
 }
 
-/* The newest claim this node knows to be true. Of a released process that is its own last one: whether the target
- * has taken the next epoch is not known here. */
+/* A claim goes to every device, since nobody knows where an old copy may turn up. Knowing a uid is what lets a device
+ * claim, attach to and serve itself from a process, so a claim must not tell it: mark and proof are made from it. */
+static void prove(const uint8_t uid[UID_SIZE], const struct msg_move_claim *c,
+                  uint8_t proof[UID_SIZE])
+{
+	uint8_t text[5 + 8 + PEER_ID_SIZE] = "claim";
+	for (unsigned i = 0; i < 8; i++)
+		text[5 + i] = (uint8_t)(c->epoch >> (8 * i));
+	memcpy(text + 13, c->owner, PEER_ID_SIZE);
+	crypto_blake2b_keyed(proof, UID_SIZE, uid, UID_SIZE, text, sizeof text);
+}
+
+static bool is_proved(const uint8_t uid[UID_SIZE], const struct msg_move_claim *c)
+{
+	uint8_t proof[UID_SIZE];
+	prove(uid, c, proof);
+	return crypto_equal(proof, c->proof, sizeof proof);
+}
+
+/* The newest claim this node knows to be true, but for mark and proof. Of a released process that is its own last one:
+ * whether the target has taken the next epoch is not known here. */
 static struct msg_move_claim claim_of(const struct mover *m, const struct owner *o)
 {
 	struct msg_move_claim c = {.epoch = o->epoch - (o->state == OWNER_RELEASED)};
-	memcpy(c.uid, o->uid, UID_SIZE);
 	memcpy(c.owner, o->state == OWNER_GONE ? o->peer : m->self, PEER_ID_SIZE);
 	return c;
 }
@@ -411,6 +455,8 @@ void send_claim(struct mover *m, const uint8_t *peer, const struct owner *o)
 	struct msg_move_claim c = claim_of(m, o);
 	if (o->pending)
 		return; /* who released it has the better word: it may have been lost here */
+	mark_of(o->uid, c.mark);
+	prove(o->uid, &c, c.proof);
 	push_message(m, peer, MSG_MOVE_CLAIM, &c);
 }
 
@@ -480,9 +526,15 @@ static void yield_to(struct mover *m, struct owner *o, const struct msg_move_cla
 
 static void outdate_target(struct mover *m, const struct msg_move_claim *c)
 {
-	struct target *t = target_of(m, c->uid);
-	if (t && c->epoch >= t->epoch && !same_id(c->owner, m->self, PEER_ID_SIZE))
-		target_outdone(m, t, c->epoch, c->owner);
+	uint8_t mark[UID_SIZE];
+	for (struct target *t = m->targets; t; t = t->next) {
+		mark_of(t->uid, mark);
+		if (!same_id(mark, c->mark, UID_SIZE) || !is_proved(t->uid, c))
+			continue;
+		if (c->epoch >= t->epoch)
+			target_outdone(m, t, c->epoch, c->owner);
+		return;
+	}
 }
 
 /* A released process turns out to live with an epoch of at least the one that was released. */
@@ -497,12 +549,12 @@ static void claim_on_released(struct mover *m, struct owner *o, const struct msg
 static void on_claim(struct mover *m, const uint8_t *peer, const struct msg_move_claim *c,
                      uint64_t now_ns)
 {
-	struct owner *o = known_find(m, c->uid);
 	if (c->epoch == 0 || bytes_are_zero(c->owner, PEER_ID_SIZE) ||
 	    same_id(c->owner, m->self, PEER_ID_SIZE))
 		return;
 	outdate_target(m, c);
-	if (!o)
+	struct owner *o = marked_find(m, c->mark);
+	if (!o || !is_proved(o->uid, c))
 		return;
 	struct msg_move_claim mine = claim_of(m, o);
 	if (o->state == OWNER_RELEASED && c->epoch >= o->epoch) {

@@ -71,7 +71,8 @@ struct target {
 
 struct known {
 	struct owner record;
-	struct known *next;
+	uint8_t mark[UID_SIZE]; /* of its uid, in claims */
+	struct known *next, *next_marked;
 };
 
 struct peer_link {
@@ -93,7 +94,8 @@ struct mover {
 	struct target *targets;
 	struct peer_link *links;
 	struct queued *first, **last;
-	struct known *known[KNOWN_BUCKETS];
+	struct known *known[KNOWN_BUCKETS];  /* by uid */
+	struct known *marked[KNOWN_BUCKETS]; /* by mark */
 	uint32_t nknown, nsources, ntargets;
 };
 

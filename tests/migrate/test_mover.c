@@ -141,3 +141,63 @@ Test(mover, gives_up_when_the_pause_has_grown_too_long_while_the_program_stands)
 	cr_assert(strstr(r.last.text.text, "40.0 ms"), "%s", r.last.text.text);
 	mover_free(r.m);
 }
+
+/* ---- claims ---- */
+
+/* A device that holds the process, as the link comes up: the claim it sends. */
+static union msg_any claim_of(const struct owner *rec, const uint8_t device[PEER_ID_SIZE],
+                              struct mover **out)
+{
+	struct mover *m;
+	struct move_action a;
+	enum msg type = 0;
+	union msg_any any;
+	cr_assert_eq(mover_new(device, (uint8_t[16]){1}, &m), ERR_OK);
+	cr_assert_eq(mover_note(m, rec), ERR_OK);
+	mover_link(m, peer, true, 1);
+	while (mover_next(m, &a)) {
+		cr_assert_eq(a.kind, MOVE_ACT_SEND);
+		cr_assert_null(memmem(a.bytes, a.size, rec->uid, UID_SIZE));
+		cr_assert_eq(msg_decode(a.bytes, a.size, &type, &any, NULL), ERR_OK);
+		move_action_free(&a);
+	}
+	cr_assert_eq(type, MSG_MOVE_CLAIM);
+	if (out)
+		*out = m;
+	else
+		mover_free(m);
+	return any;
+}
+
+static bool is_killed_by(struct mover *m, union msg_any *claim)
+{
+	struct move_action a;
+	bool killed = false;
+	mover_message(m, peer, MSG_MOVE_CLAIM, claim, 2);
+	while (mover_next(m, &a)) {
+		killed = killed || a.kind == MOVE_ACT_KILL;
+		move_action_free(&a);
+	}
+	mover_check(m);
+	return killed;
+}
+
+Test(mover, a_claim_does_not_tell_the_uid_and_without_it_none_can_be_made)
+{
+	static const uint8_t other[PEER_ID_SIZE] = {7};
+	struct owner rec = {.epoch = 3, .state = OWNER_OWNED, .name = "game"}, newer;
+	struct mover *m;
+	for (unsigned i = 0; i < UID_SIZE; i++)
+		rec.uid[i] = (uint8_t)(17 * i + 1);
+	union msg_any heard = claim_of(&rec, self, &m), forged = heard;
+	cr_assert_not(is_killed_by(m, &forged));
+	forged.move_claim.epoch = UINT64_C(1) << 40;
+	cr_assert_not(is_killed_by(m, &forged));
+	memcpy(forged.move_claim.owner, other, sizeof other);
+	cr_assert_not(is_killed_by(m, &forged));
+	newer = rec;
+	newer.epoch = 4;
+	union msg_any right = claim_of(&newer, other, NULL);
+	cr_assert(is_killed_by(m, &right));
+	mover_free(m);
+}
