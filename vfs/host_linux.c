@@ -389,6 +389,37 @@ static enum ferr host_read(struct vfs_obj *o, uint64_t offset, const struct vfs_
 	return FE_OK;
 }
 
+/* The kernel's RWF_*, for which not every libc has names. */
+enum { WRITE_DSYNC = 0x2, WRITE_SYNC = 0x4, WRITE_APPEND = 0x10 };
+
+/* pwritev2() without its one call, which Android's filter may refuse: in steps, so that an append of another
+ * writer may come between. */
+static ssize_t write_in_steps(int fd, const struct iovec *v, int count, off_t offset, int how)
+{
+	ssize_t r;
+
+	if (how & WRITE_APPEND)
+		r = lseek(fd, 0, SEEK_END) < 0 ? -1 : writev(fd, v, count);
+	else
+		r = pwritev(fd, v, count, offset);
+	if (r >= 0 && how & WRITE_SYNC && fsync(fd) != 0)
+		return -1;
+	if (r >= 0 && how & WRITE_DSYNC && fdatasync(fd) != 0)
+		return -1;
+	return r;
+}
+
+/* To the end of the file (its position is then behind what was written), or to offset. */
+static ssize_t write_at(int fd, const struct iovec *v, int count, off_t offset, int how)
+{
+	ssize_t r;
+
+	if (how == 0)
+		return pwritev(fd, v, count, offset);
+	r = syscall(SYS_pwritev2, fd, v, count, how & WRITE_APPEND ? -1L : (long)offset, 0L, how);
+	return r < 0 && errno == ENOSYS ? write_in_steps(fd, v, count, offset, how) : r;
+}
+
 static enum ferr host_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
                             const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
 {
@@ -396,13 +427,13 @@ static enum ferr host_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
 	int count = iovs_of(iov, n, v);
 	int fd = host_of(o)->fd;
 	bool append = flags & VFS_APPEND && has_offset(o);
-	int rwf = (append ? RWF_APPEND : 0) | (flags & VFS_SYNC ? RWF_SYNC : 0) |
-	          (flags & VFS_DSYNC ? RWF_DSYNC : 0);
+	int how = (append ? WRITE_APPEND : 0) | (flags & VFS_SYNC ? WRITE_SYNC : 0) |
+	          (flags & VFS_DSYNC ? WRITE_DSYNC : 0);
 	ssize_t r;
 	if (offset > INT64_MAX)
 		return FE_FBIG;
 	do
-		r = has_offset(o) ? pwritev2(fd, v, count, append ? -1 : (off_t)offset, rwf)
+		r = has_offset(o) ? write_at(fd, v, count, (off_t)offset, how)
 		                  : writev(fd, v, count);
 	while (r < 0 && errno == EINTR);
 	FTRY(result(r));
