@@ -30,7 +30,12 @@ struct client {
 };
 
 struct control_call {
-	struct client *client;
+	struct node *node;
+	struct client *client; /* NULL: nobody's on a socket; the answer is collected for over_fn */
+	struct wr collected;
+	control_over_fn over_fn;
+	void *over_ctx;
+	struct control_call *next;    /* in control->collecting */
 	struct control_values values; /* of the request, later of the input */
 	struct control_map row;
 	bool row_open;
@@ -47,6 +52,7 @@ struct control {
 	struct door *door;
 	uv_async_t sweep;
 	struct client *clients;
+	struct control_call *collecting;
 	uint32_t handles; /* open ones: clients, door, sweep; the last one frees */
 	uint32_t nclients;
 };
@@ -72,6 +78,7 @@ static void free_call(struct control_call *c)
 {
 	control_values_free(&c->values);
 	control_map_free(&c->row);
+	wr_free(&c->collected);
 	free(c);
 }
 
@@ -206,7 +213,30 @@ void control_put_hex(struct control_call *c, const char *key, const uint8_t *byt
 void control_row_end(struct control_call *c)
 {
 	c->row_open = false;
-	send_map(c->client, &c->row);
+	if (c->client)
+		send_map(c->client, &c->row);
+	else
+		control_map_frame(&c->row,
+		                  &c->collected); /* without memory: looked at in the end */
+}
+
+/* Out of the list of those that collect. */
+static void stop_collecting(struct control_call *c)
+{
+	struct control_call **at = &c->node->control->collecting;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+}
+
+static void give_collected(struct control_call *c)
+{
+	enum err e = control_map_frame(&c->row, &c->collected);
+	if (e == ERR_OK && !wr_ok(&c->collected))
+		e = ERR_NOMEM;
+	stop_collecting(c);
+	c->over_fn(c->over_ctx, e, c->collected.data, c->collected.size);
+	free_call(c);
 }
 
 void control_end(struct control_call *c, enum err e, const struct errmsg *msg)
@@ -217,6 +247,10 @@ void control_end(struct control_call *c, enum err e, const struct errmsg *msg)
 	control_map_text(&c->row, "end", err_name(e));
 	if (e != ERR_OK)
 		control_map_text(&c->row, "text", msg && msg->text[0] ? msg->text : err_text(e));
+	if (!cl) {
+		give_collected(c);
+		return;
+	}
 	send_map(cl, &c->row);
 	cl->call = NULL;
 	free_call(c);
@@ -322,7 +356,7 @@ enum err control_list(struct control_call *c, const char *key, char *const **out
 
 static void say_why_not(struct control_call *c, uint32_t pid)
 {
-	const struct owner *o = moves_record_by_pid(c->client->node, pid);
+	const struct owner *o = moves_record_by_pid(c->node, pid);
 	if (o && o->state == OWNER_SUSPENDED)
 		control_fail(c, ERR_STATE, "process %u is suspended; `wasmos resume %u` wakes it",
 		             pid, pid);
@@ -345,7 +379,7 @@ struct process *control_arg_process(struct control_call *c)
 		control_fail(c, ERR_NOTFOUND, "there is no process %llu", (unsigned long long)pid);
 		return NULL;
 	}
-	struct process *p = process_find(c->client->node, (uint32_t)pid);
+	struct process *p = process_find(c->node, (uint32_t)pid);
 	if (!p)
 		say_why_not(c, (uint32_t)pid);
 	return p;
@@ -363,12 +397,14 @@ void control_on_input(struct control_call *c, control_input_fn fn, void *ctx)
 {
 	c->input_fn = fn;
 	c->input_ctx = ctx;
-	dispatch(c->client); /* inputs may have come before anyone wanted them */
+	if (c->client)
+		dispatch(c->client); /* inputs may have come before anyone wanted them */
 }
 
 size_t control_queued_bytes(const struct control_call *c)
 {
-	return uv_stream_get_write_queue_size((const uv_stream_t *)&c->client->pipe);
+	return c->client ? uv_stream_get_write_queue_size((const uv_stream_t *)&c->client->pipe)
+	                 : 0;
 }
 
 void control_on_drained(struct control_call *c, void (*fn)(void *ctx), void *ctx)
@@ -379,10 +415,23 @@ void control_on_drained(struct control_call *c, void (*fn)(void *ctx), void *ctx
 
 struct node *control_node(struct control_call *c)
 {
-	return c->client->node;
+	return c->node;
 }
 
 /* ---- reading ---- */
+
+static void begin_request(struct control_call *c)
+{
+	const char *name = control_str_or(c, "request", "");
+	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
+		if (!strcmp(requests[i].name, name)) {
+			requests[i].fn(c->node, c);
+			return;
+		}
+	control_fail(c, ERR_UNSUPPORTED,
+	             "this node does not know the request \"%.40s\": it is of another version",
+	             name);
+}
 
 static void begin_call(struct client *cl, struct control_values *values)
 {
@@ -392,18 +441,42 @@ static void begin_call(struct client *cl, struct control_values *values)
 		close_client(cl);
 		return;
 	}
+	c->node = cl->node;
 	c->client = cl;
 	c->values = *values;
 	cl->call = c;
-	const char *name = control_str_or(c, "request", "");
-	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
-		if (!strcmp(requests[i].name, name)) {
-			requests[i].fn(cl->node, c);
-			return;
-		}
-	control_fail(c, ERR_UNSUPPORTED,
-	             "this node does not know the request \"%.40s\": it is of another version",
-	             name);
+	begin_request(c);
+}
+
+enum err control_collect(struct node *n, struct control_values *values, control_over_fn fn,
+                         void *ctx)
+{
+	struct control_call *c = n->control ? calloc(1, sizeof *c) : NULL;
+	if (!c) {
+		control_values_free(values);
+		return n->control ? ERR_NOMEM : ERR_CLOSED;
+	}
+	*c = (struct control_call){.node = n,
+	                           .values = *values,
+	                           .over_fn = fn,
+	                           .over_ctx = ctx,
+	                           .next = n->control->collecting};
+	n->control->collecting = c;
+	begin_request(c);
+	return ERR_OK;
+}
+
+/* The node closes: as if the client were gone. */
+static void drop_collecting(struct control *ctl)
+{
+	while (ctl->collecting) {
+		struct control_call *c = ctl->collecting;
+		if (c->gone_fn)
+			c->gone_fn(c->gone_ctx);
+		stop_collecting(c);
+		c->over_fn(c->over_ctx, ERR_CLOSED, NULL, 0);
+		free_call(c);
+	}
 }
 
 static void give_input(struct control_call *c, struct control_values *values)
@@ -548,6 +621,7 @@ enum err control_open(struct node *n, struct errmsg *msg)
 void control_close(struct node *n)
 {
 	struct control *ctl = n->control;
+	drop_collecting(ctl);
 	for (struct client *cl = ctl->clients; cl; cl = cl->next)
 		close_client(cl);
 	door_close(ctl->door, door_closed, ctl);

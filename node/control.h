@@ -86,6 +86,14 @@ size_t control_queued_bytes(const struct control_call *c);
 void control_on_drained(struct control_call *c, void (*fn)(void *ctx), void *ctx);
 struct node *control_node(struct control_call *c);
 
+/* ---- calls without a client (ask.c: of another device) ---- */
+
+/* Makes the request in values (taken). Its rows and its end, as frames, go to fn once, perhaps before this returns; e
+ * other than ERR_OK: there are none. An error returned: fn is not called. */
+typedef void (*control_over_fn)(void *ctx, enum err e, const uint8_t *frames, size_t size);
+enum err control_collect(struct node *n, struct control_values *values, control_over_fn fn,
+                         void *ctx);
+
 /* Every request of the table, as a function in some file of node/. */
 #define REQUEST(name, args, rows) void control_##name(struct node *n, struct control_call *c);
 #include "proto/control.def"

@@ -1,6 +1,7 @@
 /* control_process.c - requests about the node and its processes: status, down, ps, kill, run, attach, logs. */
 #include "base/os.h"
 #include "engine/engine.h"
+#include "node/ask.h"
 #include "node/checkpoint.h"
 #include "node/control.h"
 #include "node/drivers/drivers.h"
@@ -148,6 +149,11 @@ static void put_process(struct control_call *c, const struct process *p)
 void control_ps(struct node *n, struct control_call *c)
 {
 	bool all = control_flag(c, "all");
+	const char *peer = control_str_or(c, "peer", NULL);
+	if (peer) {
+		ask_ps(n, c, peer, all);
+		return;
+	}
 	for (struct process *p = process_first(n); p; p = p->next)
 		if (all || process_alive(p))
 			put_process(c, p);

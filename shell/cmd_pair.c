@@ -37,7 +37,7 @@ static bool ask(const struct client *c, FILE *out)
 	char line[16] = "";
 	fprintf(out,
 	        "The other device is \"%s\" (id %s, at %s).\nPair with it? It may then see the "
-	        "programs that you move there, and move its own here. [y/N] ",
+	        "programs that run here, fetch them, and move its own here. [y/N] ",
 	        row_str(c, "name"), row_str(c, "id"), row_str(c, "address"));
 	fflush(out);
 	if (!console_is_terminal(0)) {

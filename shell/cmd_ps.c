@@ -1,8 +1,9 @@
-/* cmd_ps.c - `wasmos ps`: the processes of this device. */
+/* cmd_ps.c - `wasmos ps`: the processes of this device or of a paired one. */
 #include "shell/shell.h"
 
 static const struct option options[] = {
     {"all", 'a', OPTION_FLAG, NULL, "also those that have ended"},
+    {"on", 0, OPTION_VALUE, "PEER", "those of another of your devices"},
     {0},
 };
 
@@ -13,6 +14,8 @@ static int run(struct shell *sh)
 		return 1;
 	client_request(c, "ps");
 	client_put_flag(c, "all", shell_flag(sh, "all"));
+	if (shell_value(sh, "on"))
+		client_put_str(c, "peer", shell_value(sh, "on"));
 	return client_table(
 	    sh, c,
 	    shell_flag(sh, "all")
@@ -23,7 +26,7 @@ static int run(struct shell *sh)
 
 const struct command command_ps = {
     .name = "ps",
-    .usage = "ps [-a] [--json]",
+    .usage = "ps [-a] [--on PEER] [--json]",
     .summary = "list the programs that run",
     .help = "States: running, waiting (for input, time or the screen), suspended, moving, in "
             "flight (on its way to\n"

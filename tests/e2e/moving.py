@@ -62,6 +62,32 @@ def the_pid(d):
     return until(lambda: list(d.ps()))[0]
 
 
+# ---- asked from the other side ----
+
+def test_a_program_is_seen_from_another_device_and_brought_there(h):
+    with Devices(h, 'alpha', 'beta') as (a, b):
+        a.ok('run', '-d', GUEST, 'lines')
+        pid = the_pid(a)
+        there = json.loads(b.ok('ps', '--on', 'alpha', '--json'))
+        assert [(r['pid'], r['name']) for r in there] == [(pid, 'guest')], there
+        assert b.ok('ps', '--on', 'alpha').split('\n')[1].split()[0] == str(pid)
+        out = json.loads(b.ok('bring', pid, 'alpha', '--json'))
+        assert (out['old_pid'], out['from'], out['to']) == (pid, 'alpha', 'beta'), out
+        assert not a.ps() and list(b.ps()) == [out['pid']], (a.ps(), b.ps())
+        assert json.loads(a.ok('bring', out['pid'], 'beta', '--json'))['to'] == 'alpha'
+
+
+def test_what_cannot_be_brought_says_why(h):
+    with Devices(h, 'alpha', 'beta') as (a, b):
+        for command, said in ((('bring', 77, 'alpha'), 'alpha: there is no process 77'),
+                              (('bring', 77, 'gamma'), 'gamma'), (('ps', '--on', 'gamma'), 'gamma')):
+            status, _, err = b.run(*command)
+            assert status == 1 and said in err, (command, err)
+        a.ok('down')
+        status, _, err = b.run('ps', '--on', 'alpha')
+        assert status == 1 and 'alpha: the device is not connected' in err, err
+
+
 # ---- terminals and pipes ----
 
 def test_a_terminal_stays_attached_there_and_back(h):

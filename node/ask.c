@@ -1,0 +1,253 @@
+/* ask.c - asks of paired devices: made for a control call here, and answered as a control call there. */
+#include "node/ask.h"
+
+#include "node/control.h"
+#include "node/link.h"
+#include "node/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The part has no state but that it serves. */
+struct asks {
+	struct node *node;
+};
+
+/* ---- asking ---- */
+
+struct ask {
+	struct control_call *call; /* NULL: the client is gone */
+	char peer[DEVICE_NAME_MAX + 1];
+};
+
+static void on_gone(void *ctx)
+{
+	((struct ask *)ctx)->call = NULL;
+}
+
+/* Without control characters: a name or text of another device is shown in a terminal. */
+static void put_text(struct control_call *c, const char *key, const struct control_value *v)
+{
+	char text[1024];
+	snprintf(text, sizeof text, "%s", v->text.p);
+	if (!name_is_fit(text, strlen(text)))
+		for (char *p = text; *p; p++)
+			if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
+				*p = '?';
+	control_put_str(c, key, text);
+}
+
+static void put_value(struct control_call *c, const struct control_value *v)
+{
+	switch (v->type) {
+	case CONTROL_U64: control_put_u64(c, v->key, v->u64); break;
+	case CONTROL_I64: control_put_i64(c, v->key, v->i64); break;
+	case CONTROL_F64: control_put_f64(c, v->key, v->f64); break;
+	case CONTROL_FLAG: control_put_flag(c, v->key, v->flag); break;
+	case CONTROL_TEXT: put_text(c, v->key, v); break;
+	case CONTROL_BYTES:
+	case CONTROL_LIST: break; /* no answer has them */
+	}
+}
+
+static enum err err_by_name(const char *name)
+{
+	for (int e = 0; e < ERR_COUNT; e++)
+		if (!strcmp(err_name((enum err)e), name))
+			return (enum err)e;
+	return ERR_IO;
+}
+
+static void end_call(struct ask *a, enum err e, const char *text)
+{
+	if (e == ERR_OK)
+		control_end(a->call, e, NULL);
+	else
+		control_fail(a->call, e, "%s: %s", a->peer, text);
+	a->call = NULL;
+}
+
+/* A row, or the end, with which the call is over. */
+static void pass_on(struct ask *a, const struct control_values *v)
+{
+	const struct control_value *end = control_values_find(v, "end");
+	const struct control_value *text = control_values_find(v, "text");
+	if (end && end->type == CONTROL_TEXT) {
+		enum err e = err_by_name(end->text.p);
+		bool fit = text && text->type == CONTROL_TEXT &&
+		           name_is_fit(text->text.p, text->text.size);
+		end_call(a, e, fit ? text->text.p : err_text(e));
+		return;
+	}
+	control_row(a->call);
+	for (uint32_t i = 0; i < v->count; i++)
+		put_value(a->call, &v->at[i]);
+	control_row_end(a->call);
+}
+
+static void on_reply(void *ctx, enum err e, const uint8_t *reply, size_t size)
+{
+	struct ask *a = ctx;
+	struct rd in = rd_of(reply, size), body;
+	struct control_values v;
+	while (a->call && e == ERR_OK && (e = control_frame_next(&in, &body)) == ERR_OK &&
+	       (e = control_values_read(body, &v)) == ERR_OK) {
+		pass_on(a, &v);
+		control_values_free(&v);
+	}
+	if (a->call)
+		end_call(a, e,
+		         e == ERR_AGAIN     ? "the answer has no end"
+		         : e == ERR_CLOSED  ? "the device is not connected"
+		         : e == ERR_TIMEOUT ? "the device does not answer"
+		                            : err_text(e));
+	free(a);
+}
+
+/* Takes the call and empties the map. */
+static void ask(struct node *n, struct control_call *c, const char *to, struct control_map *m,
+                uint32_t timeout_ms)
+{
+	struct errmsg msg = {0};
+	struct peer *p = NULL;
+	struct wr frame = {0};
+	struct ask *a = calloc(1, sizeof *a);
+	enum err e = a ? peer_find(n, to, &p, &msg) : ERR_NOMEM;
+	if (e == ERR_OK)
+		e = control_map_frame(m, &frame);
+	if (e == ERR_OK) {
+		a->call = c;
+		snprintf(a->peer, sizeof a->peer, "%s", peer_name(p));
+		control_on_gone(c, on_gone, a);
+		link_call(n, peer_id(p), LINK_SERVICE_ASK, frame.data, frame.size, timeout_ms,
+		          on_reply, a);
+	} else {
+		free(a);
+		control_end(c, e, &msg);
+	}
+	control_map_free(m);
+	wr_free(&frame);
+}
+
+void ask_ps(struct node *n, struct control_call *c, const char *peer, bool all)
+{
+	struct control_map m = {0};
+	control_map_text(&m, "ask", "ps");
+	control_map_flag(&m, "all", all);
+	ask(n, c, peer, &m, ASK_TIMEOUT_MS);
+}
+
+void control_bring(struct node *n, struct control_call *c)
+{
+	struct control_map m = {0};
+	const char *peer;
+	uint64_t pid;
+	if (control_u64(c, "pid", &pid) != ERR_OK || control_str(c, "peer", &peer) != ERR_OK) {
+		control_fail(c, ERR_USAGE,
+		             "bring needs the number of a process and the device that has it");
+		return;
+	}
+	control_map_text(&m, "ask", "bring");
+	control_map_u64(&m, "pid", pid);
+	ask(n, c, peer, &m, ASK_BRING_TIMEOUT_MS);
+}
+
+/* ---- answering ---- */
+
+static void answer(void *ctx, enum err e, const uint8_t *frames, size_t size)
+{
+	struct link_caller *call = ctx;
+	if (e == ERR_OK && size > ASK_ANSWER_MAX)
+		e = ERR_LIMIT;
+	link_answer(call, e, e == ERR_OK ? frames : NULL, e == ERR_OK ? size : 0);
+	free(call);
+}
+
+/* What is asked as a request of the control protocol. A process is only ever sent to who asks. */
+static enum err translate(const struct link_caller *call, const struct control_values *v,
+                          struct control_map *out)
+{
+	const struct control_value *what = control_values_find(v, "ask");
+	const struct control_value *all = control_values_find(v, "all");
+	const struct control_value *pid = control_values_find(v, "pid");
+	if (!what || what->type != CONTROL_TEXT)
+		return ERR_MALFORMED;
+	if (!strcmp(what->text.p, "ps")) {
+		control_map_text(out, "request", "ps");
+		control_map_flag(out, "all", all && all->type == CONTROL_FLAG && all->flag);
+		return ERR_OK;
+	}
+	if (strcmp(what->text.p, "bring") != 0 || !pid || pid->type != CONTROL_U64)
+		return ERR_UNSUPPORTED;
+	char id[2 * DEVICE_ID_SIZE + 1];
+	for (size_t i = 0; i < DEVICE_ID_SIZE; i++)
+		snprintf(id + 2 * i, 3, "%02x", call->device[i]);
+	control_map_text(out, "request", "migrate");
+	control_map_u64(out, "pid", pid->u64);
+	control_map_text(out, "peer", id);
+	return ERR_OK;
+}
+
+static enum err read_frame(const uint8_t *bytes, size_t size, struct control_values *out)
+{
+	struct rd in = rd_of(bytes, size), body;
+	TRY(control_frame_next(&in, &body));
+	return control_values_read(body, out);
+}
+
+static enum err begin(struct node *n, struct link_caller *call, const uint8_t *body, size_t size)
+{
+	struct control_values asked, request;
+	struct control_map m = {0};
+	struct wr frame = {0};
+	TRY(read_frame(body, size, &asked));
+	enum err e = translate(call, &asked, &m);
+	if (e == ERR_OK)
+		e = control_map_frame(&m, &frame);
+	if (e == ERR_OK)
+		e = read_frame(frame.data, frame.size, &request);
+	if (e == ERR_OK)
+		e = control_collect(n, &request, answer, call);
+	control_values_free(&asked);
+	control_map_free(&m);
+	wr_free(&frame);
+	return e;
+}
+
+static void on_ask(void *ctx, const struct link_caller *caller, const uint8_t *body, size_t size)
+{
+	struct asks *as = ctx;
+	struct link_caller *call = malloc(sizeof *call);
+	if (!call) {
+		link_answer(caller, ERR_NOMEM, NULL, 0);
+		return;
+	}
+	*call = *caller;
+	enum err e = begin(as->node, call, body, size);
+	if (e == ERR_OK)
+		return;
+	link_answer(caller, e == ERR_AGAIN ? ERR_MALFORMED : e, NULL, 0);
+	free(call);
+}
+
+/* ---- the part ---- */
+
+enum err asks_open(struct node *n, struct errmsg *msg)
+{
+	struct asks *as = calloc(1, sizeof *as);
+	enum err e = as ? link_serve(n, LINK_SERVICE_ASK, on_ask, as) : ERR_NOMEM;
+	if (e != ERR_OK) {
+		free(as);
+		return err_set(msg, e, "asks: %s", err_text(e));
+	}
+	as->node = n;
+	n->asks = as;
+	return ERR_OK;
+}
+
+void asks_close(struct node *n)
+{
+	free(n->asks);
+	n->asks = NULL;
+}
