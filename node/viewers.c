@@ -329,7 +329,7 @@ static void give_way(struct node *n, struct process *p)
 	}
 }
 
-static struct viewer *new_viewer(struct process *p, struct control_call *c)
+static struct viewer *new_viewer(struct process *p, struct control_call *c, bool every)
 {
 	struct viewer *v = calloc(1, sizeof *v);
 	if (!v)
@@ -337,7 +337,7 @@ static struct viewer *new_viewer(struct process *p, struct control_call *c)
 	v->node = p->node;
 	v->process = p;
 	v->call = c;
-	if (screen_client_new(wake, v->node->viewers, &v->client) != ERR_OK) {
+	if (screen_client_new(every, wake, v->node->viewers, &v->client) != ERR_OK) {
 		free(v);
 		return NULL;
 	}
@@ -357,7 +357,7 @@ void control_screen(struct node *n, struct control_call *c)
 		return;
 	}
 	give_way(n, p);
-	struct viewer *v = new_viewer(p, c);
+	struct viewer *v = new_viewer(p, c, control_flag(c, "every"));
 	enum err e = v ? drivers_attach_client(drivers_of(p), v->client, &msg) : ERR_NOMEM;
 	if (e != ERR_OK) {
 		if (v)

@@ -16,7 +16,7 @@ struct screen_client {
 	pthread_mutex_t lock;
 	unsigned refs;
 	struct panel *panel;
-	bool live;
+	bool live, every;
 	void (*wake)(void *ctx); /* NULL: nobody listens any more */
 	void *ctx;
 };
@@ -27,7 +27,8 @@ struct showing {
 	struct panel *panel; /* the view's reference holds it */
 };
 
-enum err screen_client_new(void (*wake)(void *ctx), void *ctx, struct screen_client **out)
+enum err screen_client_new(bool every, void (*wake)(void *ctx), void *ctx,
+                           struct screen_client **out)
 {
 	struct screen_client *c = calloc(1, sizeof(*c));
 
@@ -35,6 +36,7 @@ enum err screen_client_new(void (*wake)(void *ctx), void *ctx, struct screen_cli
 		return ERR_NOMEM;
 	pthread_mutex_init(&c->lock, NULL);
 	c->refs = 1;
+	c->every = every;
 	c->wake = wake;
 	c->ctx = ctx;
 	*out = c;
@@ -166,6 +168,7 @@ static enum err client_open(void *service, const struct host_tty *tty, struct pa
 	panel_unref(old);
 	panel_refresh(panel, 0, 0);
 	panel_watch(panel, changed, s);
+	panel_every(panel, s, s->client->every);
 	changed(s);
 	*state = s;
 	return ERR_OK;
@@ -177,6 +180,7 @@ static void client_freeze(void *state)
 	struct showing *s = state;
 
 	panel_unwatch(s->panel, s);
+	panel_every(s->panel, s, false);
 	pthread_mutex_lock(&s->client->lock);
 	if (s->client->panel == s->panel)
 		s->client->live = false;

@@ -22,8 +22,10 @@
 
 struct screen_client;
 
-/* wake: there is a new frame or mode. Any thread; must not block or call back. */
-enum err screen_client_new(void (*wake)(void *ctx), void *ctx, struct screen_client **out);
+/* wake: there is a new frame or mode. Any thread; must not block or call back. every: no frame is skipped, the guest waits
+ * until each was shown. */
+enum err screen_client_new(bool every, void (*wake)(void *ctx), void *ctx,
+                           struct screen_client **out);
 struct screen_client *screen_client_ref(struct screen_client *c);
 void screen_client_unref(struct screen_client *c);
 /* wake is not called any more. */

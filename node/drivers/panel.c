@@ -31,6 +31,8 @@ struct panel {
 	size_t pixels_size, pixels_cap;
 	uint32_t palette[256];
 	uint64_t period_ns, phase_ns, slot_ns;
+	uint64_t shown_seq;
+	const void *every; /* who wants each frame; NULL: nobody */
 
 	struct wasmos_event events[PANEL_EVENTS_MAX];
 	uint32_t first, nevents;
@@ -212,7 +214,7 @@ static enum err set_mode(struct panel *p, const struct panel_mode *mode)
 	TRY(grow((void **)&p->pixels, &p->pixels_cap, mode->format ? frame_size(mode) : 0));
 	TRY(set_sound(p, mode));
 	if (!same_frames(&p->mode, mode)) {
-		p->seq = 0;
+		p->seq = p->shown_seq = 0;
 		p->pixels_size = mode->format ? frame_size(mode) : 0;
 	}
 	p->mode = *mode;
@@ -239,9 +241,29 @@ void panel_mode(struct panel *p, struct panel_mode *out)
 uint64_t panel_slot(struct panel *p)
 {
 	lock(p);
-	uint64_t slot_ns = p->slot_ns;
+	/* Who waits for that is poked when the frame was shown. */
+	uint64_t slot_ns =
+	    p->every != NULL && p->seq > p->shown_seq ? p->slot_ns + SECOND_NS * 10 : p->slot_ns;
 	unlock(p);
 	return slot_ns;
+}
+
+static void poke(struct panel *p)
+{
+	if (p->hooks.poke != NULL)
+		p->hooks.poke(p->hooks.ctx);
+}
+
+void panel_every(struct panel *p, const void *who, bool every)
+{
+	lock(p);
+	if (every) {
+		p->every = who;
+	} else if (p->every == who) {
+		p->every = NULL;
+		poke(p);
+	}
+	unlock(p);
 }
 
 /* The first refresh after now. */
@@ -324,6 +346,11 @@ void panel_frame_row(const struct panel_frame *f, uint32_t y, uint32_t *xrgb)
 void panel_shown(struct panel *p, uint64_t seq)
 {
 	lock(p);
+	if (seq <= p->seq && seq > p->shown_seq) {
+		p->shown_seq = seq;
+		if (p->every != NULL)
+			poke(p);
+	}
 	if (seq != 0 && p->seq != 0 && !p->told_shown) {
 		p->told_shown = true;
 		if (p->hooks.shown != NULL)
@@ -410,8 +437,7 @@ static void add_event(struct panel *p, struct wasmos_event e)
 	if (e.type == WASMOS_BUTTON && !note_button(p, &e))
 		return;
 	push(p, &e);
-	if (p->hooks.poke != NULL)
-		p->hooks.poke(p->hooks.ctx);
+	poke(p);
 }
 
 void panel_event(struct panel *p, const struct wasmos_event *e)

@@ -89,6 +89,10 @@ void panel_unwatch(struct panel *p, const void *ctx);
 /* Refreshes every period_ns; one happened at phase_ns. */
 void panel_refresh(struct panel *p, uint64_t period_ns, uint64_t phase_ns);
 
+/* No frame is skipped for who: while it says so, the next frame may be presented only when the last one was shown. False
+ * ends it for who, and for nobody else. */
+void panel_every(struct panel *p, const void *who, bool every);
+
 /* A copy of the screen that the host half keeps and brings up to date. Zero it first. */
 struct panel_frame {
 	uint64_t seq; /* of the frame; 0: none yet */
