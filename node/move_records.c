@@ -87,6 +87,8 @@ struct image *shadow_take(struct moves *m, const uint8_t uid[UID_SIZE],
 		return NULL;
 	struct image *im = s->image;
 	*s = (struct shadow){0};
+	/* The record that named it may be gone for long, and then so are its chunks. */
+	image_forget_stored(im);
 	return im;
 }
 

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -261,6 +262,22 @@ def test_suspend_survives_kill_9_and_resume_goes_on(h):
     until(lambda: 'tick 40' in h.ok('logs', pid))
     lines = h.ok('logs', pid).splitlines()
     assert lines == [f'tick {i}' for i in range(len(lines))], lines
+
+
+def test_a_program_that_went_to_and_fro_often_survives_kill_9_where_it_is(h):
+    with Devices(h, 'alpha', 'beta') as (a, b):
+        pid = int(a.ok('run', '-d', '--checkpoint', 0, GUEST, 'lines'))
+        for _ in range(20):
+            pid, _ = a.migrate(pid, b)
+            pid, _ = b.migrate(pid, a)
+        pid, _ = a.migrate(pid, b)
+        time.sleep(1.5)  # alpha throws away what it has stored of programs that are gone
+        pid, _ = b.migrate(pid, a)
+        time.sleep(0.5)
+        os.kill(a.node_pid(), signal.SIGKILL)
+        until(lambda: a.run('up', '--listen', '127.0.0.1:0', '--display', 'headless')[0] == 0)
+        until(lambda: pid in a.ps())
+        a.ok('kill', pid)
 
 
 def test_run_whose_program_is_suspended_says_what_became_of_it(h):
