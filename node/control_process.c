@@ -9,6 +9,7 @@
 #include "node/link.h"
 #include "node/moves.h"
 #include "node/node.h"
+#include "node/saver.h"
 #include "node/session.h"
 
 #include <stdio.h>
@@ -120,6 +121,17 @@ static void put_display(struct control_call *c, const struct process *p)
 		control_put_hex(c, "frame_hash", st.hash, sizeof st.hash);
 }
 
+static void put_checkpoints(struct control_call *c, const struct process *p)
+{
+	struct saver_status st;
+	if (!process_alive(p) || !saver_status(p->node, p, &st))
+		return;
+	control_put_u64(c, "checkpoints", st.count);
+	control_put_i64(c, "checkpoint_unix_ms", st.last_unix_ms);
+	control_put_f64(c, "checkpoint_stood_ms", (double)st.stood_ns / 1e6);
+	control_put_f64(c, "checkpoint_took_ms", (double)st.took_ns / 1e6);
+}
+
 static void put_process(struct control_call *c, const struct process *p)
 {
 	char line[512];
@@ -136,6 +148,7 @@ static void put_process(struct control_call *c, const struct process *p)
 	control_put_i64(c, "created_unix_ms", p->created_unix_ms);
 	control_put_hex(c, "module", p->module_hash, sizeof p->module_hash);
 	control_put_flag(c, "attached", p->sessions != NULL);
+	put_checkpoints(c, p);
 	put_display(c, p);
 	if (p->state == PROCESS_ENDED) {
 		control_put_i64(c, "status", p->end.status);
@@ -313,6 +326,11 @@ static enum err read_config(struct control_call *c, struct process_config *cfg,
 	cfg->mounts = mounts;
 	cfg->name = control_str_or(c, "name", NULL);
 	cfg->max_memory_pages = (uint32_t)control_u64_or(c, "max_memory_pages", 0);
+	uint64_t every_s = control_u64_or(c, "checkpoint_s", PROCESS_CHECKPOINT_DEFAULT);
+	if (every_s > PROCESS_CHECKPOINT_DEFAULT)
+		return err_set(msg, ERR_USAGE, "checkpoints are at most %d seconds apart",
+		               PROCESS_CHECKPOINT_MAX);
+	cfg->checkpoint_s = (uint32_t)every_s;
 	cfg->tty.is_terminal[TTY_IN] = control_flag(c, "in_terminal");
 	cfg->tty.is_terminal[TTY_OUT] = control_flag(c, "out_terminal");
 	cfg->tty.is_terminal[TTY_ERR] = control_flag(c, "err_terminal");

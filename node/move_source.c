@@ -10,6 +10,7 @@
 #include "node/disk.h"
 #include "node/modules.h"
 #include "node/move_impl.h"
+#include "node/saver.h"
 #include "node/work.h"
 
 #include <stdio.h>
@@ -306,6 +307,15 @@ static void freeze(struct move *mv, uint32_t attempt, process_frozen_fn fn)
 	process_freeze(mv->p, fn, mv);
 }
 
+/* No checkpoint uses the tracker any more. */
+static void scan_may_begin(void *ctx)
+{
+	struct move *mv = ctx;
+	if (!mv->over)
+		freeze(mv, mv->attempt, scan_frozen);
+	move_let(mv);
+}
+
 static void perform_scan(struct move *mv, const struct move_action *a)
 {
 	struct chunk_addr id = shadow_id(mv->moves, mv->uid, mv->peer);
@@ -318,7 +328,9 @@ static void perform_scan(struct move *mv, const struct move_action *a)
 		move_failed(mv, a->attempt, ERR_NOMEM, NULL);
 		return;
 	}
-	freeze(mv, a->attempt, scan_frozen);
+	mv->attempt = a->attempt;
+	move_hold(mv);
+	saver_leave(mv->moves->node, mv->p, scan_may_begin, mv);
 }
 
 /* ---- WANT: the answer to a list ---- */

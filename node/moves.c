@@ -321,6 +321,7 @@ static void on_process(void *ctx, struct process *p, enum process_event ev)
 		memcpy(e.move, mv->id, MOVE_ID_SIZE);
 		mover_event(m->mover, &e, os_monotonic_ns());
 	}
+	m->since_gc++;
 	mover_ended(m->mover, p->uid);
 	shadow_forget(m, p->uid);
 	moves_drain(m);
@@ -380,9 +381,7 @@ struct birth {
 static void noted(void *ctx, enum err e, const struct errmsg *msg)
 {
 	struct birth *b = ctx;
-	/* It may have ended while this was written. */
-	if (!process_find_uid(b->moves->node, b->uid))
-		mover_ended(b->moves->mover, b->uid);
+	moves_ended_meanwhile(b->moves->node, b->uid);
 	free(b);
 }
 
@@ -521,6 +520,25 @@ const struct owner *moves_record(struct node *n, const uint8_t uid[UID_SIZE])
 	return mover_record(n->moves->mover, uid);
 }
 
+void moves_ended_meanwhile(struct node *n, const uint8_t uid[UID_SIZE])
+{
+	if (!process_find_uid(n, uid))
+		mover_ended(n->moves->mover, uid);
+}
+
+void moves_garbage(struct node *n)
+{
+	n->moves->since_gc++;
+}
+
+bool moves_uses(struct node *n, const struct process *p)
+{
+	for (const struct move *mv = n->moves->list; mv; mv = mv->next)
+		if (mv->p == p)
+			return true;
+	return false;
+}
+
 unsigned *moves_work_count(struct node *n)
 {
 	return &n->moves->work;
@@ -585,7 +603,7 @@ static void lost_row(struct control_call *c, const struct owner *o)
 	control_put_str(c, "name", o->name);
 	control_put_hex(c, "uid", o->uid, UID_SIZE);
 	control_put_str(c, "note",
-	                "it ran when this node was killed, and was never suspended or moved");
+	                "it ran when this node was killed, and there was no checkpoint of it yet");
 	control_row_end(c);
 }
 

@@ -41,7 +41,7 @@ bool moves_status(struct node *n, const uint8_t uid[UID_SIZE], struct move_statu
  * killed), as control_ps() writes them. */
 void moves_ps(struct node *n, struct control_call *c, bool all);
 
-/* ---- for checkpoint.c and revive.c ---- */
+/* ---- for checkpoint.c, revive.c and saver.c ---- */
 
 typedef void (*written_fn)(void *ctx, enum err e, const struct errmsg *msg);
 /* Durably, after all records asked for before; then the mover knows it, then fn. */
@@ -53,5 +53,11 @@ enum err depot_store_image(struct node *n, struct depot *d, struct image *im, st
 /* Loads an image from the depot. Pool thread. */
 enum err depot_load_image(struct depot *d, const struct chunk_addr *id, struct image **out,
                           struct errmsg *msg);
+/* After moves_write(): the process may have ended while its record was written. Then the record goes again. */
+void moves_ended_meanwhile(struct node *n, const uint8_t uid[UID_SIZE]);
+/* Chunks have become garbage; from time to time they are looked for. */
+void moves_garbage(struct node *n);
+/* A move, perhaps one that was given up, still works with p's memory. */
+bool moves_uses(struct node *n, const struct process *p);
 /* The record a process would have: OWNED, with its epoch. */
 struct owner moves_record_of(struct node *n, const struct process *p);

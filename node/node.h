@@ -32,14 +32,15 @@ struct node_config {
 	const char *home; /* absolute */
 	const char *
 	    name; /* what other devices call this one; NULL: the stored one, else the host's name */
-	const char *listen;  /* "ADDR:PORT" for links; NULL: the default of link.h */
-	const char *display; /* "sdl", "terminal", "headless"; NULL: sdl when there is a display,
+	const char *listen;    /* "ADDR:PORT" for links; NULL: the default of link.h */
+	const char *display;   /* "sdl", "terminal", "headless"; NULL: sdl when there is a display,
 	                        else headless */
-	bool foreground;     /* log to stderr too */
-	int log_level;       /* enum log_level */
+	uint32_t checkpoint_s; /* between checkpoints of what runs in the background; 0: none */
+	bool foreground;       /* log to stderr too */
+	int log_level;         /* enum log_level */
 };
 
-enum { NODE_SUBSCRIBERS_MAX = 8 };
+enum { NODE_SUBSCRIBERS_MAX = 8, NODE_CHECKPOINT_S = 60 /* what `wasmos up` sets */ };
 
 /* Open inside node/. */
 struct node {

@@ -147,6 +147,7 @@ static enum err fill_from_config(struct process *p, const struct process_config 
 	p->parent = cfg->parent;
 	p->created_unix_ms = (int64_t)(os_wall_ns() / 1000000);
 	p->display = cfg->display;
+	p->checkpoint_s = cfg->checkpoint_s;
 	p->argv = calloc(cfg->argc + 1, sizeof *p->argv);
 	if (!p->argv)
 		return ERR_NOMEM;

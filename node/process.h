@@ -58,9 +58,11 @@ enum {
 	PROCESS_ARGS_MAX = 4096,
 	PROCESS_ARGS_BYTES_MAX = 1 << 20, /* arguments together, environment together */
 	PROCESS_MOUNTS_MAX = 64,
-	PROCESSES_MAX = 4096,           /* alive on one node */
-	PROCESSES_ENDED_MAX = 256,      /* exit records kept */
-	PROCESS_SECTION_MAX = 64 << 20, /* bytes of one section */
+	PROCESSES_MAX = 4096,                                    /* alive on one node */
+	PROCESSES_ENDED_MAX = 256,                               /* exit records kept */
+	PROCESS_SECTION_MAX = 64 << 20,                          /* bytes of one section */
+	PROCESS_CHECKPOINT_MAX = 86400,                          /* seconds between checkpoints */
+	PROCESS_CHECKPOINT_DEFAULT = PROCESS_CHECKPOINT_MAX + 1, /* as its node does */
 };
 
 /* What `ps` shows. HOLD: why a frozen process is frozen; migrate sets it. */
@@ -101,6 +103,8 @@ struct process_config {
 	struct display_options display;
 	uint32_t max_memory_pages; /* 0: no limit but the module's */
 	uint32_t parent;           /* pid or 0 */
+	uint32_t
+	    checkpoint_s; /* seconds between checkpoints (saver.h); 0: none, or PROCESS_CHECKPOINT_DEFAULT */
 };
 
 enum end_reason { END_EXIT, END_TRAP, END_KILLED, END_LOST };
@@ -148,6 +152,7 @@ struct process {
 	atomic_bool has_shown;          /* any thread: see PROCESS_EVENT_SHOWN */
 	atomic_bool was_interrupted;    /* any thread: ^C twice at a screen drawn in the terminal */
 	struct display_options display; /* C: strings are static */
+	uint32_t checkpoint_s;          /* C: as in process_config; goes along when it moves */
 	process_started_fn started_fn;  /* L: until it was called */
 	void *started_ctx;
 	uint64_t cpu_ns_before; /* C: used on other devices or before a restart */

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECTION_VERSION = 2, SECTION_FIELDS = 13 };
+enum { SECTION_VERSION = 2, SECTION_FIELDS = 14 };
 
 /*	[version, pid, uid, epoch, name, [argument...], parent, created unix ms, cpu ns, begun, frame hash, unpaced,
- *	 terminal] */
+ *	 checkpoint seconds, terminal] */
 enum err process_section_save(struct process *p, struct wr *out)
 {
 	pack_array(out, SECTION_FIELDS);
@@ -27,6 +27,7 @@ enum err process_section_save(struct process *p, struct wr *out)
 	pack_bool(out, p->begun);
 	pack_bool(out, p->display.frame_hash);
 	pack_bool(out, p->display.unpaced);
+	pack_u64(out, p->checkpoint_s);
 	return tty_save(p->tty, out);
 }
 
@@ -71,6 +72,9 @@ static enum err load_fields(struct rd *in, struct process *p)
 	TRY(unpack_bool(in, &p->begun));
 	TRY(unpack_bool(in, &p->display.frame_hash));
 	TRY(unpack_bool(in, &p->display.unpaced));
+	TRY(unpack_u32(in, &p->checkpoint_s));
+	if (p->checkpoint_s > PROCESS_CHECKPOINT_DEFAULT)
+		return ERR_INVALID;
 	return p->pid && p->pid <= PROCESS_PID_MAX && p->name[0] ? ERR_OK : ERR_INVALID;
 }
 

@@ -67,7 +67,7 @@ static void capture_memory(struct process *p, uint32_t i, struct image *im)
 		image_write_page(im, at, page, base + page * CHUNK_PAGE);
 }
 
-enum err capture(struct process *p, struct image *im, struct errmsg *msg)
+enum err capture_state(struct process *p, struct image *im, struct errmsg *msg)
 {
 	struct wr w[SECTIONS] = {0};
 	enum err e = capture_sections(p, w, msg);
@@ -76,11 +76,17 @@ enum err capture(struct process *p, struct image *im, struct errmsg *msg)
 	for (int s = 0; e == ERR_OK && s < SECTIONS; s++)
 		e = image_put_section(im, section_name((enum section)s), SECTION_FORM, w[s].data,
 		                      w[s].size);
-	for (uint32_t i = 0; e == ERR_OK && i < store_memory_count(p->store); i++)
-		capture_memory(p, i, im);
 	for (int s = 0; s < SECTIONS; s++)
 		wr_free(&w[s]);
 	return e;
+}
+
+enum err capture(struct process *p, struct image *im, struct errmsg *msg)
+{
+	TRY(capture_state(p, im, msg));
+	for (uint32_t i = 0; i < store_memory_count(p->store); i++)
+		capture_memory(p, i, im);
+	return ERR_OK;
 }
 
 /* ---- image -> process ---- */

@@ -20,6 +20,8 @@ static const struct option options[] = {
     {"env", 'e', OPTION_LIST, "K=V", "set an environment variable"},
     {"name", 'n', OPTION_VALUE, "NAME", "what ps calls it (default: the file's name)"},
     {"max-memory", 0, OPTION_VALUE, "MIB", "the most memory it may have"},
+    {"checkpoint", 0, OPTION_VALUE, "SECONDS",
+     "how often it is saved, to go on from there when the node is killed (0: never)"},
     {"display", 0, OPTION_VALUE, "KIND",
      "where its screen appears: auto, sdl2, terminal or headless"},
     {"frame-hash", 0, OPTION_FLAG, NULL, "hash all frames it shows (in ps --json)"},
@@ -144,16 +146,17 @@ static int parse_env(struct shell *sh, struct program *p)
 
 static int parse_memory(struct shell *sh, struct program *p)
 {
-	const char *text = shell_value(sh, "max-memory");
-	char *end;
-	if (!text)
-		return 0;
-	unsigned long mib = strtoul(text, &end, 10);
-	if (!*text || *end || mib < 1 || mib > 4096)
-		return shell_usage(sh, "--max-memory %s: it must be a number of MiB from 1 to 4096",
-		                   text);
-	p->cfg.max_memory_pages = (uint32_t)mib * 16;
-	return 0;
+	uint32_t mib = 0;
+	int bad = shell_count(sh, "max-memory", "MiB", 1, 4096, &mib);
+	p->cfg.max_memory_pages = mib * 16;
+	return bad;
+}
+
+static int parse_checkpoint(struct shell *sh, struct program *p)
+{
+	p->cfg.checkpoint_s = PROCESS_CHECKPOINT_DEFAULT;
+	return shell_count(sh, "checkpoint", "seconds", 0, PROCESS_CHECKPOINT_MAX,
+	                   &p->cfg.checkpoint_s);
 }
 
 static int parse_display(struct shell *sh, struct program *p)
@@ -187,6 +190,7 @@ static int parse_program(struct shell *sh, struct program *p)
 	int bad = parse_mounts(sh, p);
 	bad = bad ? bad : parse_env(sh, p);
 	bad = bad ? bad : parse_memory(sh, p);
+	bad = bad ? bad : parse_checkpoint(sh, p);
 	return bad ? bad : parse_display(sh, p);
 }
 
@@ -204,6 +208,7 @@ static void put_program(struct client *c, const struct program *p)
 	client_put_flag(c, "out_terminal", cfg->tty.is_terminal[TTY_OUT]);
 	client_put_flag(c, "err_terminal", cfg->tty.is_terminal[TTY_ERR]);
 	client_put_u64(c, "max_memory_pages", cfg->max_memory_pages);
+	client_put_u64(c, "checkpoint_s", cfg->checkpoint_s);
 	if (cfg->name)
 		client_put_str(c, "name", cfg->name);
 	if (cfg->display.display)

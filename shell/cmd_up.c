@@ -17,6 +17,8 @@ static const struct option options[] = {
     {"listen", 'l', OPTION_VALUE, "ADDR:PORT", "where other devices reach this one"},
     {"display", 0, OPTION_VALUE, "KIND",
      "auto, sdl2, terminal or headless: where programs' screens appear"},
+    {"checkpoint", 0, OPTION_VALUE, "SECONDS",
+     "how often programs in the background are saved (default: 60; 0: never)"},
     {"verbose", 'v', OPTION_FLAG, NULL, "log more"},
     {"quiet", 'q', OPTION_FLAG, NULL,
      "say nothing when it worked; it is fine when a node is up already"},
@@ -27,14 +29,17 @@ enum { BUSY_MAX_MS = 5000, BUSY_STEP_MS = 20 };
 
 static struct node_config config(struct shell *sh)
 {
-	return (struct node_config){
+	struct node_config cfg = {
 	    .home = shell_home(sh),
 	    .name = shell_value(sh, "name"),
 	    .listen = shell_value(sh, "listen"),
 	    .display = shell_value(sh, "display"),
 	    .foreground = shell_flag(sh, "foreground"),
 	    .log_level = shell_flag(sh, "verbose") ? LOG_DEBUG : LOG_INFO,
+	    .checkpoint_s = NODE_CHECKPOINT_S,
 	};
+	shell_count(sh, "checkpoint", "seconds", 0, PROCESS_CHECKPOINT_MAX, &cfg.checkpoint_s);
+	return cfg;
 }
 
 static bool good_display(const char *name)
@@ -120,12 +125,16 @@ static int run(struct shell *sh)
 	if (!good_display(shell_value(sh, "display")))
 		return shell_usage(sh, "there is no display called \"%s\"",
 		                   shell_value(sh, "display"));
+	uint32_t checked;
+	if (shell_count(sh, "checkpoint", "seconds", 0, PROCESS_CHECKPOINT_MAX, &checked) != 0)
+		return 2;
 	return shell_flag(sh, "foreground") ? foreground(sh) : daemonise(sh);
 }
 
 const struct command command_up = {
     .name = "up",
-    .usage = "up [--name NAME] [--foreground] [--listen ADDR:PORT] [--display KIND]",
+    .usage = "up [--name NAME] [--foreground] [--listen ADDR:PORT] [--display KIND] [--checkpoint "
+             "SECONDS]",
     .summary = "start this device's node",
     .help = "A node runs programs and talks to the nodes of your other devices. One serves one "
             "home folder;\n"

@@ -1,6 +1,7 @@
 /* options.c - the command line of one command, parsed from the table it declares. */
 #include "shell/internal.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,21 @@ const char *shell_value(const struct shell *sh, const char *name)
 {
 	const struct given *g = last_given(sh, name);
 	return g ? g->value : NULL;
+}
+
+int shell_count(const struct shell *sh, const char *option, const char *unit, uint32_t min,
+                uint32_t max, uint32_t *out)
+{
+	const char *text = shell_value(sh, option);
+	char *end;
+	if (!text)
+		return 0;
+	unsigned long v = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : ULONG_MAX;
+	if (v == ULONG_MAX || *end || v < min || v > max)
+		return shell_usage(sh, "--%s %s: it must be a number of %s from %u to %u", option,
+		                   text, unit, min, max);
+	*out = (uint32_t)v;
+	return 0;
 }
 
 const char *const *shell_list(const struct shell *sh, const char *name, uint32_t *count)

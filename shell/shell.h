@@ -69,6 +69,10 @@ char *const *shell_args(const struct shell *sh);
 bool shell_flag(const struct shell *sh, const char *option);
 const char *shell_value(const struct shell *sh,
                         const char *option); /* the last one given; NULL when not given */
+/* A number from min to max behind the option, left alone when it was not given. 0, or 2 after saying what is wrong.
+ * unit: "seconds". */
+int shell_count(const struct shell *sh, const char *option, const char *unit, uint32_t min,
+                uint32_t max, uint32_t *out);
 /* Every value of an OPTION_LIST; *count may be 0. */
 const char *const *shell_list(const struct shell *sh, const char *option, uint32_t *count);
 bool shell_json(const struct shell *sh);

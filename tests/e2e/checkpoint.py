@@ -33,7 +33,8 @@ def unbroken():
 
 def end_of(h, pid):
     """What it printed, once it has ended as it should."""
-    row = until(lambda: next((r for r in h.ps('--all').values() if r['pid'] == pid and r['state'] == 'exited'), None))
+    row = until(lambda: next((r for r in h.ps('--all').values() if r['pid'] == pid and r['state'] == 'exited'), None),
+                timeout=60)
     assert row['status'] == 7, row
     return h.ok('logs', pid).strip()
 
@@ -92,6 +93,75 @@ def test_a_snapshot_that_is_cut_or_changed_is_refused_and_nothing_is_started(h):
     h.ok('kill', pid)
 
 
+def until_saved(h, pid):
+    until(lambda: h.ps()[pid].get('checkpoints', 0) > 0, timeout=30)
+
+
+def start_saved(h, *options, steps=STEPS):
+    """A program that has been saved at least once; its pid."""
+    pid = int(h.ok('run', '-d', '--name', 'counter', *options, GUEST, steps))
+    until_saved(h, pid)
+    return pid
+
+
+def test_a_running_program_that_was_saved_goes_on_when_its_node_is_killed(h):
+    up(h)
+    pid = start_saved(h, '--checkpoint', 1, steps='1000')
+    for _ in range(2):
+        saved = h.ps()[pid]['checkpoint_unix_ms']
+        until(lambda: h.ps()[pid]['checkpoint_unix_ms'] > saved, timeout=30)
+        cpu = h.ps()[pid]['cpu_ms']
+        kill9(h)
+        up(h)
+        until(lambda: pid in h.ps())
+        assert h.ps()[pid]['cpu_ms'] <= cpu + 50
+        until_saved(h, pid)  # the one that came back, too
+    expected = subprocess.run([WASMOS, 'run', '--solo', GUEST, '1000'], stdout=subprocess.PIPE, text=True).stdout.strip()
+    assert end_of(h, pid) == expected
+
+
+def test_what_runs_in_the_background_is_saved_without_being_asked_and_stands_no_longer_than_in_a_move(h):
+    up(h)
+    pid = start_saved(h, steps='1500')
+    row = h.ps()[pid]
+    assert row['checkpoint_stood_ms'] < 500, row  # generous: other tests share the machine
+    kill9(h)
+    up(h)
+    until(lambda: pid in h.ps())
+    h.ok('kill', pid)
+
+
+def test_what_a_terminal_waits_for_or_wants_no_checkpoint_is_not_saved(h):
+    up(h)
+    waited = h.spawn('run', GUEST, '1500', stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    unsaved = int(h.ok('run', '-d', '--checkpoint', 0, GUEST, '1500'))
+    saved = start_saved(h, steps='1500')
+    rows = h.ps()
+    assert len(rows) == 3 and [p for p in rows if 'checkpoints' in rows[p]] == [saved], rows
+    kill9(h)
+    waited.wait(10)
+    up(h)
+    until(lambda: saved in h.ps())
+    assert list(h.ps()) == [saved] and h.ps('--all')[unsaved]['state'] == 'lost'
+    h.ok('kill', saved)
+
+
+def test_a_program_that_is_always_being_saved_can_be_suspended_copied_and_killed(h):
+    up(h)
+    pid = start_saved(h, '--checkpoint', 1, steps='1000')
+    path = os.path.join(h.folder, 'copy')
+    for _ in range(4):
+        h.ok('suspend', pid)
+        h.ok('resume', pid)
+        h.ok('snapshot', pid, '-o', path)
+        os.remove(path)
+        time.sleep(0.6)
+    h.ok('kill', pid)
+    kill9(h)
+    up(h)
+    assert pid not in h.ps('--all')
+
+
 def test_a_program_that_a_killed_node_has_lost_is_shown_as_lost(h):
     pid = start(h)
     time.sleep(2)
@@ -109,6 +179,7 @@ def test_what_cannot_be_done_is_said(h):
         status, _, err = h.run(*words)
         assert status == 1 and said in err, (words, status, err)
     assert h.run('snapshot', 1)[0] == 2
+    assert h.run('run', '--checkpoint', 'often', GUEST)[0] == 2
     assert h.run('migrate', 1, 'x', '--max-pause', 'soon')[0] == 2
 
 
