@@ -6,11 +6,15 @@
  */
 #include "node/link_impl.h"
 
+#include "node/disk.h"
 #include "node/net.h"
+#include "node/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char port_key[] = "port";
 
 enum { BACKLOG = 64, REFUSED_LOG_MS = 60000, UNPAIRED_LOG_MS = 600000 };
 
@@ -69,11 +73,46 @@ static void set_port(struct sockaddr_storage *a, uint16_t port)
 		((struct sockaddr_in6 *)a)->sin6_port = htons(port);
 }
 
-/* LINK_PORT, or the first free one after it, or any. */
-static int listen_anywhere(struct sockaddr_storage *a, uv_os_sock_t *out)
+/* Peers know where a node was last, so it comes back there: two nodes that start in another order must not
+ * trade their ports. 0: it was nowhere yet. */
+static uint16_t last_port(struct links *l)
+{
+	struct wr row = {0};
+	uint16_t port = 0;
+	if (depot_get(node_depot(l->node), DEPOT_SETTINGS, port_key, sizeof port_key, &row) ==
+	        ERR_OK &&
+	    row.size == 2)
+		port = (uint16_t)(row.data[0] | row.data[1] << 8);
+	wr_free(&row);
+	return port;
+}
+
+static void remember_port(struct links *l)
+{
+	uint8_t row[2] = {(uint8_t)l->port, (uint8_t)(l->port >> 8)};
+	struct depot_batch *b =
+	    last_port(l) == l->port ? NULL : depot_batch_new(node_depot(l->node));
+	if (!b)
+		return;
+	depot_put(b, DEPOT_SETTINGS, port_key, sizeof port_key, row, sizeof row);
+	depot_write(b, NULL);
+	depot_batch_free(b);
+}
+
+static int listen_again(struct links *l, struct sockaddr_storage *a, uv_os_sock_t *out)
+{
+	uint16_t port = last_port(l);
+	set_port(a, port);
+	return port ? net_listen((struct sockaddr *)a, BACKLOG, out) : NET_TAKEN;
+}
+
+/* The port it had last, LINK_PORT, or the first free one after it, or any. */
+static int listen_anywhere(struct links *l, struct sockaddr_storage *a, uv_os_sock_t *out)
 {
 	memset(a, 0, sizeof *a);
 	a->ss_family = net_has_ipv6() ? AF_INET6 : AF_INET;
+	if (listen_again(l, a, out) == 0)
+		return 0;
 	for (uint16_t i = 0; i < LINK_PORT_TRIES; i++) {
 		set_port(a, (uint16_t)(LINK_PORT + i));
 		int e = net_listen((struct sockaddr *)a, BACKLOG, out);
@@ -84,8 +123,15 @@ static int listen_anywhere(struct sockaddr_storage *a, uv_os_sock_t *out)
 	return net_listen((struct sockaddr *)a, BACKLOG, out);
 }
 
-static enum err listen_as_told(const char *text, struct sockaddr_storage *a, uv_os_sock_t *fd,
-                               int *error, struct errmsg *msg)
+static uint16_t port_of(const struct sockaddr_storage *a)
+{
+	return ntohs(a->ss_family == AF_INET ? ((const struct sockaddr_in *)a)->sin_port
+	                                     : ((const struct sockaddr_in6 *)a)->sin6_port);
+}
+
+/* Port 0 is any: the one it had last, if that is free. */
+static enum err listen_as_told(struct links *l, const char *text, struct sockaddr_storage *a,
+                               uv_os_sock_t *fd, int *error, struct errmsg *msg)
 {
 	memset(a, 0, sizeof *a);
 	if (address_parse(text, a) != ERR_OK)
@@ -94,6 +140,13 @@ static enum err listen_as_told(const char *text, struct sockaddr_storage *a, uv_
 		    "'%.80s' is no address to listen at: write it like 192.0.2.7:4747 or "
 		    "[::]:4747",
 		    text);
+	bool any = port_of(a) == 0;
+	if (any && listen_again(l, a, fd) == 0) {
+		*error = 0;
+		return ERR_OK;
+	}
+	if (any)
+		set_port(a, 0);
 	*error = net_listen((struct sockaddr *)a, BACKLOG, fd);
 	return ERR_OK;
 }
@@ -103,8 +156,7 @@ static void read_port(struct links *l)
 	struct sockaddr_storage a;
 	int size = sizeof a;
 	if (uv_tcp_getsockname(&l->listener, (struct sockaddr *)&a, &size) == 0)
-		l->port = ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port
-		                                       : ((struct sockaddr_in6 *)&a)->sin6_port);
+		l->port = port_of(&a);
 }
 
 enum err links_listen(struct links *l, struct errmsg *msg)
@@ -115,9 +167,9 @@ enum err links_listen(struct links *l, struct errmsg *msg)
 	l->rate_left = CONN_BURST;
 	l->rate_ms = links_now(l);
 	if (l->node->cfg.listen)
-		TRY(listen_as_told(l->node->cfg.listen, &a, &fd, &e, msg));
+		TRY(listen_as_told(l, l->node->cfg.listen, &a, &fd, &e, msg));
 	else
-		e = listen_anywhere(&a, &fd);
+		e = listen_anywhere(l, &a, &fd);
 	char text[LINK_ADDRESS_SIZE];
 	address_text((struct sockaddr *)&a, 0, text);
 	if (e == 0)
@@ -128,6 +180,7 @@ enum err links_listen(struct links *l, struct errmsg *msg)
 		return err_set(msg, ERR_IO, "cannot listen at %s: %s", text,
 		               uv_strerror(e == NET_TAKEN ? UV_EADDRINUSE : e));
 	read_port(l);
+	remember_port(l);
 	node_log(l->node, LOG_INFO, "link", "listening on port %u", l->port);
 	return ERR_OK;
 }

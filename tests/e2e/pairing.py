@@ -126,6 +126,17 @@ def test_three_words_make_a_pair_and_a_link_that_survives_kill_and_restart(a, b)
     linked(a, b)
 
 
+def test_nodes_that_start_again_in_another_order_find_each_other(a, b):
+    make_pair(a, b)
+    before = [d.status()['listen'] for d in (a, b)]
+    a.ok('down')
+    b.ok('down')
+    b.up()
+    a.up()
+    assert [d.status()['listen'] for d in (a, b)] == before
+    linked(a, b)
+
+
 def test_pairing_the_same_devices_again_changes_nothing(a, b):
     make_pair(a, b)
     make_pair(b, a)
