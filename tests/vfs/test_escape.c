@@ -1,14 +1,9 @@
-/* test_escape.c - nothing leads out of a mount: names, links, creation through links, hard links, renames, races. */
+/* test_escape.c - nothing leads out of a mount: names, links, creation through links, hard links, renames. */
 #include "tests/vfs/tree.h"
 
 #include <criterion/criterion.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* d/e is a folder, d/f a file. Links, made by somebody outside the system where a guest could not. */
 static const struct {
@@ -75,7 +70,8 @@ enum { ESCAPES = sizeof escapes / sizeof *escapes };
 /* Memory refuses to make links with absolute targets, so a path over one ends in NOENT there. */
 static void expect_refused(const struct tree *t, const char *what, const char *path, enum ferr e)
 {
-	bool missing = t->kind == MEMORY && !strncmp(path, "abs", 3) && e == FE_NOENT;
+	bool missing =
+	    e == FE_NOENT && (!t->has_links || (t->kind == MEMORY && !strncmp(path, "abs", 3)));
 	cr_expect(e == FE_NOTCAPABLE || missing, "%s: %s %s: %s", kind_names[t->kind], what, path,
 	          ferr_text(e));
 }
@@ -84,6 +80,8 @@ static void expect_refused(const struct tree *t, const char *what, const char *p
 	for (int kind_ = 0; kind_ < KINDS; kind_++)                                   \
 		for (struct tree t = full_tree((enum kind)kind_), *once_ = &t; once_; \
 		     tree_free(&t), once_ = NULL)
+/* Those that have links. */
+#define EACH_LINKED_TREE(t) EACH_TREE(t) if (t.has_links)
 
 Test(escape, opening_never_leaves)
 {
@@ -153,10 +151,10 @@ Test(escape, making_and_removing_never_leaves)
 /* CVE-2024-38358: a link to somewhere outside, created through or linked through. */
 Test(escape, a_dangling_link_out_is_not_created_through)
 {
-	EACH_TREE(t)
+	EACH_LINKED_TREE(t)
 	{
 		struct vfs_obj *o;
-		char path[128];
+		char path[300];
 		expect_refused(&t, "create", "outnew",
 		               vfs_open(t.root, "outnew", VFS_WRITE | VFS_CREATE, &o));
 		cr_expect_eq(vfs_open(t.root, "outnew", VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &o),
@@ -165,13 +163,13 @@ Test(escape, a_dangling_link_out_is_not_created_through)
 		               vfs_link(t.root, "outfile", true, t.root, "stolen"));
 		cr_expect_null(tree_read(&t, "stolen"));
 		snprintf(path, sizeof path, "%s/outside/new", t.base);
-		cr_expect(access(path, F_OK) < 0);
+		cr_expect(!host_exists(path));
 	}
 }
 
 Test(escape, a_guest_cannot_make_an_absolute_link)
 {
-	EACH_TREE(t)
+	EACH_LINKED_TREE(t)
 	{
 		cr_expect_eq(vfs_symlink(t.root, "/etc/passwd", "mine"), FE_NOTCAPABLE);
 		cr_expect_eq(vfs_symlink(t.root, "../outside/secret", "mine"), FE_OK);
@@ -182,7 +180,7 @@ Test(escape, a_guest_cannot_make_an_absolute_link)
 /* A link itself may be renamed, hard linked and read: it only may not be followed out. */
 Test(escape, a_link_that_was_moved_still_leads_nowhere)
 {
-	EACH_TREE(t)
+	EACH_LINKED_TREE(t)
 	{
 		char buf[64];
 		size_t size = sizeof buf;
@@ -197,7 +195,7 @@ Test(escape, a_link_that_was_moved_still_leads_nowhere)
 
 Test(escape, links_that_stay_inside_work)
 {
-	EACH_TREE(t)
+	EACH_LINKED_TREE(t)
 	{
 		struct vfs_obj *o;
 		cr_expect_str_eq(tree_read(&t, "innerfile"), "inside");
@@ -211,7 +209,7 @@ Test(escape, links_that_stay_inside_work)
 
 Test(escape, a_circle_of_links_is_a_loop)
 {
-	EACH_TREE(t)
+	EACH_LINKED_TREE(t)
 	{
 		struct vfs_obj *o;
 		struct vfs_stat st;
@@ -236,61 +234,4 @@ Test(escape, an_open_folder_is_a_limit_too)
 		vfs_unref(o);
 		vfs_unref(d);
 	}
-}
-
-/* ---- races ---- */
-
-struct swapper {
-	char a[128], b[128];
-	atomic_bool stop;
-};
-
-/* Swaps a folder with a link that leads out, as fast as it can. */
-static void *swap(void *arg)
-{
-	struct swapper *s = arg;
-	while (!atomic_load(&s->stop))
-		renameat2(AT_FDCWD, s->a, AT_FDCWD, s->b, RENAME_EXCHANGE);
-	return NULL;
-}
-
-static void race(enum kind kind, const char *folder, const char *link)
-{
-	struct tree t = full_tree(kind);
-	struct swapper s = {.stop = false};
-	pthread_t thread;
-	tree_file(&t, "d/secret", "inside");
-	snprintf(s.a, sizeof s.a, "%s/mount/%s", t.base, folder);
-	snprintf(s.b, sizeof s.b, "%s/mount/%s", t.base, link);
-	cr_assert_eq(pthread_create(&thread, NULL, swap, &s), 0);
-	int opened = 0;
-	for (int i = 0; i < 20000; i++) {
-		char path[64], made[64];
-		struct vfs_obj *o;
-		snprintf(path, sizeof path, "%s/secret", folder);
-		const char *text = tree_read(&t, path);
-		opened += text != NULL;
-		cr_assert(!text || !strcmp(text, "inside"), "read what lies outside");
-		snprintf(made, sizeof made, "%s/made", folder);
-		if (vfs_open(t.root, made, VFS_WRITE | VFS_CREATE, &o) == FE_OK)
-			vfs_unref(o);
-		vfs_mkdir(t.root, "d/made2");
-		vfs_unlink(t.root, made);
-	}
-	atomic_store(&s.stop, true);
-	pthread_join(thread, NULL);
-	cr_expect(opened > 0, "the race was never won by the honest side");
-	snprintf(s.a, sizeof s.a, "%s/outside/made", t.base);
-	cr_expect(access(s.a, F_OK) < 0, "created outside");
-	tree_free(&t);
-}
-
-Test(escape, swapping_a_folder_for_a_link_never_leads_out_with_the_kernels_walk, .timeout = 60)
-{
-	race(HOST_BEST, "d", "out");
-}
-
-Test(escape, swapping_a_folder_for_a_link_never_leads_out_by_components, .timeout = 60)
-{
-	race(HOST_COMPONENTS, "d", "out");
 }

@@ -53,6 +53,16 @@ Test(files, what_is_written_is_read_back_at_its_offset)
 	}
 }
 
+static void opening_links(struct tree t)
+{
+	struct vfs_obj *o = NULL;
+	EXPECT(FE_EXIST, vfs_open(t.root, "l", VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &o));
+	EXPECT(FE_LOOP, vfs_open(t.root, "l", VFS_READ | VFS_NOFOLLOW, &o));
+	EXPECT(FE_OK, vfs_open(t.root, "ld/", VFS_READ | VFS_DIRECTORY, &o));
+	cr_expect_eq(o->type, VFS_TYPE_DIR);
+	vfs_unref(o);
+}
+
 Test(files, opening_answers_what_posix_answers)
 {
 	EACH_TREE(t)
@@ -71,11 +81,8 @@ Test(files, opening_answers_what_posix_answers)
 		EXPECT(FE_NOTDIR, vfs_open(t.root, "f", VFS_READ | VFS_DIRECTORY, &o));
 		EXPECT(FE_ISDIR, vfs_open(t.root, "d", VFS_WRITE, &o));
 		EXPECT(FE_EXIST, vfs_open(t.root, "f", VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &o));
-		EXPECT(FE_EXIST, vfs_open(t.root, "l", VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &o));
-		EXPECT(FE_LOOP, vfs_open(t.root, "l", VFS_READ | VFS_NOFOLLOW, &o));
-		EXPECT(FE_OK, vfs_open(t.root, "ld/", VFS_READ | VFS_DIRECTORY, &o));
-		cr_expect_eq(o->type, VFS_TYPE_DIR);
-		vfs_unref(o);
+		if (t.has_links)
+			opening_links(t);
 		EXPECT(FE_OK, vfs_open(t.root, ".", VFS_READ, &o));
 		vfs_unref(o);
 		EXPECT(FE_OK, vfs_open(t.root, "d/..", VFS_READ, &o));
@@ -100,13 +107,15 @@ Test(files, names_are_made_and_removed_as_posix_does)
 		EXPECT(FE_OK, vfs_mkdir(t.root, "d/e/"));
 		EXPECT(FE_NOTEMPTY, vfs_rmdir(t.root, "d"));
 		EXPECT(FE_NOTDIR, vfs_rmdir(t.root, "d/f"));
-		EXPECT(FE_NOTDIR, vfs_rmdir(t.root, "ld"));
-		EXPECT(FE_NOTDIR, vfs_rmdir(t.root, "ld/"));
 		EXPECT(FE_INVAL, vfs_rmdir(t.root, "d/."));
 		EXPECT(FE_ISDIR, vfs_unlink(t.root, "d"));
 		EXPECT(FE_NOTDIR, vfs_unlink(t.root, "d/f/"));
 		EXPECT(FE_NOENT, vfs_unlink(t.root, "no"));
-		EXPECT(FE_OK, vfs_unlink(t.root, "ld"));
+		if (t.has_links) {
+			EXPECT(FE_NOTDIR, vfs_rmdir(t.root, "ld"));
+			EXPECT(FE_NOTDIR, vfs_rmdir(t.root, "ld/"));
+			EXPECT(FE_OK, vfs_unlink(t.root, "ld"));
+		}
 		EXPECT(FE_OK, vfs_rmdir(t.root, "d/e"));
 		EXPECT(FE_OK, vfs_unlink(t.root, "d/f"));
 		EXPECT(FE_OK, vfs_rmdir(t.root, "d/"));
@@ -188,7 +197,9 @@ Test(files, times_are_set)
 		tree_file(&t, "f", "x");
 		EXPECT(FE_OK, vfs_set_times_at(t.root, "f", true, &times));
 		EXPECT(FE_OK, vfs_stat_at(t.root, "f", true, &st));
-		cr_expect(st.atime_ns == 1000000007 && st.mtime_ns == 5000000000);
+		cr_expect_eq(st.atime_ns / 100,
+		             10000000); /* some systems count tenths of microseconds */
+		cr_expect_eq(st.mtime_ns, 5000000000);
 	}
 }
 

@@ -110,19 +110,3 @@ Test(pipe, null_reads_the_end_and_swallows_all)
 	cr_expect(put(o, &c, 1, &done) == FE_OK && done == 1);
 	vfs_unref(o);
 }
-
-Test(pipe, a_host_fd_would_wait_instead_of_blocking)
-{
-	int fds[2];
-	char c = 'c';
-	size_t done;
-	cr_assert_eq(pipe(fds), 0);
-	struct vfs_obj *o = vfs_hostfd_new(fds[0], true);
-	cr_expect_eq(get(o, &c, 1, &done), FE_AGAIN);
-	cr_expect_neq(vfs_wait_handle(o, VFS_READABLE), OS_NO_HANDLE);
-	cr_expect_eq(write(fds[1], "x", 1), 1);
-	cr_expect(get(o, &c, 1, &done) == FE_OK && c == 'x');
-	close(fds[1]);
-	cr_expect(get(o, &c, 1, &done) == FE_OK && done == 0);
-	vfs_unref(o);
-}

@@ -144,14 +144,17 @@ Test(remote, every_operation_reaches_the_folder_at_home)
 	cr_expect_eq(vfs_stat(o, &st), FE_OK);
 	cr_expect_eq(vfs_stat_at(w.t.root, "d/f", true, &st2), FE_OK);
 	cr_expect(!memcmp(&st, &st2, sizeof st) && st.mtime_ns == 5000000000);
-	cr_expect_eq(vfs_symlink(w.root, "d/f", "l"), FE_OK);
-	cr_expect_eq(vfs_readlink(w.root, "l", text, &size), FE_OK);
-	cr_expect(size == 3 && !memcmp(text, "d/f", 3));
+	bool links = w.t.has_links;
+	if (links) {
+		cr_expect_eq(vfs_symlink(w.root, "d/f", "l"), FE_OK);
+		cr_expect_eq(vfs_readlink(w.root, "l", text, &size), FE_OK);
+		cr_expect(size == 3 && !memcmp(text, "d/f", 3));
+	}
 	cr_expect_eq(vfs_link(w.root, "d/f", false, w.root, "g"), FE_OK);
 	cr_expect_eq(vfs_rename(w.root, "g", w.root, "d/h"), FE_OK);
-	cr_expect_eq(vfs_set_times_at(w.root, "l", true, &times), FE_OK);
+	cr_expect_eq(vfs_set_times_at(w.root, links ? "l" : "d/f", true, &times), FE_OK);
 	cr_expect_eq(vfs_readdir(w.root, 0, count_entry, &entries), FE_OK);
-	cr_expect_eq(entries, 4);
+	cr_expect_eq(entries, links ? 4 : 3);
 	cr_expect_eq(vfs_unlink(w.root, "d/h"), FE_OK);
 	cr_expect_eq(vfs_rmdir(w.root, "d"), FE_NOTEMPTY);
 	struct vfs_obj *d = open_at(w.root, "d", VFS_READ | VFS_DIRECTORY),
@@ -465,24 +468,30 @@ Test(remote, what_others_changed_is_seen_when_the_file_is_opened_again)
 	world_free(&w);
 }
 
+static uint32_t next_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 8;
+}
+
 /* Random reads and writes by two descriptors of one file, against a model. */
 Test(remote, random_reads_and_writes_agree_with_a_model, .timeout = 60)
 {
 	struct world w;
 	uint8_t *model = malloc(BIG), *buf = malloc(BIG);
 	uint64_t size = BIG;
-	unsigned seed = 7;
+	uint32_t seed = 7;
 	world_open(&w);
 	make_big(&w, model);
 	world_leave(&w);
 	struct vfs_obj *o[2] = {open_at(w.root, "big", VFS_READ | VFS_WRITE),
 	                        open_at(w.root, "big", VFS_READ | VFS_WRITE)};
 	for (int i = 0; i < 1500; i++) {
-		uint64_t at = (uint64_t)rand_r(&seed) % BIG;
-		size_t n = (size_t)rand_r(&seed) % 200000, done;
+		uint64_t at = (uint64_t)next_random(&seed) % BIG;
+		size_t n = (size_t)next_random(&seed) % 200000, done;
 		struct vfs_iov iov = {buf, n};
-		struct vfs_obj *f = o[rand_r(&seed) & 1];
-		switch (rand_r(&seed) % 8) {
+		struct vfs_obj *f = o[next_random(&seed) & 1];
+		switch (next_random(&seed) % 8) {
 		case 0:
 			if (at > size)
 				memset(model + size, 0, at - size);
