@@ -15,7 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 250, GC_EVERY = 20, BIRTH_MS = 1000 };
+enum {
+	TICK_MS = 250,
+	GC_EVERY = 20,
+	BIRTH_MS = 1000,
+	SPARE_PART = 16, /* of the free disk, for chunks that no image names */
+	SPARE_BYTES_MAX = 256 << 20,
+};
 
 /* ---- steps for tests ----
  * Names are ROLE.STEP: source.SCAN source.ROUND source.FREEZE source.FINAL source.THAW source.FORGET source.RESUME
@@ -346,10 +352,23 @@ struct gc {
 	enum err err;
 };
 
+/* What programs that have left may need again when they come back: little beside what the disk has left. */
+static uint64_t spare_bytes(struct node *n)
+{
+	uv_fs_t req;
+	uint64_t bytes = 0;
+	if (uv_fs_statfs(NULL, &req, n->cfg.home, NULL) == 0) {
+		const uv_statfs_t *s = req.ptr;
+		bytes = s->f_bavail * s->f_bsize / SPARE_PART;
+	}
+	uv_fs_req_cleanup(&req);
+	return bytes < SPARE_BYTES_MAX ? bytes : SPARE_BYTES_MAX;
+}
+
 static void gc_run(void *ctx)
 {
 	struct gc *g = ctx;
-	g->err = depot_gc(node_depot(g->node), &g->res, &g->msg);
+	g->err = depot_gc(node_depot(g->node), spare_bytes(g->node), &g->res, &g->msg);
 }
 
 static void gc_done(void *ctx)

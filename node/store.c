@@ -660,6 +660,36 @@ static enum err mark_all(struct marking *m)
 	return e;
 }
 
+static bool is_marked(const struct marks *marks, uint64_t n)
+{
+	return n >= marks->count || marks->bits[n / 8] & 1 << n % 8;
+}
+
+/* Marks the newest chunks that are not, up to so many bytes of them. */
+static enum err spare_newest(struct marking *m, uint64_t bytes)
+{
+	MDB_txn *txn;
+	MDB_cursor *c = NULL;
+	MDB_val k, v;
+	TRY(read_begin(m->depot, &txn));
+	int rc = mdb_cursor_open(txn, m->depot->data, &c);
+	if (rc == 0)
+		rc = mdb_cursor_get(c, &k, &v, MDB_LAST);
+	for (uint64_t n; rc == 0; rc = mdb_cursor_get(c, &k, &v, MDB_PREV)) {
+		memcpy(&n, k.mv_data, sizeof n);
+		if (is_marked(&m->marks, n))
+			continue;
+		if (v.mv_size > bytes)
+			break;
+		bytes -= v.mv_size;
+		m->marks.bits[n / 8] |= (uint8_t)(1 << n % 8);
+	}
+	if (c)
+		mdb_cursor_close(c);
+	read_end(m->depot, txn);
+	return mdb_err(rc == MDB_NOTFOUND ? 0 : rc, m->msg, "looking for garbage");
+}
+
 /* One short transaction: looks at up to GC_STEP rows of the index from *from on. */
 static int sweep_step(struct depot *d, const struct marks *marks, struct chunk_addr *from,
                       bool *end, struct depot_gc_result *res)
@@ -676,7 +706,7 @@ static int sweep_step(struct depot *d, const struct marks *marks, struct chunk_a
 	for (int i = 0; rc == 0 && i < GC_STEP; i++) {
 		uint64_t n;
 		memcpy(&n, v.mv_data, sizeof n);
-		if (n < marks->count && !(marks->bits[n / 8] & 1 << n % 8)) {
+		if (!is_marked(marks, n)) {
 			MDB_val dk = val(&n, sizeof n), dv;
 			rc = mdb_get(txn, d->data, &dk, &dv);
 			res->removed_bytes += rc == 0 ? dv.mv_size : 0;
@@ -722,7 +752,8 @@ static enum err sweep(struct depot *d, const struct marks *marks, uint64_t holds
 	return mdb_err(rc, msg, "removing chunks");
 }
 
-enum err depot_gc(struct depot *d, struct depot_gc_result *out, struct errmsg *msg)
+enum err depot_gc(struct depot *d, uint64_t spare_bytes, struct depot_gc_result *out,
+                  struct errmsg *msg)
 {
 	struct marking m = {.depot = d, .msg = msg};
 	struct depot_gc_result res = {0};
@@ -735,6 +766,8 @@ enum err depot_gc(struct depot *d, struct depot_gc_result *out, struct errmsg *m
 		return err_set(msg, ERR_BUSY, "store: an image is being written");
 	m.marks.bits = calloc(m.marks.count / 8 + 1, 1);
 	enum err e = m.marks.bits ? mark_all(&m) : ERR_NOMEM;
+	if (e == ERR_OK && spare_bytes)
+		e = spare_newest(&m, spare_bytes);
 	if (e == ERR_OK)
 		e = sweep(d, &m.marks, holds_ever, &res, msg);
 	free(m.marks.bits);

@@ -109,10 +109,11 @@ struct depot_gc_result {
 	uint64_t kept, removed; /* chunks */
 	uint64_t removed_bytes; /* as stored */
 };
-/* Removes every chunk that no ownership record's image names (image -> groups, sections -> pages).
- * Works in short transactions. A chunk that cannot be read keeps what it might name: then nothing
+/* Removes the chunks that no ownership record's image names (image -> groups, sections -> pages), but for the newest
+ * ones up to spare_bytes: programs come back, and then they need not be sent again. Works in short transactions. A chunk that cannot be read keeps what it might name: then nothing
  * is removed and the error is returned. */
-enum err depot_gc(struct depot *d, struct depot_gc_result *out, struct errmsg *msg);
+enum err depot_gc(struct depot *d, uint64_t spare_bytes, struct depot_gc_result *out,
+                  struct errmsg *msg);
 
 struct depot_stats {
 	uint64_t chunks, chunk_bytes, raw_bytes; /* stored bytes, and what they stand for */

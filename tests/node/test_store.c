@@ -204,19 +204,46 @@ Test(store, garbage_goes_and_what_an_image_names_stays)
 	struct chunk_addr one = put_image(b, 1, 0, 3000), two = put_image(b, 2, 2000, 3000);
 	write_ok(b);
 	depot_hold(d);
-	cr_assert_eq(depot_gc(d, &res, &msg), ERR_BUSY);
+	cr_assert_eq(depot_gc(d, 0, &res, &msg), ERR_BUSY);
 	depot_release(d);
-	cr_assert_eq(depot_gc(d, &res, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(depot_gc(d, 0, &res, &msg), ERR_OK, "%s", msg.text);
 	cr_assert_eq(res.removed, 0);
 	depot_del(b, DEPOT_OWNERS, (uint8_t[UID_SIZE]){1}, UID_SIZE);
 	write_ok(b);
-	cr_assert_eq(depot_gc(d, &res, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(depot_gc(d, 0, &res, &msg), ERR_OK, "%s", msg.text);
 	cr_assert_geq(res.removed, 2000, "pages of the first only, its groups, its manifest");
 	cr_assert_not(loads(d, &one));
 	cr_assert(loads(d, &two));
-	cr_assert_eq(depot_gc(d, &res, &msg), ERR_OK);
+	cr_assert_eq(depot_gc(d, 0, &res, &msg), ERR_OK);
 	cr_assert_eq(res.removed, 0);
 	cr_assert_geq(res.kept, 3000);
+	depot_batch_free(b);
+	depot_close(d);
+}
+
+Test(store, of_what_no_image_names_the_newest_stays_as_long_as_there_is_room)
+{
+	struct depot *d = opened();
+	struct depot_batch *b = depot_batch_new(d);
+	struct depot_gc_result res;
+	struct depot_stats before, after;
+	struct chunk_addr one = put_image(b, 1, 0, 1000);
+	write_ok(b);
+	struct chunk_addr two = put_image(b, 2, 1000, 1000);
+	depot_del(b, DEPOT_OWNERS, (uint8_t[UID_SIZE]){1}, UID_SIZE);
+	depot_del(b, DEPOT_OWNERS, (uint8_t[UID_SIZE]){2}, UID_SIZE);
+	write_ok(b);
+	cr_assert_eq(depot_stats(d, &before), ERR_OK);
+	cr_assert_eq(depot_gc(d, before.chunk_bytes, &res, NULL), ERR_OK);
+	cr_assert_eq(res.removed, 0);
+	uint64_t half = before.chunk_bytes / 2 + 5000;
+	cr_assert_eq(depot_gc(d, half, &res, NULL), ERR_OK);
+	cr_assert_eq(depot_stats(d, &after), ERR_OK);
+	cr_assert(res.removed && after.chunk_bytes <= half && after.chunk_bytes > half - 5000);
+	cr_assert_not(loads(d, &one));
+	cr_assert(loads(d, &two));
+	cr_assert_eq(depot_gc(d, 0, &res, NULL), ERR_OK);
+	cr_assert_eq(depot_chunk_count(d), 0);
 	depot_batch_free(b);
 	depot_close(d);
 }
