@@ -26,12 +26,15 @@ class Failed(Exception):
 
 
 class Node:
-    def __init__(self, home, name, env=None):
+    """program: the words that start `wasmos` (an emulator's before it); path: a path of this machine in the node's words."""
+
+    def __init__(self, home, name, env=None, program=None, path=str):
         self.home, self.name = home, name
-        self.env = dict(os.environ, WASMOS_HOME=home, **(env or {}))
+        self.program, self.path = program or [WASMOS], path
+        self.env = dict(os.environ, WASMOS_HOME=path(home), **(env or {}))
 
     def command(self, *args):
-        return [WASMOS, *map(str, args)]
+        return [*self.program, *map(str, args)]
 
     def call(self, *args, timeout_s=60):
         """Runs a command of this node to its end; its standard output. Failed when the exit status is not 0."""

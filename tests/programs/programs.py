@@ -60,22 +60,24 @@ class Tap:
 
 
 class Side:
-    """One of the two that run a program: ours or node."""
+    """One of the two that run a program: ours or node. path: a path of this machine in the command's words."""
 
-    def __init__(self, command, folder):
+    def __init__(self, command, folder, path=str, env=None):
         self.command = command
         self.folder = folder
+        self.path, self.env = path, env
         os.makedirs(os.path.join(folder, "tmp"))
 
     def run(self, program, args=(), dirs=(), env=(), stdin=b"", at="/data"):
         options = []
         for d in (*dirs, f"{self.folder}::{at}"):
-            options += ["--dir", d]
+            here, there = d.split("::")
+            options += ["--dir", f"{self.path(here)}::{there}"]
         for e in env:
             options += ["--env", e]
         done = subprocess.run(
-            self.command + options + [os.path.join(CACHE, program), *args], input=stdin,
-            capture_output=True, timeout=600, check=False)
+            self.command + options + [self.path(os.path.join(CACHE, program)), *args], input=stdin,
+            capture_output=True, timeout=600, check=False, env=self.env)
         return Result(done, self.folder)
 
 
