@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <stdio.h>
@@ -19,12 +20,14 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 struct host_obj {
 	struct vfs_obj base;
 	int fd;
 	bool use_openat2;
+	dev_t dev; /* of the file system that it is known not to be procfs */
 };
 
 static const struct vfs_ops host_ops;
@@ -255,11 +258,22 @@ static enum ferr check_slash(const struct place *p)
 
 /* ---- opening ---- */
 
-static enum ferr obj_of_fd(int fd, bool use_openat2, struct vfs_obj **out)
+/* /proc shows the node's own memory as a file (self/mem): who can open that is out of the sandbox. It may lie below any
+ * folder, "/" above all. */
+static bool is_procfs(int fd)
+{
+	struct statfs fs;
+	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+/* dev: of its folder; NULL: nothing is known. */
+static enum ferr obj_of_fd(int fd, bool use_openat2, const dev_t *dev, struct vfs_obj **out)
 {
 	struct stat st;
 	struct host_obj *o = NULL;
 	enum ferr e = result(fstat(fd, &st));
+	if (e == FE_OK && (!dev || *dev != st.st_dev) && is_procfs(fd))
+		e = FE_ACCES;
 	if (e == FE_OK && !(o = calloc(1, sizeof *o)))
 		e = FE_NOMEM;
 	if (e != FE_OK) {
@@ -269,6 +283,7 @@ static enum ferr obj_of_fd(int fd, bool use_openat2, struct vfs_obj **out)
 	vfs_obj_init(&o->base, &host_ops, type_of(st.st_mode));
 	o->fd = fd;
 	o->use_openat2 = use_openat2;
+	o->dev = st.st_dev;
 	*out = &o->base;
 	return FE_OK;
 }
@@ -294,9 +309,15 @@ enum err vfs_host_new(const char *host_path, enum vfs_host_walk walk, struct vfs
 		                                : ERR_IO;
 		return err_set(msg, e, "folder %s: %s", host_path, strerror(errno));
 	}
-	if (obj_of_fd(fd, walk == VFS_WALK_BEST && has_openat2(fd), root) != FE_OK)
-		return err_set(msg, ERR_NOMEM, "folder %s: out of memory", host_path);
-	return ERR_OK;
+	switch (obj_of_fd(fd, walk == VFS_WALK_BEST && has_openat2(fd), NULL, root)) {
+	case FE_OK: return ERR_OK;
+	case FE_ACCES:
+		return err_set(
+		    msg, ERR_DENIED,
+		    "folder %s: it shows the memory of all processes, and is not for programs",
+		    host_path);
+	default: return err_set(msg, ERR_NOMEM, "folder %s: out of memory", host_path);
+	}
 }
 
 /* O_NONBLOCK: opening a fifo or a device does not wait. Appending and syncing are flags of each write. */
@@ -348,7 +369,7 @@ static enum ferr host_open(struct vfs_obj *dir, const char *path, unsigned flags
 				break;
 		}
 	FTRY(e);
-	return obj_of_fd(fd, d->use_openat2, out);
+	return obj_of_fd(fd, d->use_openat2, &d->dev, out);
 }
 
 static void host_close(struct vfs_obj *o)
