@@ -61,7 +61,7 @@ static void not_kept(struct keeper *k, const struct process *p, const char *why)
 }
 
 /* why: NULL when the stop goes on. */
-static void tell(struct keeper *k, const struct errmsg *why)
+static void tell_end(struct keeper *k, const struct errmsg *why)
 {
 	if (k->decided)
 		k->decided(k->decided_ctx, why);
@@ -70,7 +70,7 @@ static void tell(struct keeper *k, const struct errmsg *why)
 
 static void end_what_is_left(struct keeper *k)
 {
-	tell(k, NULL);
+	tell_end(k, NULL);
 	process_kill_all(k->node);
 	write_uids(k);
 	uv_async_send(&k->node->mailbox.async);
@@ -85,7 +85,7 @@ static void stay_up(struct keeper *k)
 	k->uids = (struct wr){0};
 	k->stopping = k->node->stopping = false;
 	node_log(k->node, LOG_INFO, "node", "stays up");
-	tell(k, &k->why);
+	tell_end(k, &k->why);
 	for (size_t at = 0; at + PROCESS_UID_SIZE <= uids.size; at += PROCESS_UID_SIZE)
 		resume(k, uids.data + at);
 	wr_free(&uids);
@@ -180,7 +180,7 @@ void keeper_stop(struct node *n, bool end, keeper_decided_fn decided, void *ctx)
 void keeper_insist(struct node *n)
 {
 	struct keeper *k = n->keeper;
-	tell(k, NULL);
+	tell_end(k, NULL);
 	uv_timer_start(&k->limit, took_too_long, STOP_MAX_MS, 0);
 }
 

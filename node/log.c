@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LOG_SIZE_MAX = 4 << 20, LOG_LINE_MAX = 1024 };
@@ -56,17 +55,27 @@ static void start_anew(struct node_log *l)
 	l->file = file_append_open(l->home, "log", &l->size_bytes);
 }
 
+/* Days since 1970 as a date of the Gregorian calendar, in years that begin with March: their last day is the leap day. */
+static void date_of(uint64_t days, unsigned *year, unsigned *month, unsigned *day)
+{
+	uint64_t z = days + 719468, era = z / 146097;
+	unsigned doe = (unsigned)(z % 146097);
+	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+	*day = doy - (153 * mp + 2) / 5 + 1;
+	*month = mp < 10 ? mp + 3 : mp - 9;
+	*year = (unsigned)(yoe + era * 400) + (*month <= 2);
+}
+
 static size_t line_head(char *line, size_t size, enum log_level level, const char *part)
 {
 	static const char *const names[] = {"error", "warn", "info", "debug"};
 	uint64_t now_ms = os_wall_ns() / 1000000;
-	time_t now_s = (time_t)(now_ms / 1000);
-	struct tm tm;
-	gmtime_r(&now_s, &tm);
-	size_t at = strftime(line, size, "%Y-%m-%dT%H:%M:%S", &tm);
-	at += (size_t)snprintf(line + at, size - at, ".%03uZ %s %s: ", (unsigned)(now_ms % 1000),
-	                       names[level], part);
-	return at;
+	unsigned year, month, day, s = (unsigned)(now_ms / 1000 % 86400);
+	date_of(now_ms / 86400000, &year, &month, &day);
+	return (size_t)snprintf(line, size, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ %s %s: ", year,
+	                        month, day, s / 3600, s / 60 % 60, s % 60,
+	                        (unsigned)(now_ms % 1000), names[level], part);
 }
 
 void node_log(struct node *n, enum log_level level, const char *part, const char *fmt, ...)

@@ -11,7 +11,6 @@
 #include "node/process_table.h"
 #include "node/stop.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,7 +165,7 @@ enum err node_open(const struct node_config *cfg, struct node **out, struct errm
 
 void node_run(struct node *n)
 {
-	signal(SIGPIPE, SIG_IGN);
+	os_ignore_broken_pipes();
 	uv_run(&n->loop, UV_RUN_DEFAULT);
 }
 

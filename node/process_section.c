@@ -2,6 +2,7 @@
 #include "node/process_section.h"
 
 #include "base/pack.h"
+#include "node/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,7 @@ static enum err load_args(struct rd *in, struct process *p)
 		TRY(unpack_str(in, PROCESS_ARGS_BYTES_MAX - total, &text, &size));
 		if (memchr(text, 0, size))
 			return ERR_MALFORMED;
-		p->argv[i] = strndup(text, size);
+		p->argv[i] = text_copy(text, size);
 		if (!p->argv[i])
 			return ERR_NOMEM;
 		total += size;

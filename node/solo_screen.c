@@ -2,15 +2,11 @@
 #include "node/solo_screen.h"
 
 #include "base/os.h"
+#include "node/own_terminal.h"
 
-#include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <termios.h>
-#include <unistd.h>
 
 struct solo_screen {
 	struct hosts *hosts;
@@ -19,11 +15,7 @@ struct solo_screen {
 	uint64_t (*clock_ns)(void *ctx); /* the guest's monotonic clock now */
 	void *ctx;
 	bool frame_hash;
-	/* while the display is drawn in the terminal: */
-	bool raw;
-	struct termios before;
-	pthread_t keys;
-	int end[2]; /* a pipe whose closing ends the thread */
+	struct own_terminal *terminal; /* NULL: there is none */
 };
 
 static void on_poke(void *ctx)
@@ -46,72 +38,33 @@ static uint64_t host_time(void *ctx, uint64_t guest_ns)
 
 /* ---- the terminal ---- */
 
-/* What is typed goes to the display until the pipe closes. */
-static void *keys_thread(void *arg)
+/* What is typed goes to the display. */
+static void on_keys(void *ctx, const uint8_t *bytes, size_t size)
 {
-	struct solo_screen *s = arg;
-	struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
-	                        {.fd = s->end[0], .events = POLLIN}};
-	uint8_t bytes[256];
-	ssize_t got;
+	struct solo_screen *s = ctx;
 
-	while (poll(fds, 2, -1) >= 0 && fds[1].revents == 0) {
-		if ((got = read(STDIN_FILENO, bytes, sizeof(bytes))) <= 0)
-			break;
-		drivers_tty_input(s->drivers, bytes, (size_t)got);
-	}
-	return NULL;
-}
-
-static void raw_on(struct solo_screen *s)
-{
-	struct termios t;
-
-	if (tcgetattr(STDIN_FILENO, &s->before) != 0 || pipe(s->end) != 0)
-		return;
-	t = s->before;
-	cfmakeraw(&t);
-	t.c_oflag = s->before.c_oflag;
-	tcsetattr(STDIN_FILENO, TCSADRAIN, &t);
-	s->raw = pthread_create(&s->keys, NULL, keys_thread, s) == 0;
-	if (!s->raw)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &s->before);
-}
-
-static void raw_off(struct solo_screen *s)
-{
-	close(s->end[1]);
-	pthread_join(s->keys, NULL);
-	close(s->end[0]);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &s->before);
-	s->raw = false;
+	drivers_tty_input(s->drivers, bytes, size);
 }
 
 static void set_raw(void *ctx, bool raw)
 {
 	struct solo_screen *s = ctx;
 
-	if (raw && !s->raw)
-		raw_on(s);
-	else if (!raw && s->raw)
-		raw_off(s);
+	own_terminal_raw(s->terminal, raw);
 }
 
 static size_t write_out(void *ctx, const uint8_t *bytes, size_t size)
 {
-	ssize_t n = write(STDOUT_FILENO, bytes, size);
+	struct solo_screen *s = ctx;
 
-	return n > 0 ? (size_t)n : 0;
+	return own_terminal_write(s->terminal, bytes, size);
 }
 
 static bool get_size(void *ctx, uint16_t *columns, uint16_t *rows)
 {
-	struct winsize w;
+	struct solo_screen *s = ctx;
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0) {
-		*columns = w.ws_col;
-		*rows = w.ws_row;
-	}
+	own_terminal_size(s->terminal, columns, rows);
 	return true;
 }
 
@@ -121,9 +74,8 @@ static void interrupted(void *ctx)
 	struct solo_screen *s = ctx;
 	static const char leave[] = "\x1b[0m\x1b[<u\x1b[?1006l\x1b[?1000l\x1b[?25h\x1b[?1049l";
 
-	(void)!write(STDOUT_FILENO, leave, sizeof(leave) - 1);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &s->before);
-	_exit(130);
+	own_terminal_write(s->terminal, leave, sizeof(leave) - 1);
+	own_terminal_exit(s->terminal, 130);
 }
 
 /* ---- life ---- */
@@ -145,7 +97,9 @@ static enum err configure(struct solo_screen *s, const struct process_config *cf
 	if (!screen_kind_parse(cfg->display.display, &d.screen))
 		return err_set(msg, ERR_INVALID, "there is no display called \"%s\"",
 		               cfg->display.display);
-	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+	if (own_terminal_is_there() && !(s->terminal = own_terminal_new(on_keys, s)))
+		return err_set(msg, ERR_NOMEM, "out of memory");
+	if (s->terminal != NULL)
 		d.tty = (struct host_tty){.write = write_out,
 		                          .size = get_size,
 		                          .set_raw = set_raw,
@@ -168,6 +122,7 @@ enum err solo_screen_new(const struct process_config *cfg, struct wait *wait, st
 	if (e == ERR_OK)
 		e = configure(s, cfg, wait, msg);
 	if (e != ERR_OK) {
+		own_terminal_free(s->terminal);
 		hosts_free(s->hosts);
 		free(s);
 		return e;
@@ -194,6 +149,7 @@ void solo_screen_free(struct solo_screen *s)
 	if (s->frame_hash)
 		tell_frames(s);
 	drivers_free(s->drivers);
+	own_terminal_free(s->terminal);
 	hosts_free(s->hosts);
 	free(s);
 }

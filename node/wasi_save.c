@@ -6,6 +6,8 @@
  */
 #include "node/wasi_state.h"
 
+#include "node/text.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +51,7 @@ static enum err load_strings(struct rd *in, struct wasi_strings *s)
 		TRY(rd_bytes(in, size, &p));
 		if (size >= WASI_STRINGS_MAX - s->bytes || memchr(p, 0, size))
 			return ERR_MALFORMED;
-		s->list[i] = strndup((const char *)p, size);
+		s->list[i] = text_copy(p, size);
 		if (!s->list[i])
 			return ERR_NOMEM;
 		s->count = i + 1;

@@ -6,6 +6,8 @@
 
 #include "base/err.h"
 
+/* What SDL includes on Windows includes a header of clang's that is nothing but a warning. */
+#define _CLANG_DISABLE_CRT_DEPRECATION_WARNINGS 1
 #include <SDL2/SDL.h>
 #include <SDL2/SDL_syswm.h>
 #include <stdbool.h>

@@ -1,0 +1,120 @@
+/* own_terminal_windows.c - own_terminal.h on Windows: console modes, and a thread that reads keys as xterm would send them. */
+#include "node/own_terminal.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <windows.h>
+
+enum { UNITS_MAX = 256, END_STEP_MS = 5 };
+
+struct own_terminal {
+	void (*on_keys)(void *ctx, const uint8_t *bytes, size_t size);
+	void *ctx;
+	bool raw;
+	DWORD before; /* while raw */
+	HANDLE in, out, keys;
+	atomic_bool leaving;
+};
+
+bool own_terminal_is_there(void)
+{
+	DWORD mode;
+
+	return GetConsoleMode(GetStdHandle(STD_INPUT_HANDLE), &mode) &&
+	       GetConsoleMode(GetStdHandle(STD_OUTPUT_HANDLE), &mode);
+}
+
+struct own_terminal *own_terminal_new(void (*on_keys)(void *ctx, const uint8_t *bytes, size_t size),
+                                      void *ctx)
+{
+	struct own_terminal *t = calloc(1, sizeof(*t));
+
+	if (t != NULL) {
+		t->on_keys = on_keys;
+		t->ctx = ctx;
+		t->in = GetStdHandle(STD_INPUT_HANDLE);
+		t->out = GetStdHandle(STD_OUTPUT_HANDLE);
+	}
+	return t;
+}
+
+void own_terminal_free(struct own_terminal *t)
+{
+	if (t != NULL)
+		own_terminal_raw(t, false);
+	free(t);
+}
+
+static DWORD WINAPI keys_thread(void *arg)
+{
+	struct own_terminal *t = arg;
+	wchar_t units[UNITS_MAX];
+	char bytes[3 * UNITS_MAX];
+	DWORD count;
+
+	while (!atomic_load(&t->leaving)) {
+		count = 0;
+		if (!ReadConsoleW(t->in, units, UNITS_MAX, &count, NULL) &&
+		    GetLastError() != ERROR_OPERATION_ABORTED)
+			break;
+		int size = WideCharToMultiByte(CP_UTF8, 0, units, (int)count, bytes, sizeof(bytes),
+		                               NULL, NULL);
+		if (size > 0)
+			t->on_keys(t->ctx, (const uint8_t *)bytes, (size_t)size);
+	}
+	return 0;
+}
+
+static void raw_on(struct own_terminal *t)
+{
+	if (!GetConsoleMode(t->in, &t->before))
+		return;
+	SetConsoleMode(t->in, ENABLE_VIRTUAL_TERMINAL_INPUT | ENABLE_EXTENDED_FLAGS);
+	atomic_store(&t->leaving, false);
+	t->keys = CreateThread(NULL, 0, keys_thread, t, 0, NULL);
+	t->raw = t->keys != NULL;
+	if (!t->raw)
+		SetConsoleMode(t->in, t->before);
+}
+
+static void raw_off(struct own_terminal *t)
+{
+	atomic_store(&t->leaving, true);
+	do
+		CancelSynchronousIo(t->keys);
+	while (WaitForSingleObject(t->keys, END_STEP_MS) == WAIT_TIMEOUT);
+	CloseHandle(t->keys);
+	SetConsoleMode(t->in, t->before);
+	t->raw = false;
+}
+
+void own_terminal_raw(struct own_terminal *t, bool raw)
+{
+	if (raw && !t->raw)
+		raw_on(t);
+	else if (!raw && t->raw)
+		raw_off(t);
+}
+
+size_t own_terminal_write(struct own_terminal *t, const void *bytes, size_t size)
+{
+	DWORD n = 0;
+
+	return WriteFile(t->out, bytes, (DWORD)size, &n, NULL) ? n : 0;
+}
+
+void own_terminal_size(struct own_terminal *t, uint16_t *columns, uint16_t *rows)
+{
+	CONSOLE_SCREEN_BUFFER_INFO info;
+
+	if (!GetConsoleScreenBufferInfo(t->out, &info))
+		return;
+	*columns = (uint16_t)(info.srWindow.Right - info.srWindow.Left + 1);
+	*rows = (uint16_t)(info.srWindow.Bottom - info.srWindow.Top + 1);
+}
+
+void own_terminal_exit(struct own_terminal *t, int status)
+{
+	SetConsoleMode(t->in, t->before);
+	ExitProcess((UINT)status);
+}

@@ -1,0 +1,310 @@
+/* console_windows.c - console.h on Windows: the console's modes, a reader thread, console events.
+ *
+ * Reading a console blocks and cannot be waited on together with anything else, so a thread does it, one read at a time and only
+ * when asked. A read of a line is cancelled when the mode changes. Line mode is the console's own (echo, erase, ^C as an event);
+ * ^P and ^Q end a read at once, ^Z at its beginning is the end of the file. Raw keys arrive as xterm would send them. The console
+ * does not tell of a new size while bytes are read: it is asked every LOOK_MS. */
+#include "shell/console.h"
+
+#include "node/door.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+
+enum {
+	READ_UNITS = 8192,
+	LOOK_MS = 200,
+	HANGUP_MS = 4000, /* Windows ends us after 5 s */
+	KEY_P = 'P' & 31,
+	KEY_Q = 'Q' & 31,
+	KEY_Z = 'Z' & 31,
+};
+
+/* Colours, keyboard and mouse reports off, cursor on, the screen from before (xterm's control sequences). */
+static const char screen_off[] = "\x1b[0m\x1b[<u\x1b[?1006l\x1b[?1000l\x1b[?25h\x1b[?1049l";
+
+struct console {
+	bool joins, types, raw;
+	HANDLE in;
+	DWORD before;
+	uint16_t cols, rows; /* as told last */
+	HANDLE reader;
+	HANDLE ask, answer; /* the reader is asked, has answered */
+	bool asked;
+	atomic_bool leaving;
+	/* the reader's until it has answered */
+	long got; /* bytes; END; GONE */
+	size_t at;
+	wchar_t half; /* the first of two units */
+	char bytes[READ_UNITS * 3];
+	wchar_t units[READ_UNITS];
+};
+
+/* A handler of console events is given no context: what it heard lies here. */
+static _Atomic(HANDLE) event_came;
+static atomic_uint events; /* 1 << CONSOLE_... */
+
+static HANDLE stream_handle(int stream)
+{
+	static const DWORD ids[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE};
+	return GetStdHandle(ids[stream]);
+}
+
+bool console_is_terminal(int stream)
+{
+	DWORD mode;
+	return GetConsoleMode(stream_handle(stream), &mode);
+}
+
+bool console_size(uint16_t *cols, uint16_t *rows)
+{
+	CONSOLE_SCREEN_BUFFER_INFO info;
+	for (int stream = 1; stream < 3; stream++)
+		if (GetConsoleScreenBufferInfo(stream_handle(stream), &info)) {
+			*cols = (uint16_t)(info.srWindow.Right - info.srWindow.Left + 1);
+			*rows = (uint16_t)(info.srWindow.Bottom - info.srWindow.Top + 1);
+			return *cols && *rows;
+		}
+	return false;
+}
+
+void console_write(int stream, const char *bytes, size_t size)
+{
+	HANDLE h = stream_handle(stream);
+	while (size) {
+		DWORD n = 0, part = size < 16384 ? (DWORD)size : 16384;
+		if (!WriteFile(h, bytes, part, &n, NULL) || !n)
+			return;
+		bytes += n;
+		size -= n;
+	}
+}
+
+/* ---- the reader ---- */
+
+/* Units to bytes; half of a character waits for its other half. */
+static void take_units(struct console *c, DWORD count)
+{
+	wchar_t text[READ_UNITS + 1];
+	DWORD n = 0;
+	if (c->half)
+		text[n++] = c->half;
+	memcpy(text + n, c->units, count * sizeof *text);
+	n += count;
+	c->half = n && text[n - 1] >= 0xd800 && text[n - 1] < 0xdc00 ? text[--n] : 0;
+	c->got =
+	    WideCharToMultiByte(CP_UTF8, 0, text, (int)n, c->bytes, sizeof c->bytes, NULL, NULL);
+}
+
+/* False: the mode has changed meanwhile, or nothing came: again. */
+static bool read_console(struct console *c)
+{
+	CONSOLE_READCONSOLE_CONTROL wake = {.nLength = sizeof wake,
+	                                    .dwCtrlWakeupMask = 1u << KEY_P | 1u << KEY_Q};
+	DWORD count = 0;
+	SetLastError(0);
+	bool good = ReadConsoleW(c->in, c->units, READ_UNITS, &count, c->raw ? NULL : &wake);
+	DWORD why = GetLastError();
+	if (atomic_load(&c->leaving))
+		return true;
+	if (!good && why != ERROR_OPERATION_ABORTED) {
+		c->got = CONSOLE_GONE;
+		return true;
+	}
+	if (!count)
+		return false;
+	if (!c->raw && c->units[0] == KEY_Z)
+		c->got = CONSOLE_END;
+	else
+		take_units(c, count);
+	return c->got != 0 || (!c->raw && c->units[0] == KEY_Z);
+}
+
+static void read_pipe(struct console *c)
+{
+	DWORD count = 0;
+	if (!ReadFile(c->in, c->bytes, READ_UNITS, &count, NULL) &&
+	    GetLastError() != ERROR_BROKEN_PIPE && GetLastError() != ERROR_HANDLE_EOF)
+		c->got = CONSOLE_GONE;
+	else
+		c->got = (long)count;
+}
+
+static DWORD WINAPI reader_thread(void *arg)
+{
+	struct console *c = arg;
+	for (;;) {
+		WaitForSingleObject(c->ask, INFINITE);
+		if (atomic_load(&c->leaving))
+			return 0;
+		c->got = c->at = 0;
+		if (c->types)
+			while (!read_console(c))
+				;
+		else
+			read_pipe(c);
+		SetEvent(c->answer);
+	}
+}
+
+/* ---- modes ---- */
+
+void console_set_raw(struct console *c, bool raw)
+{
+	DWORD mode = c->before;
+	if (!c->types)
+		return;
+	if (raw)
+		mode = ENABLE_VIRTUAL_TERMINAL_INPUT | ENABLE_EXTENDED_FLAGS;
+	else
+		mode |= ENABLE_PROCESSED_INPUT | ENABLE_LINE_INPUT | ENABLE_ECHO_INPUT;
+	bool changed = raw != c->raw;
+	c->raw = raw;
+	SetConsoleMode(c->in, mode);
+	if (changed && c->asked && c->reader)
+		CancelSynchronousIo(c->reader);
+}
+
+static BOOL WINAPI on_console_event(DWORD kind)
+{
+	unsigned event = kind == CTRL_C_EVENT       ? CONSOLE_INTERRUPT
+	                 : kind == CTRL_BREAK_EVENT ? CONSOLE_TERMINATE
+	                                            : CONSOLE_HANGUP;
+	HANDLE came = atomic_load(&event_came);
+	atomic_fetch_or(&events, 1u << event);
+	if (came)
+		SetEvent(came);
+	/* The program is ended when this returns; the other thread still says goodbye. */
+	if (event == CONSOLE_HANGUP)
+		Sleep(HANGUP_MS);
+	return TRUE;
+}
+
+struct console *console_open(bool joins)
+{
+	struct console *c = calloc(1, sizeof *c);
+	if (!c)
+		return NULL;
+	c->joins = joins;
+	c->in = stream_handle(0);
+	c->types = joins && GetConsoleMode(c->in, &c->before);
+	c->ask = CreateEventW(NULL, FALSE, FALSE, NULL);
+	c->answer = CreateEventW(NULL, TRUE, FALSE, NULL);
+	atomic_store(&event_came, CreateEventW(NULL, FALSE, FALSE, NULL));
+	console_size(&c->cols, &c->rows);
+	if (joins) {
+		SetConsoleCtrlHandler(on_console_event, TRUE);
+		c->reader = CreateThread(NULL, 0, reader_thread, c, 0, NULL);
+	}
+	console_set_raw(c, false);
+	return c;
+}
+
+/* A reader that does not come back is left alone: it ends with the program, and so does what it uses. */
+static bool end_reader(struct console *c)
+{
+	if (!c->reader)
+		return true;
+	atomic_store(&c->leaving, true);
+	SetEvent(c->ask);
+	for (int i = 0; i < 20; i++) {
+		if (WaitForSingleObject(c->reader, 5) == WAIT_OBJECT_0) {
+			CloseHandle(c->reader);
+			return true;
+		}
+		CancelSynchronousIo(c->reader);
+	}
+	return false;
+}
+
+void console_close(struct console *c)
+{
+	if (c->raw && console_is_terminal(1))
+		console_write(1, screen_off, sizeof screen_off - 1);
+	if (c->types)
+		SetConsoleMode(c->in, c->before);
+	if (c->joins)
+		SetConsoleCtrlHandler(on_console_event, FALSE);
+	if (!end_reader(c))
+		return;
+	CloseHandle(c->ask);
+	CloseHandle(c->answer);
+	free(c);
+}
+
+bool console_types(const struct console *c)
+{
+	return c->types;
+}
+
+/* ---- waiting ---- */
+
+static bool is_set(HANDLE h)
+{
+	return WaitForSingleObject(h, 0) == WAIT_OBJECT_0;
+}
+
+static bool size_changed(struct console *c)
+{
+	uint16_t cols = c->cols, rows = c->rows;
+	if (!console_size(&cols, &rows) || (cols == c->cols && rows == c->rows))
+		return false;
+	c->cols = cols;
+	c->rows = rows;
+	atomic_fetch_or(&events, 1u << 31);
+	return true;
+}
+
+unsigned console_wait(struct console *c, const struct wire *node, bool reads)
+{
+	HANDLE all[] = {(HANDLE)wire_waitable(node), atomic_load(&event_came), c->answer};
+	reads = reads && c->reader;
+	if (reads && !c->asked) {
+		c->asked = true;
+		SetEvent(c->ask);
+	}
+	DWORD which = WaitForMultipleObjects(reads ? 3 : 2, all, FALSE, LOOK_MS);
+	if (which == WAIT_FAILED)
+		return CONSOLE_BROKEN;
+	bool resized = size_changed(c);
+	return (is_set(all[0]) ? CONSOLE_NODE : 0u) |
+	       (reads && is_set(c->answer) ? CONSOLE_INPUT : 0u) |
+	       (resized || atomic_load(&events) ? CONSOLE_EVENT : 0u);
+}
+
+long console_read(struct console *c, void *buf, size_t size)
+{
+	if (!is_set(c->answer))
+		return CONSOLE_NOTHING;
+	long got = c->got;
+	if (got > 0) {
+		size_t left = (size_t)got - c->at;
+		size = size < left ? size : left;
+		memcpy(buf, c->bytes + c->at, size);
+		c->at += size;
+		if (c->at < (size_t)got)
+			return (long)size;
+		got = (long)size;
+	}
+	ResetEvent(c->answer);
+	c->asked = false;
+	return got;
+}
+
+int console_event(struct console *c)
+{
+	static const int known[] = {CONSOLE_HANGUP, CONSOLE_INTERRUPT, CONSOLE_TERMINATE};
+	unsigned came = atomic_load(&events);
+	if (came & 1u << 31) {
+		atomic_fetch_and(&events, ~(1u << 31));
+		return CONSOLE_RESIZED;
+	}
+	for (int i = 0; i < 3; i++)
+		if (came & 1u << known[i]) {
+			atomic_fetch_and(&events, ~(1u << known[i]));
+			return known[i];
+		}
+	return 0;
+}

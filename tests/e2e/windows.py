@@ -1,0 +1,349 @@
+"""windows.py - the node and the command on Windows, run by wine beside a node of this machine.
+
+	python3 tests/e2e/windows.py build/shell/wasmos build/tests/e2e/guest.wasm build/tests/e2e/counter.wasm [words of tests' names...]
+
+The program is build-windows-x86_64/shell/wasmos.exe, or $WASMOS_WINDOWS. TAP; 1..0 # SKIP and exit status 77 when it or wine is
+missing. Functions named test_* are the tests; their names are sentences. wine has a folder of its own, and is ended afterwards.
+"""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, 'scripts'))
+import nodes  # noqa: E402 (it stands in scripts/)
+
+LINUX, GUEST, COUNTER = (os.path.abspath(p) for p in sys.argv[1:4])
+WINDOWS = os.environ.get('WASMOS_WINDOWS') or os.path.join(ROOT, 'build-windows-x86_64', 'shell', 'wasmos.exe')
+COUNTER_STEPS = 600
+DOOM = os.environ.get('WASMOS_DOOM') or os.path.join(
+    os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'wasmos', 'doom')
+
+
+class Skip(Exception):
+    pass
+
+
+def wine():
+    return next((p for p in ('/usr/lib/wine/wine64', shutil.which('wine64'), shutil.which('wine')) if p and os.path.exists(p)), None)
+
+
+def drive(path):
+    """A path of this machine as the programs under wine see it."""
+    return 'Z:' + path.replace('/', '\\')
+
+
+class WindowsNode(nodes.Node):
+    """As nodes.Node; its command is run by wine."""
+
+    def __init__(self, home, name, prefix, env=None):
+        super().__init__(home, name, env)
+        self.env.update(WASMOS_HOME=drive(home), WINEPREFIX=prefix, WINEDEBUG='-all', WINEDLLOVERRIDES='mscoree,mshtml=')
+        if not env or 'DISPLAY' not in env:
+            self.env.pop('DISPLAY', None)
+
+    def command(self, *args):
+        return [wine(), WINDOWS, *map(str, args)]
+
+    def call(self, *args, timeout_s=120):
+        return super().call(*args, timeout_s=timeout_s).replace('\r\n', '\n')
+
+    def terminate(self):
+        """TerminateProcess(): nothing of the node runs any more."""
+        subprocess.run([wine(), 'taskkill', '/f', '/pid', str(self.host_pid())], env=self.env, stdin=subprocess.DEVNULL,
+                       capture_output=True, timeout=60, check=True)
+        end = time.monotonic() + 20
+        while self.is_up():
+            assert time.monotonic() < end, 'the node answers although it was ended'
+
+
+class World:
+    """A folder, wine's system, and nodes that are ended at the end."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix='wasmos-windows-')
+        self.prefix = os.environ.get('WINEPREFIX') or os.path.join(self.folder, 'wine')
+        self.ours = 'WINEPREFIX' not in os.environ
+        self.count, self.nodes = 0, []
+
+    def close(self):
+        if self.ours:
+            subprocess.run(['wineserver', '-k'], env=dict(os.environ, WINEPREFIX=self.prefix), check=False, timeout=60,
+                           stderr=subprocess.DEVNULL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def place(self, name):
+        self.count += 1
+        return os.path.join(self.folder, f'{self.count}-{name}')
+
+    def windows(self, name='windows', **env):
+        node = WindowsNode(self.place(name), name, self.prefix, env)
+        self.nodes.append(node)
+        return node
+
+    def linux(self, name='linux'):
+        node = nodes.Node(self.place(name), name)
+        node.env.pop('DISPLAY', None)
+        self.nodes.append(node)
+        return node
+
+    def pair(self):
+        w, x = self.windows(), self.linux()
+        for node in (w, x):
+            node.up('--display', 'headless', '--listen', '127.0.0.1:0')
+        nodes.pair(x, w, timeout_s=60)
+        return w, x
+
+    def end_nodes(self):
+        for node in self.nodes:
+            try:
+                if node.is_up():
+                    node.call('down', '--end')
+            except (nodes.Failed, subprocess.TimeoutExpired):
+                pass
+        self.nodes = []
+
+
+def run(node, *args, input=b'', timeout=120):
+    """(exit status, stdout, stderr) as bytes."""
+    r = subprocess.run(node.command(*args), env=node.env, input=input, capture_output=True, timeout=timeout, check=False)
+    return r.returncode, r.stdout, r.stderr
+
+
+def without_time(row):
+    return row['state'], row['status']
+
+
+# ---- running ----
+
+def test_run_starts_a_node_in_the_background_and_passes_arguments_output_and_status(w):
+    node = w.windows()
+    status, out, err = run(node, 'run', drive(GUEST), 'args', 'a', 'b c', 'quote"d', 'ends\\', '', 'gr\u00fc\u00df')
+    assert (status, out.decode()) == (0, '[a][b c][quote"d][ends\\][][gr\u00fc\u00df]\n'), (status, out, err)
+    assert err == b'to stderr\n', err
+    assert node.is_up()
+    assert run(node, 'run', drive(GUEST), 'exit', '42')[0] == 42
+    node.down()
+    assert not node.is_up()
+
+
+def test_bytes_of_a_pipe_go_through_unchanged(w):
+    node = w.windows()
+    data = bytes(range(256)) * 4000 + b'\r\n\n\x1a\xff'
+    status, out, err = run(node, 'run', drive(GUEST), 'cat', input=data)
+    assert status == 0 and out == data, (status, len(out), err)
+
+
+def test_ps_logs_and_kill_work_on_a_program_in_the_background(w):
+    node = w.windows()
+    node.up('--display', 'headless')
+    pid = node.start([drive(COUNTER), '100000'], '--name', 'counter')
+    row = node.wait(pid, states={'running'})
+    assert row['name'] == 'counter', row
+    node.call('kill', pid)
+    assert node.wait(pid)['state'] == 'killed'
+    pid = node.start([drive(GUEST), 'args', 'said'])
+    node.wait(pid)
+    assert '[said]' in node.output(pid)
+
+
+def test_a_second_node_does_not_serve_the_same_home(w):
+    node = w.windows()
+    node.up()
+    status, _, err = run(node, 'up')
+    assert status == 1 and b'serves this home already' in err, (status, err)
+    # Windows' paths have no case.
+    other = WindowsNode(node.home, 'other', node.env['WINEPREFIX'])
+    other.env['WASMOS_HOME'] = node.env['WASMOS_HOME'].upper().replace('Z:', 'z:') + '\\.'
+    assert run(node, 'status')[0] == 0
+
+
+def test_homes_files_and_folders_have_names_of_all_languages(w):
+    node = w.windows('\u0434\u043e\u043c-\u5bb6-\U0001f600')
+    node.up('--display', 'headless')
+    assert os.path.exists(os.path.join(node.home, 'lock'))
+    prog = os.path.join(w.place('\u30d7\u30ed\u30b0'), '\u00fcber prog.wasm')
+    os.makedirs(os.path.dirname(prog))
+    shutil.copy(GUEST, prog)
+    assert run(node, 'run', drive(prog), 'exit', '3')[0] == 3
+
+
+def test_a_folder_with_a_drive_letter_is_given_to_a_program(w):
+    node = w.windows()
+    folder = w.place('data')
+    os.makedirs(folder)
+    with open(os.path.join(folder, 'in.txt'), 'w') as f:
+        f.write('from outside\n')
+    args = ['--dir', f'{drive(folder)}::/data', drive(GUEST), 'copy', '/data/in.txt', '/data/\u00fcber.txt']
+    status, out, err = run(node, 'run', *args)
+    assert (status, out) == (0, b'copying\n'), (status, out, err)
+    with open(os.path.join(folder, '\u00fcber.txt')) as f:
+        assert f.read() == 'from outside\n'
+
+
+# ---- sleeping ----
+
+def test_a_program_is_suspended_and_goes_on(w):
+    node = w.windows()
+    node.up('--display', 'headless')
+    pid = node.start([drive(COUNTER), '300'])
+    time.sleep(0.5)
+    node.call('suspend', pid)
+    assert node.process(pid)['state'] == 'suspended', node.process(pid)
+    node.call('resume', pid)
+    assert without_time(node.wait(pid)) == ('exited', 7)
+
+
+def test_a_snapshot_is_restored_on_the_other_system(w):
+    node, other = w.windows(), w.linux()
+    other.up('--display', 'headless')
+    node.up('--display', 'headless')
+    expected = counter_output(other)
+    pid = node.start([drive(COUNTER), str(COUNTER_STEPS)])
+    time.sleep(1)
+    file = w.place('snapshot')
+    node.call('snapshot', pid, '-o', drive(file))
+    node.call('kill', pid)
+    again = int(re.search(r'\d+', other.call('restore', file)).group(0))
+    other.wait(again)
+    assert other.output(again) == expected
+
+
+def test_down_puts_background_programs_to_sleep_and_up_wakes_them(w):
+    node = w.windows()
+    node.up('--display', 'headless')
+    pid = node.start([drive(COUNTER), '400'])
+    time.sleep(0.5)
+    node.down()
+    node.up('--display', 'headless')
+    assert without_time(node.wait(pid)) == ('exited', 7)
+
+
+# ---- moving ----
+
+def counter_output(node):
+    pid = node.start([COUNTER, str(COUNTER_STEPS)])
+    assert node.wait(pid)['status'] == 7
+    return node.output(pid)
+
+
+def test_a_program_moves_to_linux_and_back_while_it_counts(w):
+    win, linux = w.pair()
+    expected = counter_output(linux)
+    pid = win.start([drive(COUNTER), str(COUNTER_STEPS)])
+    here, there = win, linux
+    for _ in range(4):
+        time.sleep(0.3)
+        pid = here.migrate(pid, there)['pid']
+        here, there = there, here
+    assert without_time(here.wait(pid)) == ('exited', 7)
+    assert here.output(pid).replace('\r\n', '\n') == expected
+
+
+def test_doom_draws_the_same_frames_when_it_moves_to_linux_and_back(w):
+    if not os.path.exists(os.path.join(DOOM, 'doom.wasm')):
+        raise Skip('DOOM was not built (scripts/build-doom)')
+    win, linux = w.pair()
+    game = ['-iwad', '/doom/freedoom1.wad', '-timedemo', 'demo1', '-frameclock']
+    options = ['--display', 'headless', '--frame-hash']
+    still = linux.start([os.path.join(DOOM, 'doom.wasm'), *game], *options, '--unpaced', '--dir', f'{DOOM}::/doom:ro')
+    pid = linux.start([os.path.join(DOOM, 'doom.wasm'), *game], *options, '--dir', f'{DOOM}::/doom:ro')
+    here, there = linux, win
+    for _ in range(6):
+        time.sleep(0.7)
+        pid = here.migrate(pid, there)['pid']
+        here, there = there, here
+    moved, still = here.wait(pid, timeout_s=300), linux.wait(still, timeout_s=300)
+    assert moved['state'] == still['state'] == 'exited', (moved, still)
+    assert moved['frame_hash'] == still['frame_hash'], (moved, still)
+
+
+def test_a_node_that_is_ended_in_the_middle_of_a_move_loses_no_program(w):
+    win, linux = w.pair()
+    expected = counter_output(linux)
+    for step in ('target.PREPARE', 'target.RUN'):
+        win.down()
+        win.env['WASMOS_CRASH_AT'] = step
+        win.up('--display', 'headless', '--listen', '127.0.0.1:0')
+        nodes.wait_for_link(win, linux, 60)
+        pid = linux.start([COUNTER, str(COUNTER_STEPS)])
+        time.sleep(0.3)
+        linux.spawn('migrate', str(pid), win.name, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 30
+        while win.is_up():
+            assert time.monotonic() < end, f'the node was not ended at {step}'
+        del win.env['WASMOS_CRASH_AT']
+        win.up('--display', 'headless', '--listen', '127.0.0.1:0')
+        assert ended_somewhere([linux, win]) == expected, step
+
+
+def test_a_node_that_was_terminated_brings_back_what_it_had_saved(w):
+    node = w.windows()
+    node.up('--display', 'headless')
+    pid = node.start([drive(COUNTER), '300'])
+    time.sleep(0.3)
+    node.call('suspend', pid)
+    node.terminate()
+    node.up('--display', 'headless')
+    node.call('resume', pid)
+    assert without_time(node.wait(pid)) == ('exited', 7)
+
+
+def ended_somewhere(all_nodes):
+    """The output of the one counter that ended with status 7 since."""
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        for node in all_nodes:
+            for row in node.ps():
+                if row['state'] == 'exited' and row['status'] == 7 and row['name'].startswith('counter'):
+                    if (node.name, row['pid']) not in SEEN:
+                        SEEN.add((node.name, row['pid']))
+                        return node.output(row['pid']).replace('\r\n', '\n')
+        time.sleep(0.2)
+    raise AssertionError([node.ps() for node in all_nodes])
+
+
+SEEN = set()
+
+
+# ---- the runner ----
+
+def main():
+    why = None if wine() else 'wine64 is not installed (scripts/setup --cross)'
+    why = why or (None if os.path.exists(WINDOWS) else f'{os.path.relpath(WINDOWS, ROOT)} is not built (scripts/build-all windows)')
+    if why:
+        print(f'1..0 # SKIP {why}')
+        return 77
+    os.environ['WASMOS'] = nodes.WASMOS = LINUX
+    words = sys.argv[4:]
+    tests = [(n, f) for n, f in globals().items() if n.startswith('test_') and all(x in n for x in words)]
+    print(f'1..{len(tests)}', flush=True)
+    world, failed = World(), 0
+    try:
+        for i, (name, fn) in enumerate(tests, 1):
+            begun = time.monotonic()
+            try:
+                fn(world)
+                print(f'ok {i} - {name[5:].replace("_", " ")} # {time.monotonic() - begun:.1f} s', flush=True)
+            except Skip as why_not:
+                print(f'ok {i} - {name[5:].replace("_", " ")} # SKIP {why_not}', flush=True)
+            except Exception:
+                failed += 1
+                print(f'not ok {i} - {name[5:].replace("_", " ")}')
+                print('\n'.join('#   ' + line for line in traceback.format_exc().splitlines()), flush=True)
+            world.end_nodes()
+    finally:
+        world.close()
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    sys.exit(main())
