@@ -31,7 +31,8 @@ bool system_run_up(struct shell *sh, const char *home)
 	if (pid == 0) {
 		execl(self, "wasmos", "up", "--quiet", "--home", home, (char *)NULL);
 		/* As where an emulator runs this program, which the kernel alone cannot. */
-		dprintf(STDERR_FILENO, "wasmos: the node cannot be started: %s: %s\n", self, strerror(errno));
+		dprintf(STDERR_FILENO, "wasmos: the node cannot be started: %s: %s\n", self,
+		        strerror(errno));
 		_exit(127);
 	}
 	int status = 0;
