@@ -59,7 +59,7 @@ GLOBALS_ALLOWED = {
     'system_windows.c': 'what is given back at the end, by atexit(), which gives no context',
     'os_windows.c': 'the vectored handler is the process\'',
 }
-TEXT = ('.c', '.h', '.def', '.py', '.sh', '.md', '.build', '.txt', '.ini', '.mjs', '.js', '.lua', '.html', '.1')
+TEXT = ('.c', '.h', '.def', '.py', '.sh', '.md', '.build', '.txt', '.ini', '.mjs', '.js', '.lua', '.html', '.1', '.java', '.xml')
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
@@ -225,8 +225,8 @@ def rule_file_size(_):
 
 
 def rule_opening_paragraph(_):
-    """each C file opens with a paragraph that starts with its name"""
-    for path in c_files():
+    """each C and Java file opens with a paragraph that starts with its name"""
+    for path in c_files() + [f for f in FILES if f.endswith('.java')]:
         first = (lines_of(path) or [''])[0]
         if not first.startswith(f'/* {os.path.basename(path)} - '):
             yield f'{path}:1: opens with "{first[:50]}"'
