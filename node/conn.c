@@ -414,6 +414,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 	c->in_size += (size_t)n;
 	c->received += (uint64_t)n;
 	c->heard_ms = links_now(c->links);
+	c->doubt_ms = 0;
 	take_bytes(c);
 }
 
@@ -445,6 +446,20 @@ static void ping(struct conn *c, uint64_t now)
 		wr_free(&bytes);
 }
 
+void conn_doubt(struct conn *c, uint64_t now)
+{
+	if (c->closing)
+		return;
+	/* What came while we slept waits in the socket: it is not held against it that it was silent. */
+	c->heard_ms = now;
+	if (c->up) {
+		c->doubt_ms = now + LINK_AWAKE_MS;
+		ping(c, now);
+	} else {
+		c->began_ms = now - LINK_AWAKE_MS; /* half open: it has a moment */
+	}
+}
+
 void conn_tick(struct conn *c, uint64_t now)
 {
 	if (c->closing)
@@ -453,6 +468,8 @@ void conn_tick(struct conn *c, uint64_t now)
 		conn_close(c, c->doomed);
 	else if (c->up && now - c->heard_ms > CONN_SILENT_MS)
 		conn_close(c, "silent for too long");
+	else if (c->up && c->doubt_ms && now >= c->doubt_ms)
+		conn_close(c, "gone while this device slept");
 	else if (c->up && now - c->pinged_ms >= CONN_PING_MS)
 		ping(c, now);
 	else if (!c->up && !c->user && c->connected && now - c->began_ms > CONN_OPEN_MS)

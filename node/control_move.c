@@ -5,6 +5,7 @@
 #include "node/link.h"
 #include "node/moves.h"
 #include "node/node.h"
+#include "node/trims.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +202,10 @@ static void resume_forced(struct node *n, struct control_call *c, const struct o
 void control_resume(struct node *n, struct control_call *c)
 {
 	uint64_t pid;
+	if (control_flag(c, "trimmed")) {
+		trims_resume(n, c);
+		return;
+	}
 	if (control_u64(c, "pid", &pid) != ERR_OK || pid > UINT32_MAX) {
 		control_fail(c, ERR_USAGE, "resume needs the number of a process");
 		return;

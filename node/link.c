@@ -7,6 +7,7 @@
 #include "node/link_impl.h"
 
 #include "base/os.h"
+#include "base/os_device.h"
 #include "node/net.h"
 
 #include <assert.h>
@@ -300,10 +301,30 @@ static void on_async(uv_async_t *h)
 	close_doomed(l);
 }
 
+/* A telephone sleeps for hours, and nobody is told: links may be long dead, and timers that wait for another attempt stand
+ * still meanwhile. The clock that goes on shows it (and shows a node that was stopped, too). */
+static void notice_sleep(struct links *l, uint64_t now)
+{
+	uint64_t uptime_ns = os_uptime_ns(), slept_ms = (uptime_ns - l->tick_uptime_ns) / 1000000;
+	l->tick_uptime_ns = uptime_ns;
+	if (slept_ms < LINK_ASLEEP_MS)
+		return;
+	node_log(l->node, LOG_INFO, "link", "awake after %llu s",
+	         (unsigned long long)(slept_ms / 1000));
+	for (struct conn *c = l->conns; c; c = c->next)
+		conn_doubt(c, now);
+	for (struct peer *p = l->peers; p; p = p->next) {
+		p->backoff_ms = LINK_BACKOFF_MIN_MS;
+		p->address_next = 0;
+		p->dial_at_ms = now;
+	}
+}
+
 static void on_tick(uv_timer_t *t)
 {
 	struct links *l = t->data;
 	uint64_t now = links_now(l);
+	notice_sleep(l, now);
 	for (struct conn *c = l->conns; c; c = c->next)
 		conn_tick(c, now);
 	calls_tick(l, now);
@@ -339,6 +360,7 @@ enum err links_open(struct node *n, struct errmsg *msg)
 		links_close(n);
 		return e;
 	}
+	l->tick_uptime_ns = os_uptime_ns();
 	uv_timer_start(&l->timer, on_tick, 1, LINK_TICK_MS);
 	return ERR_OK;
 }

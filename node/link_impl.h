@@ -27,6 +27,8 @@ enum {
 	CONN_RATE = 50,        /* such connections a second, on average */
 	CONN_BURST = 100,      /* and at once */
 	LINK_TICK_MS = 250,
+	LINK_ASLEEP_MS = 5000, /* between two ticks: the device slept, or the node was stopped */
+	LINK_AWAKE_MS = 3000,  /* after that, for a sign of life by those that were up */
 	LINK_BACKOFF_MIN_MS = 250,
 	LINK_BACKOFF_MAX_MS = 30000,
 	LINK_REFUSALS = 2, /* so many in a row are shown */
@@ -77,6 +79,8 @@ struct conn {
 	unsigned spare_count;
 	uint64_t session; /* the peer's, from its HELLO */
 	uint64_t began_ms, heard_ms, pinged_ms;
+	uint64_t
+	    doubt_ms; /* not 0: the device has slept since it was heard of; it must answer by then */
 	uint64_t sent, received;
 	uint32_t rtt_us;
 };
@@ -129,7 +133,8 @@ struct links {
 	unsigned handles; /* that are open: the last to close frees links */
 	unsigned saves;   /* writes of peers under way */
 	uint16_t port;
-	uint64_t session; /* ours: random, one a start */
+	uint64_t tick_uptime_ns; /* os_uptime_ns() at the last tick */
+	uint64_t session;        /* ours: random, one a start */
 	struct peer *peers;
 	struct conn *conns;
 	struct call *calls;
@@ -172,6 +177,8 @@ void conn_finish(struct conn *c);
 enum err conn_queue(struct conn *c, struct wr *bytes, enum link_lane lane);
 void conn_pump(struct conn *c);
 void conn_tick(struct conn *c, uint64_t now);
+/* The device has slept: who is up has to show it soon. */
+void conn_doubt(struct conn *c, uint64_t now);
 /* "192.0.2.7:4747" from a socket address, IPv4 in IPv6 made plain; port 0: keeps the address's own. */
 void address_text(const struct sockaddr *a, uint16_t port, char out[LINK_ADDRESS_SIZE]);
 /* Numeric "HOST:PORT" or "[HOST]:PORT". ERR_USAGE. */

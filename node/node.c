@@ -10,6 +10,7 @@
 #include "node/keeper.h"
 #include "node/process_table.h"
 #include "node/stop.h"
+#include "node/trims.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,7 @@ static void on_mail(uv_async_t *async)
 static void on_prepare(uv_prepare_t *h)
 {
 	struct node *n = h->data;
-	if (n->stopping && !n->table.alive && !keeper_busy(n))
+	if (n->stopping && !n->table.alive && !keeper_busy(n) && !trims_busy(n))
 		uv_stop(&n->loop);
 }
 

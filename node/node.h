@@ -36,8 +36,10 @@ struct node_config {
 	const char *display;   /* "sdl", "terminal", "headless"; NULL: sdl when there is a display,
 	                        else headless */
 	uint32_t checkpoint_s; /* between checkpoints of what runs in the background; 0: none */
-	bool foreground;       /* log to stderr too */
-	int log_level;         /* enum log_level */
+	/* Programs go to sleep when less memory is left; 0: the system's own floor (trims.h) */
+	uint64_t low_memory_bytes;
+	bool foreground; /* log to stderr too */
+	int log_level;   /* enum log_level */
 };
 
 enum { NODE_SUBSCRIBERS_MAX = 8, NODE_CHECKPOINT_S = 60 /* what `wasmos up` sets */ };

@@ -7,6 +7,7 @@
  */
 #include "node/pairing.h"
 
+#include "base/os_device.h"
 #include "node/control.h"
 #include "node/link_impl.h"
 #include "node/nearby.h"
@@ -562,6 +563,12 @@ static void dial_text(struct wish *w, const char *text)
 	    (has_port && (strlen(colon + 1) > 5 || atoi(colon + 1) > UINT16_MAX))) {
 		fail_wish(n->pairings, ERR_USAGE,
 		          "an address is HOST:PORT, as the other device shows it");
+		return;
+	}
+	if (!os_device_has_names()) {
+		fail_wish(n->pairings, ERR_NOTFOUND,
+		          "this device cannot look up names of others: give the address in "
+		          "numbers, like 192.0.2.7:4747, as the other device shows it");
 		return;
 	}
 	memcpy(w->host, text, size);

@@ -19,13 +19,15 @@ static const struct option options[] = {
      "auto, sdl2, terminal or headless: where programs' screens appear"},
     {"checkpoint", 0, OPTION_VALUE, "SECONDS",
      "how often programs in the background are saved (default: 60; 0: never)"},
+    {"low-memory", 0, OPTION_VALUE, "MIB",
+     "below so much available memory programs that nobody looks at sleep on disk"},
     {"verbose", 'v', OPTION_FLAG, NULL, "log more"},
     {"quiet", 'q', OPTION_FLAG, NULL,
      "say nothing when it worked; it is fine when a node is up already"},
     {0},
 };
 
-enum { BUSY_MAX_MS = 5000, BUSY_STEP_MS = 20 };
+enum { BUSY_MAX_MS = 5000, BUSY_STEP_MS = 20, LOW_MEMORY_MAX_MIB = 1 << 24 };
 
 static struct node_config config(struct shell *sh)
 {
@@ -38,7 +40,10 @@ static struct node_config config(struct shell *sh)
 	    .log_level = shell_flag(sh, "verbose") ? LOG_DEBUG : LOG_INFO,
 	    .checkpoint_s = NODE_CHECKPOINT_S,
 	};
+	uint32_t low_memory_mib = 0;
 	shell_count(sh, "checkpoint", "seconds", 0, PROCESS_CHECKPOINT_MAX, &cfg.checkpoint_s);
+	shell_count(sh, "low-memory", "MiB", 1, LOW_MEMORY_MAX_MIB, &low_memory_mib);
+	cfg.low_memory_bytes = (uint64_t)low_memory_mib << 20;
 	return cfg;
 }
 
@@ -126,7 +131,8 @@ static int run(struct shell *sh)
 		return shell_usage(sh, "there is no display called \"%s\"",
 		                   shell_value(sh, "display"));
 	uint32_t checked;
-	if (shell_count(sh, "checkpoint", "seconds", 0, PROCESS_CHECKPOINT_MAX, &checked) != 0)
+	if (shell_count(sh, "checkpoint", "seconds", 0, PROCESS_CHECKPOINT_MAX, &checked) != 0 ||
+	    shell_count(sh, "low-memory", "MiB", 1, LOW_MEMORY_MAX_MIB, &checked) != 0)
 		return 2;
 	return shell_flag(sh, "foreground") ? foreground(sh) : daemonise(sh);
 }

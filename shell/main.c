@@ -4,6 +4,7 @@
 #include "shell/internal.h"
 
 #include "base/file.h"
+#include "base/os_device.h"
 #include "shell/system.h"
 
 #include <stdarg.h>
@@ -160,6 +161,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	os_device_begin();
 	if (!system_begin(&argc, &argv))
 		return 1;
 	char **args = calloc((size_t)argc + 1, sizeof *args);
