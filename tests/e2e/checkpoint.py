@@ -1,4 +1,6 @@
 """checkpoint.py - suspend, resume, snapshot and restore as someone uses them (person.py says how to run it)."""
+import ctypes
+import hashlib
 import json
 import os
 import signal
@@ -74,6 +76,77 @@ def test_a_snapshot_starts_copies_and_the_program_runs_on(h):
     expected = unbroken()
     for p in (pid, *copies):
         assert end_of(h, p) == expected
+
+
+class Bytes:
+    """Little-endian values off the front of some bytes."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, size):
+        self.at += size
+        assert self.at <= len(self.data)
+        return self.data[self.at - size:self.at]
+
+    def number(self, size):
+        return int.from_bytes(self.take(size), 'little')
+
+    def ended(self):
+        return self.at == len(self.data)
+
+
+def blake2b(data):
+    return hashlib.blake2b(data, digest_size=32).digest()
+
+
+def unpacked(packed):
+    b = Bytes(packed)
+    form, size = b.number(1), b.number(4)
+    if form == 0:
+        return b.take(size)
+    zstd = ctypes.CDLL('libzstd.so.1')
+    zstd.ZSTD_decompress.restype = ctypes.c_size_t
+    out = ctypes.create_string_buffer(size)
+    assert zstd.ZSTD_decompress(out, ctypes.c_size_t(size), packed[5:], ctypes.c_size_t(len(packed) - 5)) == size
+    return out.raw
+
+
+def addresses(chunk):
+    return [chunk[i:i + 33] for i in range(0, len(chunk), 33)]
+
+
+def test_a_snapshot_file_is_byte_for_byte_what_docs_formats_image_says(h):
+    pid = start(h)
+    path = h.folder + '/snapshot'
+    h.ok('snapshot', pid, '-o', path)
+    with open(path, 'rb') as f:
+        b = Bytes(f.read())
+    assert (b.take(4), b.number(2), b.number(2)) == (b'WOSN', 1, 0)
+    manifest = Bytes(b.take(b.number(4)))
+    chunks = {bytes(33): b''}
+    while b.number(1) == 1:
+        address = b.take(33)
+        chunks[address] = unpacked(b.take(b.number(4)))
+        assert address == b'\1' + blake2b(chunks[address])
+    assert b.take(32) == blake2b(b.data[:b.at - 32]) and b.ended()
+    assert (manifest.take(4), manifest.number(2), manifest.number(2)) == (b'WOSI', 1, 0)
+    assert manifest.number(4) == 1
+    module, size, pieces = manifest.take(32), manifest.number(8), manifest.take(33)
+    code = b''.join(chunks[a] for a in addresses(chunks[pieces]))
+    with open(GUEST, 'rb') as f:
+        assert code == f.read() and len(code) == size and blake2b(code) == module
+    spaces = []
+    for _ in range(manifest.number(4)):
+        kind, name, version, size = manifest.number(1), manifest.take(manifest.number(1)), manifest.number(4), manifest.number(8)
+        pages = (size + 4095) // 4096
+        for group in range((pages + 63) // 64):
+            chunk = chunks[manifest.take(33)]
+            assert len(chunk) in (0, 33 * min(64, pages - 64 * group))
+            assert all(len(chunks[a]) in (0, 4096) for a in addresses(chunk))
+        spaces.append((kind, name, version))
+    assert manifest.ended()
+    assert spaces == [(1, b'drivers', 1), (1, b'engine', 1), (1, b'process', 1), (1, b'wasi', 1), (2, b'00', 0)], spaces
 
 
 def test_a_snapshot_that_is_cut_or_changed_is_refused_and_nothing_is_started(h):
