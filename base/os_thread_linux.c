@@ -45,6 +45,9 @@ bool os_thread_start(pthread_t *out, size_t stack_bytes, void *(*fn)(void *), vo
 	sigdelset(&all, SIGFPE);
 	sigdelset(&all, SIGILL);
 	sigdelset(&all, SIGPROF);
+	sigdelset(
+	    &all,
+	    SIGSYS); /* a system call was refused (os_device_android.c): blocked it would be deadly */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int failed = pthread_create(out, &attr, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
