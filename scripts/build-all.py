@@ -274,7 +274,9 @@ def check_app(platform, product):
 
 
 def pack_app(platform, program, product):
-    run(['scripts/build-apk', '--node', program, '--output', product])
+    with tempfile.TemporaryDirectory() as tmp:
+        made = run(['scripts/build-apk', '--node', stripped(program, os.path.join(tmp, 'wasmos'))])
+    shutil.copyfile(os.path.join(ROOT, made.splitlines()[-1]), product)
 
 
 # ---- platforms ----
