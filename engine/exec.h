@@ -83,6 +83,8 @@ struct meminst {
 struct tableinst {
 	uint64_t *elems; /* references */
 	uint32_t size, cap;
+	uint32_t ready;       /* elements that are filled already for a table.grow under way ... */
+	uint64_t ready_value; /* ... with this */
 	uint32_t max;
 	bool has_max;
 	uint8_t reftype;
@@ -226,12 +228,12 @@ enum trap mem_init(struct instance *in, uint32_t dataidx, uint64_t v[3]);
 
 /* ---- table.c ---- */
 enum err table_new(struct store *s, struct tabletype tt, struct tableinst **out);
-uint32_t table_grow(struct tableinst *t, uint32_t delta, uint64_t v);
-enum trap table_fill(struct tableinst *t, uint32_t i, uint64_t v, uint32_t n);
-enum trap table_copy(struct tableinst *d, struct tableinst *s, uint32_t di, uint32_t si,
-                     uint32_t n);
-enum trap table_init(struct instance *in, uint32_t elemidx, struct tableinst *t, uint32_t d,
-                     uint32_t s, uint32_t n);
+/* In pieces, as the instructions on memories. */
+enum trap table_fill(struct tableinst *t, uint64_t v[3]);
+enum trap table_copy(struct tableinst *to, struct tableinst *from, uint64_t v[3]);
+enum trap table_init(struct instance *in, uint32_t elemidx, struct tableinst *t, uint64_t v[3]);
+/* v: value and count; v[0] becomes the size before, or UINT32_MAX. TRAP_AGAIN: nothing has changed yet. */
+enum trap table_grow(struct tableinst *t, uint64_t v[2]);
 
 /* ---- translate.c ---- */
 /* Translates an own function of the instance (index space with imports). NULL: store->no_code says why. */

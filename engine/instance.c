@@ -315,9 +315,12 @@ static enum trap active_elem(struct instance *in, uint32_t i)
 {
 	const struct elem *e = &in->module->elems[i];
 	enum trap trap = TRAP_NONE;
-	if (e->mode == SEG_ACTIVE)
-		trap = table_init(in, i, in->tables[e->tableidx],
-		                  (uint32_t)constexpr_eval(in, e->offset), 0, e->nitems);
+	if (e->mode == SEG_ACTIVE) {
+		uint64_t v[3] = {constexpr_eval(in, e->offset), 0, e->nitems};
+		do
+			trap = table_init(in, i, in->tables[e->tableidx], v);
+		while (trap == TRAP_AGAIN);
+	}
 	if (e->mode != SEG_PASSIVE)
 		in->elem_dropped[i] = 1;
 	return trap;

@@ -3,7 +3,7 @@
  * The map of a function is made by translating it once more with a recorder (translation is deterministic), when
  * first asked for, and kept with the code. Safepoints stand in body order: entry (offset 0), loop
  * headers (offset of the opcode `loop`), call sites and bulk instructions (offset of the opcode). A bulk
- * instruction (memory.fill and its like) works in pieces and stands, between two, before itself with what is left
+ * instruction (memory.fill and its like, of tables too) works in pieces and stands, between two, before itself with what is left
  * as its operands. A frame stands at one either
  * before it (top frame: the instruction has not begun) or, when it is not the top, in the call: arguments are
  * consumed, results not there yet.

@@ -6,6 +6,8 @@
 
 /* Elements a table may have, whatever its type says. */
 #define MAX_TABLE_ELEMS 10000000u
+/* What an instruction does at once: 128 KiB, some ten microseconds. */
+#define TABLE_PIECE 16384u
 
 enum err table_new(struct store *s, struct tabletype tt, struct tableinst **out)
 {
@@ -32,48 +34,85 @@ enum err table_new(struct store *s, struct tabletype tt, struct tableinst **out)
 	return ERR_OK;
 }
 
-uint32_t table_grow(struct tableinst *t, uint32_t delta, uint64_t v)
+/* Memory for so many elements. */
+static bool make_room(struct tableinst *t, uint64_t size)
 {
-	uint32_t old = t->size;
-	uint64_t size = (uint64_t)old + delta;
 	if (size > MAX_TABLE_ELEMS || (t->has_max && size > t->max))
-		return UINT32_MAX;
-	if (size > t->cap) {
-		uint64_t cap = size > t->cap * 2ull ? size : t->cap * 2ull;
-		uint64_t *elems = realloc(t->elems, cap * sizeof *elems);
-		if (!elems)
-			return UINT32_MAX;
-		t->elems = elems;
-		t->cap = (uint32_t)cap;
-	}
-	t->size = (uint32_t)size;
-	table_fill(t, old, v, delta);
-	return old;
+		return false;
+	if (size <= t->cap)
+		return true;
+	uint64_t cap = size > t->cap * 2ull ? size : t->cap * 2ull;
+	uint64_t *elems = realloc(t->elems, cap * sizeof *elems);
+	if (!elems)
+		return false;
+	t->elems = elems;
+	t->cap = (uint32_t)cap;
+	return true;
 }
 
-enum trap table_fill(struct tableinst *t, uint32_t i, uint64_t v, uint32_t n)
+/* Elements are filled before they are there: between two pieces the instruction has not begun. How far it came is kept
+ * but not saved: a rebuilt table begins again. */
+enum trap table_grow(struct tableinst *t, uint64_t v[2])
 {
+	uint64_t size = (uint64_t)t->size + (uint32_t)v[1];
+	if (!make_room(t, size)) {
+		v[0] = UINT32_MAX;
+		return TRAP_NONE;
+	}
+	if (t->ready < t->size || t->ready_value != v[0]) {
+		t->ready = t->size;
+		t->ready_value = v[0];
+	}
+	for (uint32_t n = 0; n < TABLE_PIECE && t->ready < size; n++)
+		t->elems[t->ready++] = v[0];
+	if (t->ready < size)
+		return TRAP_AGAIN;
+	v[0] = t->size;
+	t->size = (uint32_t)size;
+	return TRAP_NONE;
+}
+
+static uint32_t piece_of(uint32_t n)
+{
+	return n < TABLE_PIECE ? n : TABLE_PIECE;
+}
+
+enum trap table_fill(struct tableinst *t, uint64_t v[3])
+{
+	uint32_t i = (uint32_t)v[0], n = (uint32_t)v[2], now = piece_of(n);
 	if ((uint64_t)i + n > t->size)
 		return TRAP_TABLE_BOUNDS;
-	for (uint32_t k = 0; k < n; k++)
-		t->elems[i + k] = v;
-	return TRAP_NONE;
+	for (uint32_t k = 0; k < now; k++)
+		t->elems[i + k] = v[1];
+	v[0] = i + now;
+	v[2] = n - now;
+	return v[2] ? TRAP_AGAIN : TRAP_NONE;
 }
 
-enum trap table_copy(struct tableinst *d, struct tableinst *s, uint32_t di, uint32_t si, uint32_t n)
+enum trap table_copy(struct tableinst *to, struct tableinst *from, uint64_t v[3])
 {
-	if ((uint64_t)di + n > d->size || (uint64_t)si + n > s->size)
+	uint32_t d = (uint32_t)v[0], s = (uint32_t)v[1], n = (uint32_t)v[2], now = piece_of(n);
+	if ((uint64_t)d + n > to->size || (uint64_t)s + n > from->size)
 		return TRAP_TABLE_BOUNDS;
-	memmove(d->elems + di, s->elems + si, n * sizeof *d->elems);
-	return TRAP_NONE;
+	uint32_t skip = d > s ? n - now : 0; /* from the end, as memmove does */
+	memmove(to->elems + d + skip, from->elems + s + skip, now * sizeof *to->elems);
+	if (d <= s) {
+		v[0] = d + now;
+		v[1] = s + now;
+	}
+	v[2] = n - now;
+	return v[2] ? TRAP_AGAIN : TRAP_NONE;
 }
 
-enum trap table_init(struct instance *in, uint32_t elemidx, struct tableinst *t, uint32_t d,
-                     uint32_t s, uint32_t n)
+enum trap table_init(struct instance *in, uint32_t elemidx, struct tableinst *t, uint64_t v[3])
 {
+	uint32_t d = (uint32_t)v[0], s = (uint32_t)v[1], n = (uint32_t)v[2], now = piece_of(n);
 	uint32_t have = in->elem_dropped[elemidx] ? 0 : in->module->elems[elemidx].nitems;
 	if ((uint64_t)s + n > have || (uint64_t)d + n > t->size)
 		return TRAP_TABLE_BOUNDS;
-	elem_read(in, elemidx, s, n, t->elems + d);
-	return TRAP_NONE;
+	elem_read(in, elemidx, s, now, t->elems + d);
+	v[0] = d + now;
+	v[1] = s + now;
+	v[2] = n - now;
+	return v[2] ? TRAP_AGAIN : TRAP_NONE;
 }

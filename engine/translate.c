@@ -475,22 +475,36 @@ static void do_family(struct translator *tr, const struct winfo *wi)
 static void do_slow_op(struct translator *tr, uint32_t op, const uint8_t *at)
 {
 	uint32_t a = 0, b = 0;
+	bool in_pieces = false;
 	switch (op) {
-	case WOP_memory_grow:
-	case WOP_memory_fill: tr->p++; break;
-	case WOP_memory_copy: tr->p += 2; break;
+	case WOP_memory_grow: tr->p++; break;
+	case WOP_memory_fill:
+		in_pieces = true;
+		tr->p++;
+		break;
+	case WOP_memory_copy:
+		in_pieces = true;
+		tr->p += 2;
+		break;
 	case WOP_memory_init:
+		in_pieces = true;
 		a = leb_u32(tr);
 		tr->p++;
 		break;
 	case WOP_table_init:
 	case WOP_table_copy:
+		in_pieces = true;
 		a = leb_u32(tr);
 		b = leb_u32(tr);
 		break;
+	case WOP_table_fill:
+	case WOP_table_grow:
+		in_pieces = true;
+		a = leb_u32(tr);
+		break;
 	default: a = leb_u32(tr); break;
 	}
-	if (op == WOP_memory_fill || op == WOP_memory_copy || op == WOP_memory_init) {
+	if (in_pieces) {
 		flush(tr);
 		record(tr, SP_BULK, at);
 	}

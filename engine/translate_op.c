@@ -440,26 +440,23 @@ static enum trap slow_table_size(struct thread *t, struct instance *in, uint64_t
 
 static enum trap slow_table_grow(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
 {
-	v[0] = table_grow(in->tables[(uint32_t)imm], (uint32_t)v[1], v[0]);
-	return TRAP_NONE;
+	return table_grow(in->tables[(uint32_t)imm], v);
 }
 
 static enum trap slow_table_fill(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
 {
-	return table_fill(in->tables[(uint32_t)imm], (uint32_t)v[0], v[1], (uint32_t)v[2]);
+	return table_fill(in->tables[(uint32_t)imm], v);
 }
 
 /* imm: first index (element segment; destination), second index in the upper half. */
 static enum trap slow_table_init(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
 {
-	return table_init(in, (uint32_t)imm, in->tables[imm >> 32], (uint32_t)v[0], (uint32_t)v[1],
-	                  (uint32_t)v[2]);
+	return table_init(in, (uint32_t)imm, in->tables[imm >> 32], v);
 }
 
 static enum trap slow_table_copy(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm)
 {
-	return table_copy(in->tables[(uint32_t)imm], in->tables[imm >> 32], (uint32_t)v[0],
-	                  (uint32_t)v[1], (uint32_t)v[2]);
+	return table_copy(in->tables[(uint32_t)imm], in->tables[imm >> 32], v);
 }
 
 static slow_fn slow_of(uint32_t op, uint32_t *nargs)

@@ -231,6 +231,8 @@ Test(run, a_stop_is_honoured_within_a_millisecond)
 {
 	cr_assert_lt(stop_latency_ns("spin"), 1000000);
 	cr_assert_lt(stop_latency_ns("spin_calls"), 1000000);
+	cr_assert_lt(stop_latency_ns("spin_memory"), 1000000);
+	cr_assert_lt(stop_latency_ns("spin_tables"), 1000000);
 }
 
 Test(run, a_stop_asked_for_while_it_stands_comes_first)

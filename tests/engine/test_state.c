@@ -64,7 +64,8 @@ Test(state, a_program_rebuilt_at_every_nth_safepoint_ends_with_the_same_result)
 			rebuilt_every(i, every[k], false);
 }
 
-Test(state, a_bulk_instruction_can_be_rebuilt_between_its_pieces)
+/* name, run whole and rebuilt at each of some safepoints in a row, gives the same. */
+static void rebuilt_between_pieces(const char *name, uint64_t argument, uint64_t first_stop)
 {
 	uint64_t want = 0;
 	for (uint64_t n = 0; n < 2; n++) { /* whole; rebuilt at all but the loops' safepoints */
@@ -72,8 +73,8 @@ Test(state, a_bulk_instruction_can_be_rebuilt_between_its_pieces)
 		uint32_t rebuilds = 0;
 		stops_open(&s, NULL);
 		enum run_status st;
-		thread_stop_every(s.thread, n ? 9000 : 0);
-		st = stops_call(&s, 0, "run_big", &(uint64_t){200}, 1);
+		thread_stop_every(s.thread, n ? first_stop : 0);
+		st = stops_call(&s, 0, name, &argument, 1);
 		while (st == RUN_STOPPED) {
 			cr_assert(stops_rebuild(&s));
 			thread_stop_every(s.thread, ++rebuilds < 12 ? 1 : 0);
@@ -87,6 +88,13 @@ Test(state, a_bulk_instruction_can_be_rebuilt_between_its_pieces)
 		want = result(&s);
 		stops_close(&s);
 	}
+}
+
+Test(state, a_bulk_instruction_can_be_rebuilt_between_its_pieces)
+{
+	rebuilt_between_pieces("run_big", 200, 9000); /* behind its first loop */
+	for (uint64_t first = 1; first < 40; first += 6)
+		rebuilt_between_pieces("run_big_tables", 100, first);
 }
 
 Test(state, a_blocked_host_call_has_not_begun_and_is_made_again_after_rebuilding)

@@ -7,6 +7,7 @@
   (memory (export "memory") 2 20)
   (data $text "0123456789abcdef")
   (table $t (export "table") 6 funcref)
+  (table $b 1 funcref)
   (elem (table $t) (i32.const 0) func $mix_a $mix_b $host_wait)
   (elem $passive funcref (ref.func $mix_b) (ref.null func) (ref.func $mix_a))
   (global $g (mut f64) (f64.const 1.5))
@@ -102,6 +103,20 @@
       (br_if $m (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1300))))
     (i64.add (local.get $s)))
 
+  ;; the same of a table: filled, copied to either side, grown
+  (func (export "run_big_tables") (param $n i32) (result i64) (local $i i32) (local $s i64)
+    (i64.const 5)
+    (local.set $s (i64.extend_i32_u (table.grow $b (ref.func $mix_a) (i32.const 150000))))
+    (table.fill $b (i32.const 11) (ref.null func) (i32.const 40000))
+    (table.copy $b $b (i32.const 60000) (i32.const 30000) (i32.const 70000))
+    (table.copy $b $b (i32.const 3) (i32.const 20) (i32.const 90000))
+    (table.init $b $passive (local.get $n) (i32.const 0) (i32.const 3))
+    (loop $m
+      (local.set $s (i64.add (i64.rotl (local.get $s) (i64.const 1))
+        (i64.extend_i32_u (ref.is_null (table.get $b (local.get $i))))))
+      (br_if $m (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 7))) (table.size $b))))
+    (i64.add (local.get $s)))
+
   ;; waits n times, each time with something on the stack
   (func (export "run_wait") (param $n i32) (result i64) (local $s i64)
     (loop $l
@@ -121,6 +136,12 @@
       (else (i32.const 0))))
   (func (export "spin") (loop $l (br $l)))
   (func (export "spin_calls") (loop $l (drop (call $deep (i32.const 3))) (br $l)))
+  (func (export "spin_memory")
+    (drop (memory.grow (i32.const 18)))
+    (loop $l (memory.fill (i32.const 0) (i32.const 1) (i32.const 1200000)) (memory.copy (i32.const 0) (i32.const 9) (i32.const 1200000)) (br $l)))
+  (func (export "spin_tables")
+    (drop (table.grow $b (ref.func $mix_a) (i32.const 9000000)))
+    (loop $l (table.fill $b (i32.const 0) (ref.null func) (i32.const 9000000)) (table.copy $b $b (i32.const 0) (i32.const 9) (i32.const 8000000)) (br $l)))
   (func (export "store") (param i32 i32) (i32.store (local.get 0) (local.get 1)))
   (func (export "fill") (param i32 i32) (memory.fill (local.get 0) (i32.const 7) (local.get 1)))
   (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))
