@@ -7,10 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECTION_VERSION = 2, SECTION_FIELDS = 14 };
+enum { SECTION_VERSION = 3, SECTION_FIELDS = 15 };
+
+static const char headless[] = "headless";
+
+/* Which screen is the business of the device it is on; that there be none is the process's own. */
+static bool is_headless(const struct process *p)
+{
+	return p->display.display && !strcmp(p->display.display, headless);
+}
 
 /*	[version, pid, uid, epoch, name, [argument...], parent, created unix ms, cpu ns, begun, frame hash, unpaced,
- *	 checkpoint seconds, terminal] */
+ *	 checkpoint seconds,
+ *	 headless, terminal] */
 enum err process_section_save(struct process *p, struct wr *out)
 {
 	pack_array(out, SECTION_FIELDS);
@@ -29,6 +38,7 @@ enum err process_section_save(struct process *p, struct wr *out)
 	pack_bool(out, p->display.frame_hash);
 	pack_bool(out, p->display.unpaced);
 	pack_u64(out, p->checkpoint_s);
+	pack_bool(out, is_headless(p));
 	return tty_save(p->tty, out);
 }
 
@@ -76,6 +86,9 @@ static enum err load_fields(struct rd *in, struct process *p)
 	TRY(unpack_u32(in, &p->checkpoint_s));
 	if (p->checkpoint_s > PROCESS_CHECKPOINT_DEFAULT)
 		return ERR_INVALID;
+	bool none;
+	TRY(unpack_bool(in, &none));
+	p->display.display = none ? headless : NULL;
 	return p->pid && p->pid <= PROCESS_PID_MAX && p->name[0] ? ERR_OK : ERR_INVALID;
 }
 

@@ -75,14 +75,21 @@ static void on_started(void *ctx, struct process *p, enum err e, const struct er
 		w->msg = *msg;
 }
 
-static struct process *start(struct world *w, const char *what, const char *arg)
+static struct process *start_shown(struct world *w, const char *what, const char *arg,
+                                   const char *display)
 {
 	char *argv[] = {(char *)"guest", (char *)what, (char *)arg};
-	struct process_config cfg = {.path = GUEST, .argv = argv, .argc = arg ? 3 : 2};
+	struct process_config cfg = {
+	    .path = GUEST, .argv = argv, .argc = arg ? 3 : 2, .display = {.display = display}};
 	w->started = false;
 	process_create(w->n, &cfg, on_started, w);
 	cr_assert(turn_until(w, &w->started));
 	return w->p;
+}
+
+static struct process *start(struct world *w, const char *what, const char *arg)
+{
+	return start_shown(w, what, arg, NULL);
 }
 
 static void on_frozen(void *ctx, struct process *p, enum process_state state)
@@ -252,6 +259,30 @@ Test(process, a_pinned_one_keeps_its_store_after_the_end)
 	cr_assert(p->store);
 	process_unpin(p);
 	cr_assert_null(p->store);
+	close_world(&w);
+}
+
+Test(process, that_it_shall_have_no_screen_goes_along_and_what_else_was_chosen_does_not)
+{
+	static const char *const chosen[] = {"headless", "terminal", NULL};
+	struct world w;
+	open_world(&w);
+	for (int i = 0; i < 3; i++) {
+		struct image im;
+		struct process *p = start_shown(&w, "spin", NULL, chosen[i]);
+		cr_assert_eq(freeze(&w, p), PROCESS_FROZEN);
+		take(&w, p, &im);
+		process_forget(p);
+		p = restore(&w, &im);
+		cr_assert(p, "%s", w.msg.text);
+		if (i == 0)
+			cr_assert_str_eq(p->display.display, "headless");
+		else
+			cr_assert_null(p->display.display);
+		process_kill(p, 137);
+		wait_end(&w, p);
+		drop(&im);
+	}
 	close_world(&w);
 }
 
