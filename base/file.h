@@ -92,6 +92,9 @@ bool file_lock_is_held(struct dir *d, const char *name, char text[FILE_LOCK_TEXT
 char *path_absolute(const char *path);
 /* The same without symbolic links; NULL when nothing is there. */
 char *path_resolve(const char *path);
+/* Its last component. */
+const char *path_last(const char *path);
+bool path_is_absolute(const char *path);
 /* Bytes at the start that name a drive ("C:"); 0 where there are none. */
 size_t path_drive_size(const char *path);
 /* A host path as a guest would write it: no drive, parted by '/'. In place. */

@@ -434,6 +434,17 @@ char *path_resolve(const char *path)
 	return realpath(path, NULL);
 }
 
+const char *path_last(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+bool path_is_absolute(const char *path)
+{
+	return path[0] == '/';
+}
+
 size_t path_drive_size(const char *path)
 {
 	return 0;

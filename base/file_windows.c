@@ -579,6 +579,26 @@ size_t path_drive_size(const char *path)
 	return letter >= 'a' && letter <= 'z' && path[1] == ':' ? 2 : 0;
 }
 
+static bool is_slash(char c)
+{
+	return c == '\\' || c == '/';
+}
+
+const char *path_last(const char *path)
+{
+	const char *last = path + path_drive_size(path);
+	for (const char *p = last; *p; p++)
+		if (is_slash(*p))
+			last = p + 1;
+	return last;
+}
+
+/* "C:\\x" or "\\\\server\\x": what depends on no current folder or drive. */
+bool path_is_absolute(const char *path)
+{
+	return path_drive_size(path) ? is_slash(path[2]) : is_slash(path[0]) && is_slash(path[1]);
+}
+
 void path_to_guest(char *path)
 {
 	size_t drive = path_drive_size(path);

@@ -1,4 +1,5 @@
 /* control_move.c - requests that move processes: migrate, suspend, resume, snapshot, restore. */
+#include "base/file.h"
 #include "base/os.h"
 #include "node/checkpoint.h"
 #include "node/control.h"
@@ -238,7 +239,7 @@ void control_snapshot(struct node *n, struct control_call *c)
 	struct process *p = control_arg_process(c);
 	if (!p)
 		return;
-	if (control_str(c, "path", &path) != ERR_OK || path[0] != '/') {
+	if (control_str(c, "path", &path) != ERR_OK || !path_is_absolute(path)) {
 		control_fail(c, ERR_USAGE, "snapshot needs an absolute path");
 		return;
 	}
@@ -250,7 +251,7 @@ void control_snapshot(struct node *n, struct control_call *c)
 void control_restore(struct node *n, struct control_call *c)
 {
 	const char *path;
-	if (control_str(c, "path", &path) != ERR_OK || path[0] != '/') {
+	if (control_str(c, "path", &path) != ERR_OK || !path_is_absolute(path)) {
 		control_fail(c, ERR_USAGE, "restore needs an absolute path");
 		return;
 	}

@@ -1,4 +1,5 @@
 /* control_process.c - requests about the node and its processes: status, down, ps, kill, run, attach, logs. */
+#include "base/file.h"
 #include "base/os.h"
 #include "engine/engine.h"
 #include "node/ask.h"
@@ -314,7 +315,7 @@ static enum err read_display(struct control_call *c, struct display_options *out
 static enum err read_config(struct control_call *c, struct process_config *cfg,
                             struct process_mount *mounts, struct errmsg *msg)
 {
-	if (control_str(c, "path", &cfg->path) != ERR_OK || cfg->path[0] != '/')
+	if (control_str(c, "path", &cfg->path) != ERR_OK || !path_is_absolute(cfg->path))
 		return err_set(msg, ERR_USAGE, "the request needs the absolute path of a module");
 	if (control_list(c, "argv", &cfg->argv, &cfg->argc) != ERR_OK || !cfg->argc ||
 	    control_list(c, "env", &cfg->env, &cfg->nenv) != ERR_OK)

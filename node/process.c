@@ -4,6 +4,7 @@
  * has freezes > 0; insides are there after the start until the end, and after it while pinned. */
 #include "node/process.h"
 
+#include "base/file.h"
 #include "base/os.h"
 #include "engine/engine.h"
 #include "node/drivers/drivers.h"
@@ -127,8 +128,8 @@ static enum err check_config(const struct process_config *cfg, struct errmsg *ms
 static void set_name(struct process *p, const char *name, const char *path)
 {
 	const char *base = name && *name ? name : path;
-	if (base == path && strrchr(path, '/'))
-		base = strrchr(path, '/') + 1;
+	if (base == path)
+		base = path_last(path);
 	snprintf(p->name, sizeof p->name, "%s", *base ? base : "program");
 	size_t size = strlen(p->name);
 	if (base != name && size > 5 && !strcmp(p->name + size - 5, ".wasm"))

@@ -13,9 +13,11 @@
 #include "node/relay.h"
 #include "node/session_client.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Signals as they are numbered in exit statuses, on every system. */
+enum { NUMBER_HUP = 1, NUMBER_INT = 2, NUMBER_QUIT = 3, NUMBER_TERM = 15 };
 
 /* ---- the end ---- */
 
@@ -56,7 +58,7 @@ static void on_gone(void *ctx)
 	bool hang_up = s->flags & SESSION_OWNS && process_alive(p) && p->hold == HOLD_NONE;
 	remove_session(s);
 	if (hang_up)
-		process_kill(p, 128 + SIGHUP);
+		process_kill(p, 128 + NUMBER_HUP);
 	else
 		session_pump(p);
 }
@@ -191,7 +193,8 @@ static void input_event(struct session *s, const struct session_input *in)
 		break;
 	case TTY_EVENT_SIZE: tty_set_size(p->tty, in->a, in->b); break;
 	case TTY_EVENT_SIGNAL:
-		if (in->a == SIGINT || in->a == SIGTERM || in->a == SIGHUP || in->a == SIGQUIT)
+		if (in->a == NUMBER_INT || in->a == NUMBER_TERM || in->a == NUMBER_HUP ||
+		    in->a == NUMBER_QUIT)
 			process_kill(p, 128 + in->a);
 		break;
 	case TTY_EVENT_DETACH: detach(s); break;

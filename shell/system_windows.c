@@ -223,6 +223,17 @@ static bool read_verdict(HANDLE from, void *verdict, size_t size)
 	return true;
 }
 
+/* The list of handles says it already; where it is not kept to (wine), our output would have no end. */
+static void keep_streams(void)
+{
+	static const DWORD ids[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE};
+	for (int i = 0; i < 3; i++) {
+		HANDLE h = GetStdHandle(ids[i]);
+		if (h && h != INVALID_HANDLE_VALUE)
+			SetHandleInformation(h, HANDLE_FLAG_INHERIT, 0);
+	}
+}
+
 static long start_background(void *verdict, size_t size)
 {
 	SECURITY_ATTRIBUTES sa = {.nLength = sizeof sa, .bInheritHandle = TRUE};
@@ -232,6 +243,7 @@ static long start_background(void *verdict, size_t size)
 	if (!CreatePipe(&from, &tell, NULL, 0))
 		return 0;
 	SetHandleInformation(tell, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
+	keep_streams();
 	HANDLE empty = CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE,
 	                           FILE_SHARE_READ | FILE_SHARE_WRITE, &sa, OPEN_EXISTING, 0, NULL);
 	_snwprintf(number, 32, L"%llu", (unsigned long long)(uintptr_t)tell);
