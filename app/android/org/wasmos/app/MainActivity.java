@@ -67,7 +67,27 @@ public final class MainActivity extends Activity implements AdapterView.OnItemCl
 	protected void onStart() {
 		super.onStart();
 		visible = true;
-		look();
+		wakeUp();
+	}
+
+	/** What was put to sleep for want of memory goes on when the person is back. */
+	private void wakeUp() {
+		app.work(new NodeApp.Work() {
+			@Override
+			Object run() throws IOException {
+				return Long.valueOf(app.node().resumeTrimmed());
+			}
+
+			@Override
+			void done(Object count) {
+				look();
+			}
+
+			@Override
+			void failed(String why) {
+				look();
+			}
+		});
 	}
 
 	@Override

@@ -1,8 +1,8 @@
 /* NodeService.java - the foreground service that holds the node: its notification, the processor's sleep, short memory.
  *
  * The notification says how many programs run and has a Stop. The processor is kept awake only while a program runs; a node
- * that only waits for its other devices may doze. When memory runs short every program goes to the store before Android
- * ends anything: they are woken up from the list. Android starts the service again after it killed the app (START_STICKY). */
+ * that only waits for its other devices may doze. When memory runs short programs go to the store before Android
+ * ends anything; they go on when the list is opened. Android starts the service again after it killed the app (START_STICKY). */
 package org.wasmos.app;
 
 import android.app.Notification;
@@ -216,25 +216,26 @@ public final class NodeService extends Service implements NodeProcess.Listener {
 		boolean critical = level == ComponentCallbacks2.TRIM_MEMORY_RUNNING_CRITICAL
 				|| level >= ComponentCallbacks2.TRIM_MEMORY_MODERATE;
 		if (critical)
-			putToSleep();
+			putToSleep(level == ComponentCallbacks2.TRIM_MEMORY_COMPLETE);
 	}
 
 	@Override
 	public void onLowMemory() {
 		super.onLowMemory();
-		putToSleep();
+		putToSleep(false);
 	}
 
-	private void putToSleep() {
+	/** all: also what is looked at. */
+	private void putToSleep(final boolean all) {
 		app.work(new NodeApp.Work() {
 			@Override
 			Object run() throws IOException {
-				return Integer.valueOf(app.node().suspendAll());
+				return Long.valueOf(app.node().trim(all));
 			}
 
 			@Override
 			void done(Object count) {
-				asleep = ((Integer) count).intValue() > 0;
+				asleep = ((Long) count).longValue() > 0;
 				if (asleep)
 					lookAtPrograms();
 			}

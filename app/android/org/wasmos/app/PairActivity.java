@@ -111,6 +111,8 @@ public final class PairActivity extends Activity {
 		app.work(new NodeApp.Work() {
 			@Override
 			Object run() throws IOException {
+				if (!request.text("address").isEmpty())
+					request.put("address", Pairing.resolve(request.text("address")));
 				Call c = new Call(app.door(), request);
 				call = c;
 				try {

@@ -10,6 +10,7 @@ import android.graphics.Color;
 import android.graphics.Paint;
 import android.graphics.Rect;
 import android.text.InputType;
+import android.view.InputDevice;
 import android.view.MotionEvent;
 import android.view.SurfaceHolder;
 import android.view.SurfaceView;
@@ -130,6 +131,25 @@ final class ScreenView extends SurfaceView implements SurfaceHolder.Callback {
 			return true;
 		default:
 			return false;
+		}
+	}
+
+	/** A mouse: its wheel, and where it is without a button. */
+	@Override
+	public boolean onGenericMotionEvent(MotionEvent e) {
+		ScreenSession s = screen.session();
+		if (s == null || !e.isFromSource(InputDevice.SOURCE_CLASS_POINTER))
+			return super.onGenericMotionEvent(e);
+		if (e.getActionMasked() == MotionEvent.ACTION_SCROLL) {
+			s.wheel(Math.round(e.getAxisValue(MotionEvent.AXIS_HSCROLL)), -Math.round(e.getAxisValue(MotionEvent.AXIS_VSCROLL)));
+			return true;
+		}
+		synchronized (drawing) {
+			if (bitmap == null || e.getActionMasked() != MotionEvent.ACTION_HOVER_MOVE)
+				return super.onGenericMotionEvent(e);
+			Fit f = fit();
+			point(s, f.column(e.getX()), f.row(e.getY()), false);
+			return true;
 		}
 	}
 

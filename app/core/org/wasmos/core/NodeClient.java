@@ -97,36 +97,14 @@ public final class NodeClient {
 		return one(Row.request("resume").put("pid", pid));
 	}
 
-	/** Every process here that runs goes to the disk and out of memory; how many did. One that is in a move stays. */
-	public int suspendAll() throws IOException {
-		int count = 0;
-		for (Row p : ask(Row.request("ps"))) {
-			if (!Devices.runs(p.text("state")))
-				continue;
-			try {
-				suspend(p.number("pid", 0));
-				count++;
-			} catch (Call.Refused e) {
-				continue;
-			}
-		}
-		return count;
+	/** Memory is short: programs that nobody looks at (all: every one) go to the disk and out of memory; how many did. */
+	public long trim(boolean all) throws IOException {
+		return one(Row.request("trim").put("all", all)).number("suspended", 0);
 	}
 
-	/** All that is asleep here goes on. */
-	public int resumeAll() throws IOException {
-		int count = 0;
-		for (Row p : ask(Row.request("ps"))) {
-			if (!p.text("state").equals("suspended"))
-				continue;
-			try {
-				resume(p.number("pid", 0));
-				count++;
-			} catch (Call.Refused e) {
-				continue;
-			}
-		}
-		return count;
+	/** Those that trim(), or the node's own watch of memory, put to sleep go on; how many. */
+	public long resumeTrimmed() throws IOException {
+		return one(Row.request("resume").put("trimmed", true)).number("resumed", 0);
 	}
 
 	public void unpair(String peer) throws IOException {

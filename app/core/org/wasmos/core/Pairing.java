@@ -8,6 +8,9 @@
  * ignored: they come from outside. */
 package org.wasmos.core;
 
+import java.io.IOException;
+import java.net.InetAddress;
+
 public final class Pairing {
 	public enum State {
 		IDLE, STARTING, SHOWING, JOINING, ASKING, FINISHING, PAIRED, FAILED
@@ -66,6 +69,16 @@ public final class Pairing {
 			return t + ":4747";
 		boolean fits = t.matches("[A-Za-z0-9.\\-]+:[0-9]{1,5}") || t.matches("\\[[0-9A-Fa-f:.%a-z]+\\]:[0-9]{1,5}");
 		return fits && Integer.parseInt(t.substring(t.lastIndexOf(':') + 1)) < 65536 ? t : null;
+	}
+
+	/** The address with the host's name, if it is one, as a number: the node asks no name server on Android. Waits. */
+	public static String resolve(String address) throws IOException {
+		int colon = address.lastIndexOf(':');
+		String host = address.substring(0, colon);
+		if (host.startsWith("[") || host.matches("[0-9.]+"))
+			return address;
+		String number = InetAddress.getByName(host).getHostAddress();
+		return (number.indexOf(':') >= 0 ? "[" + number + "]" : number) + address.substring(colon);
 	}
 
 	private Row begin(State s) {

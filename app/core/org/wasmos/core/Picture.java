@@ -6,7 +6,7 @@ package org.wasmos.core;
 
 public final class Picture {
 	public static final int SIDE_MAX = 4096;
-	private static final int XRGB = 1, INDEXED = 2, PALETTE = 256;
+	private static final int INDEXED = 2, PALETTE = 256; // format 1: 32 bits a pixel
 	private static final int OPAQUE = 0xff000000;
 
 	private int width, height, format, aspectX, aspectY;
@@ -17,7 +17,6 @@ public final class Picture {
 	private long sequence;
 	private int rate, channels;
 	private String title = "";
-	private boolean grab;
 
 	/** True when a frame is complete: it is to be shown and acknowledged. */
 	public synchronized boolean take(Row row) throws Pack.BadRow {
@@ -46,7 +45,6 @@ public final class Picture {
 		rate = row.number("rate", 8000, 192000, 0);
 		channels = row.number("channels", 1, 2, 0);
 		title = row.text("title");
-		grab = row.flag("grab");
 	}
 
 	private boolean takePiece(Row row) throws Pack.BadRow {
@@ -136,32 +134,8 @@ public final class Picture {
 		return title;
 	}
 
-	/** The program wants to know how the finger moves, not where it is. */
-	public synchronized boolean grabs() {
-		return grab;
-	}
-
-	/** The pixels as they were sent: what the picture's hash is made of in tests. */
-	public synchronized byte[] raw() {
-		if (format == INDEXED)
-			return indices.clone();
-		byte[] b = new byte[pixels.length * 4];
-		for (int i = 0; i < pixels.length; i++)
-			for (int k = 0; k < 3; k++)
-				b[4 * i + k] = (byte) (pixels[i] >> 8 * k);
-		return b;
-	}
-
-	/** 0x00RRGGBB. */
-	public synchronized int paletteEntry(int i) {
-		return palette[i] & ~OPAQUE;
-	}
-
-	public synchronized boolean isIndexed() {
-		return format == INDEXED;
-	}
-
+	/** 0: no display is open. */
 	public synchronized int format() {
-		return format == XRGB || format == INDEXED ? format : 0;
+		return format;
 	}
 }

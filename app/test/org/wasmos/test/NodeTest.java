@@ -146,7 +146,7 @@ public final class NodeTest {
 		}
 	}
 
-	public void whatIsWrongIsRefusedWithAreason() throws Exception {
+	public void whatIsWrongIsRefusedWithAReason() throws Exception {
 		try (Node n = new Node("phone")) {
 			for (Row request : List.of(Row.request("kill").put("pid", 99), Row.request("no such"), Row.request("screen"),
 					Row.request("migrate").put("pid", 1).put("peer", "x"), new Row().put("x", 1))) {
@@ -250,19 +250,23 @@ public final class NodeTest {
 		}
 	}
 
-	public void whatSleepsIsWokenUp() throws Exception {
+	public void whatSleptForWantOfMemoryGoesOn() throws Exception {
 		try (Node n = new Node("phone")) {
 			long pid = n.start(guest(), false);
 			try (Watching w = new Watching(n, pid)) {
 				until(() -> w.frames > 0);
-				same(n.client.suspendAll(), 1);
+				same(n.client.trim(false), 0L); // somebody looks at it
+				same(n.client.trim(true), 1L);
 				until(() -> w.end != null);
 				check(!w.end.exited && w.end.device.isEmpty(), "asleep");
 			}
-			same(n.devices().runningHere(), 0);
-			same(n.client.suspendAll(), 0);
-			same(n.client.resumeAll(), 1);
+			same(n.devices().all().get(0).processes.get(0).actions().toString(), "[RESUME, KILL]");
+			same(n.client.resumeTrimmed(), 1L);
+			same(n.client.resumeTrimmed(), 0L);
 			same(n.devices().runningHere(), 1);
+			n.client.suspend(pid);
+			same(n.client.resumeTrimmed(), 0L); // the person wanted that
+			n.client.resume(pid);
 		}
 	}
 
@@ -297,7 +301,7 @@ public final class NodeTest {
 		return t;
 	}
 
-	public void twoDevicesArePairedAndAprogramIsBroughtAndSent() throws Exception {
+	public void twoDevicesArePairedAndAProgramIsBroughtAndSent() throws Exception {
 		try (Node desk = new Node("desk"); Node phone = new Node("phone")) {
 			pair(desk, phone);
 			long pid = desk.start(guest(), false);
@@ -329,7 +333,7 @@ public final class NodeTest {
 		}
 	}
 
-	public void aTerminalShowsWhatAprogramWrites() throws Exception {
+	public void aTerminalShowsWhatAProgramWrites() throws Exception {
 		try (Node n = new Node("phone")) {
 			long pid = n.start(guest(), true);
 			Vt vt = new Vt(80, 24);

@@ -39,7 +39,7 @@ public final class PairingTest {
 		same(p.state(), Pairing.State.ASKING);
 	}
 
-	public void aFailureSaysWhyAndAnewOneBegins() {
+	public void aFailureSaysWhyAndANewOneBegins() {
 		Pairing p = new Pairing();
 		p.show();
 		p.failed("the words were wrong");
@@ -59,9 +59,11 @@ public final class PairingTest {
 		same(Pairing.readWords("Acorn  badge,copper"), "acorn-badge-copper");
 	}
 
-	public void anAddressMayLackItsPort() {
+	public void anAddressMayLackItsPortAndBeAName() throws Exception {
 		same(Pairing.readAddress(" 192.0.2.7 "), "192.0.2.7:4747");
 		same(Pairing.readAddress("desk.local:80"), "desk.local:80");
+		same(Pairing.resolve("localhost:80").replace("[0:0:0:0:0:0:0:1]", "127.0.0.1"), "127.0.0.1:80");
+		same(Pairing.resolve("192.0.2.7:4747"), "192.0.2.7:4747");
 		same(Pairing.readAddress("[fe80::1%wlan0]:4747"), "[fe80::1%wlan0]:4747");
 		for (String typed : new String[] {"", "a b", "host:", "host:99999", "fe80::1", "x:1:2"})
 			check(Pairing.readAddress(typed) == null, typed);
