@@ -37,7 +37,9 @@ DOOM = os.path.join(CACHE, 'doom')
 SPEC = os.path.join(CACHE, 'spec-corpus')
 HOPS = 20
 # Emulators are 12 times slower than the machine, and a machine that tests is busy.
-SLOW_S, MOVE_S, END_S = 60, 180, 1800
+SLOW_S, MOVE_S, END_S, TRIES = 60, 180, 1800, 3
+# Of the core tests' files, every third one where a processor is emulated, without --full.
+SPEC_SAMPLE = 3
 
 
 # ---- platforms ----
@@ -171,9 +173,21 @@ class World:
         for i, node in enumerate(self.nodes):
             self.end_of(i, self.start_program(i, [program, *args]))
 
+    def move(self, a, b, pid):
+        """An emulated node on a machine that is busy with more may take longer than a node waits for an answer. The program
+        then runs on where it was: said, and tried again."""
+        for _ in range(TRIES - 1):
+            try:
+                return a.migrate(pid, b, timeout_s=MOVE_S)
+            except nodes.Failed as e:
+                if 'did not answer' not in str(e):
+                    raise
+                self.say(f'again: {e}')
+        return a.migrate(pid, b, timeout_s=MOVE_S)
+
     def hop(self, case, pid, here, there):
         a, b = self.nodes[here], self.nodes[there]
-        cost = a.migrate(pid, b, timeout_s=MOVE_S)
+        cost = self.move(a, b, pid)
         self.hops.append({'case': case, 'from': a.name, 'to': b.name,
                           **{k: cost[k] for k in ('pause_ms', 'bytes', 'total_ms')}})
         self.say(f'{case:8}{sum(h["case"] == case for h in self.hops):3}  {a.name:14} -> {b.name:14} '
@@ -332,7 +346,10 @@ def case_spec(p, args, _):
         check(f'ninja: {done.stdout[-2000:]}', done.returncode == 0)
     files = [p.path(os.path.join(SPEC, f)) for f in sorted(os.listdir(SPEC)) if f.endswith('.json')]
     # qemu-user keeps books of every page of every reservation for as long as it runs: 50 MB for each memory of 8 GiB.
-    runs = [files] if p.native or p.windows else [[f] for f in files]
+    emulated = not p.native and not p.windows
+    if emulated and not args.full:
+        files = files[::SPEC_SAMPLE]
+    runs = [[f] for f in files] if emulated else [files]
     passed = 0
     for group in runs:
         done = p.run(group, 'tests/spec-run', END_S)
@@ -341,8 +358,8 @@ def case_spec(p, args, _):
         good = re.fullmatch(r'(\d+) passed, 0 failed', last)
         check(f'{last or group}; exit status {done.returncode}: {err[-2000:]}\n{out[-2000:]}', good and done.returncode == 0)
         passed += int(good.group(1))
-    check(f'only {passed} commands', passed > 30000)
-    return f'{passed} commands'
+    check(f'only {passed} commands', passed > (30000 if args.full or not emulated else 5000))
+    return f'{passed} commands of {len(files)} files'
 
 
 class Quiet(programs.Tap):
@@ -467,7 +484,7 @@ def arguments():
     names = [*MOVING, *ALONE]
     a = argparse.ArgumentParser(prog='scripts/test-platforms', description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument('--full', action='store_true', help='nothing is left out')
+    a.add_argument('--full', action='store_true', help='all of the core tests where a processor is emulated, not every third file')
     a.add_argument('--on', metavar='NAME,NAME', help='only these platforms')
     a.add_argument('--build', action='append', default=[], metavar='NAME=FOLDER', help='where a platform is built')
     a.add_argument('--hops', type=int, default=HOPS)
