@@ -264,8 +264,8 @@ def test_doom_draws_the_same_frames_when_it_moves_to_linux_and_back(w):
     still = linux.start([os.path.join(DOOM, 'doom.wasm'), *game], *options, '--unpaced', '--dir', f'{DOOM}::/doom:ro')
     pid = linux.start([os.path.join(DOOM, 'doom.wasm'), *game], *options, '--dir', f'{DOOM}::/doom:ro')
     here, there = linux, win
-    for _ in range(6):
-        time.sleep(0.7)
+    for _ in range(4):
+        time.sleep(0.3)
         pid = here.migrate(pid, there)['pid']
         here, there = there, here
     moved, still = here.wait(pid, timeout_s=300), linux.wait(still, timeout_s=300)
