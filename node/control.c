@@ -6,6 +6,7 @@
 #include "node/control.h"
 
 #include "node/door.h"
+#include "node/link.h"
 #include "node/moves.h"
 #include "node/node.h"
 
@@ -354,6 +355,13 @@ enum err control_list(struct control_call *c, const char *key, char *const **out
 	return ERR_OK;
 }
 
+static void say_where(struct control_call *c, uint32_t pid, const struct peer *p)
+{
+	control_fail(c, ERR_NOTFOUND,
+	             "there is no process %u on this device any more: it went to %s%s%s", pid,
+	             p ? "\"" : "another device", p ? peer_name(p) : "", p ? "\"" : "");
+}
+
 static void say_why_not(struct control_call *c, uint32_t pid)
 {
 	const struct owner *o = moves_record_by_pid(c->node, pid);
@@ -362,6 +370,8 @@ static void say_why_not(struct control_call *c, uint32_t pid)
 		             pid, pid);
 	else if (o)
 		control_fail(c, ERR_STATE, "process %u is in flight to another device", pid);
+	else if ((o = moves_gone_by_pid(c->node, pid)))
+		say_where(c, pid, peer_by_id(c->node, o->peer));
 	else
 		control_fail(c, ERR_NOTFOUND,
 		             "there is no process %u on this device; `wasmos ps -a` lists them",

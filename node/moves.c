@@ -576,6 +576,21 @@ static void match_pid(void *ctx, const struct owner *o)
 		b->found = o;
 }
 
+static void match_gone(void *ctx, const struct owner *o)
+{
+	struct by_pid *b = ctx;
+	if (o->state == OWNER_GONE && o->pid == b->pid &&
+	    (!b->found || o->created_ms > b->found->created_ms))
+		b->found = o;
+}
+
+const struct owner *moves_gone_by_pid(struct node *n, uint32_t pid)
+{
+	struct by_pid b = {.pid = pid};
+	mover_each(n->moves->mover, match_gone, &b);
+	return b.found;
+}
+
 const struct owner *moves_record_by_pid(struct node *n, uint32_t pid)
 {
 	struct by_pid b = {.pid = pid};

@@ -35,6 +35,8 @@ enum err moves_force(struct node *n, const uint8_t uid[UID_SIZE], move_over_fn f
                      struct errmsg *msg);
 /* What is known of a process by its pid here: in the table or only on disk. NULL: nothing. */
 const struct owner *moves_record_by_pid(struct node *n, uint32_t pid);
+/* The one with this number that left for another device last. NULL: none did, or it is long ago. */
+const struct owner *moves_gone_by_pid(struct node *n, uint32_t pid);
 const struct owner *moves_record(struct node *n, const uint8_t uid[UID_SIZE]);
 bool moves_status(struct node *n, const uint8_t uid[UID_SIZE], struct move_status *out);
 /* Rows for `ps`: processes that are on disk only (suspended, in flight; with all: lost when the node was

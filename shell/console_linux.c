@@ -80,6 +80,8 @@ static int watch_signals(bool joins)
 	sigemptyset(&set);
 	sigaddset(&set, SIGWINCH);
 	sigaddset(&set, SIGCONT);
+	if (joins)
+		sigaddset(&set, SIGTSTP);
 	if (joins) {
 		sigaddset(&set, SIGINT);
 		sigaddset(&set, SIGTERM);
@@ -135,12 +137,21 @@ long console_read(struct console *c, void *buf, size_t size)
 	return n;
 }
 
+/* ^Z: the shell gets its terminal back as it was. What runs goes on; SIGCONT follows. */
+static void stand_still(struct console *c)
+{
+	if (c->types)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &c->before);
+	raise(SIGSTOP);
+}
+
 int console_event(struct console *c)
 {
 	struct signalfd_siginfo info;
 	if (read(c->signal_fd, &info, sizeof info) != sizeof info)
 		return 0;
 	switch (info.ssi_signo) {
+	case SIGTSTP: stand_still(c); return 0;
 	case SIGCONT: console_set_raw(c, c->raw); return CONSOLE_RESIZED;
 	case SIGWINCH: return CONSOLE_RESIZED;
 	case SIGHUP: return CONSOLE_HANGUP;

@@ -220,6 +220,22 @@ def test_lines_typed_at_a_terminal_are_echoed_edited_and_read(h):
     assert t.wait() == 0
 
 
+def test_control_z_gives_the_terminal_back_as_it_was(h):
+    import termios
+    t = Terminal(h, 'run', GUEST, 'lines')
+    t.expect('ready')
+    t.type('\x1a')
+    assert os.WIFSTOPPED(os.waitpid(t.pid, os.WUNTRACED)[1])
+    before = termios.tcgetattr(t.fd)
+    assert before[0] & termios.IXON and before[6][termios.VEOL] != b'\x10', before
+    os.kill(t.pid, signal.SIGCONT)
+    until(lambda: termios.tcgetattr(t.fd)[6][termios.VEOL] == b'\x10')
+    t.type('one\n')
+    t.expect('got one')
+    t.type('\x04')
+    assert t.wait() == 0
+
+
 def test_control_c_ends_the_program(h):
     t = Terminal(h, 'run', GUEST, 'spin')
     until(lambda: h.run('status')[0] == 0 and h.ps())

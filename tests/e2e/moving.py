@@ -110,6 +110,15 @@ def test_a_terminal_stays_attached_there_and_back(h):
         assert t.wait() == 0
 
 
+def test_the_old_device_says_where_a_program_went(h):
+    with Devices(h, 'desk', 'laptop') as (a, b):
+        pid = a.start('tick')
+        a.migrate(pid, b)
+        for command in (['attach', pid], ['logs', pid], ['kill', pid], ['migrate', pid, 'laptop']):
+            status, _, err = a.run(*command)
+            assert status == 1 and 'went to "laptop"' in err, (command, err)
+
+
 def test_after_a_to_b_to_c_the_terminal_does_not_need_b(h):
     with Devices(h, 'alpha', 'beta', 'gamma') as (a, b, c):
         t = Terminal(a, 'run', GUEST, 'lines')
