@@ -160,7 +160,12 @@ def test_pipes_lose_and_double_nothing_while_the_program_moves_ten_times(h):
         for _ in range(10):
             if p.poll() is not None:
                 break
-            pid, _ = here.migrate(pid, there)
+            try:
+                pid, _ = here.migrate(pid, there)
+            except AssertionError as e:  # all was read before the tenth move: on a machine that is busy
+                if 'ended while it was moving' not in str(e):
+                    raise
+                break
             here, there = there, here
         writer.join(60)
         reader.join(60)
