@@ -198,6 +198,8 @@ static void show(struct viewer *v, bool all)
 static void pull(struct viewer *v, uint64_t count)
 {
 	uint32_t channels = v->now.mode.channels;
+	if (control_queued_bytes(v->call) > VIEWER_QUEUE_MAX)
+		return; /* it asks and does not read */
 	if (!count || !channels) {
 		v->pulled_ms = 0;
 		screen_client_pull_stop(v->client);

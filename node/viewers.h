@@ -13,6 +13,8 @@ enum {
 	VIEWER_BIG_FRAME = 8 << 20, /* from this size on only one is ahead */
 	VIEWER_GAP_ROWS = 4,     /* unchanged rows that are sent along rather than a piece more */
 	VIEWER_PULL_MAX = 16384, /* frames of sound a pull */
+	VIEWER_QUEUE_MAX =
+	    32 << 20, /* bytes that wait for the client: above it a pull is not answered */
 	VIEWER_PULL_SILENT_MS =
 	    500, /* a client that pulled and stopped no longer paces the sound */
 };
