@@ -322,6 +322,8 @@ def test_the_key_stays_with_the_home_and_is_private(a, b):
 
 
 def main():
+    # A job in the background of a script is started with ^C ignored, and so would be the commands started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     tests = [f for name, f in globals().items() if name.startswith('test_') and (not sys.argv[2:] or name in sys.argv[2:])]
     failed = 0
     print(f'1..{len(tests)}')
