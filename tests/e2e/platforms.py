@@ -345,7 +345,7 @@ def case_spec(p, args, _):
     if os.path.exists(os.path.join(p.folder, 'build.ninja')):
         done = subprocess.run(['ninja', '-C', p.folder, os.path.relpath(program, p.folder)], capture_output=True, text=True, check=False)
         check(f'ninja: {done.stdout[-2000:]}', done.returncode == 0)
-    files = [p.path(os.path.join(SPEC, f)) for f in sorted(os.listdir(SPEC)) if f.endswith('.json')]
+    files = [p.path(os.path.join(SPEC, f)).replace('\\', '/') for f in sorted(os.listdir(SPEC)) if f.endswith('.json')]
     # qemu-user keeps books of every page of every reservation for as long as it runs: 50 MB for each memory of 8 GiB.
     emulated = not p.native and not p.windows
     if emulated and not args.full:
