@@ -11,11 +11,13 @@ import struct
 import subprocess
 import sys
 import tempfile
-import traceback
 import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'e2e'))
+import cases  # noqa: E402 (it stands in tests/e2e/)
+
 NODE = os.environ.get('WASMOS_ANDROID_NODE') or os.path.join(ROOT, 'build-android-arm64', 'shell', 'wasmos')
 TOOLS = ('javac', 'aapt2', 'zipalign', 'apksigner', 'keytool', 'zip')
 LIBRARY = 'lib/arm64-v8a/libwasmos.so'
@@ -135,10 +137,10 @@ def test_its_node_is_a_static_arm64_program_for_pages_of_16_kib():
 def test_its_node_taken_out_runs_a_program_and_goes_down():
     qemu = shutil.which('qemu-aarch64-static')
     if not qemu:
-        raise Skip('qemu-aarch64-static is missing: scripts/setup --cross installs it')
+        raise cases.Skip('qemu-aarch64-static is missing: scripts/setup --cross installs it')
     guest = os.path.join(sys.argv[1], 'tests', 'e2e', 'guest.wasm')
     if not os.path.exists(guest):
-        raise Skip('tests/e2e/guest.wasm is not built')
+        raise cases.Skip('tests/e2e/guest.wasm is not built')
     with tempfile.TemporaryDirectory(prefix='wasmos-apk-') as folder:
         program, home = library(folder), os.path.join(folder, 'home')
         env = {'HOME': folder, 'TMPDIR': folder, 'XDG_RUNTIME_DIR': folder, 'PATH': ''}
@@ -170,10 +172,6 @@ def test_its_node_taken_out_runs_a_program_and_goes_down():
             node.wait()
 
 
-class Skip(Exception):
-    """A test that cannot run here."""
-
-
 def build():
     if os.environ.get('WASMOS_APK'):
         return os.path.abspath(os.environ['WASMOS_APK'])
@@ -196,23 +194,7 @@ def main():
         return 77
     global APK
     APK = build()
-    tests = {n: f for n, f in globals().items() if n.startswith('test_')}
-    chosen = {n: f for n, f in tests.items() if not sys.argv[2:] or any(a in n for a in sys.argv[2:])}
-    failed = 0
-    print(f'1..{len(chosen)}')
-    for number, (name, test) in enumerate(chosen.items(), 1):
-        title = name[len('test_'):].replace('_', ' ')
-        try:
-            test()
-            print(f'ok {number} - {title}')
-        except Skip as e:
-            print(f'ok {number} - {title} # SKIP {e}')
-        except Exception:
-            failed += 1
-            print(f'not ok {number} - {title}')
-            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()))
-        sys.stdout.flush()
-    return 1 if failed else 0
+    return cases.run(globals(), sys.argv[2:])
 
 
 if __name__ == '__main__':

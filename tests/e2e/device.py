@@ -12,10 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), 'scripts'))
+import cases  # noqa: E402
 import nodes  # noqa: E402 (it stands in scripts/)
 
 SILENT_S = 15    # CONN_SILENT_MS of node/link_impl.h: then a peer gives a link up
@@ -137,21 +137,7 @@ def test_a_node_without_memory_puts_what_nobody_looks_at_to_sleep_by_itself():
 def main():
     global COUNTER
     nodes.WASMOS, COUNTER = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    tests = {n: f for n, f in globals().items() if n.startswith('test_')}
-    chosen = {n: f for n, f in tests.items() if not sys.argv[3:] or any(a in n for a in sys.argv[3:])}
-    failed = 0
-    print(f'1..{len(chosen)}')
-    for number, (name, test) in enumerate(chosen.items(), 1):
-        title = name[len('test_'):].replace('_', ' ')
-        try:
-            test()
-            print(f'ok {number} - {title}')
-        except Exception:
-            failed += 1
-            print(f'not ok {number} - {title}')
-            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()))
-        sys.stdout.flush()
-    return 1 if failed else 0
+    return cases.run(globals(), sys.argv[3:])
 
 
 if __name__ == '__main__':

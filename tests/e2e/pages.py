@@ -12,11 +12,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, 'scripts'))
+import cases  # noqa: E402
 import nodes  # noqa: E402 (it stands in scripts/)
 
 STEPS, MOVED_STEPS, HOPS, SLOW_S = '30', '1500', 4, 180
@@ -86,20 +86,7 @@ def main():
         print('1..0 # SKIP ' + ('no program for arm64 is built (scripts/build-all)' if QEMU else
                                 'qemu-aarch64-static is not installed (scripts/setup --cross)'))
         return 77
-    tests = {n: f for n, f in globals().items() if n.startswith('test_')}
-    failed = 0
-    print(f'1..{len(tests)}')
-    for number, (name, test) in enumerate(tests.items(), 1):
-        title = name[len('test_'):].replace('_', ' ')
-        try:
-            test()
-            print(f'ok {number} - {title}')
-        except Exception:
-            failed += 1
-            print(f'not ok {number} - {title}')
-            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()))
-        sys.stdout.flush()
-    return 1 if failed else 0
+    return cases.run(globals())
 
 
 if __name__ == '__main__':

@@ -11,11 +11,11 @@ import struct
 import sys
 import tempfile
 import time
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, 'scripts'))
+import cases  # noqa: E402
 import control  # noqa: E402 (it stands in scripts/)
 import nodes  # noqa: E402
 
@@ -321,25 +321,13 @@ def test_a_program_that_is_put_to_sleep_or_moves_away_says_so():
         s.until(lambda: s.seq)
 
 
+def missing(test):
+    path = getattr(test, 'needs', '/')
+    return None if os.path.exists(path) else f'{os.path.relpath(path, CACHE)} is not in the cache'
+
+
 def main():
-    tests = {n: f for n, f in globals().items() if n.startswith('test_')}
-    chosen = {n: f for n, f in tests.items() if not sys.argv[3:] or any(a in n for a in sys.argv[3:])}
-    failed = 0
-    print(f'1..{len(chosen)}')
-    for number, (name, test) in enumerate(chosen.items(), 1):
-        title = name[len('test_'):].replace('_', ' ')
-        if not os.path.exists(getattr(test, 'needs', '/')):
-            print(f'ok {number} - {title} # SKIP {os.path.relpath(test.needs, CACHE)} is not in the cache')
-            continue
-        try:
-            test()
-            print(f'ok {number} - {title}')
-        except Exception:
-            failed += 1
-            print(f'not ok {number} - {title}')
-            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()))
-        sys.stdout.flush()
-    return 1 if failed else 0
+    return cases.run(globals(), sys.argv[3:], missing)
 
 
 if __name__ == '__main__':

@@ -10,11 +10,11 @@ import shutil
 import sys
 import tempfile
 import time
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, 'scripts'))
+import cases  # noqa: E402
 import nodes  # noqa: E402 (it stands in scripts/)
 
 CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'wasmos')
@@ -117,24 +117,7 @@ test_yosys_and_nextpnr_make_the_same_design_when_each_is_moved_five_times.needs 
 
 
 def main():
-    tests = {n: f for n, f in globals().items() if n.startswith('test_')}
-    chosen = {n: f for n, f in tests.items() if not sys.argv[1:] or any(a in n for a in sys.argv[1:])}
-    failed = 0
-    print(f'1..{len(chosen)}')
-    for number, (name, test) in enumerate(chosen.items(), 1):
-        title = name[len('test_'):].replace('_', ' ')
-        if missing := needs(*test.needs):
-            print(f'ok {number} - {title} # SKIP {missing}')
-            continue
-        try:
-            test()
-            print(f'ok {number} - {title}')
-        except Exception:
-            failed += 1
-            print(f'not ok {number} - {title}')
-            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()))
-        sys.stdout.flush()
-    return 1 if failed else 0
+    return cases.run(globals(), sys.argv[1:], lambda test: needs(*test.needs))
 
 
 if __name__ == '__main__':
