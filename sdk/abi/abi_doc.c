@@ -29,7 +29,30 @@ static const struct call wasi_calls[] = {
 #undef WASI_CALL
 };
 
+static const struct wali_call {
+	const char *name, *parameters;
+	int number;
+} wali_calls[] = {
+#define WALI_CALL(name, parameters, number) {#name, parameters, number},
+#define WALI_FUNCTION(name, parameters, result, text)
+#include "wali.def"
+#undef WALI_CALL
+#undef WALI_FUNCTION
+};
+
+static const struct wali_function {
+	const char *name, *parameters, *result, *text;
+} wali_functions[] = {
+#define WALI_CALL(name, parameters, number)
+#define WALI_FUNCTION(name, parameters, result, text) {#name, parameters, result, text},
+#include "wali.def"
+#undef WALI_CALL
+#undef WALI_FUNCTION
+};
+
 enum {
+	WALI_CALLS = sizeof(wali_calls) / sizeof(wali_calls[0]),
+	WALI_FUNCTIONS = sizeof(wali_functions) / sizeof(wali_functions[0]),
 	CALLS = sizeof(calls) / sizeof(calls[0]),
 	WASI_CALLS = sizeof(wasi_calls) / sizeof(wasi_calls[0]),
 };
@@ -75,6 +98,36 @@ static const char frame_hash[] = "\n"
                                  "| function | signature | what it does |\n"
                                  "|---|---|---|\n";
 
+static const char wali_head[] = "\n"
+                                "## Module `wali`\n"
+                                "\n"
+                                "Linux's system calls as imports (WALI, "
+                                "<https://doi.org/10.1145/3689031.3717470>): the list that guests "
+                                "are compiled against.\n"
+                                "In this module's signatures `i` is an i32, `l` an i64 (C's long), "
+                                "`p` an i32 that is an address. A call is "
+                                "imported as\n"
+                                "`SYS_name` and returns an i64: the result or a negated errno. "
+                                "Numbers, flags and structures are those of "
+                                "x86-64 Linux, but\n"
+                                "pointers and `size_t` have 32 bits.\n"
+                                "\n"
+                                "| call | parameters | number on x86-64 |\n"
+                                "|---|---|---|\n";
+
+static void print_wali(void)
+{
+	fputs(wali_head, stdout);
+	for (int i = 0; i < WALI_CALLS; i++)
+		printf("| `SYS_%s` | `(%s)` | %d |\n", wali_calls[i].name, wali_calls[i].parameters,
+		       wali_calls[i].number);
+	fputs("\nBeside them:\n\n| function | signature | what it does |\n|---|---|---|\n", stdout);
+	for (int i = 0; i < WALI_FUNCTIONS; i++)
+		printf("| `%s` | `(%s)%s` | %s |\n", wali_functions[i].name,
+		       wali_functions[i].parameters, wali_functions[i].result,
+		       wali_functions[i].text);
+}
+
 static void print_call(const struct call *c)
 {
 	if (c->section != NULL)
@@ -93,6 +146,7 @@ static void print_all(void)
 	for (int i = 0; i < WASI_CALLS; i++)
 		printf("| `%s` | `%s` | %s |\n", wasi_calls[i].name, wasi_calls[i].signature,
 		       wasi_calls[i].text);
+	print_wali();
 }
 
 /* One letter a parameter: a 64-bit integer that is no pointer is I. */
@@ -113,6 +167,24 @@ static void signature_of(const struct call *c, char *out)
 	memcpy(out, ")i", 3);
 }
 
+/* Letters the list knows, and numbers that rise: what the node's table and the libc rely on. */
+static int check_wali(void)
+{
+	int wrong = 0, last = -1;
+
+	for (int i = 0; i < WALI_CALLS; i++) {
+		const struct wali_call *c = &wali_calls[i];
+
+		if (c->number <= last || strspn(c->parameters, "ilp") != strlen(c->parameters) ||
+		    strlen(c->parameters) > 6) {
+			printf("wali.def: %s has a wrong number or signature\n", c->name);
+			wrong++;
+		}
+		last = c->number;
+	}
+	return wrong;
+}
+
 static int check_all(void)
 {
 	int wrong = 0;
@@ -128,7 +200,7 @@ static int check_all(void)
 			wrong++;
 		}
 	}
-	return wrong > 0;
+	return wrong + check_wali() > 0;
 }
 
 int main(int argc, char **argv)
