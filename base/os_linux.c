@@ -76,6 +76,8 @@ static void on_fault(int sig, siginfo_t *info, void *machine)
 	}
 	/* Not ours: the access is tried again under the handler that was there before us. */
 	sigaction(sig, sig == SIGSEGV ? &old_segv : &old_bus, NULL);
+	if (info->si_code <= 0) /* sent by kill(): nothing is tried again by itself */
+		raise(sig);
 	errno = saved;
 }
 

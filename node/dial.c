@@ -195,7 +195,19 @@ static bool is_worth_telling(const uv_interface_address_t *i)
 	       !IN6_IS_ADDR_LINKLOCAL(&i->address.address6.sin6_addr);
 }
 
-unsigned link_own_addresses(struct node *n, char (*out)[LINK_ADDRESS_SIZE], unsigned max)
+/* The one address it listens at, when it was told one (up --listen). */
+static bool told_address(struct node *n, struct sockaddr_storage *a)
+{
+	static const uint8_t any[16] = {0};
+	if (!n->cfg.listen || address_parse(n->cfg.listen, a) != ERR_OK)
+		return false;
+	bool v4 = a->ss_family == AF_INET;
+	const void *host = v4 ? (void *)&((struct sockaddr_in *)a)->sin_addr
+	                      : (void *)&((struct sockaddr_in6 *)a)->sin6_addr;
+	return memcmp(host, any, v4 ? 4 : 16) != 0;
+}
+
+static unsigned all_own_addresses(struct node *n, char (*out)[LINK_ADDRESS_SIZE], unsigned max)
 {
 	uv_interface_address_t *list = NULL;
 	int count = 0;
@@ -209,19 +221,22 @@ unsigned link_own_addresses(struct node *n, char (*out)[LINK_ADDRESS_SIZE], unsi
 					             link_port(n), out[found++]);
 		uv_free_interface_addresses(list, count);
 	}
+	return found;
+}
+
+unsigned link_own_addresses(struct node *n, char (*out)[LINK_ADDRESS_SIZE], unsigned max)
+{
+	struct sockaddr_storage told;
+	unsigned found = told_address(n, &told) ? 0 : all_own_addresses(n, out, max);
 	if (!found && max)
-		snprintf(out[found++], LINK_ADDRESS_SIZE, "127.0.0.1:%u", link_port(n));
+		link_local_address(n, out[found++]);
 	return found;
 }
 
 void link_local_address(struct node *n, char out[LINK_ADDRESS_SIZE])
 {
 	struct sockaddr_storage a;
-	static const uint8_t any[16] = {0};
-	if (n->cfg.listen && address_parse(n->cfg.listen, &a) == ERR_OK &&
-	    memcmp(a.ss_family == AF_INET ? (void *)&((struct sockaddr_in *)&a)->sin_addr
-	                                  : (void *)&((struct sockaddr_in6 *)&a)->sin6_addr,
-	           any, a.ss_family == AF_INET ? 4 : 16) != 0)
+	if (told_address(n, &a))
 		address_text((struct sockaddr *)&a, link_port(n), out);
 	else
 		snprintf(out, LINK_ADDRESS_SIZE, "127.0.0.1:%u", link_port(n));

@@ -129,5 +129,5 @@ void link_answer(const struct link_caller *call, enum err e, const void *body, s
 uint16_t link_port(struct node *n);
 /* By which others on this machine reach us. */
 void link_local_address(struct node *n, char out[LINK_ADDRESS_SIZE]);
-/* Addresses by which others may reach us, the likeliest first. */
+/* Addresses by which others may reach us, the likeliest first; the one of up --listen alone, if it names one. */
 unsigned link_own_addresses(struct node *n, char (*out)[LINK_ADDRESS_SIZE], unsigned max);

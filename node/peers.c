@@ -109,6 +109,8 @@ static bool id_begins_with(const struct peer *p, const char *text, size_t size)
 
 static enum err not_found(struct node *n, const char *text, struct errmsg *msg)
 {
+	if (!strcmp(text, n->name))
+		return err_set(msg, ERR_NOTFOUND, "'%.63s' is this device itself", text);
 	if (!peer_first(n))
 		return err_set(msg, ERR_NOTFOUND,
 		               "no device is paired with this one: `wasmos pair` begins that");

@@ -113,6 +113,18 @@ static bool env_given(const struct program *p, const char *name)
 	return false;
 }
 
+/* text: "NAME=VALUE"; it takes the place of what was said about NAME before. */
+static void put_env(struct program *p, const char *text)
+{
+	size_t size = strcspn(text, "=") + 1;
+	for (uint32_t i = 0; i < p->cfg.nenv; i++)
+		if (!strncmp(p->env[i], text, size)) {
+			p->env[i] = text;
+			return;
+		}
+	p->env[p->cfg.nenv++] = text;
+}
+
 /* A program at a terminal learns which kind it is. */
 static int parse_env(struct shell *sh, struct program *p)
 {
@@ -128,7 +140,7 @@ static int parse_env(struct shell *sh, struct program *p)
 	for (uint32_t i = 0; i < count; i++) {
 		if (given[i][0] == '=' || !strchr(given[i], '='))
 			return shell_usage(sh, "--env %s: it must be NAME=VALUE", given[i]);
-		p->env[p->cfg.nenv++] = given[i];
+		put_env(p, given[i]);
 	}
 	for (int i = 0; i < 2; i++) {
 		char name[16] = "";

@@ -110,6 +110,21 @@ static int background(struct shell *sh, void *ctx)
 	return 0;
 }
 
+static void report(const struct shell *sh, long pid, const struct verdict *v)
+{
+	if (!shell_json(sh)) {
+		printf(
+		    "The node is up (process %ld). Its home is %s; other devices reach it at %s.\n",
+		    pid, shell_home(sh), v->address);
+		return;
+	}
+	printf("{\"pid\": %ld, \"home\": ", pid);
+	json_text(shell_home(sh));
+	fputs(", \"address\": ", stdout);
+	json_text(v->address);
+	puts("}");
+}
+
 static int daemonise(struct shell *sh)
 {
 	struct verdict v = {0};
@@ -119,9 +134,7 @@ static int daemonise(struct shell *sh)
 	if (v.err != ERR_OK)
 		return fail(sh, v.err, &v.msg);
 	if (!shell_flag(sh, "quiet"))
-		printf(
-		    "The node is up (process %ld). Its home is %s; other devices reach it at %s.\n",
-		    pid, shell_home(sh), v.address);
+		report(sh, pid, &v);
 	return 0;
 }
 

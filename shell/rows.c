@@ -132,17 +132,24 @@ static void json_list(const struct control_value *v)
 	putchar(']');
 }
 
+/* With as few digits as give the same number again. */
+static void json_number(double value)
+{
+	char text[32] = "null";
+	for (int digits = 15; isfinite(value) && digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	fputs(text, stdout);
+}
+
 static void json_value(const struct control_value *v)
 {
 	switch (v->type) {
 	case CONTROL_U64: printf("%" PRIu64, v->u64); break;
 	case CONTROL_I64: printf("%" PRId64, v->i64); break;
-	case CONTROL_F64:
-		if (isfinite(v->f64))
-			printf("%.17g", v->f64);
-		else
-			fputs("null", stdout);
-		break;
+	case CONTROL_F64: json_number(v->f64); break;
 	case CONTROL_FLAG: fputs(v->flag ? "true" : "false", stdout); break;
 	case CONTROL_TEXT: json_text(v->text.p); break;
 	case CONTROL_BYTES: json_bytes(v); break;

@@ -107,6 +107,12 @@ def test_only_given_environment_reaches_the_program(h):
     assert h.ok('run', GUEST, 'env', 'PATH') == 'unset\n'
 
 
+def test_what_was_said_last_of_a_variable_counts(h):
+    for solo in ((), ('--solo',)):
+        assert h.ok('run', *solo, '-e', 'A=1', '-e', 'AB=2', '-e', 'A=3', GUEST, 'env', 'A') == '3\n'
+        assert h.ok('run', *solo, '-e', 'A=1', '-e', 'AB=2', '-e', 'A=3', GUEST, 'env', 'AB') == '2\n'
+
+
 def test_what_is_no_program_is_refused_with_its_reason(h):
     status, _, err = h.run('run', '/etc/passwd')
     assert status == 1 and 'magic' in err, err
@@ -447,6 +453,21 @@ def test_tables_are_json_when_asked(h):
     assert isinstance(json.loads(h.ok('ps', '--json')), list)
     assert isinstance(json.loads(h.ok('--json', 'status')), dict)
     assert json.loads(h.ok('run', '-d', '--json', GUEST, 'tick'))['pid'] == 2
+
+
+def test_up_tells_where_the_node_is_also_as_json(h):
+    up = json.loads(h.ok('up', '--json', '--listen', '127.0.0.1:0'))
+    assert up['pid'] == h.node_pid() and up['home'] == h.folder, up
+    listens = json.loads(h.ok('status', '--json'))['listen']
+    peers = json.loads(h.ok('peers', '--json'))
+    assert up['address'] == listens == peers[0]['address'] and listens.startswith('127.0.0.1:'), (up, listens, peers)
+
+
+def test_a_program_that_was_sent_sigsegv_without_a_node_ends(h):
+    p = h.spawn('run', '--solo', GUEST, 'spin')
+    time.sleep(0.5)
+    p.send_signal(signal.SIGSEGV)
+    assert p.wait(5) == -signal.SIGSEGV
 
 
 def test_control_characters_in_names_do_not_reach_the_terminal(h):

@@ -81,7 +81,8 @@ def test_a_program_is_seen_from_another_device_and_brought_there(h):
 def test_what_cannot_be_brought_says_why(h):
     with Devices(h, 'alpha', 'beta') as (a, b):
         for command, said in ((('bring', 77, 'alpha'), 'alpha: there is no process 77'),
-                              (('bring', 77, 'gamma'), 'gamma'), (('ps', '--on', 'gamma'), 'gamma')):
+                              (('bring', 77, 'gamma'), 'gamma'), (('ps', '--on', 'gamma'), 'gamma'),
+                              (('ps', '--on', 'beta'), "'beta' is this device itself")):
             status, _, err = b.run(*command)
             assert status == 1 and said in err, (command, err)
         a.ok('down')
