@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "migrate/snapshot.h"
 #include "node/disk.h"
+#include "node/keeper.h"
 #include "node/modules.h"
 #include "node/moves.h"
 #include "node/node.h"
@@ -120,6 +121,27 @@ static void take_image(void *ctx)
 		c->err = image_put_module(c->image, &ref);
 }
 
+/* Whether a person has ended it meanwhile; a node that goes down ends all, and what has an image on disk stays there. */
+static bool was_killed(struct node *n, const uint8_t uid[UID_SIZE])
+{
+	if (keeper_is_stopping(n) || process_find_uid(n, uid))
+		return false;
+	for (const struct process *p = process_first(n); p; p = p->next)
+		if (!memcmp(p->uid, uid, UID_SIZE) && p->end.reason == END_KILLED)
+			return true;
+	return false;
+}
+
+/* Nothing of it shall be left that could be resumed. */
+static bool discard_killed(struct checkpoint *c, const uint8_t uid[UID_SIZE])
+{
+	if (!was_killed(c->node, uid))
+		return false;
+	moves_discard(c->node, uid);
+	c->err = err_set(&c->msg, ERR_CLOSED, "process %u was ended meanwhile", c->report.pid);
+	return true;
+}
+
 /* ---- suspend ---- */
 
 static void suspend_run(void *ctx)
@@ -151,6 +173,8 @@ static void suspend_written(void *ctx, enum err e, const struct errmsg *msg)
 	}
 	if (c->p->state == PROCESS_FROZEN)
 		process_forget(c->p);
+	else
+		discard_killed(c, c->p->uid);
 	finish(c);
 }
 
@@ -214,6 +238,8 @@ static void resume_written(void *ctx, enum err e, const struct errmsg *msg)
 		process_thaw(p);
 	} else if (p && p->state == PROCESS_FROZEN) {
 		process_forget(p);
+	} else {
+		discard_killed(c, c->record.uid);
 	}
 	finish(c);
 }
@@ -224,6 +250,7 @@ static void resume_revived(void *ctx, struct process *p, enum err e, const struc
 	if (!p) {
 		c->err = e;
 		c->msg = *msg;
+		discard_killed(c, c->record.uid);
 		finish(c);
 		return;
 	}

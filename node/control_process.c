@@ -193,8 +193,11 @@ static void discard_resumed(void *ctx, enum err e, const struct errmsg *msg,
 {
 	struct discard *d = ctx;
 	struct process *p = process_find_uid(d->node, d->uid);
-	if (e == ERR_OK && p)
+	const struct owner *o = moves_record(d->node, d->uid);
+	if (p) /* also when somebody else has just woken it */
 		process_kill(p, 137);
+	if (p || !o || o->state != OWNER_SUSPENDED) /* or ended it */
+		e = ERR_OK;
 	if (d->call)
 		control_end(d->call, e, msg);
 	free(d);

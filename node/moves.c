@@ -545,6 +545,20 @@ void moves_ended_meanwhile(struct node *n, const uint8_t uid[UID_SIZE])
 		mover_ended(n->moves->mover, uid);
 }
 
+void moves_discard(struct node *n, const uint8_t uid[UID_SIZE])
+{
+	struct moves *m = n->moves;
+	const struct owner *known = mover_record(m->mover, uid);
+	if (!known || (known->state != OWNER_SUSPENDED && known->state != OWNER_OWNED))
+		return;
+	struct owner o = *known;
+	o.state = OWNER_OWNED;
+	if (mover_note(m->mover, &o) == ERR_OK)
+		mover_ended(m->mover, uid);
+	m->since_gc++;
+	moves_drain(m);
+}
+
 void moves_garbage(struct node *n)
 {
 	n->moves->since_gc++;

@@ -57,6 +57,8 @@ enum err depot_load_image(struct depot *d, const struct chunk_addr *id, struct i
                           struct errmsg *msg);
 /* After moves_write(): the process may have ended while its record was written. Then the record goes again. */
 void moves_ended_meanwhile(struct node *n, const uint8_t uid[UID_SIZE]);
+/* A person ended it while it was put to sleep or woken: it is not kept, and its record goes. */
+void moves_discard(struct node *n, const uint8_t uid[UID_SIZE]);
 /* Chunks have become garbage; from time to time they are looked for. */
 void moves_garbage(struct node *n);
 /* A move, perhaps one that was given up, still works with p's memory. */

@@ -244,6 +244,25 @@ def test_a_program_that_a_killed_node_has_lost_is_shown_as_lost(h):
     assert int(h.ok('run', '-d', GUEST, '1')) > 0
 
 
+def test_a_program_that_is_killed_while_it_falls_asleep_or_wakes_up_is_gone(h):
+    up(h)
+    for first in 'suspend', 'resume', 'kill':
+        for turn in range(6):
+            pid = int(h.ok('run', '-d', GUEST, '3000'))
+            if first != 'suspend':
+                h.ok('suspend', pid)
+            other = h.spawn(first, pid, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(turn * 0.004)
+            killed = h.run('kill', pid)[0] == 0
+            killed = other.wait(20) == 0 and first == 'kill' or killed
+            until(lambda: not killed or not h.ps())
+            for left in h.ps():
+                h.ok('kill', left)
+    kill9(h)
+    up(h)
+    assert not h.ps(), h.ps()
+
+
 def test_what_cannot_be_done_is_said(h):
     up(h)
     for words, said in ((('suspend', 99), 'no process 99'), (('resume', 99), 'no process 99'),
