@@ -5,6 +5,7 @@
 #include "base/os.h"
 #include "engine/engine.h"
 #include "migrate/snapshot.h"
+#include "node/awake.h"
 #include "node/disk.h"
 #include "node/keeper.h"
 #include "node/modules.h"
@@ -31,7 +32,7 @@ struct checkpoint {
 	uint64_t began_ns, froze_ns;
 	enum err err;
 	struct errmsg msg;
-	bool held;
+	bool held, coming;
 };
 
 static struct checkpoint *new_one(struct node *n, checkpoint_fn fn, void *ctx)
@@ -54,6 +55,8 @@ static void finish(struct checkpoint *c)
 	c->report.total_ns = os_monotonic_ns() - c->began_ns;
 	if (c->held)
 		depot_release(node_depot(c->node));
+	if (c->coming)
+		awake_end(c->node, c->record.uid);
 	c->fn(c->ctx, c->err, &c->msg, &c->report);
 	if (c->p)
 		process_unpin(c->p);
@@ -279,10 +282,13 @@ void checkpoint_resume(struct node *n, const struct owner *record, checkpoint_fn
 	c->record = *record;
 	c->report.pid = record->pid;
 	hold_depot(c);
-	if (record->state != OWNER_SUSPENDED)
+	if (record->state != OWNER_SUSPENDED) {
 		fail(c, ERR_STATE, "the process is not suspended");
-	else
-		work(c, resume_load, resume_loaded);
+		return;
+	}
+	c->coming = true;
+	awake_begin(n, record->uid, record->pid);
+	work(c, resume_load, resume_loaded);
 }
 
 /* ---- snapshot ---- */

@@ -5,6 +5,7 @@
  * buffer; while a call is there, further frames are its inputs. */
 #include "node/control.h"
 
+#include "node/awake.h"
 #include "node/door.h"
 #include "node/link.h"
 #include "node/moves.h"
@@ -378,6 +379,13 @@ static void say_why_not(struct control_call *c, uint32_t pid)
 		             pid);
 }
 
+static void wait_for(struct control_call *c, uint32_t pid, const char *what)
+{
+	char why[64];
+	snprintf(why, sizeof why, "process %u %s", pid, what);
+	awake_wait(c, why);
+}
+
 struct process *control_arg_process(struct control_call *c)
 {
 	uint64_t pid;
@@ -390,9 +398,33 @@ struct process *control_arg_process(struct control_call *c)
 		return NULL;
 	}
 	struct process *p = process_find(c->node, (uint32_t)pid);
+	if (awake_coming(c->node, (uint32_t)pid) || (p && p->state == PROCESS_STARTING)) {
+		wait_for(c, (uint32_t)pid, "is being woken");
+		return NULL;
+	}
 	if (!p)
 		say_why_not(c, (uint32_t)pid);
 	return p;
+}
+
+/* It runs again by itself: after a copy for a checkpoint, when the device it came from has confirmed. */
+static bool stands_for_a_moment(const struct process *p)
+{
+	struct move_status st;
+	const struct owner *o = moves_record(p->node, p->uid);
+	bool arriving = moves_status(p->node, p->uid, &st) && !st.leaving;
+	return process_alive(p) &&
+	       (arriving || (p->state == PROCESS_FROZEN && p->hold == HOLD_NONE) ||
+	        (o && o->state == OWNER_OWNED && o->pending));
+}
+
+struct process *control_arg_running(struct control_call *c)
+{
+	struct process *p = control_arg_process(c);
+	if (!p || !stands_for_a_moment(p))
+		return p;
+	wait_for(c, p->pid, p->state == PROCESS_FROZEN ? "is frozen" : "is just arriving");
+	return NULL;
 }
 
 /* ---- calls that last ---- */
@@ -441,6 +473,11 @@ static void begin_request(struct control_call *c)
 	control_fail(c, ERR_UNSUPPORTED,
 	             "this node does not know the request \"%.40s\": it is of another version",
 	             name);
+}
+
+void control_again(struct control_call *c)
+{
+	begin_request(c);
 }
 
 static void begin_call(struct client *cl, struct control_values *values)

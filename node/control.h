@@ -49,8 +49,11 @@ const char *control_str_or(struct control_call *c, const char *key, const char *
 /* A list of strings; *count is 0 when missing. The array too lives until the handler returns. */
 enum err control_list(struct control_call *c, const char *key, char *const **out, uint32_t *count);
 /* The process named by the argument "pid". NULL: there is none, and the call has been ended with a
- * clear error. */
+ * clear error; or it is just coming into memory, and the request is made again when it is there (awake.h). */
 struct process *control_arg_process(struct control_call *c);
+/* The same, running: one that stands only for a moment is waited for too. One that has ended, or is held for longer, is
+ * given out as it is. */
+struct process *control_arg_running(struct control_call *c);
 
 /* ---- the answer ---- */
 
@@ -73,6 +76,8 @@ void control_fail(struct control_call *c, enum err e, const char *fmt, ...)
 
 /* ---- calls that last ---- */
 
+/* The request as it came once more: its handler is called. */
+void control_again(struct control_call *c);
 /* fn is called when the client went away before control_end(); c is gone when it returns. */
 void control_on_gone(struct control_call *c, void (*fn)(void *ctx), void *ctx);
 /* fn is called, also from here, for each {"input": name, ...} of the client; c may be gone afterwards. Its values are read with control_u64()

@@ -1,6 +1,7 @@
 /* control_move.c - requests that move processes: migrate, suspend, resume, snapshot, restore. */
 #include "base/file.h"
 #include "base/os.h"
+#include "node/awake.h"
 #include "node/checkpoint.h"
 #include "node/control.h"
 #include "node/link.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROGRESS_MS = 100 };
+enum { PROGRESS_MS = 100, LINKS_MS = 5000 };
 
 /* A request that waits for the end of something; call is NULL when the client is gone. */
 struct waiting {
@@ -116,13 +117,19 @@ static void show_progress(struct waiting *w)
 	uv_timer_start(&w->timer, on_progress, PROGRESS_MS, PROGRESS_MS);
 }
 
+/* The devices that are there meet in the first seconds. */
+static bool is_young(const struct node *n)
+{
+	return (int64_t)(os_wall_ns() / 1000000) - n->started_unix_ms < LINKS_MS;
+}
+
 void control_migrate(struct node *n, struct control_call *c)
 {
 	const char *text;
 	struct peer *to;
 	struct errmsg msg = {0};
 	uint64_t max_pause_us = control_u64_or(c, "max_pause_us", 0);
-	struct process *p = control_arg_process(c);
+	struct process *p = control_arg_running(c);
 	if (!p)
 		return;
 	if (control_str(c, "peer", &text) != ERR_OK) {
@@ -132,6 +139,10 @@ void control_migrate(struct node *n, struct control_call *c)
 	enum err e = peer_find(n, text, &to, &msg);
 	if (e != ERR_OK) {
 		control_end(c, e, &msg);
+		return;
+	}
+	if (!peer_is_up(to) && is_young(n)) {
+		awake_wait(c, "there is no link to the device");
 		return;
 	}
 	bool progress = control_flag(c, "progress");
@@ -173,7 +184,7 @@ static void checkpoint_over(void *ctx, enum err e, const struct errmsg *msg,
 
 void control_suspend(struct node *n, struct control_call *c)
 {
-	struct process *p = control_arg_process(c);
+	struct process *p = control_arg_running(c);
 	struct waiting *w = p ? wait_for(n, c) : NULL;
 	if (w)
 		checkpoint_suspend(p, checkpoint_over, w);
@@ -236,7 +247,7 @@ void control_resume(struct node *n, struct control_call *c)
 void control_snapshot(struct node *n, struct control_call *c)
 {
 	const char *path;
-	struct process *p = control_arg_process(c);
+	struct process *p = control_arg_running(c);
 	if (!p)
 		return;
 	if (control_str(c, "path", &path) != ERR_OK || !path_is_absolute(path)) {

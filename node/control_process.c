@@ -3,6 +3,7 @@
 #include "base/os.h"
 #include "engine/engine.h"
 #include "node/ask.h"
+#include "node/awake.h"
 #include "node/checkpoint.h"
 #include "node/control.h"
 #include "node/drivers/drivers.h"
@@ -208,7 +209,7 @@ static bool kill_suspended(struct node *n, struct control_call *c)
 {
 	uint64_t pid;
 	if (control_u64(c, "pid", &pid) != ERR_OK || pid > PROCESS_PID_MAX ||
-	    process_find(n, (uint32_t)pid))
+	    awake_coming(n, (uint32_t)pid) || process_find(n, (uint32_t)pid))
 		return false;
 	const struct owner *o = moves_record_by_pid(n, (uint32_t)pid);
 	struct discard *d = o && o->state == OWNER_SUSPENDED ? malloc(sizeof *d) : NULL;

@@ -4,7 +4,10 @@
  * kept stand in the depot (DEPOT_SETTINGS, "awake") from the stop until they run again. A part of the node; loop thread.
  *
  * A person who asks for the stop can be refused: when something cannot be kept (a full disk, a move under way) nothing is
- * ended, what sleeps already is woken, and the node stays up. A signal is not refused: what cannot be kept ends.
+ * ended, what sleeps already is woken, and the node stays up. A signal is not refused: what cannot be kept ends, a line of
+ * the log names each and why, and its record stays, so that it goes on from its last checkpoint when the node is up again.
+ *
+ * What stands only for a moment (a copy for a checkpoint, a move, one that is just being woken) is waited for first.
  *
  *	keeper_stop(n, false, NULL, NULL);    node_stop(): from now on keeper_busy() until all is on disk
  */

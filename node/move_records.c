@@ -2,6 +2,7 @@
  * starts finds there.
  */
 #include "base/os.h"
+#include "node/awake.h"
 #include "node/disk.h"
 #include "node/move_impl.h"
 #include "node/work.h"
@@ -273,6 +274,7 @@ static void comeback_revived(void *ctx, struct process *p, enum err e, const str
 		node_log(n, LOG_ERROR, "moves", "%s cannot be brought back: %s", c->record.name,
 		         msg->text);
 	}
+	awake_end(n, c->record.uid);
 	image_free(c->image);
 	free(c);
 }
@@ -307,7 +309,8 @@ static void come_back(struct moves *m, const struct owner *o)
 	struct comeback *c;
 	if (chunk_addr_is_null(&o->image)) {
 		node_log(m->node, LOG_WARN, "moves",
-		         "%u (%s) ran when this node was killed, and is lost", o->pid, o->name);
+		         "%u (%s) ran when this node ended without keeping it, and is lost", o->pid,
+		         o->name);
 		add_lost(m, o);
 		mover_ended(m->mover, o->uid);
 		return;
@@ -316,6 +319,7 @@ static void come_back(struct moves *m, const struct owner *o)
 	if (!c)
 		abort();
 	*c = (struct comeback){.moves = m, .record = *o};
+	awake_begin(m->node, o->uid, o->pid);
 	work_start(m->node, &m->work, comeback_load, comeback_loaded, c);
 }
 

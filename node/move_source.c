@@ -7,6 +7,7 @@
 #include "base/os.h"
 #include "engine/engine.h"
 #include "node/afterimage.h"
+#include "node/awake.h"
 #include "node/disk.h"
 #include "node/modules.h"
 #include "node/move_impl.h"
@@ -593,6 +594,7 @@ static void taken_revived(void *ctx, struct process *p, enum err e, const struct
 		node_log(t->moves->node, LOG_ERROR, "moves", "%s cannot be taken back: %s",
 		         t->record.name, msg->text);
 	}
+	awake_end(t->moves->node, t->record.uid);
 	image_free(t->image);
 	free(t);
 }
@@ -624,6 +626,7 @@ static void resume(struct move *mv, const struct move_action *a)
 	if (!t)
 		abort();
 	*t = (struct taking){.moves = mv->moves, .record = a->record};
+	awake_begin(mv->moves->node, t->record.uid, t->record.pid);
 	work_start(mv->moves->node, &mv->moves->work, taken_load, taken_loaded, t);
 }
 

@@ -314,6 +314,11 @@ static void on_link(void *ctx, struct peer *p, bool up)
 		tell_in_flight(m, p);
 }
 
+static bool stays_recorded(const struct process *p)
+{
+	return p->cut_off && p->end.reason == END_KILLED;
+}
+
 static void on_process(void *ctx, struct process *p, enum process_event ev)
 {
 	struct moves *m = ctx;
@@ -328,7 +333,8 @@ static void on_process(void *ctx, struct process *p, enum process_event ev)
 		mover_event(m->mover, &e, os_monotonic_ns());
 	}
 	m->since_gc++;
-	mover_ended(m->mover, p->uid);
+	if (!stays_recorded(p))
+		mover_ended(m->mover, p->uid);
 	shadow_forget(m, p->uid);
 	moves_drain(m);
 }
@@ -541,6 +547,9 @@ const struct owner *moves_record(struct node *n, const uint8_t uid[UID_SIZE])
 
 void moves_ended_meanwhile(struct node *n, const uint8_t uid[UID_SIZE])
 {
+	for (const struct process *p = process_first(n); p; p = p->next)
+		if (!memcmp(p->uid, uid, UID_SIZE) && stays_recorded(p))
+			return;
 	if (!process_find_uid(n, uid))
 		mover_ended(n->moves->mover, uid);
 }
@@ -557,6 +566,13 @@ void moves_discard(struct node *n, const uint8_t uid[UID_SIZE])
 		mover_ended(m->mover, uid);
 	m->since_gc++;
 	moves_drain(m);
+}
+
+bool moves_cut_off(struct process *p)
+{
+	const struct owner *o = moves_record(p->node, p->uid);
+	p->cut_off = true;
+	return o && o->state == OWNER_OWNED && !chunk_addr_is_null(&o->image);
 }
 
 void moves_garbage(struct node *n)
@@ -651,7 +667,8 @@ static void lost_row(struct control_call *c, const struct owner *o)
 	control_put_str(c, "name", o->name);
 	control_put_hex(c, "uid", o->uid, UID_SIZE);
 	control_put_str(c, "note",
-	                "it ran when this node was killed, and there was no checkpoint of it yet");
+	                "it ran when this node ended without keeping it, and there was no "
+	                "checkpoint of it yet");
 	control_row_end(c);
 }
 

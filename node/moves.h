@@ -59,6 +59,9 @@ enum err depot_load_image(struct depot *d, const struct chunk_addr *id, struct i
 void moves_ended_meanwhile(struct node *n, const uint8_t uid[UID_SIZE]);
 /* A person ended it while it was put to sleep or woken: it is not kept, and its record goes. */
 void moves_discard(struct node *n, const uint8_t uid[UID_SIZE]);
+/* p, which runs or stands here, is going to be ended by the node, though it should live on: its record stays, so that it is brought
+ * back from its last checkpoint, or shown as lost. True when there is a checkpoint. */
+bool moves_cut_off(struct process *p);
 /* Chunks have become garbage; from time to time they are looked for. */
 void moves_garbage(struct node *n);
 /* A move, perhaps one that was given up, still works with p's memory. */

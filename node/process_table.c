@@ -1,6 +1,7 @@
 /* process_table.c - rows in order of pid, letters from the workers, subscribers. */
 #include "node/process_table.h"
 
+#include "node/awake.h"
 #include "node/moves.h"
 #include "node/node.h"
 #include "node/session.h"
@@ -8,11 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* By a row, or by another process that sleeps on disk. */
+/* By a row, or by another process that sleeps on disk or is on its way from there. */
 static bool pid_taken(struct node *n, uint32_t pid, const uint8_t uid[PROCESS_UID_SIZE])
 {
 	const struct owner *o = n->moves ? moves_record_by_pid(n, pid) : NULL;
-	return process_find(n, pid) ||
+	const uint8_t *coming = awake_coming(n, pid);
+	return process_find(n, pid) || (coming && memcmp(coming, uid, PROCESS_UID_SIZE) != 0) ||
 	       (o && (o->state == OWNER_SUSPENDED || o->state == OWNER_RELEASED) &&
 	        memcmp(o->uid, uid, PROCESS_UID_SIZE));
 }

@@ -1,0 +1,218 @@
+"""restart.py - what is asked of a node that has just come up, and what a node keeps when it is ended (person.py says how to run it)."""
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from person import GUEST, WASMOS, Home, has_ended, main, until
+
+RUNS = ('running', 'waiting')
+# 96 MiB, all of it written: bringing it back takes long enough to come in between.
+LARGE = ('96', '1', '6000')
+
+
+def up(h, *options):
+    h.ok('up', '--listen', '127.0.0.1:0', '--display', 'headless', *options)
+
+
+def start(h, *argv, options=()):
+    pid = int(h.ok('run', '-d', '--name', 'large', *options, GUEST, *argv))
+    until(lambda: 'ready' in h.ok('logs', pid), timeout=60)
+    return pid
+
+
+def until_saved(h, pid):
+    until(lambda: h.ps()[pid].get('checkpoints', 0) > 0, timeout=60)
+
+
+def ask_at_once_after_up(h, *words):
+    """Of the only program there is, put to sleep by `down`; then of one that comes back after kill -9."""
+    up(h)
+    pid = start(h, *LARGE, options=('--checkpoint', 1))
+    h.ok('down')
+    up(h)
+    words = [pid if w == 'PID' else w for w in words]
+    out = h.ok(*words)
+    yield pid, out
+    until(lambda: h.ps().get(pid, {}).get('state') in RUNS)
+    until_saved(h, pid)
+    os.kill(h.node_pid(), signal.SIGKILL)
+    up(h)
+    yield pid, h.ok(*words)
+
+
+def test_a_program_that_an_up_is_just_waking_can_be_suspended_at_once(h):
+    for pid, _ in ask_at_once_after_up(h, 'suspend', 'PID'):
+        assert h.ps()[pid]['state'] == 'suspended'
+        h.ok('resume', pid)
+
+
+def test_a_program_that_an_up_is_just_waking_can_be_copied_at_once(h):
+    path = os.path.join(h.folder, 'copy')
+    for pid, _ in ask_at_once_after_up(h, 'snapshot', 'PID', '-o', path):
+        assert h.ps()[pid]['state'] in RUNS
+        os.remove(path)
+
+
+def test_the_output_of_a_program_that_an_up_is_just_waking_is_shown(h):
+    for _, out in ask_at_once_after_up(h, 'logs', 'PID'):
+        assert 'ready' in out
+
+
+def test_a_program_that_an_up_is_just_waking_is_killed_for_good(h):
+    up(h)
+    for how in ('down', 'kill'):
+        pid = start(h, *LARGE, options=('--checkpoint', 1))
+        until_saved(h, pid)
+        if how == 'down':
+            h.ok('down')
+        else:
+            os.kill(h.node_pid(), signal.SIGKILL)
+        up(h)
+        h.ok('kill', pid)
+        until(lambda: h.ps('-a').get(pid, {}).get('state') == 'killed')
+        os.kill(h.node_pid(), signal.SIGKILL)
+        up(h)
+        assert not h.ps('-a'), h.ps('-a')
+
+
+def test_a_program_moves_right_after_up_also_when_the_devices_have_not_met_yet(h):
+    other = Home(h.folder + '-other')
+    try:
+        for node in (h, other):
+            up(node, '--name', 'desk' if node is h else 'laptop')
+        shower = h.spawn('pair', '--yes', '--json', stdout=subprocess.PIPE, text=True)
+        code = json.loads(shower.stdout.readline())
+        other.ok('pair', *code['words'].split(), f'127.0.0.1:{code["port"]}', '--yes')
+        assert shower.wait(20) == 0
+        shower.stdout.close()
+        pid = start(h, *LARGE, options=('--checkpoint', 1))
+        h.ok('down')
+        up(h)
+        there = json.loads(h.ok('migrate', pid, 'laptop', '--json'))['pid']
+        assert other.ps()[there]['state'] in RUNS and not h.ps()
+        pid = json.loads(other.ok('migrate', there, 'desk', '--json'))['pid']
+        until_saved(h, pid)
+        os.kill(h.node_pid(), signal.SIGKILL)
+        up(h)
+        there = json.loads(h.ok('migrate', pid, 'laptop', '--json'))['pid']
+        assert other.ps()[there]['state'] in RUNS and not h.ps()
+    finally:
+        other.end()
+        shutil.rmtree(other.folder, ignore_errors=True)
+
+
+def test_a_new_program_does_not_take_the_number_of_one_that_is_coming_back(h):
+    up(h)
+    pid = start(h, *LARGE, options=('--checkpoint', 1))
+    until_saved(h, pid)
+    os.kill(h.node_pid(), signal.SIGKILL)
+    up(h)
+    other = int(h.ok('run', '-d', GUEST, '1', '1', '6000'))
+    assert other != pid
+    until(lambda: h.ps().get(pid, {}).get('state') in RUNS)
+
+
+def test_up_and_down_at_once_after_a_kill_loses_no_program(h):
+    up(h)
+    pid = start(h, *LARGE, options=('--checkpoint', 1))
+    until_saved(h, pid)
+    for pause in (0, 0.05, 0.1, 0.2):
+        os.kill(h.node_pid(), signal.SIGKILL)
+        up(h)
+        time.sleep(pause)
+        h.ok('down')
+        up(h)
+        until(lambda: h.ps().get(pid, {}).get('state') in RUNS)
+
+
+# ---- SIGTERM, as service managers send it ----
+
+def term(h):
+    node = h.node_pid()
+    os.kill(node, signal.SIGTERM)
+    until(lambda: has_ended(node), timeout=60)
+
+
+def test_a_program_that_is_just_being_saved_is_kept_by_sigterm(h):
+    up(h)
+    pid = start(h, *LARGE, options=('--checkpoint', 1))
+    for i in range(6):
+        time.sleep(0.13 * i)
+        term(h)
+        up(h)
+        until(lambda: h.ps().get(pid, {}).get('state') in RUNS)
+
+
+def fill_disk(node):
+    """What a write beyond the limit meets is an error then, as on a full disk."""
+    resource.prlimit(node, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+
+
+def foreground(h, **more):
+    """A node as a service manager starts it; SIGXFSZ is ignored, as Python does."""
+    node = h.spawn('up', '--foreground', '--listen', '127.0.0.1:0', '--display', 'headless', stderr=subprocess.PIPE, text=True,
+                   restore_signals=False, **more)
+    until(lambda: h.run('status')[0] == 0)
+    return node
+
+
+def check_what_was_cut_off(h, saved, unsaved, said):
+    assert re.search(rf'error keeper: {saved} \(large\) is ended: .*goes on from its last checkpoint, made \d+ s ago', said), said
+    assert re.search(rf'error keeper: {unsaved} \(large\) is lost: .*no checkpoint of it', said), said
+    up(h)
+    until(lambda: h.ps().get(saved, {}).get('state') in RUNS)
+    row = h.ps('-a').get(unsaved)
+    assert row['state'] == 'lost' and 'without keeping it' in row['note'], row
+
+
+def test_sigterm_on_a_full_disk_names_what_is_lost_and_the_rest_goes_on_from_its_last_checkpoint(h):
+    node = foreground(h)
+    saved = start(h, '8', '1', '6000', options=('--checkpoint', 1))
+    until_saved(h, saved)
+    unsaved = start(h, '8', '1', '6000', options=('--checkpoint', 0))
+    time.sleep(1.5)  # until it has a record
+    fill_disk(node.pid)
+    node.send_signal(signal.SIGTERM)
+    _, said = node.communicate(timeout=60)
+    check_what_was_cut_off(h, saved, unsaved, said)
+
+
+def test_sigterm_on_a_file_system_without_room_does_the_same(h):
+    disk = tempfile.mkdtemp(prefix='wasmos-disk-')
+    if os.getuid() != 0 or subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=80m', 'none', disk], check=False,
+                                          stderr=subprocess.DEVNULL).returncode != 0:
+        os.rmdir(disk)
+        print('# only root mounts a small file system: not tried')
+        return
+    small = Home(disk + '/home')
+    try:
+        node = foreground(small)
+        saved = start(small, '4', '1', '6000', options=('--checkpoint', 1))
+        until_saved(small, saved)
+        unsaved = start(small, '60', '1', '6000', options=('--checkpoint', 0))
+        time.sleep(1.5)
+        with open(disk + '/fill', 'wb') as f:
+            try:
+                while f.write(os.urandom(65536)):
+                    f.flush()
+            except OSError:
+                pass
+        node.send_signal(signal.SIGTERM)
+        _, said = node.communicate(timeout=60)
+        os.remove(disk + '/fill')
+        check_what_was_cut_off(small, saved, unsaved, said)
+    finally:
+        small.end()
+        subprocess.run(['umount', '-l', disk], check=False)
+        os.rmdir(disk)
+
+
+if __name__ == '__main__':
+    sys.exit(main(globals()))
