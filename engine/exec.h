@@ -56,6 +56,7 @@ struct frame {
 	const uint64_t *pc; /* where it goes on: written when it calls */
 	uint64_t *fp;
 	struct code *code;
+	const uint64_t *back; /* when pc is resync_back_code: where it goes on behind that */
 };
 
 struct hostfunc {

@@ -130,5 +130,8 @@ struct target {
 	struct hostfunc *host;
 };
 
+/* Before a tail call to another instance's function: the caller has to find back into its own. */
+void tail_leaves_instance(struct thread *t);
+
 /* What a reference of a table leads to, if it is of that type. */
 enum trap indirect_target(struct thread *t, u64 ref, u32 type, struct target *to);

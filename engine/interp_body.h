@@ -464,6 +464,98 @@ HANDLER(call_indirect)
 	JUMP_TO(H(indirect_any), tab->elems[i]);
 }
 
+/* ---- tail calls: the callee's frame takes the place of the running one ---- */
+
+#define TAIL(c, args)                                        \
+	do {                                                 \
+		const uint64_t *from_ = (args);              \
+		if (UNLIKELY(fp + (c)->need > t->stack_end)) \
+			TRAP_OUT(STACK);                     \
+		for (u32 i_ = 0; i_ < (c)->nparams; i_++)    \
+			fp[i_] = from_[i_];                  \
+		t->csp->code = (c);                          \
+		zero_locals(fp + (c)->nparams, (c)->nzero);  \
+		pc = (c)->entry;                             \
+		POLL();                                      \
+		NEXT(0);                                     \
+	} while (0)
+
+#define TAIL_ANY(c, args)                               \
+	do {                                            \
+		if ((c)->inst != t->csp->code->inst) {  \
+			tail_leaves_instance(t);        \
+			mem = t->mem = (c)->inst->mem0; \
+		}                                       \
+		TAIL(c, args);                          \
+	} while (0)
+
+/* f0: the arguments; word: as of `call`. */
+HANDLER(tail)
+{
+	struct code *c = (struct code *)WORD(0);
+	TAIL(c, fp + F(0));
+}
+
+HANDLER(tail_lazy)
+{
+	struct code *c = instance_code(t->csp->code->inst, (u32)WORD(0));
+	if (!c)
+		JUMP_TO(out_trap, t->store->no_code);
+	uint64_t *me = (uint64_t *)pc;
+	me[LEN] = (uint64_t)(uintptr_t)c;
+	*(handler *)me = H(tail);
+	NEXT(0);
+}
+
+/* f0: the arguments; word: id of a function of another instance. */
+HANDLER(tail_import)
+{
+	struct code *c = code_of_id(t->store, (u32)WORD(0));
+	if (!c)
+		JUMP_TO(out_trap, t->store->no_code);
+	TAIL_ANY(c, fp + F(0));
+}
+
+/* As indirect_any. A host function takes no frame: it is called, and then the function returns. */
+HANDLER(tail_indirect_any)
+{
+	struct target to = {0};
+	uint64_t *args = fp + F(0);
+	enum trap trap = indirect_target(t, ia, (u32)IMM, &to);
+	if (UNLIKELY(trap))
+		JUMP_TO(out_trap, trap);
+	if (LIKELY(to.code))
+		TAIL_ANY(to.code, args);
+	if (UNLIKELY(!host_call(t, to.host, args, pc, fp)))
+		return;
+	memmove(fp, args, to.host->nresults * sizeof *fp);
+	RETURN();
+}
+
+/* As call_indirect. */
+HANDLER(tail_indirect)
+{
+	const struct tableinst *tab = (const struct tableinst *)WORD(0);
+	u32 i = GET_u32(F(1));
+	if (UNLIKELY(i >= tab->size))
+		TRAP_OUT(UNDEFINED_ELEMENT);
+	const struct instance *in = t->csp->code->inst;
+	u64 own = tab->elems[i] - in->func_base;
+	if (LIKELY(own < in->nown)) {
+		struct code *c = in->codes[own];
+		if (LIKELY(c && c->type == (u32)IMM))
+			TAIL(c, fp + F(0));
+	}
+	JUMP_TO(H(tail_indirect_any), tab->elems[i]);
+}
+
+/* The frame is the caller's again. */
+HANDLER(resync_back)
+{
+	mem = t->mem = t->csp->code->inst->mem0;
+	GO(t->csp->back);
+}
+
 /* f0: operands and results; words: slow_fn, its immediate. */
 HANDLER(slow)
 {
@@ -486,6 +578,7 @@ HANDLER(thread_end)
 
 #if !WIDE
 const handler thread_end_code[] = {H(thread_end)};
+const handler resync_back_code[] = {H(resync_back)};
 #endif
 
 #if !WIDE

@@ -106,5 +106,13 @@ extern const handler handlers_wide[IOP_FUSED];
 /* The helper of an instruction `slow`: operands and result stand at v[0..]. */
 typedef enum trap (*slow_fn)(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm);
 
-/* An instruction that belongs to no function: where the outermost call returns to. */
+/* Instructions that belong to no function: where the outermost call returns to; where a call returns to whose callee
+ * was replaced, by a tail call, with a function of another instance. */
 extern const handler thread_end_code[];
+extern const handler resync_back_code[];
+
+/* Where a frame that called goes on in its own code. */
+static inline const uint64_t *frame_pc(const struct frame *f)
+{
+	return f->pc == (const uint64_t *)resync_back_code ? f->back : f->pc;
+}

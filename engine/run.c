@@ -261,6 +261,15 @@ bool host_call(struct thread *t, struct hostfunc *h, u64 *v, const u64 *pc, u64 
 	return host_run(t, h, v);
 }
 
+void tail_leaves_instance(struct thread *t)
+{
+	struct frame *f = t->csp - 1;
+	if (f == t->frames || f->pc == (const u64 *)resync_back_code)
+		return;
+	f->back = f->pc;
+	f->pc = (const u64 *)resync_back_code;
+}
+
 enum trap indirect_target(struct thread *t, u64 ref, u32 type, struct target *to)
 {
 	if (!ref)

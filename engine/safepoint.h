@@ -6,13 +6,13 @@
  * instruction (memory.fill and its like, of tables too) works in pieces and stands, between two, before itself with what is left
  * as its operands. A frame stands at one either
  * before it (top frame: the instruction has not begun) or, when it is not the top, in the call: arguments are
- * consumed, results not there yet.
+ * consumed, results not there yet. Nothing stands in a tail call: the callee has taken the frame's place.
  */
 #pragma once
 
 #include "engine/exec.h"
 
-enum sp_kind { SP_ENTRY, SP_LOOP, SP_CALL, SP_BULK };
+enum sp_kind { SP_ENTRY, SP_LOOP, SP_CALL, SP_BULK, SP_TAIL };
 
 struct safepoint {
 	uint32_t offset;  /* in the body */

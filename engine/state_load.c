@@ -5,6 +5,7 @@
  * the safepoints of validated code. A store that fails half-way is freed whole.
  */
 #include "engine/state.h"
+#include "engine/iop.h"
 #include "engine/safepoint.h"
 
 #include <stdlib.h>
@@ -435,16 +436,24 @@ static enum err load_names(struct load *l)
 
 /* ---- threads ---- */
 
-/* The frame below was called by f, which stands in the call sp: is it the right function? */
+static bool same_results(const struct store *s, uint32_t type, uint32_t other)
+{
+	return type == other ||
+	       strcmp(strchr(s->types[type], ')'), strchr(s->types[other], ')')) == 0;
+}
+
+/* The frame below was called by f, which stands in the call sp: is it the right function? What was called may have given
+ * its place to another by a tail call, so that only the results are known. */
 static enum err check_callee(struct load *l, const struct frame *f, const struct safepoint *sp,
                              const struct func_range *r, uint32_t id)
 {
 	if (sp->kind != SP_CALL)
 		return BAD(l, "a frame that called stands at no call");
-	if (store_func_type(l->s, r, id) != sp->type)
-		return BAD(l, "function %u was called with another type", id);
-	if (sp->callee != UINT32_MAX && instance_func_id(f->code->inst, sp->callee) != id)
-		return BAD(l, "function %u is not the one that was called", id);
+	if (!same_results(l->s, store_func_type(l->s, r, id), sp->type))
+		return BAD(l, "function %u gives other results than its caller wants", id);
+	if (sp->callee != UINT32_MAX &&
+	    store_func(l->s, instance_func_id(f->code->inst, sp->callee))->host)
+		return BAD(l, "function %u was called by a call of a host function", id);
 	return ERR_OK;
 }
 
@@ -471,6 +480,17 @@ static enum err load_operands(struct load *l, struct code *c, struct safepoint *
 	return ERR_OK;
 }
 
+/* c, which stands above it, returns into the caller's call sp. */
+static void set_return(struct frame *caller, const struct safepoint *sp, const struct code *c)
+{
+	bool own = caller->code->inst == c->inst;
+	caller->pc = caller->code->entry + (own ? sp->after : sp->foreign);
+	if (own || sp->foreign != sp->after)
+		return;
+	caller->back = caller->pc; /* only a tail call leads there: the call has no resync */
+	caller->pc = (const uint64_t *)resync_back_code;
+}
+
 /* The next frame of t; *sp: in, the caller's safepoint (NULL: outermost); out, its own. */
 static enum err load_frame(struct load *l, struct thread *t, bool top, const struct safepoint **sp)
 {
@@ -483,7 +503,7 @@ static enum err load_frame(struct load *l, struct thread *t, bool top, const str
 	struct frame *caller = t->csp, *f = t->csp + 1;
 	if (*sp)
 		TRY(check_callee(l, caller, *sp, r, id));
-	else if (store_func_type(l->s, r, id) != t->call_type)
+	else if (!same_results(l->s, store_func_type(l->s, r, id), t->call_type))
 		return BAD(l, "the outermost call has another type");
 	struct code *c = code_of_id(l->s, id);
 	if (!c)
@@ -497,8 +517,7 @@ static enum err load_frame(struct load *l, struct thread *t, bool top, const str
 	if (f >= t->frames_end || c->need > (size_t)(t->stack_end - fp))
 		return err_set(l->msg, ERR_LIMIT, "engine state: call stack exhausted");
 	if (*sp)
-		caller->pc = caller->code->entry +
-		             (caller->code->inst == c->inst ? (*sp)->after : (*sp)->foreign);
+		set_return(caller, *sp, c);
 	struct safepoint *mine = spmap_at_offset(map, offset);
 	if (!mine)
 		return BAD(l, "function %u: offset %u is no safepoint", id, offset);

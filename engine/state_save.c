@@ -1,5 +1,6 @@
 /* state_save.c - writes a store in its canonical form (state.h). */
 #include "engine/state.h"
+#include "engine/iop.h"
 #include "engine/safepoint.h"
 
 #include <assert.h>
@@ -134,7 +135,7 @@ static enum err put_frames(struct wr *w, const struct thread *t)
 		const struct spmap *map = code_map(f->code);
 		if (!map)
 			return ERR_NOMEM;
-		uint32_t word = (uint32_t)((top ? t->pc : f->pc) - f->code->entry);
+		uint32_t word = (uint32_t)((top ? t->pc : frame_pc(f)) - f->code->entry);
 		struct safepoint *sp = top ? spmap_before(map, word) : spmap_after(map, word);
 		assert(sp); /* a thread that stands, stands at safepoints */
 		TRY(put_frame(w, f, map, sp, top ? sp->height : sp->height - sp->nconsumed));

@@ -445,6 +445,43 @@ static void do_call_indirect(struct translator *tr, const uint8_t *at)
 	end_call(tr, sp, ft, true, ft->nparams + 1);
 }
 
+/* Nothing is left of this function's frame but its place. A host function takes none: an ordinary call, and a return. */
+static void do_return_call(struct translator *tr, uint32_t funcidx, const uint8_t *at)
+{
+	const struct functype *ft = module_functype(tr->m, funcidx);
+	bool own = funcidx >= tr->m->nimport_funcs;
+	uint32_t id = own ? 0 : tr->in->import_funcs[funcidx];
+	if (!own && store_func(tr->in->store, id)->host) {
+		do_call(tr, funcidx, at);
+		emit_return(tr);
+		return;
+	}
+	flush(tr);
+	record(tr, SP_TAIL, at);
+	uint32_t args = home(tr, tr->height - ft->nparams);
+	if (own) {
+		struct code *c = tr->in->codes[funcidx - tr->m->nimport_funcs];
+		emit(tr, c ? IOP_tail : IOP_tail_lazy, args, 0, 0, 0);
+		emit_word(tr, c ? (uint64_t)(uintptr_t)c : funcidx);
+	} else {
+		emit(tr, IOP_tail_import, args, 0, 0, 0);
+		emit_word(tr, id);
+	}
+	barrier(tr);
+}
+
+static void do_return_call_indirect(struct translator *tr, const uint8_t *at)
+{
+	uint32_t typeidx = leb_u32(tr), table = leb_u32(tr);
+	const struct functype *ft = &tr->m->types[typeidx];
+	flush(tr);
+	record(tr, SP_TAIL, at);
+	emit_imm(tr, IOP_tail_indirect, home(tr, tr->height - 1 - ft->nparams),
+	         home(tr, tr->height - 1), tr->in->types[typeidx]);
+	emit_word(tr, (uint64_t)(uintptr_t)tr->in->tables[table]);
+	barrier(tr);
+}
+
 /* ---- the instructions ---- */
 
 static void do_memory_size(struct translator *tr)
@@ -585,6 +622,14 @@ static bool step(struct translator *tr, bool *reachable)
 		break;
 	case WOP_call: do_call(tr, leb_u32(tr), at); break;
 	case WOP_call_indirect: do_call_indirect(tr, at); break;
+	case WOP_return_call:
+		do_return_call(tr, leb_u32(tr), at);
+		*reachable = false;
+		break;
+	case WOP_return_call_indirect:
+		do_return_call_indirect(tr, at);
+		*reachable = false;
+		break;
 	default: do_plain(tr, op, at); break;
 	}
 	return true;

@@ -280,7 +280,8 @@ INLINE bool table_index(struct checker *k, struct regs *r, const struct tabletyp
 	return true;
 }
 
-INLINE bool step_call_indirect(struct checker *k, struct regs *r)
+/* Takes what a call_indirect needs besides the arguments. */
+INLINE bool indirect_type(struct checker *k, struct regs *r, const struct functype **ft)
 {
 	uint32_t index;
 	const struct tabletype *t;
@@ -290,7 +291,39 @@ INLINE bool step_call_indirect(struct checker *k, struct regs *r)
 		return fail_index(k, "type", index);
 	if (t->reftype != VT_FUNCREF)
 		return fail_type(k, VT_FUNCREF, t->reftype);
-	return pop(k, r, VT_I32) && apply(k, r, &k->m->types[index]);
+	*ft = &k->m->types[index];
+	return pop(k, r, VT_I32);
+}
+
+INLINE bool step_call_indirect(struct checker *k, struct regs *r)
+{
+	const struct functype *t;
+	return indirect_type(k, r, &t) && apply(k, r, t);
+}
+
+/* A tail call: what the callee gives is what the function gives. */
+static bool apply_tail(struct checker *k, struct regs *r, const struct functype *t)
+{
+	const struct frame *f = &k->frames[0];
+	if (t->nresults != f->nout || (f->nout && memcmp(t->results, f->out, f->nout) != 0))
+		return FAIL(k, ERR_INVALID,
+		            "type mismatch: the callee gives other results than its caller");
+	if (!pop_all(k, r, t->params, t->nparams))
+		return false;
+	set_unreachable(k, r);
+	return true;
+}
+
+INLINE bool step_return_call(struct checker *k, struct regs *r)
+{
+	uint32_t index;
+	return func_index(k, r, &index) && apply_tail(k, r, module_functype(k->m, index));
+}
+
+INLINE bool step_return_call_indirect(struct checker *k, struct regs *r)
+{
+	const struct functype *t;
+	return indirect_type(k, r, &t) && apply_tail(k, r, t);
 }
 
 INLINE bool step_ref_func(struct checker *k, struct regs *r)

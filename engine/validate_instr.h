@@ -248,6 +248,8 @@ INLINE bool step(struct checker *k, struct regs *r, uint32_t op, uint32_t imm, c
 	case WOP_return: return step_return(k, r);
 	case WOP_call: return step_call(k, r);
 	case WOP_call_indirect: return step_call_indirect(k, r);
+	case WOP_return_call: return step_return_call(k, r);
+	case WOP_return_call_indirect: return step_return_call_indirect(k, r);
 	case WOP_drop: return step_drop(k, r);
 	case WOP_select: return step_select(k, r);
 	case WOP_select_t: return step_select_t(k, r);

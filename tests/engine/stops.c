@@ -3,6 +3,7 @@
 
 #include "engine/module.h"
 #include "stops_wasm.h"
+#include "later_wasm.h"
 #include "other_wasm.h"
 
 #include <assert.h>
@@ -38,7 +39,7 @@ static bool resolve(void *ctx, const char *module, const char *name, const char 
 static struct module *find(void *ctx, const uint8_t hash[32])
 {
 	struct stops *s = ctx;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < STOPS_MODULES; i++)
 		if (memcmp(module_hash(s->modules[i]), hash, 32) == 0)
 			return s->modules[i];
 	return NULL;
@@ -61,18 +62,20 @@ void stops_open(struct stops *s, const struct store_config *cfg)
 	s->finder.ctx = s;
 	must(module_load(wasm_stops, sizeof wasm_stops, false, &s->modules[0], &msg), &msg);
 	must(module_load(wasm_other, sizeof wasm_other, false, &s->modules[1], &msg), &msg);
+	must(module_load(wasm_later, sizeof wasm_later, false, &s->modules[2], &msg), &msg);
 	must(store_new(cfg, &s->store), &msg);
 	must(store_instantiate(s->store, s->modules[0], &s->resolver, &in, &msg), &msg);
 	must(store_register(s->store, "stops", in), &msg);
-	must(store_instantiate(s->store, s->modules[1], &s->resolver, &in, &msg), &msg);
+	for (int i = 1; i < STOPS_MODULES; i++)
+		must(store_instantiate(s->store, s->modules[i], &s->resolver, &in, &msg), &msg);
 	must(thread_new(s->store, &s->thread), &msg);
 }
 
 void stops_close(struct stops *s)
 {
 	store_free(s->store);
-	module_unref(s->modules[0]);
-	module_unref(s->modules[1]);
+	for (int i = 0; i < STOPS_MODULES; i++)
+		module_unref(s->modules[i]);
 }
 
 enum run_status stops_call(struct stops *s, uint32_t module, const char *name, const uint64_t *args,

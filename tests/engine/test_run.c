@@ -51,6 +51,17 @@ Test(run, the_defaults_have_room_for_deep_programs)
 	cr_assert_eq(deep(NULL, "deep", 3000000), RUN_TRAPPED);
 }
 
+Test(run, ten_million_tail_calls_take_no_stack)
+{
+	struct store_config cfg = {.max_call_depth = 12, .max_stack_slots = 100};
+	struct stops s;
+	stops_open(&s, &cfg);
+	cr_assert_eq(stops_call(&s, 2, "run_tail_once", &(uint64_t){10000001}, 1), RUN_DONE);
+	uint32_t n;
+	cr_assert_eq(thread_results(s.thread, &n)[0], 8); /* the last one is a call of fib(6) */
+	stops_close(&s);
+}
+
 /* ---- bodies validated when first called ---- */
 
 /* Exports "good", and "bad", whose body adds nothing to nothing; more than LAZY_BYTES of padding. */

@@ -13,8 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct {
 	const char *name;
 	uint32_t module;
-} programs[] = {{"run_fib", 0},  {"run_mix", 0},  {"run_blocks", 0},
-                {"run_bulk", 0}, {"run_wait", 0}, {"run_cross", 1}};
+} programs[] = {{"run_fib", 0},  {"run_mix", 0},   {"run_blocks", 0}, {"run_bulk", 0},
+                {"run_wait", 0}, {"run_cross", 1}, {"run_tail", 2}};
 
 #define NPROGRAMS (sizeof programs / sizeof *programs)
 
