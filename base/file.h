@@ -66,7 +66,7 @@ bool file_append(struct file *f, const void *bytes, size_t size);
 void file_close(struct file *f);
 /* fopen() for any path. */
 FILE *file_stream(const char *path, const char *mode);
-/* As dir_replace(), anywhere. */
+/* As dir_replace(), anywhere. IO: there is something that is no file; what a symbolic link leads to is replaced, not the link. */
 enum err file_replace(const char *path, const void *bytes, size_t size, struct errmsg *msg);
 
 /* ---- locks: a file with a line of text, held by one program until it ends or gives it back ---- */

@@ -241,9 +241,24 @@ enum err dir_replace(struct dir *d, const char *name, const void *bytes, size_t 
 	return e;
 }
 
+/* A device or a pipe is not replaced by a file, and a link stays one: *path becomes what it leads to. */
+static enum err replaceable(const char **path, char real[PATH_MAX], struct errmsg *msg)
+{
+	struct stat st;
+	if (stat(*path, &st) != 0)
+		return ERR_OK;
+	if (!S_ISREG(st.st_mode))
+		return err_set(msg, ERR_IO, "%s: %s", *path,
+		               S_ISDIR(st.st_mode) ? strerror(EISDIR) : "not a regular file");
+	if (lstat(*path, &st) == 0 && S_ISLNK(st.st_mode) && realpath(*path, real))
+		*path = real;
+	return ERR_OK;
+}
+
 enum err file_replace(const char *path, const void *bytes, size_t size, struct errmsg *msg)
 {
-	char temp[PATH_MAX];
+	char temp[PATH_MAX], real[PATH_MAX];
+	TRY(replaceable(&path, real, msg));
 	if (snprintf(temp, sizeof temp, "%s.%d.part", path, (int)getpid()) >= (int)sizeof temp)
 		return err_set(msg, ERR_LIMIT, "the path is too long");
 	return replace(AT_FDCWD, temp, path, bytes, size, msg);

@@ -372,6 +372,8 @@ static void restore_read(void *ctx)
 	c->image = NULL;
 	c->err = read_file(c->path, &file, &c->msg);
 	c->report.bytes = file.size;
+	if (c->err == ERR_OK && (file.size < 4 || memcmp(file.data, "WOSN", 4) != 0))
+		c->err = err_set(&c->msg, ERR_MALFORMED, "%s is no snapshot", c->path);
 	if (c->err == ERR_OK) {
 		c->err = snapshot_read(file.data, file.size, &c->image, &module, &c->msg);
 		if (c->err != ERR_OK)

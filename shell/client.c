@@ -64,6 +64,7 @@ int client_open_pid(struct shell *sh, const char *name, struct client **out)
 
 void client_close(struct client *c)
 {
+	busy_end(&c->busy);
 	wire_close(c->wire);
 	control_values_free(&c->row);
 	control_map_free(&c->request);
@@ -204,11 +205,14 @@ int client_next(struct shell *sh, struct client *c, int *status)
 	}
 	for (;;) {
 		int n = client_take(c);
+		if (n)
+			busy_end(&c->busy);
 		if (n < 0 || (n > 0 && client_is_end(c, status)))
 			return 0;
 		if (n > 0)
 			return 1;
 		if (!client_read(c)) {
+			busy_end(&c->busy);
 			gone(c);
 			return 0;
 		}

@@ -30,13 +30,20 @@ static int run(struct shell *sh)
 	client_request(c, "down");
 	client_put_flag(c, "end", shell_flag(sh, "end"));
 	int failed = client_encode(c) || client_flush(c), status;
-	while (!failed && client_read(c))
-		if (client_take(c) > 0 && client_is_end(c, &status)) {
+	struct busy *busy = failed ? NULL : busy_begin(sh);
+	while (!failed && client_read(c)) {
+		int n = client_take(c);
+		if (n)
+			busy_end(&busy);
+		if (n > 0 && client_is_end(c, &status)) {
 			client_close(c);
 			return status;
 		}
+	}
 	client_close(c);
-	if (failed || !wait_for_lock(sh->home))
+	failed = failed || !wait_for_lock(sh->home);
+	busy_end(&busy);
+	if (failed)
 		return shell_fail(sh,
 		                  "the node in %s does not end; its process number is in %s/lock",
 		                  sh->home, sh->home);

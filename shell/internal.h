@@ -37,6 +37,7 @@ struct client {
 	struct wr in, out;
 	size_t in_start;
 	struct control_values row;
+	struct busy *busy; /* NULL, or until the next answer comes */
 };
 
 /* Whether a node answers on the home's socket. */
@@ -54,6 +55,13 @@ int client_take(struct client *c);
 bool client_read(struct client *c);
 /* When the row is the end: true, and *status is the exit status (errors are said). */
 bool client_is_end(struct client *c, int *status);
+
+/* ---- busy.c ---- */
+
+/* After a second a terminal shows what is being done, and for how long. NULL: no terminal, or JSON. */
+struct busy *busy_begin(const struct shell *sh);
+/* Takes it away, before anything else is printed. *b may be NULL, and is then. */
+void busy_end(struct busy **b);
 
 /* ---- rows.c ---- */
 /* Control characters (of UTF-8 too, U+0080 to U+009F) and bytes that are no UTF-8 become '?'; line ends and tabs stay. */

@@ -344,6 +344,7 @@ static void print_filled(const struct client *c, const char *text)
 int client_report(struct shell *sh, struct client *c, const char *text)
 {
 	int status;
+	c->busy = busy_begin(sh);
 	while (client_next(sh, c, &status)) {
 		if (sh->json)
 			row_print_json(c);

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -244,6 +245,23 @@ def test_a_program_that_a_killed_node_has_lost_is_shown_as_lost(h):
     assert int(h.ok('run', '-d', GUEST, '1')) > 0
 
 
+def test_a_snapshot_replaces_a_file_and_nothing_else(h):
+    pid = start(h)
+    pipe, file, link = (os.path.join(h.folder, name) for name in ('pipe', 'file', 'link'))
+    os.mkfifo(pipe)
+    os.symlink(file, link)
+    with open(file, 'w') as f:
+        f.write('old')
+    for path in pipe, h.folder:
+        status, _, err = h.run('snapshot', pid, '-o', path)
+        assert status == 1 and path in err, (path, status, err)
+    h.ok('snapshot', pid, '-o', link)
+    assert os.path.islink(link) and os.path.getsize(file) > 1000
+    assert not [name for name in os.listdir(h.folder) if name.endswith('.part')]
+    assert h.run('restore', pipe)[0] == 1 and stat.S_ISFIFO(os.stat(pipe).st_mode)
+    h.ok('kill', int(h.ok('restore', link)))
+
+
 def test_a_program_that_is_killed_while_it_falls_asleep_or_wakes_up_is_gone(h):
     up(h)
     for first in 'suspend', 'resume', 'kill':
@@ -270,6 +288,8 @@ def test_what_cannot_be_done_is_said(h):
                         (('migrate', 99, 'nobody'), 'no process 99')):
         status, _, err = h.run(*words)
         assert status == 1 and said in err, (words, status, err)
+    status, _, err = h.run('restore', GUEST)
+    assert status == 1 and 'is no snapshot' in err, err
     assert h.run('snapshot', 1)[0] == 2
     assert h.run('run', '--checkpoint', 'often', GUEST)[0] == 2
     assert h.run('migrate', 1, 'x', '--max-pause', 'soon')[0] == 2

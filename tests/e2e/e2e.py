@@ -242,6 +242,19 @@ def test_control_z_gives_the_terminal_back_as_it_was(h):
     assert t.wait() == 0
 
 
+def test_what_takes_longer_than_a_second_is_shown_at_a_terminal_and_taken_away(h):
+    pid = h.start('tick')
+    node = h.node_pid()
+    os.kill(node, signal.SIGSTOP)
+    try:
+        t = Terminal(h, 'suspend', pid)
+        t.expect('suspend: 1 s')
+    finally:
+        os.kill(node, signal.SIGCONT)
+    t.expect('\r\x1b[K' + f'{pid} is suspended')
+    assert t.wait() == 0
+
+
 def test_control_c_ends_the_program(h):
     t = Terminal(h, 'run', GUEST, 'spin')
     until(lambda: h.run('status')[0] == 0 and h.ps())
