@@ -6,7 +6,7 @@
  * in it, which none of them follows.
  */
 #include "vfs/host.h"
-#include "vfs/walk.h"
+#include "vfs/host_names.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -165,50 +165,36 @@ static enum ferr open_beneath(const struct host_obj *dir, const char *path, int 
 	return errno == EXDEV ? FE_NOTCAPABLE : ferr_of(errno);
 }
 
-/* One name in one folder, resolved. */
-struct place {
-	int dir; /* borrowed from the walk, or owned */
-	const char *name;
-	bool slash; /* the name must be a folder's */
-	bool owned;
-	struct walk walk;
-};
-
-static void place_end(struct place *p)
-{
-	if (p->owned)
-		close(p->dir);
-	else
-		walk_end(&p->walk);
-}
-
 /* Splits "a/b/c//" into "a/b/" and "c". False when the last name is "." or "..": the walk knows those. */
-static bool split_last(struct place *p, const char *path, char *parent)
+static bool split_last(struct walk *at, const char *path, char *parent)
 {
 	size_t end = strlen(path);
-	p->slash = end && path[end - 1] == '/';
+	at->slash = end && path[end - 1] == '/';
 	while (end && path[end - 1] == '/')
 		end--;
 	size_t start = end;
 	while (start && path[start - 1] != '/')
 		start--;
 	size_t size = end - start;
-	memcpy(p->walk.name, path + start, size);
-	p->walk.name[size] = 0;
-	p->name = p->walk.name;
+	memcpy(at->name, path + start, size);
+	at->name[size] = 0;
 	memcpy(parent, path, start);
 	parent[start] = 0;
-	return strcmp(p->name, ".") && strcmp(p->name, "..");
+	return strcmp(at->name, ".") && strcmp(at->name, "..");
 }
 
-/* The folder of the last name, by the kernel's walk. */
-static enum ferr place_beneath(struct place *p, const struct host_obj *dir, const char *path)
+/* The folder of the last name, by the kernel's walk: as if it had been entered in one step. */
+static enum ferr find_beneath(struct walk *at, const struct host_obj *dir, const char *path)
 {
 	char parent[VFS_PATH_MAX];
-	if (!split_last(p, path, parent))
+	int fd;
+	if (!split_last(at, path, parent))
 		return FE_NOSYS;
-	p->owned = true;
-	return open_beneath(dir, parent[0] ? parent : ".", O_PATH | O_DIRECTORY, &p->dir);
+	FTRY(open_beneath(dir, parent[0] ? parent : ".", O_PATH | O_DIRECTORY, &fd));
+	at->ops = &host_walk;
+	at->dirs[0] = (uintptr_t)fd;
+	at->depth = 1;
+	return FE_OK;
 }
 
 static bool ends_in_slash(const char *path)
@@ -217,41 +203,32 @@ static bool ends_in_slash(const char *path)
 	return size && path[size - 1] == '/';
 }
 
-static enum ferr place_of(struct place *p, struct vfs_obj *dir, const char *path,
-                          enum walk_follow follow)
+enum ferr host_find(struct walk *at, struct vfs_obj *dir, const char *path, enum walk_follow follow)
 {
 	const struct host_obj *d = host_of(dir);
 	if (follow == WALK_FOLLOW_SLASH && !ends_in_slash(path))
 		follow = WALK_NOFOLLOW;
 	if (d->use_openat2 && follow == WALK_NOFOLLOW) {
-		enum ferr e = place_beneath(p, d, path);
+		enum ferr e = find_beneath(at, d, path);
 		if (e != FE_NOSYS && e != FE_AGAIN)
 			return e;
 	}
-	p->owned = false;
-	enum ferr e = walk_parent(&p->walk, &host_walk, NULL, (uintptr_t)d->fd, path, follow);
-	if (e != FE_OK) {
-		walk_end(&p->walk);
-		return e;
-	}
-	p->dir = (int)walk_dir(&p->walk);
-	p->name = p->walk.name;
-	p->slash = p->walk.slash;
-	return FE_OK;
+	enum ferr e = walk_parent(at, &host_walk, NULL, (uintptr_t)d->fd, path, follow);
+	if (e != FE_OK)
+		walk_end(at);
+	return e;
 }
 
-static bool is_dot(const struct place *p)
+static int dir_of(const struct walk *at)
 {
-	return !strcmp(p->name, ".");
+	return (int)walk_dir(at);
 }
 
-/* A path with a trailing slash names a folder; the kernel is never given the slash, as it would follow a link. */
-static enum ferr check_slash(const struct place *p)
+/* The kernel is never given a trailing slash, as it would follow a link. */
+enum ferr sys_check_folder(const struct walk *at)
 {
 	struct stat st;
-	if (!p->slash)
-		return FE_OK;
-	if (fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(dir_of(at), at->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return ferr_of(errno);
 	return S_ISDIR(st.st_mode) ? FE_OK : FE_NOTDIR;
 }
@@ -336,21 +313,21 @@ static int host_flags(unsigned flags)
 /* One try by components. LOOP with follow: a link appeared after it was looked for. */
 static enum ferr open_components(struct vfs_obj *dir, const char *path, unsigned flags, int *fd)
 {
-	struct place p;
+	struct walk at;
 	bool exclusive = flags & VFS_CREATE && flags & VFS_EXCLUSIVE;
-	FTRY(place_of(&p, dir, path,
-	              flags & VFS_NOFOLLOW || exclusive ? WALK_FOLLOW_SLASH : WALK_FOLLOW));
+	FTRY(host_find(&at, dir, path,
+	               flags & VFS_NOFOLLOW || exclusive ? WALK_FOLLOW_SLASH : WALK_FOLLOW));
 	enum ferr e = FE_OK;
 	int f = host_flags(flags) | O_NOFOLLOW;
-	if (p.slash && flags & VFS_CREATE)
+	if (at.slash && flags & VFS_CREATE)
 		e = FE_ISDIR;
-	else if (p.slash)
+	else if (at.slash)
 		f |= O_DIRECTORY;
 	if (e == FE_OK) {
-		*fd = openat(p.dir, p.name, f, 0666);
+		*fd = openat(dir_of(&at), at.name, f, 0666);
 		e = result(*fd);
 	}
-	place_end(&p);
+	walk_end(&at);
 	return e;
 }
 
@@ -564,136 +541,54 @@ static enum ferr host_stat_at(struct vfs_obj *dir, const char *path, bool follow
 		e = result(fstat(fd, &st));
 		close(fd);
 	} else if (e == FE_NOSYS || e == FE_AGAIN) {
-		struct place p;
-		FTRY(place_of(&p, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
-		e = check_slash(&p);
+		struct walk at;
+		FTRY(host_find(&at, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
+		e = host_check_slash(&at);
 		if (e == FE_OK)
-			e = result(fstatat(p.dir, p.name, &st, AT_SYMLINK_NOFOLLOW));
-		place_end(&p);
+			e = result(fstatat(dir_of(&at), at.name, &st, AT_SYMLINK_NOFOLLOW));
+		walk_end(&at);
 	}
 	if (e == FE_OK)
 		stat_of(&st, out);
 	return e;
 }
 
-static enum ferr host_set_times_at(struct vfs_obj *dir, const char *path, bool follow,
-                                   const struct vfs_times *t)
+enum ferr sys_set_times(const struct walk *at, const struct vfs_times *t)
 {
 	struct timespec ts[2];
-	struct place p;
 	timespecs_of(t, ts);
-	FTRY(place_of(&p, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
-	enum ferr e = check_slash(&p);
-	if (e == FE_OK)
-		e = result(utimensat(p.dir, p.name, ts, AT_SYMLINK_NOFOLLOW));
-	place_end(&p);
-	return e;
+	return result(utimensat(dir_of(at), at->name, ts, AT_SYMLINK_NOFOLLOW));
 }
 
-static enum ferr host_mkdir(struct vfs_obj *dir, const char *path)
+enum ferr sys_mkdir(const struct walk *at)
 {
-	struct place p;
-	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
-	enum ferr e = result(mkdirat(p.dir, p.name, 0777));
-	place_end(&p);
-	return e;
+	return result(mkdirat(dir_of(at), at->name, 0777));
 }
 
-static enum ferr host_rmdir(struct vfs_obj *dir, const char *path)
+enum ferr sys_remove(const struct walk *at, bool folder)
 {
-	struct place p;
-	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
-	enum ferr e = is_dot(&p) ? FE_INVAL : result(unlinkat(p.dir, p.name, AT_REMOVEDIR));
-	place_end(&p);
-	return e;
+	return result(unlinkat(dir_of(at), at->name, folder ? AT_REMOVEDIR : 0));
 }
 
-static enum ferr host_unlink(struct vfs_obj *dir, const char *path)
+enum ferr sys_symlink(const struct walk *at, struct vfs_obj *dir, const char *path,
+                      const char *target)
 {
-	struct place p;
-	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
-	enum ferr e = is_dot(&p) ? FE_ISDIR : check_slash(&p);
-	if (e == FE_OK)
-		e = result(unlinkat(p.dir, p.name, 0));
-	place_end(&p);
-	return e;
+	return result(symlinkat(target, dir_of(at), at->name));
 }
 
-static enum ferr host_symlink(struct vfs_obj *dir, const char *target, const char *path)
+enum ferr sys_readlink(const struct walk *at, char *buf, size_t *size)
 {
-	struct place p;
-	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
-	enum ferr e = is_dot(&p) ? FE_EXIST : p.slash ? FE_NOENT : FE_OK;
-	if (e == FE_OK)
-		e = result(symlinkat(target, p.dir, p.name));
-	place_end(&p);
-	return e;
+	return walk_readlink(NULL, walk_dir(at), at->name, buf, size);
 }
 
-static enum ferr host_readlink(struct vfs_obj *dir, const char *path, char *buf, size_t *size)
+enum ferr sys_link(const struct walk *from, const struct walk *to)
 {
-	struct place p;
-	FTRY(place_of(&p, dir, path, WALK_FOLLOW_SLASH));
-	enum ferr e = is_dot(&p) ? FE_INVAL : check_slash(&p);
-	if (e == FE_OK)
-		e = walk_readlink(NULL, (uintptr_t)p.dir, p.name, buf, size);
-	place_end(&p);
-	return e;
+	return result(linkat(dir_of(from), from->name, dir_of(to), to->name, 0));
 }
 
-static enum ferr link_places(const struct place *from, const struct place *to)
+enum ferr sys_rename(const struct walk *from, const struct walk *to)
 {
-	if (is_dot(from))
-		return FE_PERM;
-	if (is_dot(to))
-		return FE_EXIST;
-	FTRY(check_slash(from));
-	if (to->slash)
-		return FE_NOENT;
-	return result(linkat(from->dir, from->name, to->dir, to->name, 0));
-}
-
-static enum ferr rename_places(const struct place *from, const struct place *to)
-{
-	struct stat st;
-	if (is_dot(from) || is_dot(to))
-		return FE_BUSY;
-	FTRY(check_slash(from));
-	if (to->slash) {
-		if (fstatat(from->dir, from->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return ferr_of(errno);
-		if (!S_ISDIR(st.st_mode))
-			return FE_NOTDIR;
-	}
-	return result(renameat(from->dir, from->name, to->dir, to->name));
-}
-
-static enum ferr host_link(struct vfs_obj *from, const char *from_path, bool follow,
-                           struct vfs_obj *to, const char *to_path)
-{
-	struct place a, b;
-	FTRY(place_of(&a, from, from_path, follow ? WALK_FOLLOW : WALK_NOFOLLOW));
-	enum ferr e = place_of(&b, to, to_path, WALK_NOFOLLOW);
-	if (e == FE_OK) {
-		e = link_places(&a, &b);
-		place_end(&b);
-	}
-	place_end(&a);
-	return e;
-}
-
-static enum ferr host_rename(struct vfs_obj *from, const char *from_path, struct vfs_obj *to,
-                             const char *to_path)
-{
-	struct place a, b;
-	FTRY(place_of(&a, from, from_path, WALK_NOFOLLOW));
-	enum ferr e = place_of(&b, to, to_path, WALK_NOFOLLOW);
-	if (e == FE_OK) {
-		e = rename_places(&a, &b);
-		place_end(&b);
-	}
-	place_end(&a);
-	return e;
+	return result(renameat(dir_of(from), from->name, dir_of(to), to->name));
 }
 
 /* ---- waiting (fifos and devices in the folder) ---- */
@@ -740,28 +635,7 @@ static enum ferr host_path_of(struct vfs_obj *o, struct vfs_obj *root, char *buf
 		return FE_NOENT;
 	FTRY(fd_path(host_of(root)->fd, base, sizeof base));
 	FTRY(fd_path(host_of(o)->fd, path, sizeof path));
-	size_t n = strcmp(base, "/") ? strlen(base) : 0;
-	if (strncmp(path, base, n) || (path[n] != '/' && path[n] != 0))
-		return FE_NOTCAPABLE; /* moved out of the mount by somebody */
-	const char *rest = path[n] ? path + n + 1 : ".";
-	if (strlen(rest) >= size)
-		return FE_NAMETOOLONG;
-	strcpy(buf, *rest ? rest : ".");
-	return FE_OK;
-}
-
-/* Numbers of devices change when a machine restarts: the path and the inode must agree. */
-static enum ferr host_reopen(struct vfs_obj *root, const struct vfs_saved *s, struct vfs_obj **out)
-{
-	struct vfs_stat st;
-	unsigned flags = (s->flags & (VFS_READ | VFS_WRITE)) | VFS_NOFOLLOW;
-	FTRY(host_open(root, s->path, flags, out));
-	enum ferr e = host_stat(*out, &st);
-	if (e == FE_OK && (st.ino != s->ino || st.type != s->type))
-		e = FE_STALE;
-	if (e != FE_OK)
-		vfs_unref(*out);
-	return e;
+	return host_below(base, path, buf, size);
 }
 
 static const struct vfs_ops host_ops = {
@@ -779,14 +653,14 @@ static const struct vfs_ops host_ops = {
     .wait_handle = host_wait_handle,
     .open = host_open,
     .stat_at = host_stat_at,
-    .set_times_at = host_set_times_at,
-    .mkdir = host_mkdir,
-    .rmdir = host_rmdir,
-    .unlink = host_unlink,
-    .symlink = host_symlink,
-    .readlink = host_readlink,
-    .link = host_link,
-    .rename = host_rename,
+    .set_times_at = names_set_times,
+    .mkdir = names_mkdir,
+    .rmdir = names_rmdir,
+    .unlink = names_unlink,
+    .symlink = names_symlink,
+    .readlink = names_readlink,
+    .link = names_link,
+    .rename = names_rename,
     .reopen = host_reopen,
     .path_of = host_path_of,
 };

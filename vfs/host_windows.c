@@ -9,8 +9,8 @@
  */
 #include "vfs/host.h"
 
+#include "vfs/host_names.h"
 #include "vfs/nt_windows.h"
-#include "vfs/walk.h"
 
 #include "base/utf16.h"
 #include "base/wide_windows.h"
@@ -142,45 +142,23 @@ static void walk_leave(void *ctx, uintptr_t dir)
 
 static const struct walk_ops host_walk = {walk_enter, walk_readlink, walk_leave};
 
-/* One name in one folder, resolved. */
-struct place {
-	HANDLE dir; /* borrowed from the walk */
-	const char *name;
-	bool slash; /* the name must be a folder's */
-	struct walk walk;
-};
-
-static enum ferr place_of(struct place *p, struct vfs_obj *dir, const char *path,
-                          enum walk_follow follow)
+enum ferr host_find(struct walk *at, struct vfs_obj *dir, const char *path, enum walk_follow follow)
 {
-	enum ferr e =
-	    walk_parent(&p->walk, &host_walk, NULL, (uintptr_t)host_of(dir)->h, path, follow);
-	if (e != FE_OK) {
-		walk_end(&p->walk);
-		return e;
-	}
-	p->dir = (HANDLE)walk_dir(&p->walk);
-	p->name = p->walk.name;
-	p->slash = p->walk.slash;
-	return FE_OK;
+	enum ferr e = walk_parent(at, &host_walk, NULL, (uintptr_t)host_of(dir)->h, path, follow);
+	if (e != FE_OK)
+		walk_end(at);
+	return e;
 }
 
-static void place_end(struct place *p)
+static HANDLE dir_of(const struct walk *at)
 {
-	walk_end(&p->walk);
+	return (HANDLE)walk_dir(at);
 }
 
-static bool is_dot(const struct place *p)
-{
-	return !strcmp(p->name, ".");
-}
-
-static enum ferr check_slash(const struct place *p)
+enum ferr sys_check_folder(const struct walk *at)
 {
 	struct nt_info info;
-	if (!p->slash)
-		return FE_OK;
-	FTRY(nt_query_name(p->dir, p->name, &info));
+	FTRY(nt_query_name(dir_of(at), at->name, &info));
 	return nt_is_folder(&info) ? FE_OK : FE_NOTDIR;
 }
 
@@ -204,16 +182,16 @@ static ULONG kind_of(unsigned flags, bool slash)
 }
 
 /* Whoever may change a file's times may so by a handle that reads; the right may be missing. */
-static enum ferr open_with_times(const struct place *p, unsigned flags, ACCESS_MASK access,
+static enum ferr open_with_times(const struct walk *at, unsigned flags, ACCESS_MASK access,
                                  ULONG kind, HANDLE *out)
 {
 	ULONG disposition = !(flags & VFS_CREATE)   ? FILE_OPEN
 	                    : flags & VFS_EXCLUSIVE ? FILE_CREATE
 	                                            : FILE_OPEN_IF;
 	enum ferr e =
-	    nt_open(p->dir, p->name, access | FILE_WRITE_ATTRIBUTES, disposition, kind, out);
+	    nt_open(dir_of(at), at->name, access | FILE_WRITE_ATTRIBUTES, disposition, kind, out);
 	if (e == FE_ACCES || e == FE_ROFS)
-		e = nt_open(p->dir, p->name, access, disposition, kind, out);
+		e = nt_open(dir_of(at), at->name, access, disposition, kind, out);
 	return e;
 }
 
@@ -233,18 +211,19 @@ static enum ferr settle(HANDLE *h, ACCESS_MASK access, ULONG kind)
 	return FE_OK;
 }
 
-static enum ferr open_place(const struct place *p, unsigned flags, HANDLE *out)
+static enum ferr open_name(const struct walk *at, unsigned flags, HANDLE *out)
 {
 	struct nt_info info;
 	ACCESS_MASK access = access_of(flags);
-	ULONG kind = kind_of(flags, p->slash);
-	if (flags & VFS_CREATE && p->slash)
+	ULONG kind = kind_of(flags, at->slash);
+	if (flags & VFS_CREATE && at->slash)
 		return FE_ISDIR;
 	if (flags & VFS_CREATE && flags & VFS_DIRECTORY)
 		return FE_INVAL;
-	enum ferr e = open_with_times(p, flags, access, kind, out);
+	enum ferr e = open_with_times(at, flags, access, kind, out);
 	/* A link to a folder is a folder to the kernel. */
-	if (e == FE_ISDIR && nt_query_name(p->dir, p->name, &info) == FE_OK && nt_is_link(&info))
+	if (e == FE_ISDIR && nt_query_name(dir_of(at), at->name, &info) == FE_OK &&
+	    nt_is_link(&info))
 		return flags & VFS_EXCLUSIVE ? FE_EXIST : FE_LOOP;
 	FTRY(e);
 	e = settle(out, access, kind);
@@ -257,12 +236,12 @@ static enum ferr open_place(const struct place *p, unsigned flags, HANDLE *out)
 
 static enum ferr open_once(struct vfs_obj *dir, const char *path, unsigned flags, HANDLE *out)
 {
-	struct place p;
+	struct walk at;
 	bool exclusive = flags & VFS_CREATE && flags & VFS_EXCLUSIVE;
-	FTRY(place_of(&p, dir, path,
-	              flags & VFS_NOFOLLOW || exclusive ? WALK_FOLLOW_SLASH : WALK_FOLLOW));
-	enum ferr e = open_place(&p, flags, out);
-	place_end(&p);
+	FTRY(host_find(&at, dir, path,
+	               flags & VFS_NOFOLLOW || exclusive ? WALK_FOLLOW_SLASH : WALK_FOLLOW));
+	enum ferr e = open_name(&at, flags, out);
+	walk_end(&at);
 	return e;
 }
 
@@ -505,80 +484,47 @@ static enum ferr host_readdir(struct vfs_obj *o, uint64_t cookie, vfs_dirent_fn 
 static enum ferr host_stat_at(struct vfs_obj *dir, const char *path, bool follow,
                               struct vfs_stat *out)
 {
-	struct place p;
+	struct walk at;
 	struct nt_info info;
-	FTRY(place_of(&p, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
-	enum ferr e = nt_query_name(p.dir, p.name, &info);
-	if (e == FE_OK && p.slash && !nt_is_folder(&info))
+	FTRY(host_find(&at, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
+	enum ferr e = nt_query_name(dir_of(&at), at.name, &info);
+	if (e == FE_OK && at.slash && !nt_is_folder(&info))
 		e = FE_NOTDIR;
 	if (e == FE_OK)
 		stat_of(&info, host_of(dir)->volume, out);
-	place_end(&p);
+	walk_end(&at);
 	return e;
 }
 
-static enum ferr host_set_times_at(struct vfs_obj *dir, const char *path, bool follow,
-                                   const struct vfs_times *t)
+enum ferr sys_set_times(const struct walk *at, const struct vfs_times *t)
 {
-	struct place p;
 	HANDLE h;
-	FTRY(place_of(&p, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
-	enum ferr e = check_slash(&p);
-	if (e == FE_OK)
-		e = nt_open(p.dir, p.name, FILE_WRITE_ATTRIBUTES, FILE_OPEN, 0, &h);
-	if (e == FE_OK) {
-		e = nt_set_times(h, t);
-		CloseHandle(h);
-	}
-	place_end(&p);
-	return e;
-}
-
-static enum ferr host_mkdir(struct vfs_obj *dir, const char *path)
-{
-	struct place p;
-	HANDLE h;
-	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
-	enum ferr e =
-	    is_dot(&p) ? FE_EXIST : nt_open(p.dir, p.name, 0, FILE_CREATE, FILE_DIRECTORY_FILE, &h);
-	if (e == FE_OK)
-		CloseHandle(h);
-	place_end(&p);
-	return e;
-}
-
-/* A link to a folder is a file to POSIX. */
-static enum ferr remove_name(HANDLE dir, const char *name, bool folder)
-{
-	struct nt_info info;
-	HANDLE h;
-	FTRY(nt_open(dir, name, DELETE, FILE_OPEN, 0, &h));
-	enum ferr e = nt_query(h, &info);
-	if (e == FE_OK && nt_is_folder(&info) != folder)
-		e = folder ? FE_NOTDIR : FE_ISDIR;
-	if (e == FE_OK)
-		e = nt_remove(h, dir);
+	FTRY(nt_open(dir_of(at), at->name, FILE_WRITE_ATTRIBUTES, FILE_OPEN, 0, &h));
+	enum ferr e = nt_set_times(h, t);
 	CloseHandle(h);
 	return e;
 }
 
-static enum ferr host_rmdir(struct vfs_obj *dir, const char *path)
+enum ferr sys_mkdir(const struct walk *at)
 {
-	struct place p;
-	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
-	enum ferr e = is_dot(&p) ? FE_INVAL : remove_name(p.dir, p.name, true);
-	place_end(&p);
-	return e;
+	HANDLE h;
+	FTRY(nt_open(dir_of(at), at->name, 0, FILE_CREATE, FILE_DIRECTORY_FILE, &h));
+	CloseHandle(h);
+	return FE_OK;
 }
 
-static enum ferr host_unlink(struct vfs_obj *dir, const char *path)
+/* A link to a folder is a file to POSIX. */
+enum ferr sys_remove(const struct walk *at, bool folder)
 {
-	struct place p;
-	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
-	enum ferr e = is_dot(&p) ? FE_ISDIR : check_slash(&p);
+	struct nt_info info;
+	HANDLE h;
+	FTRY(nt_open(dir_of(at), at->name, DELETE, FILE_OPEN, 0, &h));
+	enum ferr e = nt_query(h, &info);
+	if (e == FE_OK && nt_is_folder(&info) != folder)
+		e = folder ? FE_NOTDIR : FE_ISDIR;
 	if (e == FE_OK)
-		e = remove_name(p.dir, p.name, false);
-	place_end(&p);
+		e = nt_remove(h, dir_of(at));
+	CloseHandle(h);
 	return e;
 }
 
@@ -596,50 +542,31 @@ static bool leads_to_folder(struct vfs_obj *dir, const char *path, const char *t
 	       st.type == VFS_TYPE_DIR;
 }
 
-static enum ferr host_symlink(struct vfs_obj *dir, const char *target, const char *path)
+enum ferr sys_symlink(const struct walk *at, struct vfs_obj *dir, const char *path,
+                      const char *target)
 {
-	struct place p;
 	if (strlen(target) >= VFS_PATH_MAX)
 		return FE_NAMETOOLONG;
-	bool folder = leads_to_folder(dir, path, target);
-	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
-	enum ferr e = is_dot(&p) ? FE_EXIST : p.slash ? FE_NOENT : FE_OK;
-	if (e == FE_OK)
-		e = nt_symlink(p.dir, p.name, target, folder);
-	place_end(&p);
-	return e;
+	return nt_symlink(dir_of(at), at->name, target, leads_to_folder(dir, path, target));
 }
 
-static enum ferr host_readlink(struct vfs_obj *dir, const char *path, char *buf, size_t *size)
+enum ferr sys_readlink(const struct walk *at, char *buf, size_t *size)
 {
-	struct place p;
-	FTRY(place_of(&p, dir, path, WALK_FOLLOW_SLASH));
-	enum ferr e = is_dot(&p) ? FE_INVAL : check_slash(&p);
-	if (e == FE_OK)
-		e = nt_readlink(p.dir, p.name, buf, size);
-	place_end(&p);
-	return e;
+	return nt_readlink(dir_of(at), at->name, buf, size);
 }
 
 /* ---- two names ---- */
 
-static enum ferr link_places(const struct place *from, const struct place *to)
+enum ferr sys_link(const struct walk *from, const struct walk *to)
 {
 	struct nt_info info;
 	HANDLE h;
-	if (is_dot(from))
-		return FE_PERM;
-	if (is_dot(to))
-		return FE_EXIST;
-	FTRY(check_slash(from));
-	if (to->slash)
-		return FE_NOENT;
-	FTRY(nt_open(from->dir, from->name, FILE_WRITE_ATTRIBUTES, FILE_OPEN, 0, &h));
+	FTRY(nt_open(dir_of(from), from->name, FILE_WRITE_ATTRIBUTES, FILE_OPEN, 0, &h));
 	enum ferr e = nt_query(h, &info);
 	if (e == FE_OK && nt_is_folder(&info))
 		e = FE_PERM;
 	if (e == FE_OK)
-		e = nt_link(h, to->dir, to->name);
+		e = nt_link(h, dir_of(to), to->name);
 	CloseHandle(h);
 	return e;
 }
@@ -662,22 +589,22 @@ static enum ferr check_not_inside(HANDLE h, HANDLE dir)
 }
 
 /* A name of this file that another one differs from in the case of letters only. */
-static bool same_name(const struct place *a, const struct place *b)
+static bool same_name(const struct walk *a, const struct walk *b)
 {
 	wchar_t *x = wide_text(a->name), *y = wide_text(b->name);
 	bool same = x && y && CompareStringOrdinal(x, -1, y, -1, TRUE) == CSTR_EQUAL &&
-	            same_file(a->dir, b->dir);
+	            same_file(dir_of(a), dir_of(b));
 	free(x);
 	free(y);
 	return same;
 }
 
 /* What stands at the new name gives way, or is why nothing is done (*done). */
-static enum ferr make_way(const struct nt_info *moved, const struct place *from,
-                          const struct place *to, bool *done)
+static enum ferr make_way(const struct nt_info *moved, const struct walk *from,
+                          const struct walk *to, bool *done)
 {
 	struct nt_info there;
-	enum ferr e = nt_query_name(to->dir, to->name, &there);
+	enum ferr e = nt_query_name(dir_of(to), to->name, &there);
 	if (e != FE_OK)
 		return e == FE_NOENT ? FE_OK : e;
 	if (there.ino == moved->ino) {
@@ -688,59 +615,26 @@ static enum ferr make_way(const struct nt_info *moved, const struct place *from,
 	bool folder = nt_is_folder(moved), onto_folder = nt_is_folder(&there);
 	if (folder != onto_folder)
 		return folder ? FE_NOTDIR : FE_ISDIR;
-	return folder ? remove_name(to->dir, to->name, true) : FE_OK;
+	return folder ? sys_remove(to, true) : FE_OK;
 }
 
-static enum ferr rename_handle(HANDLE h, const struct place *from, const struct place *to)
+static enum ferr rename_handle(HANDLE h, const struct walk *from, const struct walk *to)
 {
 	struct nt_info moved;
 	bool done = false;
 	FTRY(nt_query(h, &moved));
-	if (to->slash && !nt_is_folder(&moved))
-		return FE_NOTDIR;
 	if (nt_is_folder(&moved))
-		FTRY(check_not_inside(h, to->dir));
+		FTRY(check_not_inside(h, dir_of(to)));
 	FTRY(make_way(&moved, from, to, &done));
-	return done ? FE_OK : nt_rename(h, to->dir, to->name);
+	return done ? FE_OK : nt_rename(h, dir_of(to), to->name);
 }
 
-static enum ferr rename_places(const struct place *from, const struct place *to)
+enum ferr sys_rename(const struct walk *from, const struct walk *to)
 {
 	HANDLE h;
-	if (is_dot(from) || is_dot(to))
-		return FE_BUSY;
-	FTRY(check_slash(from));
-	FTRY(nt_open(from->dir, from->name, DELETE, FILE_OPEN, 0, &h));
+	FTRY(nt_open(dir_of(from), from->name, DELETE, FILE_OPEN, 0, &h));
 	enum ferr e = rename_handle(h, from, to);
 	CloseHandle(h);
-	return e;
-}
-
-static enum ferr host_link(struct vfs_obj *from, const char *from_path, bool follow,
-                           struct vfs_obj *to, const char *to_path)
-{
-	struct place a, b;
-	FTRY(place_of(&a, from, from_path, follow ? WALK_FOLLOW : WALK_NOFOLLOW));
-	enum ferr e = place_of(&b, to, to_path, WALK_NOFOLLOW);
-	if (e == FE_OK) {
-		e = link_places(&a, &b);
-		place_end(&b);
-	}
-	place_end(&a);
-	return e;
-}
-
-static enum ferr host_rename(struct vfs_obj *from, const char *from_path, struct vfs_obj *to,
-                             const char *to_path)
-{
-	struct place a, b;
-	FTRY(place_of(&a, from, from_path, WALK_NOFOLLOW));
-	enum ferr e = place_of(&b, to, to_path, WALK_NOFOLLOW);
-	if (e == FE_OK) {
-		e = rename_places(&a, &b);
-		place_end(&b);
-	}
-	place_end(&a);
 	return e;
 }
 
@@ -763,28 +657,8 @@ static enum ferr host_path_of(struct vfs_obj *o, struct vfs_obj *root, char *buf
 		return FE_NOENT;
 	FTRY(nt_path(host_of(root)->h, base, sizeof base));
 	FTRY(nt_path(host_of(o)->h, path, sizeof path));
-	size_t n = strcmp(base, "/") ? strlen(base) : 0;
-	if (strncmp(path, base, n) || (path[n] != '/' && path[n] != 0))
-		return FE_NOTCAPABLE; /* moved out of the mount by somebody */
-	const char *rest = path[n] ? path + n + 1 : ".";
-	if (strlen(rest) >= size)
-		return FE_NAMETOOLONG;
-	strcpy(buf, *rest ? rest : ".");
+	FTRY(host_below(base, path, buf, size));
 	return check_path(root, buf, &info);
-}
-
-/* The path and the file's number must agree. */
-static enum ferr host_reopen(struct vfs_obj *root, const struct vfs_saved *s, struct vfs_obj **out)
-{
-	struct vfs_stat st;
-	unsigned flags = (s->flags & (VFS_READ | VFS_WRITE)) | VFS_NOFOLLOW;
-	FTRY(host_open(root, s->path, flags, out));
-	enum ferr e = host_stat(*out, &st);
-	if (e == FE_OK && (st.ino != s->ino || st.type != s->type))
-		e = FE_STALE;
-	if (e != FE_OK)
-		vfs_unref(*out);
-	return e;
 }
 
 static const struct vfs_ops host_ops = {
@@ -800,14 +674,14 @@ static const struct vfs_ops host_ops = {
     .readdir = host_readdir,
     .open = host_open,
     .stat_at = host_stat_at,
-    .set_times_at = host_set_times_at,
-    .mkdir = host_mkdir,
-    .rmdir = host_rmdir,
-    .unlink = host_unlink,
-    .symlink = host_symlink,
-    .readlink = host_readlink,
-    .link = host_link,
-    .rename = host_rename,
+    .set_times_at = names_set_times,
+    .mkdir = names_mkdir,
+    .rmdir = names_rmdir,
+    .unlink = names_unlink,
+    .symlink = names_symlink,
+    .readlink = names_readlink,
+    .link = names_link,
+    .rename = names_rename,
     .reopen = host_reopen,
     .path_of = host_path_of,
 };
