@@ -184,6 +184,25 @@ static int parse_display(struct shell *sh, struct program *p)
 	return 0;
 }
 
+/* The program's own name is a path too: one that goes by its last component (clang, busybox) knows '/' only. */
+static int parse_args(struct shell *sh, struct program *p)
+{
+	const char *file = shell_arg(sh, 0);
+	char *name = arena_copy(&p->arena, file, strlen(file));
+	p->cfg.argc = (uint32_t)shell_argc(sh);
+	if (p->cfg.argc > CONTROL_LIST_MAX)
+		return shell_usage(sh, "%u arguments are too many: at most %d", p->cfg.argc,
+		                   CONTROL_LIST_MAX);
+	char **argv = ARENA_NEW(&p->arena, char *, p->cfg.argc);
+	if (!name || !argv)
+		return shell_fail(sh, "out of memory");
+	memcpy(argv, shell_args(sh), p->cfg.argc * sizeof *argv);
+	path_to_guest(name);
+	argv[0] = name;
+	p->cfg.argv = argv;
+	return 0;
+}
+
 static int parse_program(struct shell *sh, struct program *p)
 {
 	const char *file = shell_arg(sh, 0);
@@ -191,15 +210,11 @@ static int parse_program(struct shell *sh, struct program *p)
 		return shell_fail(sh, "there is no file \"%s\"", file);
 	p->cfg.path = p->path;
 	p->cfg.name = shell_value(sh, "name");
-	p->cfg.argv = shell_args(sh);
-	p->cfg.argc = (uint32_t)shell_argc(sh);
-	if (p->cfg.argc > CONTROL_LIST_MAX)
-		return shell_usage(sh, "%u arguments are too many: at most %d", p->cfg.argc,
-		                   CONTROL_LIST_MAX);
+	int bad = parse_args(sh, p);
 	bool detached = shell_flag(sh, "detach"); /* whoever attaches later has a terminal */
 	for (int s = 0; s < TTY_STREAMS; s++)
 		p->cfg.tty.is_terminal[s] = detached || console_is_terminal(s);
-	int bad = parse_mounts(sh, p);
+	bad = bad ? bad : parse_mounts(sh, p);
 	bad = bad ? bad : parse_env(sh, p);
 	bad = bad ? bad : parse_memory(sh, p);
 	bad = bad ? bad : parse_checkpoint(sh, p);

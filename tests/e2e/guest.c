@@ -153,6 +153,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "to stderr\n");
 		return 0;
 	}
+	if (!strcmp(what, "name"))
+		return puts(argv[0]) < 0;
 	if (!strcmp(what, "env"))
 		return puts(getenv(arg) ? getenv(arg) : "unset") < 0;
 	if (!strcmp(what, "tty"))

@@ -1,10 +1,11 @@
-"""person.py - what the end-to-end tests share: a home and its command, a terminal, waiting, and the runner that prints TAP.
+"""person.py - what the end-to-end tests share: a home and its command, a terminal, waiting.
 
 	python3 tests/e2e/e2e.py build/shell/wasmos build/tests/e2e/guest.wasm [words of tests' names...]
 
 Functions named test_* are the tests; their names are sentences. Each gets a home of its own, and its node is
 ended afterwards.
 """
+import contextlib
 import json
 import os
 import pty
@@ -15,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
+
+import cases
 
 WASMOS, GUEST = (os.path.abspath(p) for p in sys.argv[1:3])
 
@@ -122,27 +124,16 @@ def has_ended(pid):
         return True
 
 
+@contextlib.contextmanager
+def own_home():
+    folder = tempfile.mkdtemp(prefix='wasmos-e2e-')
+    home = Home(folder + '/home')
+    try:
+        yield home
+    finally:
+        home.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main(module):
-    tests = [(n, f) for n, f in module.items() if n.startswith('test_')]
-    if sys.argv[3:]:
-        tests = [t for t in tests if any(word in t[0] for word in sys.argv[3:])]
-    print(f'TAP version 13\n1..{len(tests)}', flush=True)
-    failed = 0
-    for i, (name, test) in enumerate(tests, 1):
-        folder = tempfile.mkdtemp(prefix='wasmos-e2e-')
-        home = Home(folder + '/home')
-        start = time.monotonic()
-        try:
-            test(home)
-            print(f'ok {i} - {name[5:].replace("_", " ")}', flush=True)
-        except Exception:
-            failed += 1
-            print(f'not ok {i} - {name[5:].replace("_", " ")}')
-            print(''.join('# ' + line + '\n' for line in traceback.format_exc().splitlines()), end='', flush=True)
-        finally:
-            home.end()
-            shutil.rmtree(folder, ignore_errors=True)
-        took = time.monotonic() - start
-        if took > 5:
-            print(f'# {took:.1f} s', flush=True)
-    return 1 if failed else 0
+    return cases.run(module, sys.argv[3:], fixture=own_home)

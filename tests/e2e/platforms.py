@@ -377,12 +377,12 @@ class Quiet(programs.Tap):
 
 
 def case_wasi(p, args, first):
-    """Programs from npm: what they print and write is what they do on the first platform."""
+    """Programs from npm: what they print and write is what they do on the first platform. wine has no symbolic links."""
     tap = Quiet()
     for name in ('python', 'esbuild', 'clang', 'yosys'):
         with tempfile.TemporaryDirectory() as folder:
             ours, theirs = (programs.Side([*q.program('shell/wasmos'), 'run', '--solo'], os.path.join(folder, side), q.path,
-                                          dict(os.environ, **q.env)) for side, q in (('ours', p), ('theirs', first)))
+                                          dict(os.environ, **q.env), not q.windows) for side, q in (('ours', p), ('theirs', first)))
             getattr(programs, 'test_' + name)(tap, ours, theirs)
     check('\n'.join(tap.wrong), not tap.wrong)
     return f'{tap.count} comparisons'

@@ -5,6 +5,7 @@
 The program is build-windows-x86_64/shell/wasmos.exe, or $WASMOS_WINDOWS. TAP; 1..0 # SKIP and exit status 77 when it or wine is
 missing. Functions named test_* are the tests; their names are sentences. wine has a folder of its own, and is ended afterwards.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -13,10 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, 'scripts'))
+import cases  # noqa: E402
 import nodes  # noqa: E402 (it stands in scripts/)
 
 LINUX, GUEST, COUNTER = (os.path.abspath(p) for p in sys.argv[1:4])
@@ -24,10 +25,6 @@ WINDOWS = os.environ.get('WASMOS_WINDOWS') or os.path.join(ROOT, 'build-windows-
 COUNTER_STEPS = 600
 DOOM = os.environ.get('WASMOS_DOOM') or os.path.join(
     os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'wasmos', 'doom')
-
-
-class Skip(Exception):
-    pass
 
 
 def wine():
@@ -43,13 +40,10 @@ class WindowsNode(nodes.Node):
     """As nodes.Node; its command is run by wine."""
 
     def __init__(self, home, name, prefix, env=None):
-        super().__init__(home, name, env)
-        self.env.update(WASMOS_HOME=drive(home), WINEPREFIX=prefix, WINEDEBUG='-all', WINEDLLOVERRIDES='mscoree,mshtml=')
+        super().__init__(home, name, env, [wine(), WINDOWS], drive)
+        self.env.update(WINEPREFIX=prefix, WINEDEBUG='-all', WINEDLLOVERRIDES='mscoree,mshtml=')
         if not env or 'DISPLAY' not in env:
             self.env.pop('DISPLAY', None)
-
-    def command(self, *args):
-        return [wine(), WINDOWS, *map(str, args)]
 
     def call(self, *args, timeout_s=120):
         status, out, err = run(self, *args, timeout=timeout_s)
@@ -74,6 +68,7 @@ class World:
         self.prefix = os.environ.get('WINEPREFIX') or os.path.join(self.folder, 'wine')
         self.ours = 'WINEPREFIX' not in os.environ
         self.count, self.nodes = 0, []
+        run(WindowsNode(self.folder, 'none', self.prefix), '--version', timeout=300)  # wine makes its system, and speaks of it
 
     def close(self):
         if self.ours:
@@ -103,14 +98,16 @@ class World:
         nodes.pair(x, w, timeout_s=60)
         return w, x
 
-    def end_nodes(self):
-        for node in self.nodes:
-            try:
-                if node.is_up():
-                    node.call('down', '--end')
-            except (nodes.Failed, subprocess.TimeoutExpired):
-                pass
-        self.nodes = []
+    @contextlib.contextmanager
+    def nodes_of_a_case(self):
+        try:
+            yield self
+        finally:
+            for node in self.nodes:
+                with contextlib.suppress(nodes.Failed, subprocess.TimeoutExpired):
+                    if node.is_up():
+                        node.call('down', '--end')
+            self.nodes = []
 
 
 def run(node, *args, input=b'', timeout=120):
@@ -140,6 +137,13 @@ def test_run_starts_a_node_in_the_background_and_passes_arguments_output_and_sta
     assert run(node, 'run', drive(GUEST), 'exit', '42')[0] == 42
     node.down()
     assert not node.is_up()
+
+
+def test_a_program_is_told_its_own_name_with_slashes(w):
+    """Programs that are several go by the last part of it, and part it as wasm programs do."""
+    node = w.windows()
+    status, out, err = run(node, 'run', '--solo', drive(GUEST), 'name')
+    assert (status, out.decode().strip()) == (0, GUEST), (status, out, err)
 
 
 def test_bytes_of_a_pipe_go_through_unchanged(w):
@@ -257,7 +261,7 @@ def test_a_program_moves_to_linux_and_back_while_it_counts(w):
 
 def test_doom_draws_the_same_frames_when_it_moves_to_linux_and_back(w):
     if not os.path.exists(os.path.join(DOOM, 'doom.wasm')):
-        raise Skip('DOOM was not built (scripts/build-doom)')
+        raise cases.Skip('DOOM was not built (scripts/build-doom)')
     win, linux = w.pair()
     game = ['-iwad', '/doom/freedoom1.wad', '-timedemo', 'demo1', '-frameclock']
     options = ['--display', 'headless', '--frame-hash']
@@ -279,7 +283,7 @@ def test_doom_draws_the_same_frames_when_it_moves_to_linux_and_back(w):
     assert moved['state'] == still['state'] == 'exited', (moved, still)
     assert moved['frame_hash'] == still['frame_hash'], (moved, still)
     if count < 2:
-        raise Skip(f'this machine is too busy: the demo was over after {count} moves (its frames were right)')
+        raise cases.Skip(f'this machine is too busy: the demo was over after {count} moves (its frames were right)')
 
 
 def test_a_node_that_is_ended_in_the_middle_of_a_move_loses_no_program(w):
@@ -340,26 +344,8 @@ def main():
         print(f'1..0 # SKIP {why}')
         return 77
     os.environ['WASMOS'] = nodes.WASMOS = LINUX
-    words = sys.argv[4:]
-    tests = [(n, f) for n, f in globals().items() if n.startswith('test_') and (not words or any(x in n for x in words))]
-    print(f'1..{len(tests)}', flush=True)
-    world, failed = World(), 0
-    try:
-        for i, (name, fn) in enumerate(tests, 1):
-            begun = time.monotonic()
-            try:
-                fn(world)
-                print(f'ok {i} - {name[5:].replace("_", " ")} # {time.monotonic() - begun:.1f} s', flush=True)
-            except Skip as why_not:
-                print(f'ok {i} - {name[5:].replace("_", " ")} # SKIP {why_not}', flush=True)
-            except Exception:
-                failed += 1
-                print(f'not ok {i} - {name[5:].replace("_", " ")}')
-                print('\n'.join('#   ' + line for line in traceback.format_exc().splitlines()), flush=True)
-            world.end_nodes()
-    finally:
-        world.close()
-    return 1 if failed else 0
+    with contextlib.closing(World()) as world:
+        return cases.run(globals(), sys.argv[4:], fixture=world.nodes_of_a_case)
 
 
 if __name__ == '__main__':

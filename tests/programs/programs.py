@@ -60,12 +60,13 @@ class Tap:
 
 
 class Side:
-    """One of the two that run a program: ours or node. path: a path of this machine in the command's words."""
+    """One of the two that run a program: ours or node. path: a path of this machine in the command's words. symlinks: whether programs
+    can make symbolic links there."""
 
-    def __init__(self, command, folder, path=str, env=None):
+    def __init__(self, command, folder, path=str, env=None, symlinks=True):
         self.command = command
         self.folder = folder
-        self.path, self.env = path, env
+        self.path, self.env, self.symlinks = path, env, symlinks
         os.makedirs(os.path.join(folder, "tmp"))
 
     def run(self, program, args=(), dirs=(), env=(), stdin=b"", at="/data"):
@@ -95,7 +96,8 @@ def give(sides, *names):
 def test_python(tap, ours, node):
     """CPython: a script that uses the library, files and errors."""
     give((ours, node), "work.py")
-    a, b = (s.run(PYTHON, ["/data/work.py", "x", "y z"], env=["PYTHONHASHSEED=0"]) for s in (ours, node))
+    env = ["PYTHONHASHSEED=0"] + ([] if ours.symlinks and node.symlinks else ["NO_SYMLINKS=1"])
+    a, b = (s.run(PYTHON, ["/data/work.py", "x", "y z"], env=env) for s in (ours, node))
     tap.same("what it printed", a.out.decode().splitlines(), b.out.decode().splitlines())
     tap.same("standard error", a.err, b.err)
     tap.same("exit status", a.status, b.status)
