@@ -461,6 +461,15 @@ def test_every_command_has_help(h):
     assert 'wasmos' in h.ok('--version')
 
 
+def test_the_manual_names_every_command_and_option(h):
+    with open(os.path.join(os.path.dirname(__file__), '../../docs/wasmos.1'), encoding='utf-8') as f:
+        manual = f.read()
+    for name in re.findall(r'^  (\w+) ', h.ok('help').split('A first try')[0], re.M):
+        assert re.search(r'^\.It (Xo )?Ic ' + name + r'\b', manual, re.M), name
+        for option in re.findall(r'^  (?:-\w, |    )--([\w-]+)', h.ok('help', name), re.M):
+            assert re.search(r'Fl (\w \| )?-' + option + r'\b|\| -' + option + r'\b', manual), (name, option)
+
+
 def test_tables_are_json_when_asked(h):
     h.start('tick')
     assert isinstance(json.loads(h.ok('ps', '--json')), list)
