@@ -2,17 +2,37 @@
  * alone. */
 #include "base/arena.h"
 
+#include "base/os.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #define ARENA_ALIGN 16
 #define ARENA_BLOCK_BYTES (16 << 10)
 #define ARENA_LARGE_BYTES (4 << 10)
+#define ARENA_HUGE_BYTES (1 << 20)
 
 struct arena_block {
 	struct arena_block *next;
+	size_t mapped; /* its size when it came from the system; 0: from the C library */
 	_Alignas(ARENA_ALIGN) uint8_t bytes[];
 };
+
+/* Pages that nobody has touched: the C library may have to clear what was used before. */
+static struct arena_block *map_block(size_t total, size_t *mapped)
+{
+	size_t page = os_page_size();
+	if (total > SIZE_MAX - page)
+		return NULL;
+	total = (total + page - 1) & ~(page - 1);
+	struct arena_block *b = os_reserve(total);
+	if (b && os_commit(b, total) != ERR_OK) {
+		os_release(b, total);
+		return NULL;
+	}
+	*mapped = total;
+	return b;
+}
 
 static struct arena_block *block_new(struct arena *a, size_t size)
 {
@@ -21,9 +41,12 @@ static struct arena_block *block_new(struct arena *a, size_t size)
 		return NULL;
 	if (a->limit_bytes && total > a->limit_bytes - a->used_bytes)
 		return NULL;
-	struct arena_block *b = calloc(1, total);
+	size_t mapped = 0;
+	struct arena_block *b =
+	    total < ARENA_HUGE_BYTES ? calloc(1, total) : map_block(total, &mapped);
 	if (!b)
 		return NULL;
+	b->mapped = mapped;
 	b->next = a->blocks;
 	a->blocks = b;
 	a->used_bytes += total;
@@ -71,7 +94,10 @@ void arena_free(struct arena *a)
 {
 	for (struct arena_block *b = a->blocks, *next; b; b = next) {
 		next = b->next;
-		free(b);
+		if (b->mapped)
+			os_release(b, b->mapped);
+		else
+			free(b);
 	}
 	*a = (struct arena){.limit_bytes = a->limit_bytes};
 }

@@ -1,7 +1,7 @@
 /* arena.h - memory that is taken in many pieces and given back all at once.
  *
  * A zeroed struct arena is an empty one. Pieces are zeroed, 16-byte aligned, never moved, and live
- * until arena_free(). Large pieces get a block of their own straight from the C library, so that an
+ * until arena_free(). Large pieces get a block of their own, straight from the C library or the system, so that an
  * array of which only the start is written costs only that. One thread at a time.
  *
  *	struct arena a = {.limit_bytes = 64 << 20};

@@ -27,6 +27,8 @@ size_t os_page_size(void);
 void *os_reserve(size_t size_bytes);
 /* Makes part of a reservation readable and writable; it reads as zeros. */
 enum err os_commit(void *p, size_t size_bytes);
+/* Takes memory of committed pages away again; they fault on every touch until they are committed anew. */
+void os_decommit(void *p, size_t size_bytes);
 enum err os_protect(void *p, size_t size_bytes, enum os_access access);
 void os_release(void *p, size_t size_bytes);
 

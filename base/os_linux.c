@@ -36,6 +36,12 @@ enum err os_commit(void *p, size_t size_bytes)
 	return os_protect(p, size_bytes, OS_READ_WRITE);
 }
 
+void os_decommit(void *p, size_t size_bytes)
+{
+	madvise(p, size_bytes, MADV_DONTNEED);
+	os_protect(p, size_bytes, OS_NONE);
+}
+
 enum err os_protect(void *p, size_t size_bytes, enum os_access access)
 {
 	static const int prot[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE};

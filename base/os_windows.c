@@ -45,6 +45,11 @@ enum err os_commit(void *p, size_t size_bytes)
 	return ERR_OK;
 }
 
+void os_decommit(void *p, size_t size_bytes)
+{
+	VirtualFree(p, size_bytes, MEM_DECOMMIT);
+}
+
 enum err os_protect(void *p, size_t size_bytes, enum os_access access)
 {
 	static const DWORD protect[] = {PAGE_NOACCESS, PAGE_READONLY, PAGE_READWRITE};

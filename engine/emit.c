@@ -5,24 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool reserve(struct translator *tr, void **array, uint32_t *cap, uint32_t need, size_t size)
+/* Room for some more words of code. */
+static bool room(struct translator *tr)
 {
-	if (need <= *cap)
+	const uint32_t need = tr->n + 8;
+	if (need <= tr->cap)
 		return true;
-	uint32_t c = *cap ? *cap : 256;
-	if (need > MAX_CODE_WORDS) {
+	if (!stretch_to(&tr->words, need * sizeof *tr->w, MAX_CODE_WORDS * sizeof *tr->w)) {
 		tr->failed = true;
 		return false;
 	}
-	while (c < need)
-		c *= 2;
-	void *p = realloc(*array, c * size);
-	if (!p) {
+	tr->w = tr->words.p;
+	tr->cap = (uint32_t)(tr->words.bytes / sizeof *tr->w);
+	return true;
+}
+
+static bool room_for_patch(struct translator *tr)
+{
+	const size_t size = sizeof *tr->patches;
+	if (tr->npatches < tr->patches_cap)
+		return true;
+	if (!stretch_to(&tr->patch_mem, (tr->npatches + 1) * size, MAX_CODE_WORDS * size)) {
 		tr->failed = true;
 		return false;
 	}
-	*array = p;
-	*cap = c;
+	tr->patches = tr->patch_mem.p;
+	tr->patches_cap = (uint32_t)(tr->patch_mem.bytes / size);
 	return true;
 }
 
@@ -32,10 +40,8 @@ static bool reserve(struct translator *tr, void **array, uint32_t *cap, uint32_t
 
 static uint32_t begin(struct translator *tr, uint32_t iop)
 {
-	if (!reserve(tr, (void **)&tr->w, &tr->cap, tr->n + 8, sizeof *tr->w)) {
+	if (!room(tr))
 		tr->n = 0; /* the rest of the translation writes nonsense into what there is */
-		tr->cap = tr->cap ? tr->cap : 0;
-	}
 	uint32_t pos = tr->n;
 	tr->w[pos] = (uint64_t)(uintptr_t)tr->handlers[iop];
 	tr->n += tr->len;
@@ -91,7 +97,7 @@ uint32_t emit_imm(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1,
 
 void emit_word(struct translator *tr, uint64_t word)
 {
-	if (reserve(tr, (void **)&tr->w, &tr->cap, tr->n + 8, sizeof *tr->w))
+	if (room(tr))
 		tr->w[tr->n++] = word;
 }
 
@@ -122,23 +128,46 @@ void set_iop(struct translator *tr, uint32_t pos, uint32_t iop)
 
 void patch_add(struct translator *tr, uint32_t *list, uint32_t at32, uint32_t base)
 {
-	if (!reserve(tr, (void **)&tr->patches, &tr->patches_cap, tr->npatches + 1,
-	             sizeof *tr->patches))
+	if (!room_for_patch(tr))
 		return;
 	tr->patches[tr->npatches++] = (struct patch){.at32 = at32, .base = base, .next = *list};
 	*list = tr->npatches;
 }
 
+/* Up to max branches of the list get their distance to the word at. */
+static void bind(struct translator *tr, uint32_t *list, uint32_t at, uint32_t max)
+{
+	for (; *list && max > 0; max--, tr->work++) {
+		const struct patch *p = &tr->patches[*list - 1];
+		if (!tr->failed)
+			((uint32_t *)tr->w)[p->at32] = at - p->base;
+		*list = p->next;
+	}
+}
+
 void patch_bind(struct translator *tr, uint32_t *list)
 {
-	for (uint32_t i = *list; i; i = tr->patches[i - 1].next) {
-		struct patch *p = &tr->patches[i - 1];
-		if (!tr->failed)
-			((uint32_t *)tr->w)[p->at32] = tr->n - p->base;
-	}
 	if (*list)
 		barrier(tr);
+	bind(tr, list, tr->n, UINT32_MAX);
+}
+
+#define BIND_PIECE 8192u
+
+void patch_bind_some(struct translator *tr, uint32_t *list)
+{
+	assert(!tr->late);
+	if (*list)
+		barrier(tr);
+	tr->late = *list;
+	tr->late_at = tr->n;
 	*list = 0;
+	bind_late(tr);
+}
+
+void bind_late(struct translator *tr)
+{
+	bind(tr, &tr->late, tr->late_at, BIND_PIECE);
 }
 
 /* ---- the virtual stack ---- */

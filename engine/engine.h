@@ -31,7 +31,7 @@ struct thread;
  * borrowed and must outlive it. Errors: MALFORMED, INVALID, LIMIT, NOMEM; the message names section, offset, reason. */
 enum err module_load(const uint8_t *bytes, size_t size, bool owns, struct module **out,
                      struct errmsg *msg);
-/* The same, but of a module of more than LAZY_BYTES the function bodies are validated when they are first called (and
+/* The same, but of a module of more than LAZY_BYTES the short function bodies are validated when they are first called (and
  * then trap as "invalid function body"): a big program starts in a tenth of the time. Everything else is validated now. */
 #define LAZY_BYTES (1u << 20)
 enum err module_load_lazy(const uint8_t *bytes, size_t size, bool owns, struct module **out,

@@ -145,8 +145,9 @@ struct store {
 	uint32_t ntype_slots;
 	uint32_t ninstances, nmems, ntables, nglobals, nhosts, nthreads, nranges, nnames, ntypes;
 	struct arena code;             /* translated code and maps */
-	struct translator *translator; /* its buffers are reused */
-	enum trap no_code; /* why the last translation failed: TRAP_NOMEM, TRAP_INVALID_BODY */
+	struct translator *translator; /* its buffers are reused; NULL: none yet */
+	enum trap
+	    no_code; /* why the last translation gave none: TRAP_NOMEM, TRAP_INVALID_BODY, TRAP_AGAIN */
 };
 
 enum thread_exit {
@@ -175,7 +176,8 @@ struct thread {
 	struct frame *frames;
 	uint64_t *slots;
 	size_t slots_bytes, frames_bytes;
-	const uint64_t *skip_pc; /* where this run began: no poll before that host call */
+	const uint64_t *skip_pc;        /* where this run began: no poll before that host call */
+	struct translator *translating; /* a translation that a stop came into; NULL: none */
 	struct hostfunc *direct; /* the outermost call is of a host function: there are no frames */
 	uint32_t call_type;      /* store-wide type of the outermost call */
 	bool busy;               /* there are frames */
@@ -237,14 +239,15 @@ enum trap table_init(struct instance *in, uint32_t elemidx, struct tableinst *t,
 enum trap table_grow(struct tableinst *t, uint64_t v[2]);
 
 /* ---- translate.c ---- */
-/* Translates an own function of the instance (index space with imports). NULL: store->no_code says why. */
-struct code *translate(struct instance *in, uint32_t funcidx);
+/* Translates an own function of the instance (index space with imports). NULL: store->no_code says why. Long work for a
+ * running thread t (or NULL) is left when it is asked to stop: TRAP_AGAIN. The same call goes on with it, in this process. */
+struct code *translate(struct instance *in, uint32_t funcidx, struct thread *t);
 void translator_free(struct translator *tr);
 
 /* ---- run.c ---- */
 /* The stop word was up at a safepoint: true when the thread has to stop there. */
 bool thread_poll(struct thread *t);
-/* The code of an own function, translated on its first call. */
-struct code *instance_code(struct instance *in, uint32_t funcidx);
+/* The code of an own function, translated on its first call (translate()). */
+struct code *instance_code(struct instance *in, uint32_t funcidx, struct thread *t);
 /* The same by the id of an instance's function. */
-struct code *code_of_id(struct store *s, uint32_t id);
+struct code *code_of_id(struct store *s, uint32_t id, struct thread *t);

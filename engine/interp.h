@@ -118,6 +118,8 @@ static inline u64 mem_size_now(const struct thread *t)
 
 /* Ways out; the trap's number comes in ia. */
 HANDLER_CC void out_trap(const u64 *pc, u64 *fp, struct thread *t, u8 *mem, u64 ia, f64 fa);
+/* The callee at the safepoint pc could not be translated; TRAP_AGAIN: since the thread has to stop. */
+HANDLER_CC void out_no_code(const u64 *pc, u64 *fp, struct thread *t, u8 *mem, u64 ia, f64 fa);
 /* The stop word is up at the safepoint pc: out when the thread has to stop, else on. */
 HANDLER_CC void out_poll(const u64 *pc, u64 *fp, struct thread *t, u8 *mem, u64 ia, f64 fa);
 HANDLER_CC void out_stop(const u64 *pc, u64 *fp, struct thread *t, u8 *mem, u64 ia, f64 fa);

@@ -383,9 +383,9 @@ HANDLER(call)
 
 HANDLER(call_lazy)
 {
-	struct code *c = instance_code(t->csp->code->inst, (u32)WORD(0));
+	struct code *c = instance_code(t->csp->code->inst, (u32)WORD(0), t);
 	if (!c)
-		JUMP_TO(out_trap, t->store->no_code);
+		JUMP_TO(out_no_code, t->store->no_code);
 	uint64_t *me = (uint64_t *)pc;
 	me[LEN] = (uint64_t)(uintptr_t)c;
 	*(handler *)me = H(call);
@@ -420,9 +420,9 @@ HANDLER(resync)
 /* f0: the callee's frame; word: id of a function of another instance. */
 HANDLER(call_import)
 {
-	struct code *c = code_of_id(t->store, (u32)WORD(0));
+	struct code *c = code_of_id(t->store, (u32)WORD(0), t);
 	if (!c)
-		JUMP_TO(out_trap, t->store->no_code);
+		JUMP_TO(out_no_code, t->store->no_code);
 	uint64_t *nfp = fp + F(0);
 	ENTER_ANY(c, nfp, pc + LEN + 1);
 }
@@ -439,7 +439,7 @@ HANDLER(indirect_any)
 	struct target to = {0};
 	enum trap trap = indirect_target(t, ia, (u32)IMM, &to);
 	if (UNLIKELY(trap))
-		JUMP_TO(out_trap, trap);
+		JUMP_TO(out_no_code, trap);
 	uint64_t *nfp = fp + F(0);
 	if (LIKELY(to.code))
 		ENTER_ANY(to.code, nfp, pc + LEN + 1);

@@ -38,6 +38,15 @@ void lazy_free(struct lazy *l)
 	free(l);
 }
 
+enum err lazy_need_large(struct lazy *l, struct errmsg *msg)
+{
+	const struct module *m = l->v.m;
+	for (uint32_t i = 0; i < m->nfuncs; i++)
+		if (m->funcs[i].body_size > LAZY_BODY_BYTES)
+			TRY(lazy_need(l, i, msg));
+	return ERR_OK;
+}
+
 enum err lazy_need(struct lazy *l, uint32_t i, struct errmsg *msg)
 {
 	enum err e = ERR_OK;

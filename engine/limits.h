@@ -20,11 +20,12 @@ enum {
 	LIMIT_DATAS = 1000000,
 	LIMIT_PARAMS = 1000,
 	LIMIT_RESULTS = 1000,
-	LIMIT_LOCALS = 50000, /* parameters included */
+	LIMIT_LOCALS = 50000, /* parameters included; as many groups of them, too */
 	LIMIT_BODY_BYTES = 7654321,
-	LIMIT_BLOCK_DEPTH = 1 << 20,   /* blocks nested in one function */
-	LIMIT_STACK_HEIGHT = 1 << 20,  /* operands on one function's stack */
-	LIMIT_BR_TABLE = 1 << 20,      /* labels of one br_table */
-	LIMIT_CONSTEXPR_HEIGHT = 1024, /* operands on a constant expression's stack */
-	LIMIT_MEM_PAGES = 65536,       /* 64 KiB each: the spec's own limit */
+	LIMIT_BLOCK_DEPTH = 1 << 20,  /* blocks nested in one function */
+	LIMIT_STACK_HEIGHT = 1 << 20, /* operands on one function's stack */
+	LIMIT_BR_TABLE = 1 << 16, /* labels of one br_table: translated without a stop in between */
+	LIMIT_BR_TABLE_VALUES = 1 << 17, /* labels x values that its branches carry; the same */
+	LIMIT_CONSTEXPR_HEIGHT = 1024,   /* operands on a constant expression's stack */
+	LIMIT_MEM_PAGES = 65536,         /* 64 KiB each: the spec's own limit */
 };

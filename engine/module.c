@@ -118,7 +118,7 @@ static enum err check(struct module *m, bool lazy, struct errmsg *msg)
 	if (e == ERR_OK && lazy) {
 		e = lazy_new(&v, &m->lazy);
 		if (e == ERR_OK)
-			return ERR_OK;
+			return lazy_need_large(m->lazy, msg);
 		err_set(msg, e, "out of memory");
 	} else if (e == ERR_OK) {
 		e = validate_bodies(&v, 0, m->nfuncs, msg);

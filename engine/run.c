@@ -69,6 +69,7 @@ void thread_free(struct thread *t)
 	}
 	os_release(t->slots, t->slots_bytes);
 	os_release(t->frames, t->frames_bytes);
+	translator_free(t->translating);
 	free(t);
 }
 
@@ -79,6 +80,8 @@ struct store *thread_store(struct thread *t)
 
 void thread_reset(struct thread *t)
 {
+	translator_free(t->translating);
+	t->translating = NULL;
 	t->csp = t->frames;
 	t->direct = NULL;
 	t->busy = false;
@@ -93,23 +96,23 @@ uint32_t thread_depth(const struct thread *t)
 
 /* ---- calls from outside ---- */
 
-struct code *instance_code(struct instance *in, uint32_t funcidx)
+struct code *instance_code(struct instance *in, uint32_t funcidx, struct thread *t)
 {
 	struct code **slot = &in->codes[funcidx - in->module->nimport_funcs];
 	if (!*slot)
-		*slot = translate(in, funcidx);
+		*slot = translate(in, funcidx, t);
 	return *slot;
 }
 
-struct code *code_of_id(struct store *s, uint32_t id)
+struct code *code_of_id(struct store *s, uint32_t id, struct thread *t)
 {
 	const struct func_range *r = store_func(s, id);
-	return instance_code(r->inst, r->inst->module->nimport_funcs + (id - r->base));
+	return instance_code(r->inst, r->inst->module->nimport_funcs + (id - r->base), t);
 }
 
 static enum err push_frame(struct thread *t, uint32_t id, struct errmsg *msg)
 {
-	struct code *c = code_of_id(t->store, id);
+	struct code *c = code_of_id(t->store, id, NULL);
 	if (!c)
 		return err_set(msg, ERR_INVALID, "%s", trap_text(t->store->no_code));
 	if (t->slots + c->need > t->stack_end || t->frames + 1 == t->frames_end)
@@ -212,6 +215,12 @@ HANDLER_CC void out_trap(const u64 *pc, u64 *fp, struct thread *t, u8 *mem, u64 
 	t->trap = (enum trap)ia;
 }
 
+HANDLER_CC void out_no_code(const u64 *pc, u64 *fp, struct thread *t, u8 *mem, u64 ia, f64 fa)
+{
+	t->trap = (enum trap)ia;
+	stand(t, pc, fp, ia == TRAP_AGAIN ? EXIT_STOP : EXIT_TRAP);
+}
+
 HANDLER_CC void out_stop(const u64 *pc, u64 *fp, struct thread *t, u8 *mem, u64 ia, f64 fa)
 {
 	stand(t, pc, fp, EXIT_STOP);
@@ -282,7 +291,7 @@ enum trap indirect_target(struct thread *t, u64 ref, u32 type, struct target *to
 		to->host = r->host;
 		return TRAP_NONE;
 	}
-	to->code = code_of_id(t->store, (u32)ref);
+	to->code = code_of_id(t->store, (u32)ref, t);
 	return to->code ? TRAP_NONE : t->store->no_code;
 }
 

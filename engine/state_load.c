@@ -505,7 +505,7 @@ static enum err load_frame(struct load *l, struct thread *t, bool top, const str
 		TRY(check_callee(l, caller, *sp, r, id));
 	else if (!same_results(l->s, store_func_type(l->s, r, id), t->call_type))
 		return BAD(l, "the outermost call has another type");
-	struct code *c = code_of_id(l->s, id);
+	struct code *c = code_of_id(l->s, id, NULL);
 	if (!c)
 		return BAD(l, "function %u: %s", id, trap_text(l->s->no_code));
 	struct spmap *map = code_map(c);

@@ -87,22 +87,21 @@ static void skip_imm(struct translator *tr, enum imm_kind kind)
 }
 
 /* After a branch: on to the `else` or `end` of the innermost block, which is left to be read. */
-static void skip_unreachable(struct translator *tr)
+/* Skips one instruction of code that cannot be reached. False before the `end` or `else` where it ends. */
+static bool skip_unreachable(struct translator *tr)
 {
-	uint32_t depth = 0;
-	for (;;) {
-		const uint8_t *at = tr->p;
-		uint32_t op = read_op(tr);
-		if ((op == WOP_end || op == WOP_else) && depth == 0) {
-			tr->p = at;
-			return;
-		}
-		if (op == WOP_end)
-			depth--;
-		else if (op == WOP_block || op == WOP_loop || op == WOP_if)
-			depth++;
-		skip_imm(tr, op < 0x100 ? opcodes[op].imm : opcodes_fc[op & 0xff].imm);
+	const uint8_t *at = tr->p;
+	uint32_t op = read_op(tr);
+	if ((op == WOP_end || op == WOP_else) && tr->skipped_blocks == 0) {
+		tr->p = at;
+		return false;
 	}
+	if (op == WOP_end)
+		tr->skipped_blocks--;
+	else if (op == WOP_block || op == WOP_loop || op == WOP_if)
+		tr->skipped_blocks++;
+	skip_imm(tr, op < 0x100 ? opcodes[op].imm : opcodes_fc[op & 0xff].imm);
+	return true;
 }
 
 /* ---- safepoints ---- */
@@ -269,6 +268,7 @@ static void do_br_if(struct translator *tr, uint32_t depth)
 	uint32_t n = label_arity(c);
 	bool is_return = depth == tr->nctrls - 1;
 	bool in_place = n == 0 || tr->height - 1 - n == c->height;
+	tr->work += n / 16;
 	if (!is_return && in_place) {
 		if (n > 0) { /* before the condition is taken: it may be in an accumulator */
 			for (uint32_t i = c->height; i < tr->height - 1; i++)
@@ -320,6 +320,7 @@ static void do_br_table(struct translator *tr)
 	uint32_t table = tr->n * 2;
 	for (uint32_t i = 0; i < (n + 2) / 2; i++)
 		emit_word(tr, 0);
+	tr->work += n / 16;
 	const uint8_t *labels = tr->p;
 	for (uint32_t i = 0; i <= n; i++) {
 		uint32_t depth = leb_u32(tr);
@@ -375,8 +376,8 @@ static bool do_end(struct translator *tr, bool *reachable)
 	bool joins = c->patches || c->else_patches;
 	if (*reachable && joins)
 		flush(tr);
-	patch_bind(tr, &c->patches);
 	patch_bind(tr, &c->else_patches);
+	patch_bind_some(tr, &c->patches);
 	if (joins || !*reachable)
 		stack_to(tr, c->height, c->nresults, c->results);
 	*reachable = *reachable || joins;
@@ -391,6 +392,7 @@ static void end_call(struct translator *tr, struct safepoint *sp, const struct f
                      bool foreign, uint32_t nconsumed)
 {
 	uint32_t resync = tr->n;
+	tr->work += (nconsumed + ft->nresults) / 16;
 	if (foreign)
 		emit(tr, IOP_resync, 0, 0, 0, 0);
 	if (sp) {
@@ -651,9 +653,10 @@ static void read_locals(struct translator *tr, const struct functype *ft)
 
 static bool room_for(struct translator *tr, uint32_t nlocals, uint32_t max_height)
 {
-	if (!tr->w) {
+	if (!tr->w &&
+	    stretch_to(&tr->words, 1024 * sizeof *tr->w, MAX_CODE_WORDS * sizeof *tr->w)) {
+		tr->w = tr->words.p;
 		tr->cap = 1024;
-		tr->w = malloc(tr->cap * sizeof *tr->w);
 	}
 	if (tr->vcap < max_height + 2) {
 		free(tr->v);
@@ -683,6 +686,10 @@ static bool begin_function(struct translator *tr, struct instance *in, uint32_t 
 	tr->n = tr->height = tr->clean = tr->nctrls = tr->npatches = 0;
 	tr->acc[0] = tr->acc[1] = -1;
 	tr->failed = false;
+	tr->funcidx = funcidx;
+	tr->reachable = true;
+	tr->skipped_blocks = tr->late = tr->copied = 0;
+	tr->made = NULL;
 	tr->wide = tr->f->nlocals + tr->f->max_height > UINT16_MAX - 1;
 	tr->len = tr->wide ? 3 : 2;
 	tr->handlers = tr->wide ? handlers_wide : handlers_narrow;
@@ -697,22 +704,92 @@ static bool begin_function(struct translator *tr, struct instance *in, uint32_t 
 	return !tr->failed;
 }
 
+/* One instruction, or a piece of one that is long. False behind the function's end. */
+static bool translate_some(struct translator *tr)
+{
+	if (tr->late) {
+		bind_late(tr);
+		return true;
+	}
+	if (!tr->reachable && skip_unreachable(tr))
+		return true;
+	uint32_t offset = (uint32_t)(tr->p - tr->body);
+	bool more = step(tr, &tr->reachable);
+	if (tr->finding && tr->n > tr->find_word) {
+		tr->found_offset = offset;
+		return false;
+	}
+	return more && !tr->failed;
+}
+
 bool translate_body(struct translator *tr)
 {
-	bool reachable = true;
 	record(tr, SP_ENTRY, tr->body);
-	bool more = true;
-	while (more && !tr->failed) {
-		if (!reachable)
-			skip_unreachable(tr);
-		uint32_t offset = (uint32_t)(tr->p - tr->body);
-		more = step(tr, &reachable);
-		if (tr->finding && tr->n > tr->find_word) {
-			tr->found_offset = offset;
-			return true;
-		}
-	}
+	while (translate_some(tr))
+		;
 	return !tr->failed;
+}
+
+static struct code *code_new(struct translator *tr)
+{
+	struct instance *in = tr->in;
+	struct code *c = arena_alloc(&in->store->code, 1, sizeof *c + tr->n * sizeof *tr->w);
+	if (!c)
+		return NULL;
+	const struct functype *ft = module_functype(in->module, tr->funcidx);
+	*c = (struct code){
+	    .entry = (uint64_t *)(c + 1),
+	    .need = tr->f->nlocals + tr->f->max_height,
+	    .nzero = tr->f->nlocals - ft->nparams,
+	    .nparams = ft->nparams,
+	    .nlocals = tr->f->nlocals,
+	    .type = in->types[in->module->func_types[tr->funcidx]],
+	    .funcidx = tr->funcidx,
+	    .size_words = tr->n,
+	    .wide = tr->wide,
+	    .inst = in,
+	};
+	return c;
+}
+
+/* What is done between two looks at the stop word: under 0.1 ms, but for one long br_table (limits.h). */
+#define PIECE_WORK 1024u
+#define PIECE_WORDS 8192u
+
+/* False when all is translated. */
+static bool translate_piece(struct translator *tr)
+{
+	uint32_t until = tr->n + PIECE_WORDS;
+	for (tr->work = 0; tr->work < PIECE_WORK && tr->n < until; tr->work++)
+		if (!translate_some(tr))
+			return false;
+	return true;
+}
+
+/* False when all is where it stays, and long buffers are given back. */
+static bool copy_piece(struct translator *tr)
+{
+	uint64_t *entry = (uint64_t *)(tr->made + 1);
+	uint32_t left = tr->n - tr->copied;
+	uint32_t n = left < PIECE_WORDS ? left : PIECE_WORDS;
+	memcpy(entry + tr->copied, tr->w + tr->copied, n * sizeof *tr->w);
+	tr->copied += n;
+	if (tr->copied < tr->n || stretch_less(&tr->words) || stretch_less(&tr->patch_mem))
+		return true;
+	tr->cap = (uint32_t)(tr->words.bytes / sizeof *tr->w);
+	tr->patches_cap = (uint32_t)(tr->patch_mem.bytes / sizeof *tr->patches);
+	return false;
+}
+
+/* The next piece of all that is to do. False when it is done: tr->made, or NULL. */
+static bool work_piece(struct translator *tr)
+{
+	if (tr->made)
+		return copy_piece(tr);
+	if (translate_piece(tr))
+		return true;
+	tr->made = tr->failed ? NULL : code_new(tr);
+	return tr->made != NULL;
 }
 
 static struct translator *translator_of(struct store *s)
@@ -722,46 +799,72 @@ static struct translator *translator_of(struct store *s)
 	return s->translator;
 }
 
-struct code *translate(struct instance *in, uint32_t funcidx)
+/* A translation that was begun and stopped in waits in its thread. */
+static struct translator *take_up(struct thread *t, struct instance *in, uint32_t funcidx)
+{
+	struct translator *tr = t ? t->translating : NULL;
+	if (!tr)
+		return NULL;
+	t->translating = NULL;
+	if (tr->in == in && tr->funcidx == funcidx)
+		return tr;
+	translator_free(tr);
+	return NULL;
+}
+
+static struct code *put_aside(struct thread *t, struct translator *tr)
+{
+	struct store *s = t->store;
+	if (s->translator == tr)
+		s->translator = NULL;
+	t->translating = tr;
+	s->no_code = TRAP_AGAIN;
+	return NULL;
+}
+
+static void give_back(struct store *s, struct translator *tr)
+{
+	if (s->translator == tr)
+		return;
+	translator_free(s->translator);
+	s->translator = tr;
+}
+
+static struct translator *begin_translation(struct instance *in, uint32_t funcidx)
 {
 	struct store *s = in->store;
-	struct translator *tr = translator_of(s);
 	struct lazy *lazy = in->module->lazy;
 	s->no_code = TRAP_INVALID_BODY;
 	if (lazy && lazy_need(lazy, funcidx - in->module->nimport_funcs, NULL) != ERR_OK)
 		return NULL;
 	s->no_code = TRAP_NOMEM;
-	if (!tr || !begin_function(tr, in, funcidx) || !translate_body(tr))
+	struct translator *tr = translator_of(s);
+	return tr && begin_function(tr, in, funcidx) ? tr : NULL;
+}
+
+struct code *translate(struct instance *in, uint32_t funcidx, struct thread *t)
+{
+	struct translator *tr = take_up(t, in, funcidx);
+	if (!tr)
+		tr = begin_translation(in, funcidx);
+	if (!tr)
 		return NULL;
-	struct code *c = arena_alloc(&s->code, 1, sizeof *c + tr->n * sizeof *tr->w);
-	if (!c)
-		return NULL;
-	uint64_t *entry = (uint64_t *)(c + 1);
-	memcpy(entry, tr->w, tr->n * sizeof *tr->w);
-	const struct functype *ft = module_functype(in->module, funcidx);
-	*c = (struct code){
-	    .entry = entry,
-	    .need = tr->f->nlocals + tr->f->max_height,
-	    .nzero = tr->f->nlocals - ft->nparams,
-	    .nparams = ft->nparams,
-	    .nlocals = tr->f->nlocals,
-	    .type = in->types[in->module->func_types[funcidx]],
-	    .funcidx = funcidx,
-	    .size_words = tr->n,
-	    .wide = tr->wide,
-	    .inst = in,
-	};
-	return c;
+	while (work_piece(tr))
+		if (t && atomic_load_explicit(&t->stop_asked, memory_order_relaxed))
+			return put_aside(t, tr);
+	give_back(in->store, tr);
+	in->store->no_code = TRAP_NOMEM;
+	return tr->made;
 }
 
 void translator_free(struct translator *tr)
 {
 	if (!tr)
 		return;
-	free(tr->w);
+	stretch_free(&tr->words);
+	stretch_free(&tr->patch_mem);
 	free(tr->v);
 	free(tr->ctrls);
-	free(tr->patches);
 	free(tr->local_types);
 	free(tr);
 }

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/stretch.h"
 #include "engine/iop.h"
 #include "engine/opcode.h"
 #include "engine/safepoint.h"
@@ -44,8 +45,9 @@ struct translator {
 	const struct module *m;
 	const struct func *f;
 	const uint8_t *body, *p; /* start of the body; next byte */
-	uint64_t *w;             /* code */
+	uint64_t *w;             /* code: what stands in words */
 	uint32_t n, cap;
+	struct stretch words, patch_mem;
 	struct vval *v;
 	uint32_t height, vcap, clean;
 	struct ctrl *ctrls;
@@ -69,6 +71,14 @@ struct translator {
 	uint8_t *want_types;
 	bool finding; /* looking for the wasm instruction that makes find_word */
 	uint32_t find_word, found_offset;
+	/* Where the work stands between two pieces of it. */
+	uint32_t funcidx;
+	bool reachable;          /* whether the next instruction is */
+	uint32_t skipped_blocks; /* opened in code that is not */
+	uint32_t late, late_at;  /* a rest of branches to the label there, not bound yet */
+	uint32_t work;           /* of this piece: instructions, and what takes as long */
+	struct code *made;       /* all is translated, and its first `copied` words are there */
+	uint32_t copied;
 };
 
 /* How a wasm instruction is done by a family of iops.def. */
@@ -98,6 +108,7 @@ static inline bool is_float(uint8_t type)
 /* ---- translate.c, for safepoint.c ---- */
 /* Begins c's function once more; translate_body() does it. Makes no code. */
 bool translate_again(struct code *c, struct translator **out);
+/* The whole of it (or up to what is looked for). False: no memory, or more code than MAX_CODE_WORDS. */
 bool translate_body(struct translator *tr);
 
 /* ---- emit.c: code and the virtual stack ---- */
@@ -119,6 +130,9 @@ void unemit(struct translator *tr);
 uint32_t imm_at32(const struct translator *tr, uint32_t pos);
 void patch_add(struct translator *tr, uint32_t *list, uint32_t at32, uint32_t base);
 void patch_bind(struct translator *tr, uint32_t *list);
+/* The same for a list that may be long: the rest of it is left in tr->late, for bind_late(). */
+void patch_bind_some(struct translator *tr, uint32_t *list);
+void bind_late(struct translator *tr);
 
 uint32_t home(const struct translator *tr, uint32_t index);
 void push_home(struct translator *tr, uint8_t type);

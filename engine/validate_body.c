@@ -118,7 +118,7 @@ static enum err read_locals(struct checker *k, struct cursor *c, const struct fu
 	uint32_t ngroups;
 	uint64_t total = t->nparams;
 	memcpy(k->locals, t->params, t->nparams);
-	TRY(cur_count(c, LIMIT_BODY_BYTES, "groups of locals", &ngroups));
+	TRY(cur_count(c, LIMIT_LOCALS, "groups of locals", &ngroups));
 	enum err e = ERR_OK;
 	for (uint32_t i = 0; i < ngroups; i++) {
 		uint32_t n;

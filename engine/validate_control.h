@@ -229,6 +229,10 @@ static __attribute__((noinline)) bool step_br_table(struct checker *k, struct re
 		if (!br_table_label(k, r, arity, &l))
 			return false;
 		arity = l.n;
+		if (i == 0 && (uint64_t)(n + 1) * arity > LIMIT_BR_TABLE_VALUES)
+			return FAIL(k, ERR_LIMIT,
+			            "br_table of %u labels of %u values, their product may be %d",
+			            n + 1, arity, LIMIT_BR_TABLE_VALUES);
 	}
 	set_unreachable(k, r);
 	return true;

@@ -256,6 +256,123 @@ Test(run, a_stop_asked_for_while_it_stands_comes_first)
 	stops_close(&s);
 }
 
+/* ---- stops while a function is translated ---- */
+
+#define GIANT_ADDS 1500000
+
+/* run(x) calls a function that adds 3 to x GIANT_ADDS times. */
+static struct module *giant_module(void)
+{
+	static const uint8_t head[] = {
+	    0,  'a', 's', 'm', 1,   0,   0,   0, 1, 6, 1, 0x60, 1, 0x7f, 1, 0x7f, /* (i32) -> i32 */
+	    3,  3,   2,   0,   0,                                                 /* functions */
+	    7,  7,   1,   3,   'r', 'u', 'n', 0, 0,                               /* exports */
+	    10,
+	};
+	static const uint8_t run[] = {6, 0, 0x20, 0, 0x10, 1, 0x0b};
+	struct wr w = {0};
+	struct errmsg msg = {0};
+	struct module *m;
+	size_t size;
+	wr_bytes(&w, head, sizeof head);
+	const uint32_t body = 1 + 2 + 3 * GIANT_ADDS + 1;
+	wr_leb_u32(&w, body + 4 + 1 + sizeof run);
+	wr_u8(&w, 2);
+	wr_bytes(&w, run, sizeof run);
+	wr_leb_u32(&w, body);
+	wr_bytes(&w, "\0\x20\0", 3);
+	for (unsigned i = 0; i < GIANT_ADDS; i++)
+		wr_bytes(&w, "\x41\3\x6a", 3);
+	wr_u8(&w, 0x0b);
+	uint8_t *bytes = wr_take(&w, &size);
+	cr_assert_eq(module_load(bytes, size, true, &m, &msg), ERR_OK, "%s", msg.text);
+	return m;
+}
+
+struct pest {
+	pthread_mutex_t lock;
+	struct thread *t; /* NULL: leave it alone */
+	atomic_bool enough;
+};
+
+static void pester(struct pest *p, struct thread *t)
+{
+	pthread_mutex_lock(&p->lock);
+	p->t = t;
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void *ask_often(void *arg)
+{
+	struct pest *p = arg;
+	while (!atomic_load(&p->enough)) {
+		pthread_mutex_lock(&p->lock);
+		if (p->t)
+			thread_request_stop(p->t);
+		pthread_mutex_unlock(&p->lock);
+		usleep(100);
+	}
+	return NULL;
+}
+
+static struct module *the_giant(void *ctx, const uint8_t hash[32])
+{
+	return ctx;
+}
+
+static void rebuild(struct store **s, struct module *m)
+{
+	struct errmsg msg = {0};
+	struct wr w = {0};
+	const struct module_finder find = {the_giant, m};
+	const struct host_resolver none = {0};
+	cr_assert_eq(store_save(*s, SAVE_MEMORY, &w), ERR_OK);
+	store_free(*s);
+	struct rd r = rd_of(w.data, w.size);
+	cr_assert_eq(store_load(&r, &find, &none, s, &msg), ERR_OK, "%s", msg.text);
+	wr_free(&w);
+}
+
+Test(run, a_stop_comes_into_the_translation_of_a_giant_which_goes_on_where_it_was)
+{
+	struct module *m = giant_module();
+	const struct host_resolver none = {0};
+	struct store *s;
+	struct instance *in;
+	struct errmsg msg = {0};
+	struct thread *t;
+	struct pest pest = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	pthread_t asker;
+	unsigned stops = 0, rebuilt = 0;
+	enum run_status st;
+	uint32_t n;
+	cr_assert_eq(store_new(NULL, &s), ERR_OK);
+	cr_assert_eq(store_instantiate(s, m, &none, &in, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(thread_new(s, &t), ERR_OK);
+	cr_assert_eq(thread_call_export(t, in, "run", &(uint64_t){1}, 1, &msg), ERR_OK);
+	pester(&pest, t);
+	pthread_create(&asker, NULL, ask_often, &pest);
+	while ((st = thread_run(t)) == RUN_STOPPED) {
+		stops++;
+		if (stops % 20 != 5 || rebuilt == 3)
+			continue;
+		pester(&pest, NULL);
+		cr_assert_eq(thread_depth(t), 1);
+		rebuild(&s, m);
+		rebuilt++;
+		t = store_thread(s, 0);
+		pester(&pest, t);
+	}
+	atomic_store(&pest.enough, true);
+	pthread_join(asker, NULL);
+	cr_assert_eq(st, RUN_DONE);
+	cr_assert_eq(thread_results(t, &n)[0], 1 + 3 * GIANT_ADDS);
+	cr_assert_geq(stops, 5);
+	cr_assert_geq(rebuilt, 1);
+	store_free(s);
+	module_unref(m);
+}
+
 /* ---- written pages ---- */
 
 static bool dirty(const uint8_t *bits, size_t page)
