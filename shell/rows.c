@@ -229,6 +229,30 @@ struct column {
 	int width;
 };
 
+/* Columns of a terminal that text takes, near enough: a character is one, of East Asia and pictures two, a combining mark none. */
+static int text_width(const char *text)
+{
+	static const struct {
+		uint32_t first, last;
+		int width;
+	} other[] = {{0x300, 0x36f, 0},    {0x1100, 0x115f, 2}, {0x2e80, 0xa4cf, 2},
+	             {0xac00, 0xd7a3, 2},  {0xf900, 0xfaff, 2}, {0xfe00, 0xfe0f, 0},
+	             {0xfe30, 0xfe6f, 2},  {0xff00, 0xff60, 2}, {0x1f300, 0x1faff, 2},
+	             {0x20000, 0x3fffd, 2}};
+	int width = 0;
+	for (const unsigned char *p = (const unsigned char *)text; *p;) {
+		int more = *p < 0xc0 ? 0 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : 3, one = 1;
+		uint32_t c = more ? *p & (0x3fu >> more) : *p;
+		for (p++; more && (*p & 0xc0) == 0x80; more--)
+			c = c << 6 | (*p++ & 0x3f);
+		for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+			if (c >= other[i].first && c <= other[i].last)
+				one = other[i].width;
+		width += one;
+	}
+	return width;
+}
+
 static int parse_columns(const char *text, struct column *out)
 {
 	int n = 0, used;
@@ -265,21 +289,18 @@ static bool add_row(const struct client *c, struct column *columns, int n, struc
 		cells->at[cells->count] = strdup(text);
 		if (!cells->at[cells->count++])
 			return false;
-		if ((int)strlen(text) > columns[i].width)
-			columns[i].width = (int)strlen(text);
+		int width = text_width(text);
+		if (width > columns[i].width)
+			columns[i].width = width;
 	}
 	return true;
 }
 
 static void print_cell(const struct column *col, const char *text, bool last)
 {
-	if (col->right)
-		printf("%*s", col->width, text);
-	else if (last)
-		fputs(text, stdout);
-	else
-		printf("%-*s", col->width, text);
-	fputs(last ? "\n" : "  ", stdout);
+	int rest = col->width - text_width(text);
+	printf("%*s%s%*s%s", col->right ? rest : 0, "", text, col->right || last ? 0 : rest, "",
+	       last ? "\n" : "  ");
 }
 
 static void print_cells(const struct column *columns, int n, const struct cells *cells)

@@ -477,6 +477,16 @@ def test_tables_are_json_when_asked(h):
     assert json.loads(h.ok('run', '-d', '--json', GUEST, 'tick'))['pid'] == 2
 
 
+def test_columns_stand_below_each_other_whatever_a_name_is(h):
+    for name in 'plain', 'Ünï', '漢字', 'e\u0301':
+        h.ok('run', '-d', '--name', name, GUEST, 'tick', 'COLUMN')
+    starts = set()
+    for line in h.ok('ps').splitlines()[1:]:
+        before = line.split(GUEST)[0]
+        starts.add(sum(0 if c == '\u0301' else 2 if c > '\u2e80' else 1 for c in before))
+    assert len(starts) == 1, h.ok('ps')
+
+
 def test_up_tells_where_the_node_is_also_as_json(h):
     up = json.loads(h.ok('up', '--json', '--listen', '127.0.0.1:0'))
     assert up['pid'] == h.node_pid() and up['home'] == h.folder, up
