@@ -167,6 +167,9 @@ static void on_row(struct session *s)
 		s->pid = n;
 	if (row_u64(s->client, "exit", &n))
 		on_exit_row(s, n);
+	const char *note = row_str(s->client, "note");
+	if (note && console_is_terminal(2))
+		fprintf(stderr, "\r\n[%s]\r\n", note);
 	if (row_flag(s->client, "detached"))
 		s->detached = true;
 }

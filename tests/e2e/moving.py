@@ -214,6 +214,27 @@ def test_control_c_at_the_old_device_ends_the_program_on_the_new_one(h):
         until(lambda: not b.ps())
 
 
+def test_a_terminal_whose_program_cannot_be_reached_says_so_and_is_given_back(h):
+    with Devices(h, 'alpha', 'beta') as (a, b):
+        t = Terminal(a, 'run', GUEST, 'lines')
+        t.expect('ready')
+        a.migrate(the_pid(a), b)
+        node = b.node_pid()
+        os.kill(node, signal.SIGKILL)
+        t.expect('beta cannot be reached')
+        b.up()
+        t.expect('beta is there again')
+        t.type('hello\n')
+        t.expect('got hello')
+        os.kill(b.node_pid(), signal.SIGKILL)
+        t.expect('beta cannot be reached')
+        t.type('\x03')
+        t.expect('the program is on beta, which cannot be reached: it was not ended')
+        assert t.wait() == 1
+        b.up()
+        until(lambda: len(b.ps()) == 1)
+
+
 def test_closing_the_old_terminal_leaves_a_moved_program_alone_and_the_new_device_attaches(h):
     with Devices(h, 'alpha', 'beta') as (a, b):
         p = a.spawn('run', GUEST, 'lines', stdin=subprocess.PIPE, stdout=subprocess.PIPE)
