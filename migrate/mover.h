@@ -26,6 +26,9 @@
  * The image is written to the target's disk after the program runs on, so the pause holds two small writes only; until then the
  * source keeps it. A target killed in STORING has lost it (owner.h, O5): it answers COMMIT with LOST.
  *
+ * A device may need long for its part, and says so: WORKING events here, HELD to a source that waits. Only a device that says nothing for
+ * MOVE_TIMEOUT ends a move.
+ *
  * A target that was restarted has lost what it held: it answers COMMIT with LOST, and the source, still
  * released, offers the frozen image again. A target that cannot write answers HELD. A person may take a released process
  * back (mover_force): TAKING writes owned(forced epoch); a copy that turns up elsewhere is ended by claims, which
@@ -58,7 +61,8 @@ enum {
 };
 
 /* All in ns. */
-#define MOVE_TIMEOUT UINT64_C(30000000000) /* without any progress, before RELEASED */
+#define MOVE_TIMEOUT UINT64_C(30000000000) /* without a sign of work on it, before RELEASED */
+#define MOVE_SAY UINT64_C(5000000000)      /* between two HELD of a target that works */
 #define MOVE_RETRY UINT64_C(1000000000)    /* of COMMIT and of failed writes */
 #define MOVE_KEEP UINT64_C(600000000000)   /* a prepared target whose link is down */
 #define MOVE_PAUSE_GOOD UINT64_C(12000000) /* a predicted pause worth stopping for */
@@ -137,16 +141,17 @@ struct move_action {
 
 /* ---- events ---- */
 
-#define MOVE_EVENTS(EVENT)                                                        \
-	EVENT(SENT, "pages, bytes: of this round")                                \
-	EVENT(FROZEN, "the process stands")                                       \
-	EVENT(EXITED, "the process ended by itself")                              \
-	EVENT(FINAL, "manifest, manifest_size (borrowed), image, pages, bytes")   \
-	EVENT(ADMITTED, "base, ask, modules")                                     \
-	EVENT(APPLIED, "round")                                                   \
-	EVENT(PREPARED, "image, pid")                                             \
-	EVENT(WRITTEN, "err: OK; IO when it is not known whether it was written") \
-	EVENT(RUNNING, "pid, resumed_ns, clock")                                  \
+#define MOVE_EVENTS(EVENT)                                                           \
+	EVENT(SENT, "pages, bytes: of this round")                                   \
+	EVENT(FROZEN, "the process stands")                                          \
+	EVENT(EXITED, "the process ended by itself")                                 \
+	EVENT(FINAL, "manifest, manifest_size (borrowed), image, pages, bytes")      \
+	EVENT(ADMITTED, "base, ask, modules")                                        \
+	EVENT(APPLIED, "round")                                                      \
+	EVENT(PREPARED, "image, pid")                                                \
+	EVENT(WRITTEN, "err: OK; IO when it is not known whether it was written")    \
+	EVENT(WORKING, "what an action asked for is still being done; often enough") \
+	EVENT(RUNNING, "pid, resumed_ns, clock")                                     \
 	EVENT(FAILED, "err, text: SCAN, ROUND, FINAL, ADMIT, BULK or PREPARE could not be done")
 
 enum move_event_kind {

@@ -66,6 +66,7 @@ struct target {
 	struct owner
 	    writing; /* OWNING; state GONE: another device was faster, and the doubt must go first */
 	uint64_t deadline_ns;
+	uint64_t said_ns; /* when the source last heard that it works */
 	struct target *next;
 };
 

@@ -402,9 +402,13 @@ static void on_lost(struct mover *m, struct source *s, const struct msg_move_los
 	source_offer(m, s, now_ns);
 }
 
-static void on_held(struct source *s, const struct msg_move_held *h)
+/* Before COMMIT it is a sign of work: the epoch is the one that it would take over with. */
+static void on_held(struct source *s, const struct msg_move_held *h, uint64_t now_ns)
 {
-	if (s->state == SOURCE_RELEASED && h->epoch == s->record.epoch)
+	uint64_t epoch = source_released(s) ? s->record.epoch : epoch_next(s->record.epoch);
+	if (s->state < SOURCE_RELEASING && h->epoch == epoch)
+		progress(s, now_ns);
+	else if (s->state == SOURCE_RELEASED && h->epoch == s->record.epoch)
 		snprintf(s->note, sizeof s->note, "the other device cannot take it yet: %.*s",
 		         (int)h->why.size, h->why.p ? h->why.p : "");
 }
@@ -515,7 +519,7 @@ void source_message(struct mover *m, struct source *s, enum msg type, const unio
 	case MSG_MOVE_RUNS: on_runs(m, s, &any->move_runs, now_ns); break;
 	case MSG_MOVE_OWNED: on_owned(m, s, &any->move_owned, now_ns); break;
 	case MSG_MOVE_LOST: on_lost(m, s, &any->move_lost, now_ns); break;
-	case MSG_MOVE_HELD: on_held(s, &any->move_held); break;
+	case MSG_MOVE_HELD: on_held(s, &any->move_held, now_ns); break;
 	default: break;
 	}
 }
@@ -524,6 +528,11 @@ void source_event(struct mover *m, struct source *s, const struct move_event *ev
 {
 	if (ev->kind == MOVE_EV_WRITTEN) {
 		on_written(m, s, ev, now_ns);
+		return;
+	}
+	if (ev->kind == MOVE_EV_WORKING) {
+		if (s->state < SOURCE_RELEASING)
+			progress(s, now_ns);
 		return;
 	}
 	if (ev->kind == MOVE_EV_EXITED && !source_released(s) && s->state < SOURCE_RELEASING) {
@@ -569,7 +578,10 @@ void source_tick(struct mover *m, struct source *s, uint64_t now_ns)
 	} else if (now_ns >= s->deadline_ns && bounded(s)) {
 		stood_too_long(m, s, now_ns);
 	} else if (now_ns >= s->deadline_ns) {
-		fail(m, s, ERR_TIMEOUT, "the other device did not answer for 30 s", now_ns);
+		fail(m, s, ERR_TIMEOUT,
+		     s->state == SOURCE_FREEZING ? "the program could not be stopped for 30 s"
+		                                 : "the other device did not answer for 30 s",
+		     now_ns);
 	}
 }
 

@@ -74,6 +74,25 @@ static void progress(struct target *t, uint64_t now_ns)
 	t->deadline_ns = now_ns + MOVE_TIMEOUT;
 }
 
+static void send_held(struct mover *m, struct target *t, const char *why)
+{
+	struct msg_move_held h = {.epoch = t->epoch, .why = text_ref(why)};
+	memcpy(h.uid, t->uid, UID_SIZE);
+	push_message(m, t->peer, MSG_MOVE_HELD, &h);
+}
+
+/* Its part takes its time here: the source hears so before it gives up. */
+static void works(struct mover *m, struct target *t, uint64_t now_ns)
+{
+	if (t->state > TARGET_CHECKING)
+		return;
+	progress(t, now_ns);
+	if (now_ns < t->said_ns + MOVE_SAY)
+		return;
+	t->said_ns = now_ns;
+	send_held(m, t, "it is still at work on what has arrived");
+}
+
 /* ---- being asked ---- */
 
 /* NULL when the offer may be taken, else why not. */
@@ -125,6 +144,7 @@ void target_offer(struct mover *m, const uint8_t *peer, const struct msg_move_of
 	memcpy(t->uid, o->uid, UID_SIZE);
 	memcpy(t->peer, peer, PEER_ID_SIZE);
 	t->epoch = o->released ? o->epoch : epoch_next(o->epoch);
+	t->said_ns = now_ns;
 	str_copy(o->name, t->name, sizeof t->name);
 	t->state = TARGET_ADMITTING;
 	t->next = m->targets;
@@ -158,7 +178,7 @@ static void on_bulk(struct mover *m, struct target *t, enum msg type, const unio
 	if (t->state != TARGET_RECEIVING)
 		return;
 	struct wr w = {0};
-	progress(t, now_ns);
+	works(m, t, now_ns);
 	/* Every MOVE struct begins with its move: encoding from the union is encoding from the struct. */
 	if (msg_encode(&w, type, any, NULL) == ERR_OK) {
 		push_bytes(act(m, t, MOVE_ACT_BULK), w.data, w.size);
@@ -283,13 +303,6 @@ static void gone_written(struct mover *m, struct target *t, const struct move_ev
 	target_drop(m, t, "another device has a newer claim");
 }
 
-static void send_held(struct mover *m, struct target *t, const char *why)
-{
-	struct msg_move_held h = {.epoch = t->epoch, .why = text_ref(why)};
-	memcpy(h.uid, t->uid, UID_SIZE);
-	push_message(m, t->peer, MSG_MOVE_HELD, &h);
-}
-
 /* The image is whole on disk too: from here on the other device may forget it. */
 static void image_written(struct mover *m, struct target *t, const struct move_event *ev,
                           uint64_t now_ns)
@@ -383,6 +396,14 @@ void target_commit(struct mover *m, const uint8_t *peer, const struct msg_move_c
 	}
 }
 
+static void on_abort(struct mover *m, struct target *t, const struct msg_move_abort *a)
+{
+	char why[320];
+	snprintf(why, sizeof why, "the other device gave up: %.*s", (int)a->why.size,
+	         a->why.p ? a->why.p : "");
+	target_drop(m, t, why);
+}
+
 /* ---- the doors ---- */
 
 void target_message(struct mover *m, struct target *t, enum msg type, const union msg_any *any,
@@ -395,7 +416,7 @@ void target_message(struct mover *m, struct target *t, enum msg type, const unio
 	case MSG_MOVE_PAGES: on_bulk(m, t, type, any, now_ns); break;
 	case MSG_MOVE_ROUND: on_round(m, t, &any->move_round, now_ns); break;
 	case MSG_MOVE_PREPARE: on_prepare(m, t, &any->move_prepare, now_ns); break;
-	case MSG_MOVE_ABORT: target_drop(m, t, "the other device gave up"); break;
+	case MSG_MOVE_ABORT: on_abort(m, t, &any->move_abort); break;
 	default: break;
 	}
 }
@@ -407,6 +428,7 @@ void target_event(struct mover *m, struct target *t, const struct move_event *ev
 	case MOVE_EV_APPLIED: on_applied(m, t, ev); break;
 	case MOVE_EV_PREPARED: on_prepared(m, t, ev, now_ns); break;
 	case MOVE_EV_WRITTEN: on_written(m, t, ev, now_ns); break;
+	case MOVE_EV_WORKING: works(m, t, now_ns); break;
 	case MOVE_EV_RUNNING: on_running(m, t, ev); break;
 	case MOVE_EV_FAILED:
 		if (t->state > TARGET_CHECKING)

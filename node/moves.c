@@ -436,10 +436,23 @@ static void note_births(struct moves *m)
 	}
 }
 
+/* What takes long here is work, and not silence of the other side. Not: a process that does not stop, a link that takes nothing. */
+static void tell_work(struct moves *m)
+{
+	for (const struct move *mv = m->list; mv; mv = mv->next) {
+		struct move_event ev = {.kind = MOVE_EV_WORKING};
+		bool works = mv->running ? !mv->waits_for_link : mv->busy && !mv->freezing;
+		memcpy(ev.move, mv->id, MOVE_ID_SIZE);
+		if (!mv->over && works)
+			mover_event(m->mover, &ev, os_monotonic_ns());
+	}
+}
+
 static void on_timer(uv_timer_t *t)
 {
 	struct moves *m = t->data;
 	note_births(m);
+	tell_work(m);
 	mover_tick(m->mover, os_monotonic_ns());
 	moves_drain(m);
 	if (m->since_gc >= GC_EVERY && !m->list)

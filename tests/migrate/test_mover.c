@@ -142,6 +142,75 @@ Test(mover, gives_up_when_the_pause_has_grown_too_long_while_the_program_stands)
 	mover_free(r.m);
 }
 
+#define S (1000 * MS)
+
+static void working(struct rig *r, uint64_t for_ns)
+{
+	struct move_event ev = {.kind = MOVE_EV_WORKING};
+	memcpy(ev.move, id, sizeof id);
+	for (uint64_t end = r->now + for_ns; r->now < end; r->now += S) {
+		mover_event(r->m, &ev, r->now);
+		mover_tick(r->m, r->now);
+		drain(r);
+	}
+}
+
+Test(mover, waits_for_as_long_as_both_sides_say_that_they_work)
+{
+	struct rig r;
+	union msg_any any;
+	begin(&r, 0);
+	working(&r, 100 * S);
+	cr_assert_eq(r.last.kind, MOVE_ACT_SCAN);
+	for (int i = 0; i < 20; i++) {
+		memset(&any, 0, sizeof any);
+		any.move_held.uid[0] = 9;
+		any.move_held.epoch = epoch_next(1);
+		mover_message(r.m, peer, MSG_MOVE_HELD, &any, r.now);
+		r.now += 25 * S;
+		mover_tick(r.m, r.now);
+		drain(&r);
+		cr_assert_eq(r.last.kind, MOVE_ACT_SCAN);
+	}
+	any.move_held.epoch = 1; /* of another try */
+	mover_message(r.m, peer, MSG_MOVE_HELD, &any, r.now);
+	r.now += 6 * S;
+	mover_tick(r.m, r.now);
+	drain(&r);
+	cr_assert_eq(r.last.kind, MOVE_ACT_OVER);
+	cr_assert(strstr(r.last.text.text, "30 s"), "%s", r.last.text.text);
+	mover_free(r.m);
+}
+
+Test(mover, a_target_that_works_says_so_every_five_seconds)
+{
+	struct rig r = {.now = 1000 * MS};
+	union msg_any any;
+	cr_assert_eq(mover_new(self, (uint8_t[16]){1}, &r.m), ERR_OK);
+	mover_link(r.m, peer, true, r.now);
+	memset(&any, 0, sizeof any);
+	memcpy(any.move_offer.move, id, sizeof id);
+	any.move_offer.uid[0] = 9;
+	any.move_offer.epoch = 1;
+	any.move_offer.format = MOVE_FORMAT;
+	mover_message(r.m, peer, MSG_MOVE_OFFER, &any, r.now);
+	drain(&r);
+	cr_assert_eq(r.last.kind, MOVE_ACT_ADMIT);
+	working(&r, 5 * S);
+	cr_assert_eq(r.sent, 0);
+	for (int i = 0; i < 20; i++) {
+		r.sent = 0;
+		working(&r, 5 * S);
+		cr_assert_eq(r.sent, MSG_MOVE_HELD);
+	}
+	cr_assert_eq(r.last.kind, MOVE_ACT_ADMIT);
+	r.now += 31 * S;
+	mover_tick(r.m, r.now);
+	drain(&r);
+	cr_assert_eq(r.last.kind, MOVE_ACT_DROP);
+	mover_free(r.m);
+}
+
 /* ---- claims ---- */
 
 /* A device that holds the process, as the link comes up: the claim it sends. */
