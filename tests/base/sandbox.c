@@ -2,6 +2,8 @@
  *
  * The filter refuses, by SIGSYS, what Android's has been met refusing; os_device_android.c is built in as it is. The C library's
  * own calls then do what they do on an older kernel. Exit code 77 where no filter can be installed (qemu-user).
+ *
+ *	sandbox PROGRAM [ARGUMENT...]      a program inside the filter (tests/e2e/sandboxed.py)
  */
 #include "base/os_device.h"
 #include "base/os_thread.h"
@@ -21,6 +23,9 @@
 
 /* Newer than some headers; the numbers are the same on all processors. */
 enum {
+	CALL_PIDFD_SEND_SIGNAL = 424,
+	CALL_IO_URING_SETUP = 425,
+	CALL_PIDFD_OPEN = 434,
 	CALL_CLOSE_RANGE = 436,
 	CALL_OPENAT2 = 437,
 	CALL_FACCESSAT2 = 439,
@@ -28,8 +33,10 @@ enum {
 	CALL_FCHMODAT2 = 452
 };
 
-static const int refused[] = {CALL_CLOSE_RANGE, CALL_OPENAT2, CALL_FACCESSAT2, CALL_EPOLL_PWAIT2,
-                              CALL_FCHMODAT2};
+static const int refused[] = {SYS_statx,       SYS_copy_file_range,    SYS_userfaultfd,
+                              SYS_pkey_alloc,  CALL_PIDFD_SEND_SIGNAL, CALL_IO_URING_SETUP,
+                              CALL_PIDFD_OPEN, CALL_CLOSE_RANGE,       CALL_OPENAT2,
+                              CALL_FACCESSAT2, CALL_EPOLL_PWAIT2,      CALL_FCHMODAT2};
 enum { REFUSED = sizeof refused / sizeof refused[0] };
 
 static int points, failures;
@@ -96,9 +103,22 @@ static void test_the_library_goes_on(void)
 	point(getenv("HOME") != NULL, "a second begin does no harm");
 }
 
-int main(void)
+static int run_inside(char **argv)
+{
+	if (!install_filter()) {
+		fputs("sandbox: no system call filter can be installed here\n", stderr);
+		return 77;
+	}
+	execv(argv[0], argv);
+	perror(argv[0]);
+	return 127;
+}
+
+int main(int argc, char **argv)
 {
 	struct os_memory m;
+	if (argc > 1)
+		return run_inside(argv + 1);
 	os_device_begin();
 	if (!install_filter()) {
 		puts("1..0 # SKIP no system call filter can be installed here");
