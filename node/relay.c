@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RETRY_MS = 200, GIVE_UP_MS = 30000 };
+enum { RETRY_MS = 200, GIVE_UP_MS = 30000, NOTE_MS = 2500 };
 
 struct relay {
 	struct node *node;
@@ -36,6 +36,9 @@ struct relay {
 	size_t sent;       /* of input, to the device attached to */
 	size_t undrained;  /* output given to the call and not acknowledged to the device */
 	uint64_t asked_ms; /* when this asking began */
+	uint64_t down_ms;  /* since when the link is down; 0: it is not */
+	bool noted;        /* the client was told */
+	uint16_t signal;   /* of the client, for the device when it is asked; 0: none */
 	struct relay *next;
 };
 
@@ -65,6 +68,35 @@ static void send_event(struct relay *r, enum tty_event kind, uint16_t a, uint16_
 		send_message(r, MSG_TTY_EVENT,
 		             &(struct msg_tty_event){
 		                 .session = r->id, .kind = (uint8_t)kind, .a = a, .b = b});
+}
+
+/* A person at a terminal is told why nothing happens. */
+static void note(struct relay *r, const char *format)
+{
+	const struct peer *p = device_of(r);
+	char text[256];
+	snprintf(text, sizeof text, format, p ? peer_name(p) : "the other device");
+	control_row(r->call);
+	control_put_str(r->call, "note", text);
+	control_row_end(r->call);
+}
+
+static void link_is_down(struct relay *r, uint64_t now_ms)
+{
+	if (!r->down_ms)
+		r->down_ms = now_ms;
+	if (r->noted || now_ms - r->down_ms < NOTE_MS)
+		return;
+	r->noted = true;
+	note(r, "%s cannot be reached; it is waited for, ^C gives up");
+}
+
+static void link_is_up(struct relay *r)
+{
+	r->down_ms = 0;
+	if (r->noted)
+		note(r, "%s is there again");
+	r->noted = false;
 }
 
 /* ---- the end of a relay ---- */
@@ -128,7 +160,11 @@ static void ask(struct relay *r)
 	r->attached = true;
 	r->sent = 0;
 	r->undrained = 0;
+	link_is_up(r);
 	push_input(r);
+	if (r->signal)
+		send_event(r, TTY_EVENT_SIGNAL, r->signal, 0);
+	r->signal = 0;
 }
 
 /* The process is here: the call becomes a session of ours. */
@@ -141,9 +177,12 @@ static bool come_home(struct relay *r)
 	unsigned flags = r->flags;
 	struct wr input = r->input;
 	bool eof = r->eof;
+	uint16_t signal = r->signal;
 	r->input = (struct wr){0};
 	free_relay(r);
 	session_resume(p, c, flags, &input, eof);
+	if (signal)
+		process_kill(p, 128 + signal);
 	return true;
 }
 
@@ -170,17 +209,36 @@ static void on_retry(uv_timer_t *t)
 		if (r->attached || come_home(r))
 			continue;
 		struct peer *p = device_of(r);
-		if (p && !peer_is_up(p))
+		if (p && !peer_is_up(p)) {
 			r->asked_ms = now; /* a link that is down is waited for */
-		else if (now - r->asked_ms > GIVE_UP_MS)
+			link_is_down(r, now);
+		} else if (now - r->asked_ms > GIVE_UP_MS) {
 			end_relay(r, ERR_NOTFOUND,
 			          "the program moved to another device and cannot be found there");
-		else
+		} else {
 			ask(r);
+		}
 	}
 }
 
 /* ---- the client ---- */
+
+/* What should end a program that cannot be reached now gives the terminal back. */
+static void on_signal(struct relay *r, const struct session_input *in)
+{
+	const struct peer *p = device_of(r);
+	char text[256];
+	if (r->attached) {
+		send_event(r, in->event, in->a, in->b);
+		return;
+	}
+	r->signal = in->a;
+	if (!p || peer_is_up(p))
+		return; /* it is being asked */
+	snprintf(text, sizeof text,
+	         "the program is on %s, which cannot be reached: it was not ended", peer_name(p));
+	end_relay(r, ERR_CLOSED, text);
+}
 
 static void on_input(void *ctx, struct control_call *c, const char *name)
 {
@@ -201,6 +259,8 @@ static void on_input(void *ctx, struct control_call *c, const char *name)
 		control_put_flag(c, "detached", true);
 		control_row_end(c);
 		end_relay(r, ERR_OK, "");
+	} else if (in.event == TTY_EVENT_SIGNAL) {
+		on_signal(r, &in);
 	} else {
 		if (in.event == TTY_EVENT_SIZE) {
 			r->cols = in.a;
