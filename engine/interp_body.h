@@ -498,9 +498,9 @@ HANDLER(tail)
 
 HANDLER(tail_lazy)
 {
-	struct code *c = instance_code(t->csp->code->inst, (u32)WORD(0));
+	struct code *c = instance_code(t->csp->code->inst, (u32)WORD(0), t);
 	if (!c)
-		JUMP_TO(out_trap, t->store->no_code);
+		JUMP_TO(out_no_code, t->store->no_code);
 	uint64_t *me = (uint64_t *)pc;
 	me[LEN] = (uint64_t)(uintptr_t)c;
 	*(handler *)me = H(tail);
@@ -510,9 +510,9 @@ HANDLER(tail_lazy)
 /* f0: the arguments; word: id of a function of another instance. */
 HANDLER(tail_import)
 {
-	struct code *c = code_of_id(t->store, (u32)WORD(0));
+	struct code *c = code_of_id(t->store, (u32)WORD(0), t);
 	if (!c)
-		JUMP_TO(out_trap, t->store->no_code);
+		JUMP_TO(out_no_code, t->store->no_code);
 	TAIL_ANY(c, fp + F(0));
 }
 
@@ -523,7 +523,7 @@ HANDLER(tail_indirect_any)
 	uint64_t *args = fp + F(0);
 	enum trap trap = indirect_target(t, ia, (u32)IMM, &to);
 	if (UNLIKELY(trap))
-		JUMP_TO(out_trap, trap);
+		JUMP_TO(out_no_code, trap);
 	if (LIKELY(to.code))
 		TAIL_ANY(to.code, args);
 	if (UNLIKELY(!host_call(t, to.host, args, pc, fp)))
