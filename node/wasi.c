@@ -357,13 +357,19 @@ int wasi_block_on(struct wasi *w, struct vfs_obj *o, unsigned events)
 
 /* ---- the rest ---- */
 
+/* More would keep the thread from its next safepoint for seconds. */
+#define RANDOM_MAX_BYTES (4u << 20)
+
 int wasi_random_get(struct wasi *w, struct thread *t, const uint64_t *a)
 {
-	uint8_t *out = thread_mem_write(t, arg32(a[0]), arg32(a[1]));
+	uint32_t size = arg32(a[1]);
+	if (size > RANDOM_MAX_BYTES)
+		return FE_INVAL;
+	uint8_t *out = thread_mem_write(t, arg32(a[0]), size);
 	if (!out)
 		return FE_FAULT;
-	if (arg32(a[1]))
-		os_random(out, arg32(a[1]));
+	if (size)
+		os_random(out, size);
 	return FE_OK;
 }
 
