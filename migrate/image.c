@@ -37,7 +37,8 @@ struct image *image_new(void)
 
 static void space_free(struct space *s)
 {
-	free(s->bytes);
+	if (!s->borrowed)
+		free(s->bytes);
 	free(s->addrs);
 	free(s->state);
 	free(s->groups);
@@ -91,6 +92,7 @@ static void space_carry(struct space *to, const struct space *from)
 
 static enum err space_resize(struct space *s, const struct space_info *info)
 {
+	assert(!s->borrowed);
 	s->info.version = info->version;
 	if (info->size == s->info.size)
 		return ERR_OK;
@@ -149,6 +151,23 @@ enum err image_put_space(struct image *im, enum space_kind kind, const char *nam
 	memmove(&im->spaces[at + 1], &im->spaces[at], (im->nspaces - at) * sizeof s);
 	im->spaces[at] = s;
 	im->nspaces++;
+	return ERR_OK;
+}
+
+enum err image_borrow_memory(struct image *im, const char *name, const uint8_t *bytes,
+                             uint64_t size)
+{
+	uint32_t at;
+	if (image_find(im, SPACE_MEMORY, name, &at) == ERR_OK)
+		return ERR_EXISTS;
+	assert(size % CHUNK_PAGE == 0);
+	TRY(image_put_space(im, SPACE_MEMORY, name, 0, size, &at));
+	struct space *s = &im->spaces[at];
+	free(s->bytes); /* it was never touched */
+	s->bytes = (uint8_t *)(uintptr_t)bytes;
+	s->borrowed = true;
+	memset(s->state, PAGE_STALE, space_pages(&s->info));
+	memset(s->group_state, PAGE_STALE, space_groups(&s->info));
 	return ERR_OK;
 }
 
@@ -287,6 +306,15 @@ const uint8_t *image_page(const struct image *im, uint32_t space, uint64_t page)
 	return im->spaces[space].bytes + page * CHUNK_PAGE;
 }
 
+bool image_page_is_zero(const struct image *im, uint32_t space, uint64_t page)
+{
+	assert(page < image_pages(im, space));
+	const struct space *s = &im->spaces[space];
+	if (!(s->state[page] & PAGE_STALE))
+		return chunk_addr_is_null(&s->addrs[page]); /* I1 */
+	return bytes_are_zero(s->bytes + page * CHUNK_PAGE, CHUNK_PAGE);
+}
+
 static void page_hash(struct space *s, uint64_t page)
 {
 	s->addrs[page] = chunk_addr_of_page(s->bytes + page * CHUNK_PAGE);
@@ -304,7 +332,7 @@ struct chunk_addr image_page_addr(struct image *im, uint32_t space, uint64_t pag
 
 static bool put_bytes(struct image *im, uint32_t space, uint64_t page, const uint8_t *bytes)
 {
-	assert(page < image_pages(im, space));
+	assert(page < image_pages(im, space) && !im->spaces[space].borrowed);
 	struct space *s = &im->spaces[space];
 	uint64_t start = page * CHUNK_PAGE, left = s->info.size - start;
 	size_t n = left < CHUNK_PAGE ? (size_t)left : CHUNK_PAGE;

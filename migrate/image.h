@@ -71,6 +71,10 @@ void image_check(const struct image *im);
  * of a space changes when one is created before it, so create all first. Errors: LIMIT, NOMEM. */
 enum err image_put_space(struct image *im, enum space_kind kind, const char *name, uint32_t version,
                          uint64_t size, uint32_t *index);
+/* A memory whose pages are read where they are, without a copy: only to be hashed and stored, while nobody writes there. bytes are borrowed
+ * until the image is freed; size is whole pages. Errors: LIMIT, NOMEM; EXISTS: there is such a space already. */
+enum err image_borrow_memory(struct image *im, const char *name, const uint8_t *bytes,
+                             uint64_t size);
 /* Creates or replaces a section; unchanged pages stay fresh. Errors: LIMIT, NOMEM. */
 enum err image_put_section(struct image *im, const char *name, uint32_t version, const void *bytes,
                            size_t size);
@@ -94,6 +98,8 @@ uint64_t image_pages_total(const struct image *im);
 uint64_t image_bytes_total(const struct image *im);
 /* Borrowed until the space changes. page < image_pages(). */
 const uint8_t *image_page(const struct image *im, uint32_t space, uint64_t page);
+/* Quick, and touches no memory, for a page that is not stale. */
+bool image_page_is_zero(const struct image *im, uint32_t space, uint64_t page);
 /* The page's address; stale pages are hashed first. */
 struct chunk_addr image_page_addr(struct image *im, uint32_t space, uint64_t page);
 /* Copies CHUNK_PAGE bytes in; returns false when they were there already. Of a last page the bytes

@@ -9,6 +9,7 @@ enum { PAGE_FRESH = 0, PAGE_STALE = 1, PAGE_STORED = 2 };
 struct space {
 	struct space_info info;
 	uint8_t *bytes;           /* pages * CHUNK_PAGE */
+	bool borrowed;            /* bytes are somebody else's, and only read */
 	struct chunk_addr *addrs; /* of each page; packed, so a group's encoding is a slice of it */
 	uint8_t *state;           /* of each page */
 	struct chunk_addr *groups; /* of each group */

@@ -110,14 +110,14 @@ static void stood(struct checkpoint *c)
 	c->report.bytes = image_bytes_total(c->image);
 }
 
-/* Pool: sections, memory, and the module's name. */
-static void take_image(void *ctx)
+/* Sections, memory, and the module's name. */
+static void take_image(struct checkpoint *c, bool in_place)
 {
-	struct checkpoint *c = ctx;
 	struct code_ref ref;
 	size_t size;
 	const uint8_t *bytes = module_bytes(c->module, &size);
-	c->err = capture(c->p, c->image, &c->msg);
+	c->err =
+	    in_place ? capture_in_place(c->p, c->image, &c->msg) : capture(c->p, c->image, &c->msg);
 	if (c->err == ERR_OK)
 		c->err = module_cut(module_hash(c->module), bytes, size, NULL, NULL, &ref);
 	if (c->err == ERR_OK)
@@ -150,7 +150,7 @@ static bool discard_killed(struct checkpoint *c, const uint8_t uid[UID_SIZE])
 static void suspend_run(void *ctx)
 {
 	struct checkpoint *c = ctx;
-	take_image(c);
+	take_image(c, true); /* it stands until all is on disk: no copy is needed */
 	if (c->err == ERR_OK)
 		c->err =
 		    depot_store_image(c->node, node_depot(c->node), c->image, c->module, &c->msg);
@@ -293,6 +293,8 @@ void checkpoint_resume(struct node *n, const struct owner *record, checkpoint_fn
 
 /* ---- snapshot ---- */
 
+enum { FILE_MAX = 1 << 30 };
+
 static void snapshot_run(void *ctx)
 {
 	struct checkpoint *c = ctx;
@@ -300,7 +302,11 @@ static void snapshot_run(void *ctx)
 	size_t size;
 	const uint8_t *bytes = module_bytes(c->module, &size);
 	c->err = snapshot_write(c->image, bytes, size, &w);
-	if (c->err == ERR_OK)
+	if (c->err == ERR_OK && w.size > FILE_MAX)
+		c->err = err_set(&c->msg, ERR_LIMIT,
+		                 "the snapshot would have %zu MiB, and at most %d are read again",
+		                 w.size >> 20, FILE_MAX >> 20);
+	else if (c->err == ERR_OK)
 		c->err = file_replace(c->path, w.data, w.size, &c->msg);
 	else
 		err_set(&c->msg, c->err, "%s", err_text(c->err));
@@ -311,6 +317,11 @@ static void snapshot_run(void *ctx)
 static void snapshot_written(void *ctx)
 {
 	finish(ctx);
+}
+
+static void snapshot_take(void *ctx)
+{
+	take_image(ctx, false);
 }
 
 static void snapshot_taken(void *ctx)
@@ -328,7 +339,7 @@ static void snapshot_frozen(void *ctx, struct process *p, enum process_state sta
 {
 	struct checkpoint *c = ctx;
 	if (state == PROCESS_FROZEN)
-		work(c, take_image, snapshot_taken);
+		work(c, snapshot_take, snapshot_taken);
 	else
 		fail(c, ERR_CLOSED, "the process ended by itself");
 }
@@ -344,8 +355,6 @@ void checkpoint_snapshot(struct process *p, const char *path, checkpoint_fn fn, 
 
 /* ---- restore ---- */
 
-enum { FILE_MAX = 1 << 30 };
-
 static enum err read_file(const char *path, struct wr *w, struct errmsg *msg)
 {
 	struct file *f;
@@ -354,7 +363,7 @@ static enum err read_file(const char *path, struct wr *w, struct errmsg *msg)
 	uint8_t *room = NULL;
 	enum err e = ERR_OK;
 	if (info.size_bytes > FILE_MAX)
-		e = err_set(msg, ERR_LIMIT, "%s is larger than 1 GiB", path);
+		e = err_set(msg, ERR_LIMIT, "%s is larger than %d MiB", path, FILE_MAX >> 20);
 	else if (!(room = wr_space(w, (size_t)info.size_bytes)) && info.size_bytes)
 		e = err_set(msg, ERR_NOMEM, "no memory for %llu bytes",
 		            (unsigned long long)info.size_bytes);

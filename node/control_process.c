@@ -128,6 +128,12 @@ static void put_checkpoints(struct control_call *c, const struct process *p)
 	struct saver_status st;
 	if (!process_alive(p) || !saver_status(p->node, p, &st))
 		return;
+	if (st.too_large)
+		control_put_str(
+		    c, "note",
+		    "it is not saved while it runs: more than 1 GiB of its memory are in use");
+	if (!st.count)
+		return;
 	control_put_u64(c, "checkpoints", st.count);
 	control_put_i64(c, "checkpoint_unix_ms", st.last_unix_ms);
 	control_put_f64(c, "checkpoint_stood_ms", (double)st.stood_ns / 1e6);

@@ -120,7 +120,7 @@ static void cut_off(struct keeper *k, struct process *p, const char *why)
 		         why);
 		return;
 	}
-	if (saver_status(k->node, p, &st))
+	if (saver_status(k->node, p, &st) && st.count)
 		snprintf(age, sizeof age, ", made %lld s ago",
 		         (long long)(os_wall_ns() / 1000000 - (uint64_t)st.last_unix_ms) / 1000);
 	node_log(k->node, LOG_ERROR, "keeper",

@@ -180,9 +180,23 @@ void job_add(struct job *j)
 
 /* ---- storing ---- */
 
+enum { BATCH_BYTES = 32 << 20 };
+
+/* Chunks on their way to the depot, a piece at a time: the caller's hold keeps those that nothing names yet. */
+struct filling {
+	struct depot_batch *batch;
+	enum err err;
+	struct errmsg *msg;
+};
+
 static void put_chunk(void *ctx, const struct chunk_addr *addr, const void *bytes, size_t size)
 {
-	depot_put_chunk(ctx, addr, bytes, size);
+	struct filling *f = ctx;
+	if (f->err != ERR_OK)
+		return;
+	depot_put_chunk(f->batch, addr, bytes, size);
+	if (depot_batch_size(f->batch) > BATCH_BYTES)
+		f->err = depot_write(f->batch, f->msg);
 }
 
 /* The module's row: hash -> size and list, so that it is found again by hash. */
@@ -199,7 +213,7 @@ static void put_module_row(struct depot_batch *b, const struct code_ref *ref)
 	wr_free(&w);
 }
 
-static enum err put_module(struct depot *d, struct depot_batch *b, const struct code_ref *want,
+static enum err put_module(struct depot *d, struct filling *f, const struct code_ref *want,
                            struct module *module, struct errmsg *msg)
 {
 	size_t size;
@@ -209,25 +223,27 @@ static enum err put_module(struct depot *d, struct depot_batch *b, const struct 
 	if (!module)
 		return err_set(msg, ERR_NOTFOUND, "the module's bytes are not here");
 	const uint8_t *bytes = module_bytes(module, &size);
-	TRY(module_cut(want->hash, bytes, size, put_chunk, b, &ref));
-	put_module_row(b, &ref);
+	TRY(module_cut(want->hash, bytes, size, put_chunk, f, &ref));
+	put_module_row(f->batch, &ref);
 	return ERR_OK;
 }
 
 enum err depot_store_image(struct node *n, struct depot *d, struct image *im, struct module *module,
                            struct errmsg *msg)
 {
-	struct depot_batch *b = depot_batch_new(d);
-	enum err e = b ? ERR_OK : ERR_NOMEM;
+	struct filling f = {.batch = depot_batch_new(d), .msg = msg};
+	enum err e = f.batch ? ERR_OK : ERR_NOMEM;
 	for (uint32_t i = 0; e == ERR_OK && i < image_module_count(im); i++)
-		e = put_module(d, b, image_module(im, i), module, msg);
+		e = put_module(d, &f, image_module(im, i), module, msg);
 	if (e == ERR_OK)
-		e = image_store(im, put_chunk, b);
+		e = image_store(im, put_chunk, &f);
 	if (e == ERR_OK)
-		e = depot_write(b, msg);
+		e = f.err;
+	if (e == ERR_OK)
+		e = depot_write(f.batch, msg);
 	if (e != ERR_OK)
 		image_forget_stored(im);
-	depot_batch_free(b);
+	depot_batch_free(f.batch);
 	return e;
 }
 

@@ -1,6 +1,7 @@
 /* revive.c - process <-> image. */
 #include "node/revive.h"
 
+#include "base/os_device.h"
 #include "engine/engine.h"
 #include "node/modules.h"
 #include "node/moves.h"
@@ -11,7 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECTION_FORM = 1 };
+enum {
+	SECTION_FORM = 1,
+	LOOK_PAGES = 16384,          /* copied between two looks at the memory left */
+	MEMORY_LEFT_MIN = 128 << 20, /* bytes */
+};
 
 void memory_name(uint32_t i, char out[3])
 {
@@ -31,8 +36,7 @@ enum err capture_sections(struct process *p, struct wr w[SECTIONS], struct errms
 	return ERR_OK;
 }
 
-enum err capture_spaces(struct process *p, struct image *im, const struct wr w[SECTIONS],
-                        struct errmsg *msg)
+static enum err section_spaces(struct image *im, const struct wr w[SECTIONS], struct errmsg *msg)
 {
 	for (int s = 0; s < SECTIONS; s++) {
 		enum err e = image_put_space(im, SPACE_SECTION, section_name((enum section)s),
@@ -41,38 +45,75 @@ enum err capture_spaces(struct process *p, struct image *im, const struct wr w[S
 			return err_set(msg, e, "section %s of %zu bytes: %s",
 			               section_name((enum section)s), w[s].size, err_text(e));
 	}
-	for (uint32_t i = 0; i < store_memory_count(p->store); i++) {
-		char name[3];
-		uint64_t size;
-		memory_name(i, name);
-		store_memory(p->store, i, &size);
-		enum err e = image_put_space(im, SPACE_MEMORY, name, 0, size, NULL);
-		if (e != ERR_OK)
-			return err_set(msg, e, "memory of %llu bytes: %s", (unsigned long long)size,
-			               err_text(e));
-	}
 	return ERR_OK;
 }
 
-static void capture_memory(struct process *p, uint32_t i, struct image *im)
+static enum err memory_space(struct process *p, uint32_t i, bool in_place, struct image *im,
+                             struct errmsg *msg)
+{
+	char name[3];
+	uint64_t size;
+	const uint8_t *base = store_memory(p->store, i, &size);
+	memory_name(i, name);
+	enum err e = in_place ? image_borrow_memory(im, name, base, size)
+	                      : image_put_space(im, SPACE_MEMORY, name, 0, size, NULL);
+	return e == ERR_OK ? e
+	                   : err_set(msg, e, "memory of %llu bytes: %s", (unsigned long long)size,
+	                             err_text(e));
+}
+
+static enum err memory_spaces(struct process *p, bool in_place, struct image *im,
+                              struct errmsg *msg)
+{
+	for (uint32_t i = 0; i < store_memory_count(p->store); i++)
+		TRY(memory_space(p, i, in_place, im, msg));
+	return ERR_OK;
+}
+
+enum err capture_spaces(struct process *p, struct image *im, const struct wr w[SECTIONS],
+                        struct errmsg *msg)
+{
+	TRY(section_spaces(im, w, msg));
+	return memory_spaces(p, false, im, msg);
+}
+
+/* The copy must not make the system end this node and all programs with it. */
+static enum err look_for_memory(struct errmsg *msg)
+{
+	struct os_memory m;
+	if (!os_memory_now(&m) || m.available_bytes >= MEMORY_LEFT_MIN)
+		return ERR_OK;
+	return err_set(msg, ERR_NOMEM,
+	               "there is not enough memory for a copy of the program's: %llu MiB are left",
+	               (unsigned long long)(m.available_bytes >> 20));
+}
+
+static enum err capture_memory(struct process *p, uint32_t i, struct image *im, struct errmsg *msg)
 {
 	char name[3];
 	uint64_t size;
 	uint32_t at;
 	const uint8_t *base = store_memory(p->store, i, &size);
 	memory_name(i, name);
-	if (image_find(im, SPACE_MEMORY, name, &at) != ERR_OK)
-		return;
-	for (uint64_t page = 0; page < image_pages(im, at); page++)
-		image_write_page(im, at, page, base + page * CHUNK_PAGE);
+	TRY(image_find(im, SPACE_MEMORY, name, &at));
+	uint64_t written = 0;
+	for (uint64_t page = 0; page < image_pages(im, at); page++) {
+		if (!image_write_page(im, at, page, base + page * CHUNK_PAGE))
+			continue;
+		if (++written % LOOK_PAGES == 0)
+			TRY(look_for_memory(msg));
+	}
+	return ERR_OK;
 }
 
-enum err capture_state(struct process *p, struct image *im, struct errmsg *msg)
+static enum err capture_as(struct process *p, bool in_place, struct image *im, struct errmsg *msg)
 {
 	struct wr w[SECTIONS] = {0};
 	enum err e = capture_sections(p, w, msg);
 	if (e == ERR_OK)
-		e = capture_spaces(p, im, w, msg);
+		e = section_spaces(im, w, msg);
+	if (e == ERR_OK)
+		e = memory_spaces(p, in_place, im, msg);
 	for (int s = 0; e == ERR_OK && s < SECTIONS; s++)
 		e = image_put_section(im, section_name((enum section)s), SECTION_FORM, w[s].data,
 		                      w[s].size);
@@ -81,11 +122,21 @@ enum err capture_state(struct process *p, struct image *im, struct errmsg *msg)
 	return e;
 }
 
+enum err capture_state(struct process *p, struct image *im, struct errmsg *msg)
+{
+	return capture_as(p, false, im, msg);
+}
+
+enum err capture_in_place(struct process *p, struct image *im, struct errmsg *msg)
+{
+	return capture_as(p, true, im, msg);
+}
+
 enum err capture(struct process *p, struct image *im, struct errmsg *msg)
 {
 	TRY(capture_state(p, im, msg));
 	for (uint32_t i = 0; i < store_memory_count(p->store); i++)
-		capture_memory(p, i, im);
+		TRY(capture_memory(p, i, im, msg));
 	return ERR_OK;
 }
 
@@ -133,9 +184,9 @@ static void fill(void *ctx)
 		}
 		uint8_t *base = store_memory(r->p->store, i, &size);
 		for (uint64_t page = 0; page < image_pages(r->image, at); page++) {
-			const uint8_t *from = image_page(r->image, at, page);
-			if (!bytes_are_zero(from, CHUNK_PAGE))
-				memcpy(base + page * CHUNK_PAGE, from, CHUNK_PAGE);
+			if (!image_page_is_zero(r->image, at, page))
+				memcpy(base + page * CHUNK_PAGE, image_page(r->image, at, page),
+				       CHUNK_PAGE);
 		}
 	}
 }

@@ -19,6 +19,8 @@ void revive(struct node *n, const struct image *im, bool fresh, revived_fn fn, v
 /* The other way: writes sections and memories of a FROZEN process into the image. Any thread. Pages
  * that are the same stay fresh. */
 enum err capture(struct process *p, struct image *im, struct errmsg *msg);
+/* As capture() into a new image, but its memories are read where they are: the process stands, and lives, until the image is freed. */
+enum err capture_in_place(struct process *p, struct image *im, struct errmsg *msg);
 /* The same without what is in the memories. */
 enum err capture_state(struct process *p, struct image *im, struct errmsg *msg);
 /* Spaces of the process as it is now, with the sections of w[SECTIONS] (bytes saved before). */

@@ -19,16 +19,17 @@
 
 enum {
 	TICK_MS = 250,
-	FIRST_S = 5,      /* the first comes sooner than the others */
-	REST = 20,        /* times what the last one took; nobody asked for it */
-	REST_ASKED = 1,   /* somebody did */
-	ROUNDS_MAX = 4,   /* while it runs */
-	FEW_PAGES = 64,   /* worth stopping for */
-	LOOK_PAGES = 256, /* between two looks whether to stop */
+	FIRST_S = 5,         /* the first comes sooner than the others */
+	REST = 20,           /* times what the last one took; nobody asked for it */
+	REST_ASKED = 1,      /* somebody did */
+	REST_TOO_LARGE = 10, /* times that: it may have become smaller */
+	ROUNDS_MAX = 4,      /* while it runs */
+	FEW_PAGES = 64,      /* worth stopping for */
+	LOOK_PAGES = 256,    /* between two looks whether to stop */
 };
 
 #define SECOND_NS UINT64_C(1000000000)
-#define SAVED_MEMORY_MAX (UINT64_C(1) << 30)
+#define SAVED_BYTES_MAX (UINT64_C(1) << 30)
 #define KEPT_BYTES_MAX (UINT64_C(512) << 20)
 
 enum phase { IDLE, COPYING, STORING, WRITING };
@@ -45,7 +46,8 @@ struct saved {
 	atomic_bool stop; /* it is wanted elsewhere: give up */
 	bool frozen, held;
 	uint64_t seen_ns, began_ns, ended_ns, froze_ns; /* monotonic */
-	uint64_t cpu_ns; /* of the process when the last one was made */
+	uint64_t cpu_ns;     /* of the process when the last one was made */
+	uint64_t used_pages; /* of image's memories */
 	int64_t stood_unix_ms;
 	uint64_t stood_ns;
 	struct saver_status status;
@@ -93,6 +95,19 @@ static bool fit_memory(struct saved *s, uint32_t i, uint32_t *space, const uint8
 	return s->err == ERR_OK;
 }
 
+/* True when it differed. A page that was zero until now takes room from now on. */
+static bool copy_page(struct saved *s, uint32_t space, uint64_t page, const uint8_t *from)
+{
+	bool was_zero = bytes_are_zero(image_page(s->image, space, page), CHUNK_PAGE);
+	if (!image_write_page(s->image, space, page, from))
+		return false;
+	s->used_pages += was_zero;
+	if (s->used_pages * CHUNK_PAGE > SAVED_BYTES_MAX)
+		s->err = err_set(&s->msg, ERR_LIMIT, "more than %d MiB of its memory are in use",
+		                 (int)(SAVED_BYTES_MAX >> 20));
+	return true;
+}
+
 /* Pages whose bit is set; bits NULL: all. Returns how many differed. What the guest writes meanwhile is written: the next
  * round has it. */
 static uint64_t copy_memory(struct saved *s, uint32_t i, const uint8_t *bits, uint64_t nbits)
@@ -107,8 +122,7 @@ static uint64_t copy_memory(struct saved *s, uint32_t i, const uint8_t *bits, ui
 		if (page % LOOK_PAGES == 0 && !goes_on(s))
 			break;
 		if (!bits || page >= nbits || bits[page / 8] >> (page % 8) & 1)
-			changed +=
-			    image_write_page(s->image, space, page, base + page * CHUNK_PAGE);
+			changed += copy_page(s, space, page, base + page * CHUNK_PAGE);
 	}
 	return changed;
 }
@@ -212,9 +226,11 @@ static void finish(struct saved *s)
 	thaw(s);
 	if (s->phase == COPYING && p->store)
 		store_track_stop(p->store);
-	if (s->err != ERR_OK && s->err != ERR_CLOSED)
+	if (s->err != ERR_OK && s->err != ERR_CLOSED && !s->status.too_large)
 		node_log(k->node, LOG_WARN, "saver", "no checkpoint of %u (%s): %s", p->pid,
 		         p->name, s->msg.text[0] ? s->msg.text : err_text(s->err));
+	if (s->err != ERR_CLOSED)
+		s->status.too_large = s->err == ERR_LIMIT;
 	if (s->held)
 		depot_release(node_depot(k->node));
 	s->held = false;
@@ -352,8 +368,10 @@ static void begin(struct saved *s, struct process *p)
 		image_free(s->image);
 		s->image = NULL;
 	}
-	if (!s->image)
+	if (!s->image) {
 		s->image = image_new();
+		s->used_pages = 0;
+	}
 	if (!s->image)
 		return;
 	s->saver->running = s;
@@ -386,16 +404,6 @@ static uint32_t interval_of(const struct process *p)
 	return in_the_background(p) ? p->node->cfg.checkpoint_s : 0;
 }
 
-static bool small_enough(const struct process *p)
-{
-	uint64_t sum = 0, size;
-	for (uint32_t i = 0; i < store_memory_count(p->store); i++) {
-		store_memory(p->store, i, &size);
-		sum += size;
-	}
-	return sum <= SAVED_MEMORY_MAX;
-}
-
 /* A move's end is still being written, or its process is on its way. */
 static bool is_settled(const struct process *p)
 {
@@ -414,6 +422,8 @@ static bool is_due(const struct saved *s, const struct process *p, uint32_t inte
 		return now_ns >=
 		       s->seen_ns + (wait < FIRST_S * SECOND_NS ? wait : FIRST_S * SECOND_NS);
 	rest *= p->checkpoint_s == PROCESS_CHECKPOINT_DEFAULT ? REST : REST_ASKED;
+	if (s->status.too_large)
+		rest *= REST_TOO_LARGE;
 	if (wait < rest)
 		wait = rest;
 	return now_ns >= s->ended_ns + wait && process_cpu_ns(p) != s->cpu_ns;
@@ -457,8 +467,7 @@ static void on_timer(uv_timer_t *t)
 	for (struct process *p = process_first(k->node); p && !k->running; p = p->next) {
 		uint32_t interval = is_settled(p) ? interval_of(p) : 0;
 		struct saved *s = interval ? saved_of(k, p) : NULL;
-		if (s && !keeper_is_stopping(k->node) && is_due(s, p, interval, now) &&
-		    small_enough(p))
+		if (s && !keeper_is_stopping(k->node) && is_due(s, p, interval, now))
 			begin(s, p);
 	}
 }
@@ -470,7 +479,7 @@ bool saver_status(struct node *n, const struct process *p, struct saver_status *
 	const struct saved *s = find(n->saver, p->uid);
 	if (s)
 		*out = s->status;
-	return s && s->status.count > 0;
+	return s && (s->status.count > 0 || s->status.too_large);
 }
 
 void saver_leave(struct node *n, const struct process *p, void (*fn)(void *ctx), void *ctx)

@@ -11,7 +11,8 @@
  * none that has not run since its last one, and each rests 20 times as long as its checkpoint took (as long, when a person
  * chose its interval): at most 5 % of a core.
  * The copy is kept in memory for the next time, within KEPT_BYTES_MAX of all: then only pages that changed are hashed and
- * written. Memory above SAVED_MEMORY_MAX is not checkpointed.
+ * written. What uses more than SAVED_BYTES_MAX of memory
+ * (pages that are not zero) is not checkpointed; the log and `ps` say so.
  *
  * S1  While COPYING the tracker of the store is ours: a move waits for saver_leave() before it starts its own.
  * S2  A record is only asked for when the process is here, owned, and neither moving nor suspended; what is asked for later
@@ -29,8 +30,9 @@ struct saver_status {
 	int64_t last_unix_ms; /* when the last one stood */
 	uint64_t stood_ns;    /* the longest stop of the last one */
 	uint64_t took_ns;     /* from its begin until it was on disk */
+	bool too_large;       /* the last one was given up: too much of its memory is in use */
 };
-/* false: p is not checkpointed, or has not been yet. */
+/* false: p is not checkpointed, or was not tried yet. */
 bool saver_status(struct node *n, const struct process *p, struct saver_status *out);
 
 /* Calls fn when no checkpoint uses p's tracker or writes its record: at once, or soon (the one under way is given up). */

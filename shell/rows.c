@@ -270,6 +270,33 @@ struct cells {
 	size_t count, cap;
 };
 
+static bool add_text(struct cells *cells, const char *text)
+{
+	if (cells->count == cells->cap) {
+		size_t cap = cells->cap ? cells->cap * 2 : 64;
+		char **at = realloc(cells->at, cap * sizeof *at);
+		if (!at)
+			return false;
+		cells->at = at;
+		cells->cap = cap;
+	}
+	cells->at[cells->count] = strdup(text);
+	return cells->at[cells->count++] != NULL;
+}
+
+/* "3: it is in flight ...", for below the table: what a row of a program says more than the table shows. */
+static bool add_note(const struct client *c, struct cells *notes)
+{
+	char text[CELL_MAX], line[CELL_MAX + 24];
+	const struct control_value *note = control_values_find(&c->row, "note");
+	uint64_t pid;
+	if (!note || note->type != CONTROL_TEXT || !note->text.p[0] || !row_u64(c, "pid", &pid))
+		return true;
+	value_text(note, text, sizeof text);
+	snprintf(line, sizeof line, "%" PRIu64 ": %s", pid, text);
+	return add_text(notes, line);
+}
+
 static bool add_row(const struct client *c, struct column *columns, int n, struct cells *cells)
 {
 	for (int i = 0; i < n; i++) {
@@ -278,16 +305,7 @@ static bool add_row(const struct client *c, struct column *columns, int n, struc
 		cell_text(columns[i].key, v, text, sizeof text);
 		if (v && v->type != CONTROL_TEXT)
 			columns[i].right = true;
-		if (cells->count == cells->cap) {
-			size_t cap = cells->cap ? cells->cap * 2 : 64;
-			char **at = realloc(cells->at, cap * sizeof *at);
-			if (!at)
-				return false;
-			cells->at = at;
-			cells->cap = cap;
-		}
-		cells->at[cells->count] = strdup(text);
-		if (!cells->at[cells->count++])
+		if (!add_text(cells, text))
 			return false;
 		int width = text_width(text);
 		if (width > columns[i].width)
@@ -301,6 +319,13 @@ static void print_cell(const struct column *col, const char *text, bool last)
 	int rest = col->width - text_width(text);
 	printf("%*s%s%*s%s", col->right ? rest : 0, "", text, col->right || last ? 0 : rest, "",
 	       last ? "\n" : "  ");
+}
+
+static void free_cells(struct cells *cells)
+{
+	for (size_t i = 0; i < cells->count; i++)
+		free(cells->at[i]);
+	free(cells->at);
 }
 
 static void print_cells(const struct column *columns, int n, const struct cells *cells)
@@ -326,22 +351,23 @@ static int table_json(struct shell *sh, struct client *c)
 int client_table(struct shell *sh, struct client *c, const char *text)
 {
 	struct column columns[COLUMNS_MAX] = {0};
-	struct cells cells = {0};
+	struct cells cells = {0}, notes = {0};
 	int status = 1, n = parse_columns(text, columns);
 	if (sh->json) {
 		status = table_json(sh, c);
 	} else {
 		bool ok = true;
 		while (client_next(sh, c, &status))
-			ok = ok && add_row(c, columns, n, &cells);
+			ok = ok && add_row(c, columns, n, &cells) && add_note(c, &notes);
 		if (!ok)
 			status = shell_fail(sh, "out of memory");
 		else if (!status)
 			print_cells(columns, n, &cells);
+		for (size_t i = 0; ok && !status && i < notes.count; i++)
+			puts(notes.at[i]);
 	}
-	for (size_t i = 0; i < cells.count; i++)
-		free(cells.at[i]);
-	free(cells.at);
+	free_cells(&cells);
+	free_cells(&notes);
 	client_close(c);
 	return status;
 }

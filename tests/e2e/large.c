@@ -1,7 +1,7 @@
 /* large.c - a program with a large memory of which it uses little: every STEPth page of TOTAL MiB is written once and looked at until the
  * time is up; prints what only an unbroken run can print.
  *
- *	large.wasm TOTAL_MIB STEP TICKS        a tick is 10 ms */
+ *	large.wasm TOTAL_MIB STEP TICKS [full]        a tick is 10 ms; full: pages filled with what cannot be compressed */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +22,16 @@ int main(int argc, char **argv)
 	}
 	volatile uint32_t *memory = (uint32_t *)(uintptr_t)(first * 65536);
 	unsigned long words = mib * (1048576 / 4), stride = step * (PAGE / 4);
-	for (unsigned long at = 0; at < words; at += stride)
+	uint32_t random = 2463534242u;
+	for (unsigned long at = 0; at < words; at += stride) {
+		for (unsigned long i = 1; argc > 4 && i < PAGE / 4; i++) {
+			random ^= random << 13;
+			random ^= random >> 17;
+			random ^= random << 5;
+			memory[at + i] = random;
+		}
 		memory[at] = (uint32_t)(at * 2654435761u) | 1;
+	}
 	printf("ready\n");
 	fflush(stdout);
 	for (unsigned long tick = 0; tick < ticks; tick++) {

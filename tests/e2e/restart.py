@@ -1,4 +1,5 @@
 """restart.py - what is asked of a node that has just come up, and what a node keeps when it is ended (person.py says how to run it)."""
+import contextlib
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from person import GUEST, WASMOS, Home, has_ended, main, until
@@ -82,7 +84,9 @@ def test_a_program_that_an_up_is_just_waking_is_killed_for_good(h):
         assert not h.ps('-a'), h.ps('-a')
 
 
-def test_a_program_moves_right_after_up_also_when_the_devices_have_not_met_yet(h):
+@contextlib.contextmanager
+def paired(h):
+    """Another device, "laptop"; h is "desk"."""
     other = Home(h.folder + '-other')
     try:
         for node in (h, other):
@@ -92,20 +96,29 @@ def test_a_program_moves_right_after_up_also_when_the_devices_have_not_met_yet(h
         other.ok('pair', *code['words'].split(), f'127.0.0.1:{code["port"]}', '--yes')
         assert shower.wait(20) == 0
         shower.stdout.close()
-        pid = start(h, *LARGE, options=('--checkpoint', 1))
-        h.ok('down')
-        up(h)
-        there = json.loads(h.ok('migrate', pid, 'laptop', '--json'))['pid']
-        assert other.ps()[there]['state'] in RUNS and not h.ps()
-        pid = json.loads(other.ok('migrate', there, 'desk', '--json'))['pid']
-        until_saved(h, pid)
-        os.kill(h.node_pid(), signal.SIGKILL)
-        up(h)
-        there = json.loads(h.ok('migrate', pid, 'laptop', '--json'))['pid']
-        assert other.ps()[there]['state'] in RUNS and not h.ps()
+        yield other
     finally:
         other.end()
         shutil.rmtree(other.folder, ignore_errors=True)
+
+
+def move(h, pid, there):
+    return json.loads(h.ok('migrate', pid, there, '--json', timeout=60))
+
+
+def test_a_program_moves_right_after_up_also_when_the_devices_have_not_met_yet(h):
+    with paired(h) as other:
+        pid = start(h, *LARGE, options=('--checkpoint', 1))
+        h.ok('down')
+        up(h)
+        there = move(h, pid, 'laptop')['pid']
+        assert other.ps()[there]['state'] in RUNS and not h.ps()
+        pid = move(other, there, 'desk')['pid']
+        until_saved(h, pid)
+        os.kill(h.node_pid(), signal.SIGKILL)
+        up(h)
+        there = move(h, pid, 'laptop')['pid']
+        assert other.ps()[there]['state'] in RUNS and not h.ps()
 
 
 def test_a_new_program_does_not_take_the_number_of_one_that_is_coming_back(h):
@@ -212,6 +225,92 @@ def test_sigterm_on_a_file_system_without_room_does_the_same(h):
         small.end()
         subprocess.run(['umount', '-l', disk], check=False)
         os.rmdir(disk)
+
+
+# ---- programs with a large memory ----
+
+class Anon:
+    """The most memory of its own that a node had while a block ran, beyond what it had before; MiB."""
+
+    def __init__(self, h):
+        self.path, self.most = f'/proc/{h.node_pid()}/status', 0
+
+    def now(self):
+        with open(self.path) as f:
+            return int(re.search(r'RssAnon:\s+(\d+)', f.read()).group(1)) >> 10
+
+    def __enter__(self):
+        self.before, self.over = self.now(), threading.Event()
+        self.thread = threading.Thread(target=self.look)
+        self.thread.start()
+        return self
+
+    def look(self):
+        while not self.over.wait(0.005):
+            self.most = max(self.most, self.now() - self.before)
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def end_of(h, pid):
+    row = until(lambda: next((r for r in h.ps('--all').values() if r['pid'] == pid and r['state'] == 'exited'), None), timeout=120)
+    assert row['status'] == 7, row
+    return h.ok('logs', pid).split()[-1]
+
+
+def unbroken(*argv):
+    return subprocess.run([WASMOS, 'run', '--solo', GUEST, *argv], stdout=subprocess.PIPE, text=True, check=False).stdout.split()[-1]
+
+
+def test_a_program_of_1536_mib_of_which_little_is_used_is_saved_suspended_copied_and_comes_back(h):
+    up(h)
+    argv = ('1536', '64', '1500')
+    pid = start(h, *argv, options=('--checkpoint', 1))
+    until_saved(h, pid)
+    path = os.path.join(h.folder, 'copy')
+    with Anon(h) as anon:
+        h.ok('snapshot', pid, '-o', path)
+        h.ok('suspend', pid)
+        h.ok('resume', pid)
+    assert anon.most < 200, anon.most
+    h.ok('kill', int(h.ok('restore', path)))
+    until_saved(h, pid)
+    os.kill(h.node_pid(), signal.SIGKILL)
+    up(h)
+    assert end_of(h, pid) == unbroken(*argv)
+
+
+def test_a_program_of_1536_mib_of_which_little_is_used_moves_there_and_back(h):
+    argv = ('1536', '64', '1200')
+    with paired(h) as other:
+        pid = start(h, *argv)
+        there = move(h, pid, 'laptop')
+        back = move(other, there['pid'], 'desk')
+        print('# stood still:', *(f'{m["pause_ms"]:.0f} ms,' for m in (there, back)), 'bytes:', *(m['bytes'] for m in (there, back)))
+        assert end_of(h, back['pid']) == unbroken(*argv)
+
+
+def test_a_program_is_put_to_sleep_without_a_copy_of_its_memory(h):
+    up(h)
+    pid = start(h, '256', '1', '6000', 'full', options=('--checkpoint', 0))
+    with Anon(h) as anon:
+        h.ok('suspend', pid)
+    assert anon.most < 160, f'{anon.most} MiB more for one of 256'
+    h.ok('resume', pid)
+    h.ok('kill', pid)
+
+
+def test_a_program_that_uses_more_than_a_gib_is_not_saved_and_ps_and_log_say_so(h):
+    up(h)
+    pid = start(h, '1100', '1', '6000', options=('--checkpoint', 1))
+    note = until(lambda: h.ps()[pid].get('note'), timeout=60)
+    assert 'not saved' in note and 'checkpoints' not in h.ps()[pid]
+    assert f'{pid}: {note}' in h.ok('ps')
+    with open(h.folder + '/log') as f:
+        assert len(re.findall(rf'no checkpoint of {pid} \(large\): more than 1024 MiB', f.read())) == 1
+    h.ok('kill', pid)
 
 
 if __name__ == '__main__':
