@@ -45,20 +45,27 @@ static enum err parse(const uint8_t *bytes, size_t size, struct device *d)
 	return d->name[0] && name_is_fit(d->name, strlen(d->name)) ? ERR_OK : ERR_MALFORMED;
 }
 
+static enum err damaged(struct errmsg *msg, const char *how)
+{
+	return err_set(
+	    msg, ERR_MALFORMED,
+	    "the file device in the home is damaged: it %s. Bring it back from a copy; "
+	    "without it (removed) this device gets a new identity, and is to be paired again",
+	    how);
+}
+
 static enum err read_file(struct dir *home, struct device *d, struct errmsg *msg)
 {
 	uint8_t bytes[DEVICE_FILE_MAX];
 	size_t size = 0;
 	enum err e = dir_read_secret(home, "device", bytes, sizeof bytes, &size, msg);
 	if (e == ERR_LIMIT)
-		return err_set(msg, ERR_MALFORMED, "the file device is damaged: it is too long");
+		return damaged(msg, "is too long");
 	if (e != ERR_OK)
 		return e;
 	e = parse(bytes, size, d);
 	crypto_zero(bytes, sizeof bytes);
-	if (e != ERR_OK)
-		return err_set(msg, ERR_MALFORMED, "the file device is damaged (%zu bytes)", size);
-	return ERR_OK;
+	return e == ERR_OK ? e : damaged(msg, size ? "makes no sense" : "is empty");
 }
 
 static enum err write_file(struct dir *home, const struct device *d, struct errmsg *msg)

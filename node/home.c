@@ -19,7 +19,7 @@ enum err home_lock(struct dir *home, struct file_lock **out, struct errmsg *msg)
 		return err_set(msg, e, "a node serves this home already (process %s)",
 		               holder[0] ? holder : "unknown");
 	if (e != ERR_OK)
-		return e;
+		return err_prefix(msg, e, "home");
 	snprintf(own, sizeof own, "%d\n", (int)uv_os_getpid());
 	e = file_lock_write(l, own, msg);
 	if (e == ERR_OK)

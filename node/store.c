@@ -151,6 +151,12 @@ static enum err open_env(struct depot *d, const char *dir, struct errmsg *msg)
 	if (rc == 0)
 		rc = open_tables(d, txn);
 	enum err e = mdb_err(rc, msg, dir);
+	if (e == ERR_MALFORMED)
+		err_set(
+		    msg, e,
+		    "%s is damaged (%s). Bring it back from a copy; without it (removed) paired "
+		    "devices and sleeping programs are forgotten",
+		    dir, mdb_strerror(rc));
 	if (e == ERR_OK)
 		e = check_format(d, txn, msg);
 	if (e == ERR_OK)

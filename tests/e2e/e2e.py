@@ -429,6 +429,24 @@ def test_a_folder_that_others_may_enter_is_no_home(h):
     assert status == 1 and 'chmod 700' in err, err
 
 
+def test_a_damaged_home_is_refused_with_what_to_do_and_is_left_as_it_is(h):
+    h.ok('up')
+    h.ok('down')
+    for name, said in ('device', 'a new identity'), ('store/data.mdb', 'are forgotten'):
+        path = os.path.join(h.folder, name)
+        shutil.copy(path, h.folder + '.good')
+        bad = os.urandom(os.path.getsize(path))
+        with open(path, 'wb') as f:
+            f.write(bad)
+        status, out, err = h.run('up')
+        assert status == 1 and 'is damaged' in err and said in err and err.count('\n') == 1 and not out, (status, err)
+        with open(path, 'rb') as f:
+            assert f.read() == bad, name
+        shutil.copy(h.folder + '.good', path)
+    os.remove(h.folder + '.good')
+    h.ok('up')
+
+
 def test_garbage_on_the_socket_does_not_disturb_the_node(h):
     h.ok('up')
     rng = random.Random(2)
