@@ -58,11 +58,33 @@ static char *join(struct arena *a, const char *left, const char *right)
 	return out;
 }
 
+/* "dd/", "./dd" and "/a//dd" are "/dd", "/dd" and "/a/dd": programs compare a folder's name with what they open. ".." stays: what is
+ * given as ../dd is opened as ../dd. NULL: out of memory. */
+static char *guest_path(struct arena *a, const char *text)
+{
+	char *out = arena_alloc(a, 1, strlen(text) + 2);
+	size_t n = 0;
+	for (const char *p = text; out && *p;) {
+		size_t size = strcspn(p, "/");
+		if (size && !(size == 1 && *p == '.')) {
+			out[n++] = '/';
+			memcpy(out + n, p, size);
+			n += size;
+		}
+		p += size + (p[size] == '/');
+	}
+	if (out && !n)
+		out[n++] = '/';
+	if (out)
+		out[n] = 0;
+	return out;
+}
+
 /* "HOST::GUEST:ro" */
 static int parse_mount(struct shell *sh, struct arena *a, const char *text,
                        struct process_mount *out)
 {
-	char *copy = arena_copy(a, text, strlen(text)), *resolved, *guest;
+	char *copy = arena_copy(a, text, strlen(text)), *resolved;
 	if (!copy)
 		return shell_fail(sh, "out of memory");
 	size_t size = strlen(copy);
@@ -78,8 +100,7 @@ static int parse_mount(struct shell *sh, struct arena *a, const char *text,
 	free(resolved);
 	if (!split)
 		path_to_guest(copy);
-	guest = split ? split + 2 : !strcmp(copy, ".") ? "/" : copy;
-	out->guest = guest[0] == '/' ? guest : join(a, "/", guest);
+	out->guest = guest_path(a, split ? split + 2 : copy);
 	return out->host && out->guest ? 0 : shell_fail(sh, "out of memory");
 }
 

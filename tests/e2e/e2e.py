@@ -76,6 +76,19 @@ def test_a_folder_is_seen_where_it_was_mounted_and_ro_is_only_read(h):
         assert os.path.exists(d + '/new')
 
 
+def test_a_folder_is_opened_as_it_was_given_however_it_was_written(h):
+    with tempfile.TemporaryDirectory() as d:
+        os.makedirs(d + '/here/dd')
+        with open(d + '/here/dd/f', 'w') as f:
+            f.write('inside\n')
+        for given, opened in (('dd', 'dd/f'), ('dd/', '/dd/f'), ('./dd', './dd/f'), ('./dd/', 'dd/f'), ('.', './dd/f'),
+                              ('dd::/a//./b/', '/a/b/f'), ('../here/dd', '../here/dd/f'), (d + '/here/dd/', d + '/here/dd/f')):
+            p = h.spawn('run', '--dir', given, GUEST, 'show', opened, cwd=d + '/here', stdout=subprocess.PIPE, text=True)
+            assert p.communicate(timeout=20)[0] == 'inside\n', (given, opened)
+        p = h.spawn('run', '--dir', 'dd', '--dir', './dd/', GUEST, 'args', cwd=d + '/here', stderr=subprocess.PIPE, text=True)
+        assert 'exists already' in p.communicate(timeout=20)[1] and p.returncode == 1
+
+
 def test_a_program_that_overwrites_its_own_file_goes_on_with_the_code_that_was_checked(h):
     for solo in ([], ['--solo']):
         with tempfile.TemporaryDirectory() as d:
