@@ -72,8 +72,10 @@ void busy_end(struct busy **busy)
 	pthread_cond_signal(&b->changed);
 	pthread_mutex_unlock(&b->lock);
 	pthread_join(b->thread, NULL);
-	if (b->shown)
+	if (b->shown) {
 		fputs("\r\033[K", stderr);
+		fflush(stderr);
+	}
 	pthread_cond_destroy(&b->changed);
 	pthread_mutex_destroy(&b->lock);
 	free(b);

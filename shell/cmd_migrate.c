@@ -51,8 +51,10 @@ static void show_result(const struct client *c, bool again)
 	row_u64(c, "last_bytes", &last);
 	row_f64(c, "pause_ms", &pause);
 	row_f64(c, "total_ms", &total);
-	if (again)
+	if (again) {
 		fprintf(stderr, "\r\033[K");
+		fflush(stderr);
+	}
 	printf("moved %u to %s", (unsigned)old, row_str(c, "to"));
 	if (pid != old)
 		printf(", where it is %u", (unsigned)pid);

@@ -41,6 +41,7 @@ static void say(const char *fmt, va_list ap)
 	text_for_people(text);
 	fflush(stdout);
 	fprintf(stderr, "wasmos: %s\n", text);
+	fflush(stderr);
 }
 
 int shell_fail(const struct shell *sh, const char *fmt, ...)

@@ -76,6 +76,9 @@ static bool open_streams(void)
 		if (_fileno(streams[i]) < 0 && !_wfreopen(L"NUL", i ? L"w" : L"r", streams[i]))
 			return false;
 		_setmode(_fileno(streams[i]), _O_BINARY);
+		/* Else printf() writes byte by byte, which takes letters apart. */
+		if (i && setvbuf(streams[i], NULL, _IOFBF, BUFSIZ))
+			return false;
 	}
 	return true;
 }

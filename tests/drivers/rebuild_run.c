@@ -14,7 +14,6 @@
 #include "vfs/host.h"
 #include "vfs/stream.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

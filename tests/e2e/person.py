@@ -30,9 +30,12 @@ class Home:
         self.env = {k: v for k, v in os.environ.items() if k not in ('DISPLAY', 'WAYLAND_DISPLAY')}
         self.env.update(WASMOS_HOME=folder, TERM='xterm')
 
+    def command(self, *args):
+        return [WASMOS, *map(str, args)]
+
     def run(self, *args, input=None, timeout=30):
         """(exit status, stdout, stderr)"""
-        r = subprocess.run([WASMOS, *map(str, args)], env=self.env, input=input, timeout=timeout,
+        r = subprocess.run(self.command(*args), env=self.env, input=input, timeout=timeout,
                            stdin=subprocess.DEVNULL if input is None else None, capture_output=True)
         return r.returncode, r.stdout.decode(errors='replace'), r.stderr.decode(errors='replace')
 
@@ -48,7 +51,7 @@ class Home:
         return {p['pid']: p for p in json.loads(self.ok('ps', '--json', *args))}
 
     def spawn(self, *args, **more):
-        return subprocess.Popen([WASMOS, *map(str, args)], env=self.env, **more)
+        return subprocess.Popen(self.command(*args), env=self.env, **more)
 
     def node_pid(self):
         return json.loads(self.ok('status', '--json'))['pid']
@@ -58,12 +61,13 @@ class Home:
 
 
 class Terminal:
-    """A command on a pseudo terminal of its own."""
+    """A command on a pseudo terminal of its own. home: what has env and command()."""
 
     def __init__(self, home, *args, cols=80, rows=24):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.execve(WASMOS, [WASMOS, *map(str, args)], home.env)
+            words = home.command(*args)
+            os.execve(words[0], words, home.env)
         self.text = ''
         self.size(cols, rows)
 

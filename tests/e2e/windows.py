@@ -13,12 +13,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, 'scripts'))
 import cases  # noqa: E402
 import nodes  # noqa: E402 (it stands in scripts/)
+from person import Terminal  # noqa: E402
 
 LINUX, GUEST, COUNTER = (os.path.abspath(p) for p in sys.argv[1:4])
 WINDOWS = os.environ.get('WASMOS_WINDOWS') or os.path.join(ROOT, 'build-windows-x86_64', 'shell', 'wasmos.exe')
@@ -198,6 +200,70 @@ def test_a_folder_with_a_drive_letter_is_given_to_a_program(w):
     assert (status, out) == (0, b'copying\n'), (status, out, err)
     with open(os.path.join(folder, '\u00fcber.txt')) as f:
         assert f.read() == 'from outside\n'
+
+
+# ---- a console: wine draws it on the terminal it is started at ----
+
+def console(node, *args):
+    node.env['TERM'] = 'xterm'
+    t = Terminal(node, *args)
+    how = termios.tcgetattr(t.fd)
+    how[6][termios.VSUSP] = b'\0'  # control Z is for the program; wine would be stopped
+    termios.tcsetattr(t.fd, termios.TCSANOW, how)
+    return t
+
+
+def test_a_console_shows_what_a_command_says_in_whole_letters(w):
+    node = w.windows()
+    t = console(node, 'up', '--display', 'headless')
+    t.expect('The node is up (process', 60)
+    assert t.wait(20) == 0
+    t = console(node, 'run', drive(GUEST), 'nothing-\u00fc\u20ac')
+    t.expect('guest: what is "nothing-\u00fc\u20ac"?', 20)
+    assert t.wait(20) == 99
+    t = console(node, 'kill', '7')
+    t.expect('wasmos: ', 20)
+    assert t.wait(20) == 1
+
+
+def test_lines_typed_at_a_console_are_edited_and_read_until_control_z(w):
+    t = console(w.windows(), 'run', drive(GUEST), 'lines')
+    t.expect('ready', 60)
+    t.type('hex\x7fllo\r')
+    t.expect('got hello', 20)
+    t.type('gr\u00fc\u00df\r')
+    t.expect('got gr\u00fc\u00df', 20)
+    t.type('\x1a\r')
+    t.expect('end', 20)
+    assert t.wait(20) == 0
+
+
+def test_control_c_at_a_console_ends_the_program_and_not_the_node(w):
+    node = w.windows()
+    node.up('--display', 'headless')
+    t = console(node, 'run', drive(GUEST), 'lines')
+    t.expect('ready', 20)
+    t.type('\x03')
+    assert t.wait(20) == 130
+    assert node.wait(1)['state'] == 'killed'
+
+
+def test_a_console_detaches_and_attach_comes_back(w):
+    node = w.windows()
+    t = console(node, 'run', drive(GUEST), 'lines')
+    t.expect('ready', 60)
+    t.type('one\r')
+    t.expect('got one', 20)
+    t.type('\x10\x11')
+    t.expect('detached', 20)
+    assert t.wait(20) == 0
+    t = console(node, 'attach', '1')
+    t.expect('got one', 20)
+    t.type('two\r')
+    t.expect('got two', 20)
+    t.type('\x1a\r')
+    t.expect('end', 20)
+    assert t.wait(20) == 0
 
 
 # ---- sleeping ----
