@@ -9,6 +9,8 @@ import android.net.LocalSocket;
 import android.net.LocalSocketAddress;
 import android.os.Handler;
 import android.os.Looper;
+import android.view.View;
+import java.io.Closeable;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
@@ -85,6 +87,27 @@ public final class NodeApp extends Application {
 				} catch (IOException e) {
 					over(work, null, e.getMessage() == null ? e.toString() : e.getMessage());
 				}
+			}
+		});
+	}
+
+	/** Ends a session off the main thread; then its view is drawn once more. */
+	void close(final Closeable session, final View view) {
+		work(new Work() {
+			@Override
+			Object run() throws IOException {
+				session.close();
+				return null;
+			}
+
+			@Override
+			void done(Object result) {
+				view.invalidate();
+			}
+
+			@Override
+			void failed(String why) {
+				view.invalidate();
 			}
 		});
 	}

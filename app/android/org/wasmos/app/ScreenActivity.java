@@ -20,6 +20,7 @@ import android.widget.FrameLayout;
 import android.widget.LinearLayout;
 import android.widget.TextView;
 import android.widget.Toast;
+import java.io.Closeable;
 import java.io.IOException;
 import org.wasmos.core.HeldKeys;
 import org.wasmos.core.Picture;
@@ -101,7 +102,7 @@ public final class ScreenActivity extends Activity implements ScreenView.Screen,
 	// ---- the session ----
 
 	/** One visit: from onStart() to onStop(), or to the program's end. An older one says and touches nothing any more. */
-	private final class Showing extends NodeApp.Work implements ScreenSession.Listener {
+	private final class Showing extends NodeApp.Work implements Closeable, ScreenSession.Listener {
 		private volatile ScreenSession session;
 		private Speaker speaker; // run()'s thread
 
@@ -123,7 +124,8 @@ public final class ScreenActivity extends Activity implements ScreenView.Screen,
 		}
 
 		/** Not on the main thread. */
-		void close() throws IOException {
+		@Override
+		public void close() throws IOException {
 			ScreenSession s = session;
 			if (s != null)
 				s.close();
@@ -162,7 +164,7 @@ public final class ScreenActivity extends Activity implements ScreenView.Screen,
 				speaker = null;
 			}
 			if (speaker == null && rate > 0)
-				speaker = new Speaker(session, rate, channels);
+				speaker = new Speaker(app, session, rate, channels);
 			final boolean open = picture.format() != 0;
 			final String title = picture.title().isEmpty() ? name : picture.title();
 			app.main().post(new Runnable() {
@@ -203,25 +205,9 @@ public final class ScreenActivity extends Activity implements ScreenView.Screen,
 	@Override
 	protected void onStop() {
 		keys.releaseAll();
-		final Showing last = showing;
-		showing = null;
-		app.work(new NodeApp.Work() {
-			@Override
-			Object run() throws IOException {
-				last.close();
-				return null;
-			}
-
-			@Override
-			void done(Object result) {
-				view.invalidate();
-			}
-
-			@Override
-			void failed(String why) {
-				view.invalidate();
-			}
-		});
+		Showing last = showing;
+		showing = null; // first: a session that only begins now sees it
+		app.close(last, view);
 		super.onStop();
 	}
 

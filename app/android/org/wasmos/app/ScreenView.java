@@ -9,12 +9,10 @@ import android.graphics.Canvas;
 import android.graphics.Color;
 import android.graphics.Paint;
 import android.graphics.Rect;
-import android.text.InputType;
 import android.view.InputDevice;
 import android.view.MotionEvent;
 import android.view.SurfaceHolder;
 import android.view.SurfaceView;
-import android.view.inputmethod.BaseInputConnection;
 import android.view.inputmethod.EditorInfo;
 import android.view.inputmethod.InputConnection;
 import org.wasmos.core.Fit;
@@ -23,10 +21,7 @@ import org.wasmos.core.ScreenSession;
 
 final class ScreenView extends SurfaceView implements SurfaceHolder.Callback {
 	/** Whose picture this is. */
-	interface Screen {
-		/** What is typed on the keyboard on the screen. */
-		void typed(CharSequence text);
-
+	interface Screen extends Views.Typist {
 		/** Where the finger goes; null: nowhere. */
 		ScreenSession session();
 	}
@@ -169,22 +164,6 @@ final class ScreenView extends SurfaceView implements SurfaceHolder.Callback {
 
 	@Override
 	public InputConnection onCreateInputConnection(EditorInfo info) {
-		info.inputType = InputType.TYPE_CLASS_TEXT | InputType.TYPE_TEXT_VARIATION_VISIBLE_PASSWORD
-				| InputType.TYPE_TEXT_FLAG_NO_SUGGESTIONS;
-		info.imeOptions = EditorInfo.IME_FLAG_NO_FULLSCREEN | EditorInfo.IME_FLAG_NO_EXTRACT_UI;
-		return new BaseInputConnection(this, false) {
-			@Override
-			public boolean commitText(CharSequence text, int position) {
-				screen.typed(text);
-				return true;
-			}
-
-			@Override
-			public boolean deleteSurroundingText(int before, int after) {
-				for (int i = 0; i < before; i++)
-					screen.typed("\b");
-				return true;
-			}
-		};
+		return Views.keyboard(this, info, screen, "\b");
 	}
 }

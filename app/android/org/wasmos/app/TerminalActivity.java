@@ -11,6 +11,7 @@ import android.widget.Button;
 import android.widget.HorizontalScrollView;
 import android.widget.LinearLayout;
 import android.widget.Toast;
+import java.io.Closeable;
 import java.io.IOException;
 import org.wasmos.core.TerminalSession;
 import org.wasmos.core.Vt;
@@ -157,7 +158,7 @@ public final class TerminalActivity extends Activity implements TerminalView.Lis
 	// ---- the session: as long as it is visible ----
 
 	/** One visit, from onStart() to onStop(). */
-	private final class Visit extends NodeApp.Work implements TerminalSession.Listener {
+	private final class Visit extends NodeApp.Work implements Closeable, TerminalSession.Listener {
 		private volatile TerminalSession session;
 
 		@Override
@@ -172,7 +173,8 @@ public final class TerminalActivity extends Activity implements TerminalView.Lis
 		}
 
 		/** Not on the main thread. */
-		void close() throws IOException {
+		@Override
+		public void close() throws IOException {
 			TerminalSession s = session;
 			if (s != null)
 				s.close();
@@ -216,25 +218,9 @@ public final class TerminalActivity extends Activity implements TerminalView.Lis
 
 	@Override
 	protected void onStop() {
-		final Visit last = visit;
-		visit = null;
-		app.work(new NodeApp.Work() {
-			@Override
-			Object run() throws IOException {
-				last.close();
-				return null;
-			}
-
-			@Override
-			void done(Object result) {
-				view.invalidate();
-			}
-
-			@Override
-			void failed(String why) {
-				view.invalidate();
-			}
-		});
+		Visit last = visit;
+		visit = null; // first: a session that only begins now sees it
+		app.close(last, view);
 		super.onStop();
 	}
 }

@@ -6,11 +6,9 @@ import android.graphics.Canvas;
 import android.graphics.Color;
 import android.graphics.Paint;
 import android.graphics.Typeface;
-import android.text.InputType;
 import android.util.TypedValue;
 import android.view.MotionEvent;
 import android.view.View;
-import android.view.inputmethod.BaseInputConnection;
 import android.view.inputmethod.EditorInfo;
 import android.view.inputmethod.InputConnection;
 import android.view.inputmethod.InputMethodManager;
@@ -137,23 +135,12 @@ final class TerminalView extends View {
 
 	@Override
 	public InputConnection onCreateInputConnection(EditorInfo info) {
-		info.inputType = InputType.TYPE_CLASS_TEXT | InputType.TYPE_TEXT_VARIATION_VISIBLE_PASSWORD
-				| InputType.TYPE_TEXT_FLAG_NO_SUGGESTIONS;
-		info.imeOptions = EditorInfo.IME_FLAG_NO_FULLSCREEN | EditorInfo.IME_FLAG_NO_EXTRACT_UI;
-		return new BaseInputConnection(this, false) {
+		return Views.keyboard(this, info, new Views.Typist() {
 			@Override
-			public boolean commitText(CharSequence text, int position) {
+			public void typed(CharSequence text) {
 				scrolled = 0;
 				listener.typed(text);
-				return true;
 			}
-
-			@Override
-			public boolean deleteSurroundingText(int before, int after) {
-				for (int i = 0; i < before; i++)
-					listener.typed("\177");
-				return true;
-			}
-		};
+		}, "\177");
 	}
 }

@@ -2,9 +2,13 @@
 package org.wasmos.app;
 
 import android.content.Context;
+import android.text.InputType;
 import android.util.TypedValue;
 import android.view.View;
 import android.view.ViewGroup;
+import android.view.inputmethod.BaseInputConnection;
+import android.view.inputmethod.EditorInfo;
+import android.view.inputmethod.InputConnection;
 import android.widget.Button;
 import android.widget.LinearLayout;
 import android.widget.TextView;
@@ -49,6 +53,33 @@ final class Views {
 
 	static void add(LinearLayout to, View v) {
 		to.addView(v, new LinearLayout.LayoutParams(MATCH, WRAP));
+	}
+
+	/** Who gets what is typed on the keyboard on the screen. */
+	interface Typist {
+		void typed(CharSequence text);
+	}
+
+	/** The keyboard on the screen for a view that is no text field: nothing is composed or suggested. erase: what its key to
+	 * delete types. */
+	static InputConnection keyboard(View view, EditorInfo info, final Typist typist, final String erase) {
+		info.inputType = InputType.TYPE_CLASS_TEXT | InputType.TYPE_TEXT_VARIATION_VISIBLE_PASSWORD
+				| InputType.TYPE_TEXT_FLAG_NO_SUGGESTIONS;
+		info.imeOptions = EditorInfo.IME_FLAG_NO_FULLSCREEN | EditorInfo.IME_FLAG_NO_EXTRACT_UI;
+		return new BaseInputConnection(view, false) {
+			@Override
+			public boolean commitText(CharSequence text, int position) {
+				typist.typed(text);
+				return true;
+			}
+
+			@Override
+			public boolean deleteSurroundingText(int before, int after) {
+				for (int i = 0; i < before; i++)
+					typist.typed(erase);
+				return true;
+			}
+		};
 	}
 
 	static String size(Context context, long bytes) {
