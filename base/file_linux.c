@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -478,7 +479,10 @@ char *path_env(const char *name)
 char *path_default_home(void)
 {
 	const char *user = getenv("HOME");
+	const struct passwd *p = user && *user ? NULL : getpwuid(geteuid());
 	char *out;
+	if (p)
+		user = p->pw_dir;
 	return asprintf(&out, "%s/.wasmos", user ? user : "") < 0 ? NULL : out;
 }
 

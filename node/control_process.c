@@ -402,6 +402,11 @@ void control_logs(struct node *n, struct control_call *c)
 	size_t size = tty_recent(p->tty, buf, TTY_RECENT_SIZE, NULL);
 	control_row(c);
 	control_put_bytes(c, "out", buf, size);
+	if (!process_alive(p)) { /* as a client hears of it that was there */
+		control_put_u64(c, "exit", (uint64_t)p->end.status);
+		control_put_str(c, "state", process_state_text(p));
+		control_put_str(c, "text", p->end.text);
+	}
 	control_end(c, ERR_OK, NULL);
 	free(buf);
 }

@@ -140,6 +140,14 @@ static int find_start(int argc, char **argv, char **moved, int *nmoved)
 	return i;
 }
 
+/* A command whose output was lost has failed. */
+static int written(const struct shell *sh, int status)
+{
+	if (fflush(stdout) != 0 && !status)
+		status = shell_fail(sh, "standard output cannot be written to");
+	return status;
+}
+
 static int run_command(const struct command *command, int argc, char **argv)
 {
 	struct shell sh = {.command = command};
@@ -151,8 +159,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 		sh.home = home_of(&sh);
 		status = sh.home ? command->run(&sh) : shell_fail(&sh, "out of memory");
 	}
-	if (fflush(stdout) != 0 && !status)
-		status = shell_fail(&sh, "standard output cannot be written to");
+	status = written(&sh, status);
 	free(sh.home);
 	free(sh.given);
 	free(sh.list);
@@ -180,7 +187,7 @@ int main(int argc, char **argv)
 		print_overview(stderr);
 		status = 2;
 	} else if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {
-		status = help(argc - at - 1, argv + at + 1);
+		status = written(NULL, help(argc - at - 1, argv + at + 1));
 	} else if (!strcmp(name, "--version") || !strcmp(name, "version")) {
 		puts("wasmos " WASMOS_VERSION);
 		status = 0;

@@ -136,16 +136,14 @@ static bool read_events(struct session *s)
 static void on_exit_row(struct session *s, uint64_t status)
 {
 	const char *state = row_str(s->client, "state"), *text = row_str(s->client, "text");
-	s->status = (int)status;
-	if (s->flags & TERMINAL_FOLLOW) {
-		s->status = 0;
-		return;
-	}
+	bool shows =
+	    s->flags & TERMINAL_FOLLOW; /* logs: the program's status is not the command's */
+	s->status = shows ? 0 : (int)status;
 	if (state && !strcmp(state, "trapped"))
 		shell_fail(s->shell, "the program trapped: %s", text ? text : "");
 	else if (state && !strcmp(state, "failed"))
 		shell_fail(s->shell, "%s", text ? text : "the program failed");
-	else if (state && !strcmp(state, "killed") && status == 137)
+	else if (state && !strcmp(state, "killed") && status == 137 && !shows)
 		shell_fail(s->shell, "process %llu was killed", (unsigned long long)s->pid);
 }
 

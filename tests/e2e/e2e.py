@@ -1,6 +1,7 @@
 """e2e.py - the `wasmos` command and its node, used as a person would (person.py says how to run it)."""
 import json
 import os
+import pwd
 import random
 import re
 import shutil
@@ -358,6 +359,28 @@ def test_down_end_ends_also_what_an_up_is_just_waking(h):
     h.ok('down', '--end')
     h.ok('up')
     assert not h.ps('-a'), h.ps('-a')
+
+
+def test_logs_of_a_program_that_trapped_tell_why(h):
+    pid = h.start('trap')
+    until(lambda: not h.ps())
+    status, out, err = h.run('logs', pid)
+    assert (status, out) == (0, '') and 'trapped: integer divide by zero in main' in err, (status, out, err)
+
+
+def test_help_that_cannot_be_written_is_an_error(h):
+    with open('/dev/full', 'w') as full:
+        for words in ('help',), ('help', 'run'), ('run', '--help'), ('status',):
+            h.ok('up', '-q')
+            p = h.spawn(*words, stdout=full, stderr=subprocess.PIPE, text=True)
+            assert 'cannot be written' in p.communicate(timeout=20)[1] and p.returncode == 1, words
+
+
+def test_without_home_the_users_folder_is_used(h):
+    env = {k: v for k, v in h.env.items() if k not in ('HOME', 'WASMOS_HOME')}
+    for more in {}, {'HOME': ''}:
+        p = subprocess.run([WASMOS, 'status'], env={**env, **more}, capture_output=True, text=True, timeout=20)
+        assert os.path.join(pwd.getpwuid(os.geteuid()).pw_dir, '.wasmos') in p.stdout + p.stderr, p
 
 
 def test_a_second_node_for_the_same_home_is_refused(h):
