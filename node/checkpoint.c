@@ -302,14 +302,14 @@ static void snapshot_run(void *ctx)
 	size_t size;
 	const uint8_t *bytes = module_bytes(c->module, &size);
 	c->err = snapshot_write(c->image, bytes, size, &w);
-	if (c->err == ERR_OK && w.size > FILE_MAX)
+	if (c->err != ERR_OK)
+		err_set(&c->msg, c->err, "%s", err_text(c->err));
+	else if (w.size > FILE_MAX)
 		c->err = err_set(&c->msg, ERR_LIMIT,
 		                 "the snapshot would have %zu MiB, and at most %d are read again",
 		                 w.size >> 20, FILE_MAX >> 20);
-	else if (c->err == ERR_OK)
-		c->err = file_replace(c->path, w.data, w.size, &c->msg);
 	else
-		err_set(&c->msg, c->err, "%s", err_text(c->err));
+		c->err = file_replace(c->path, w.data, w.size, &c->msg);
 	c->report.bytes = w.size;
 	wr_free(&w);
 }
@@ -321,7 +321,10 @@ static void snapshot_written(void *ctx)
 
 static void snapshot_take(void *ctx)
 {
-	take_image(ctx, false);
+	struct checkpoint *c = ctx;
+	take_image(c, false);
+	if (c->err == ERR_OK)
+		c->err = grants_keep(c->node, c->p->uid, &c->msg);
 }
 
 static void snapshot_taken(void *ctx)

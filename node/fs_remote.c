@@ -468,7 +468,9 @@ static struct vfs_obj *open_local(struct process *p, const struct vfs_mount_conf
 	uv_mutex_unlock(&f->lock);
 	if (o)
 		return o;
-	struct vfs_export *x = load_grants(p->node, p->is_copy ? p->copy_of : p->uid);
+	struct vfs_export *x = load_grants(p->node, p->uid);
+	if (!x && p->is_copy) /* it just becomes one: what the process was given, the copy gets */
+		x = load_grants(p->node, p->copy_of);
 	if (x)
 		o = vfs_export_root(x, c);
 	vfs_export_free(x);

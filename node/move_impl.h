@@ -1,4 +1,4 @@
-/* move_impl.h - the inside of the moves part: moves.c, move_records.c, move_job.c, move_source.c, move_target.c.
+/* move_impl.h - the inside of the moves part: moves.c, move_records.c, move_grants.c, move_job.c, move_source.c, move_target.c.
  *
  * A struct move is one try of one process in one direction. Its jobs run one after the other, on the pool; while one
  * runs, image, delta and the frozen process belong to it, else to the loop. A move that is over lives until its running job ends.
@@ -182,6 +182,12 @@ void record_write(struct moves *m, const struct owner *record, bool erase,
 enum err moves_find_module(void *ctx, const uint8_t hash[32], uint8_t **bytes, size_t *size);
 /* Of a node that starts: what was suspended or in flight is known again, what ran is brought back or lost. */
 enum err moves_restore_records(struct moves *m);
+
+/* ---- move_grants.c ---- */
+/* Removes what is kept of folders given to programs that are over. Soon. */
+void grants_sweep(struct moves *m);
+/* The store knows folders given to uid. Any thread. */
+bool grants_has(struct node *n, const uint8_t uid[UID_SIZE]);
 
 /* ---- move_job.c ---- */
 struct job *job_new(struct move *mv, const char *name, void (*run)(struct job *),

@@ -12,6 +12,8 @@
 
 /* Records of processes that went away long ago are of no use to anybody. */
 #define KEEP_GONE_MS (UINT64_C(30) * 24 * 3600 * 1000)
+/* But one that has left may still use folders of this device: without the record they are not served. */
+#define KEEP_SERVED_MS (UINT64_C(365) * 24 * 3600 * 1000)
 
 /* ---- shadows: what a peer has ---- */
 
@@ -323,10 +325,12 @@ static void come_back(struct moves *m, const struct owner *o)
 	work_start(m->node, &m->work, comeback_load, comeback_loaded, c);
 }
 
-static bool outdated(const struct owner *o)
+static bool outdated(struct node *n, const struct owner *o)
 {
 	bool away = o->state == OWNER_GONE || (o->state == OWNER_ENDED && !o->unacked);
-	return away && os_wall_ns() / 1000000 > o->created_ms + KEEP_GONE_MS;
+	bool served = o->state == OWNER_GONE && grants_has(n, o->uid);
+	return away &&
+	       os_wall_ns() / 1000000 > o->created_ms + (served ? KEEP_SERVED_MS : KEEP_GONE_MS);
 }
 
 enum err moves_restore_records(struct moves *m)
@@ -335,7 +339,7 @@ enum err moves_restore_records(struct moves *m)
 	enum err e = depot_each(node_depot(m->node), DEPOT_OWNERS, collect, &f);
 	for (size_t i = 0; e == ERR_OK && i < f.count; i++) {
 		struct move_action a = {0};
-		if (outdated(&f.list[i])) {
+		if (outdated(m->node, &f.list[i])) {
 			record_write(m, &f.list[i], true, NULL, NULL, NULL);
 			continue;
 		}

@@ -25,7 +25,7 @@ enum {
 
 /* ---- steps for tests ----
  * Names are ROLE.STEP: source.SCAN source.ROUND source.FREEZE source.FINAL source.THAW source.FORGET source.RESUME
- * target.ADMIT target.BULK target.BARRIER target.PREPARE target.RUN target.DROP, both.WRITE (asked) both.WRITTEN (on disk),
+ * target.ADMIT target.BULK target.BARRIER target.PREPARE target.RUN target.DROP, grants.REMOVE grants.REMOVED, both.WRITE (asked) both.WRITTEN (on disk),
  * send.MOVE_OFFER and so on (before it is sent), got.MOVE_OFFER and so on (before it is looked at). */
 
 static bool hook_hit(struct step_hook *h, const char *step)
@@ -396,6 +396,7 @@ static void start_gc(struct moves *m)
 		return;
 	g->node = m->node;
 	work_start(m->node, &m->work, gc_run, gc_done, g);
+	grants_sweep(m);
 }
 
 struct birth {

@@ -62,6 +62,8 @@ void moves_discard(struct node *n, const uint8_t uid[UID_SIZE]);
 /* p, which runs or stands here, is going to be ended by the node, though it should live on: its record stays, so that it is brought
  * back from its last checkpoint, or shown as lost. True when there is a checkpoint. */
 bool moves_cut_off(struct process *p);
+/* A snapshot of uid is going to be a file: what it was given stays known when it is over. Pool thread. */
+enum err grants_keep(struct node *n, const uint8_t uid[UID_SIZE], struct errmsg *msg);
 /* Chunks have become garbage; from time to time they are looked for. */
 void moves_garbage(struct node *n);
 /* A move, perhaps one that was given up, still works with p's memory. */

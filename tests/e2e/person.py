@@ -6,6 +6,7 @@ Functions named test_* are the tests; their names are sentences. Each gets a hom
 ended afterwards.
 """
 import contextlib
+import contextlib
 import json
 import os
 import pty
@@ -58,6 +59,23 @@ class Home:
 
     def end(self):
         self.run('down', '--end')
+
+
+@contextlib.contextmanager
+def paired(h):
+    """Another home whose node, "laptop", knows that of h, "desk"; both are up."""
+    other = Home(h.folder + '-other')
+    try:
+        for node in (h, other):
+            node.ok('up', '--name', 'desk' if node is h else 'laptop', '--listen', '127.0.0.1:0', '--display', 'headless')
+        shower = h.spawn('pair', '--yes', '--json', stdout=subprocess.PIPE, text=True)
+        code = json.loads(shower.stdout.readline())
+        other.ok('pair', *code['words'].split(), f'127.0.0.1:{code["port"]}', '--yes')
+        assert shower.wait(20) == 0
+        shower.stdout.close()
+        yield other
+    finally:
+        other.end()
 
 
 class Terminal:

@@ -1,5 +1,4 @@
 """restart.py - what is asked of a node that has just come up, and what a node keeps when it is ended (person.py says how to run it)."""
-import contextlib
 import json
 import os
 import re
@@ -12,7 +11,7 @@ import tempfile
 import threading
 import time
 
-from person import GUEST, WASMOS, Home, has_ended, main, until
+from person import GUEST, WASMOS, Home, has_ended, main, paired, until
 
 RUNS = ('running', 'waiting')
 # 96 MiB, all of it written: bringing it back takes long enough to come in between.
@@ -82,24 +81,6 @@ def test_a_program_that_an_up_is_just_waking_is_killed_for_good(h):
         os.kill(h.node_pid(), signal.SIGKILL)
         up(h)
         assert not h.ps('-a'), h.ps('-a')
-
-
-@contextlib.contextmanager
-def paired(h):
-    """Another device, "laptop"; h is "desk"."""
-    other = Home(h.folder + '-other')
-    try:
-        for node in (h, other):
-            up(node, '--name', 'desk' if node is h else 'laptop')
-        shower = h.spawn('pair', '--yes', '--json', stdout=subprocess.PIPE, text=True)
-        code = json.loads(shower.stdout.readline())
-        other.ok('pair', *code['words'].split(), f'127.0.0.1:{code["port"]}', '--yes')
-        assert shower.wait(20) == 0
-        shower.stdout.close()
-        yield other
-    finally:
-        other.end()
-        shutil.rmtree(other.folder, ignore_errors=True)
 
 
 def move(h, pid, there):
