@@ -350,6 +350,18 @@ static enum trap active_segments(struct instance *in)
 	return trap;
 }
 
+static enum err no_room(const struct instance *in, enum err e, struct errmsg *msg)
+{
+	const struct module *m = in->module;
+	uint32_t most = in->store->cfg.max_memory_pages;
+	for (uint32_t i = m->nimport_mems; i < m->nmems; i++)
+		if (m->mems[i].min > most)
+			return err_set(msg, e,
+			               "its memory begins with %.1f MiB, and %.1f are allowed",
+			               m->mems[i].min / 16.0, most / 16.0);
+	return err_set(msg, e, "no room for the module's memories and tables");
+}
+
 enum err store_instantiate(struct store *s, struct module *m, const struct host_resolver *r,
                            struct instance **out, struct errmsg *msg)
 {
@@ -366,7 +378,7 @@ enum err store_instantiate(struct store *s, struct module *m, const struct host_
 	e = instance_own_objects(in);
 	if (e != ERR_OK) {
 		in->broken = true;
-		return err_set(msg, e, "no room for the module's memories and tables");
+		return no_room(in, e, msg);
 	}
 	for (uint32_t i = m->nimport_globals; i < m->nglobals; i++)
 		in->globals[i]->value = constexpr_eval(in, m->globals[i].init);

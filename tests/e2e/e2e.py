@@ -121,6 +121,16 @@ def test_only_given_environment_reaches_the_program(h):
     assert h.ok('run', GUEST, 'env', 'PATH') == 'unset\n'
 
 
+def test_a_program_that_is_larger_than_it_may_be_is_refused_with_both_numbers(h):
+    with tempfile.NamedTemporaryFile(suffix='.wasm') as f:  # a memory of 40 pages and an empty _start
+        f.write(b'\0asm\1\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x05\x03\x01\0\x28\x07\x0a\x01\x06_start\0\0\x0a\x04\x01\x02\0\x0b')
+        f.flush()
+        for solo in ((), ('--solo',)):
+            h.ok('run', *solo, '--max-memory', 3, f.name)
+            status, _, err = h.run('run', *solo, '--max-memory', 2, f.name)
+            assert status == 1 and 'begins with 2.5 MiB, and 2.0 are allowed' in err, err
+
+
 def test_what_was_said_last_of_a_variable_counts(h):
     for solo in ((), ('--solo',)):
         assert h.ok('run', *solo, '-e', 'A=1', '-e', 'AB=2', '-e', 'A=3', GUEST, 'env', 'A') == '3\n'
