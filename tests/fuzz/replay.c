@@ -109,24 +109,44 @@ out:
 	return data;
 }
 
-static int is_visible(const struct dirent *e)
+static int by_name(const void *a, const void *b)
 {
-	return e->d_name[0] != '.';
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names in a folder, in order: each free()d, and the list. */
+static size_t list(const char *folder, char ***names)
+{
+	DIR *dir = opendir(folder);
+	size_t count = 0;
+	*names = NULL;
+	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
+		if (e->d_name[0] == '.')
+			continue;
+		*names = realloc(*names, (count + 1) * sizeof(**names));
+		if (*names == NULL || ((*names)[count++] = strdup(e->d_name)) == NULL)
+			abort();
+	}
+	if (dir != NULL)
+		closedir(dir);
+	if (count != 0)
+		qsort(*names, count, sizeof(**names), by_name);
+	return count;
 }
 
 int main(int argc, char **argv)
 {
 	unsigned mutations = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : DEFAULT_MUTATIONS;
-	struct dirent **entries = NULL;
-	int count = argc > 1 ? scandir(argv[1], &entries, is_visible, alphasort) : 0;
+	char **names = NULL;
+	size_t count = argc > 1 ? list(argv[1], &names) : 0;
 
 	uint8_t zeros[GROWTH_BYTES] = {0};
 	try_seed(zeros, 0, 0);
 	try_seed(zeros, sizeof(zeros), mutations);
-	for (int i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		char path[4096];
 		size_t size;
-		snprintf(path, sizeof(path), "%s/%s", argv[1], entries[i]->d_name);
+		snprintf(path, sizeof(path), "%s/%s", argv[1], names[i]);
 		uint8_t *data = read_file(path, &size);
 		if (data == NULL) {
 			fprintf(stderr, "replay: cannot read %s\n", path);
@@ -134,9 +154,9 @@ int main(int argc, char **argv)
 		}
 		try_seed(data, size, mutations);
 		free(data);
-		free(entries[i]);
+		free(names[i]);
 	}
-	free(entries);
-	printf("%d seeds, %u mutations each: no finding\n", count < 0 ? 0 : count, mutations);
+	free(names);
+	printf("%zu seeds, %u mutations each: no finding\n", count, mutations);
 	return 0;
 }
