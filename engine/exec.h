@@ -84,6 +84,7 @@ struct meminst {
 struct tableinst {
 	uint64_t *elems; /* references */
 	uint32_t size, cap;
+	size_t reserved;      /* bytes of address space that elems begins; 0: it is of the heap */
 	uint32_t ready;       /* elements that are filled already for a table.grow under way ... */
 	uint64_t ready_value; /* ... with this */
 	uint32_t max;
@@ -231,6 +232,7 @@ enum trap mem_init(struct instance *in, uint32_t dataidx, uint64_t v[3]);
 
 /* ---- table.c ---- */
 enum err table_new(struct store *s, struct tabletype tt, struct tableinst **out);
+void table_free(struct tableinst *t);
 /* In pieces, as the instructions on memories. */
 enum trap table_fill(struct tableinst *t, uint64_t v[3]);
 enum trap table_copy(struct tableinst *to, struct tableinst *from, uint64_t v[3]);

@@ -59,8 +59,7 @@ void store_free(struct store *s)
 	for (uint32_t i = 0; i < s->nmems; i++)
 		mem_free(s->mems[i]);
 	for (uint32_t i = 0; i < s->ntables; i++) {
-		free(s->tables[i]->elems);
-		free(s->tables[i]);
+		table_free(s->tables[i]);
 	}
 	for (uint32_t i = 0; i < s->nhosts; i++) {
 		free(s->hosts[i]->module);

@@ -1,4 +1,5 @@
 /* table.c - tables of references (spec 4.4.6). */
+#include "base/os.h"
 #include "engine/exec.h"
 
 #include <stdlib.h>
@@ -8,6 +9,80 @@
 #define MAX_TABLE_ELEMS 10000000u
 /* What an instruction does at once: 128 KiB, some ten microseconds. */
 #define TABLE_PIECE 16384u
+/* What a table in the heap has at most: moving it elsewhere, to make it longer, takes microseconds. */
+#define HEAP_ELEMS 8192u
+
+static size_t whole_pages(uint64_t elems)
+{
+	size_t page = os_page_size();
+	return ((size_t)elems * sizeof(uint64_t) + page - 1) / page * page;
+}
+
+/* From the heap into address space for as many elements as it may ever have: it does not move any more. */
+static bool leave_heap(struct tableinst *t)
+{
+	uint32_t most = t->has_max && t->max < MAX_TABLE_ELEMS ? t->max : MAX_TABLE_ELEMS;
+	uint64_t *elems = os_reserve(whole_pages(most));
+	if (!elems)
+		return false;
+	if (os_commit(elems, whole_pages(HEAP_ELEMS)) != ERR_OK) {
+		os_release(elems, whole_pages(most));
+		return false;
+	}
+	if (t->elems)
+		memcpy(elems, t->elems, t->size * sizeof *elems);
+	free(t->elems);
+	t->elems = elems;
+	t->cap = HEAP_ELEMS;
+	t->ready = 0;
+	t->reserved = whole_pages(most);
+	return true;
+}
+
+static bool commit(struct tableinst *t, uint64_t size)
+{
+	uint64_t most = t->reserved / sizeof *t->elems;
+	uint64_t cap = size > t->cap * 2ull ? size : t->cap * 2ull;
+	if (cap > most)
+		cap = most;
+	size_t from = whole_pages(t->cap), to = whole_pages(cap);
+	if (to > from && os_commit((uint8_t *)t->elems + from, to - from) != ERR_OK)
+		return false;
+	t->cap = (uint32_t)cap;
+	return true;
+}
+
+/* Memory for so many elements; new ones are null. */
+static bool make_room(struct tableinst *t, uint64_t size)
+{
+	if (size > MAX_TABLE_ELEMS || (t->has_max && size > t->max))
+		return false;
+	if (size <= t->cap)
+		return true;
+	if (size > HEAP_ELEMS && !t->reserved && !leave_heap(t))
+		return false;
+	if (t->reserved)
+		return commit(t, size);
+	uint64_t cap = size > t->cap * 2ull ? size : t->cap * 2ull;
+	if (cap > HEAP_ELEMS)
+		cap = HEAP_ELEMS;
+	uint64_t *elems = realloc(t->elems, cap * sizeof *elems);
+	if (!elems)
+		return false;
+	memset(elems + t->cap, 0, (cap - t->cap) * sizeof *elems);
+	t->elems = elems;
+	t->cap = (uint32_t)cap;
+	return true;
+}
+
+void table_free(struct tableinst *t)
+{
+	if (t->reserved)
+		os_release(t->elems, t->reserved);
+	else
+		free(t->elems);
+	free(t);
+}
 
 enum err table_new(struct store *s, struct tabletype tt, struct tableinst **out)
 {
@@ -18,36 +93,18 @@ enum err table_new(struct store *s, struct tabletype tt, struct tableinst **out)
 		free(t);
 		return ERR_NOMEM;
 	}
-	t->cap = tt.limits.min ? tt.limits.min : 1;
-	t->elems = calloc(t->cap, sizeof *t->elems);
-	if (!t->elems) {
-		free(t);
+	t->max = tt.limits.max;
+	t->has_max = tt.limits.has_max;
+	if (!make_room(t, tt.limits.min ? tt.limits.min : 1)) {
+		table_free(t);
 		return ERR_NOMEM;
 	}
 	t->size = tt.limits.min;
-	t->max = tt.limits.max;
-	t->has_max = tt.limits.has_max;
 	t->reftype = tt.reftype;
 	t->index = s->ntables;
 	s->tables[s->ntables++] = t;
 	*out = t;
 	return ERR_OK;
-}
-
-/* Memory for so many elements. */
-static bool make_room(struct tableinst *t, uint64_t size)
-{
-	if (size > MAX_TABLE_ELEMS || (t->has_max && size > t->max))
-		return false;
-	if (size <= t->cap)
-		return true;
-	uint64_t cap = size > t->cap * 2ull ? size : t->cap * 2ull;
-	uint64_t *elems = realloc(t->elems, cap * sizeof *elems);
-	if (!elems)
-		return false;
-	t->elems = elems;
-	t->cap = (uint32_t)cap;
-	return true;
 }
 
 /* Elements are filled before they are there: between two pieces the instruction has not begun. How far it came is kept

@@ -16,7 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SWEEP_MAX = 4096, KEY_SIZE = 7 + UID_SIZE };
+enum { SWEEP_MAX = 4096 };
+
+static const uint8_t marked[] = {'c', 'o', 'p', 'i', 'e', 'd', ':'};
+
+enum { KEY_SIZE = sizeof marked + UID_SIZE };
 
 struct sweep {
 	struct moves *moves;
@@ -28,8 +32,8 @@ struct sweep {
 
 static void mark_key(const uint8_t uid[UID_SIZE], uint8_t key[KEY_SIZE])
 {
-	memcpy(key, "copied:", 7);
-	memcpy(key + 7, uid, UID_SIZE);
+	memcpy(key, marked, sizeof marked);
+	memcpy(key + sizeof marked, uid, UID_SIZE);
 }
 
 static bool has_row(struct depot *d, enum depot_table t, const void *key, size_t size)
