@@ -59,7 +59,8 @@ static enum err read_functype(struct cursor *c, struct functype *t)
 	return read_valtypes(c, LIMIT_RESULTS, "results", &t->nresults, &t->results);
 }
 
-static enum err read_limits(struct cursor *c, struct limits *l)
+/* shared: a memory may be. */
+static enum err read_limits(struct cursor *c, bool shared, struct limits *l)
 {
 	const uint8_t *at = c->p;
 	uint8_t flags;
@@ -67,10 +68,11 @@ static enum err read_limits(struct cursor *c, struct limits *l)
 	if (flags & 0x80)
 		return cur_fail(c, at, ERR_MALFORMED,
 		                "malformed limits flags: integer representation too long");
+	if (flags == 3 && shared)
+		flags = 1; /* one thread: sharing makes no difference */
 	if (flags > 1)
 		return cur_fail(c, at, ERR_MALFORMED,
-		                "malformed limits flags 0x%02x: integer too large%s", flags,
-		                flags == 3 ? " (shared memory is not supported)" : "");
+		                "malformed limits flags 0x%02x: integer too large", flags);
 	l->has_max = flags == 1;
 	l->max = UINT32_MAX;
 	TRY(cur_u32(c, &l->min));
@@ -80,7 +82,7 @@ static enum err read_limits(struct cursor *c, struct limits *l)
 static enum err read_tabletype(struct cursor *c, struct tabletype *t)
 {
 	TRY(cur_reftype(c, &t->reftype));
-	return read_limits(c, &t->limits);
+	return read_limits(c, false, &t->limits);
 }
 
 static enum err read_globaltype(struct cursor *c, struct globaltype *t)
@@ -163,7 +165,7 @@ static enum err read_import(struct module *m, struct cursor *c, struct import *i
 	switch (kind) {
 	case EXT_FUNC: m->nimport_funcs++; return cur_u32(c, &im->typeidx);
 	case EXT_TABLE: m->nimport_tables++; return read_tabletype(c, &im->table);
-	case EXT_MEM: m->nimport_mems++; return read_limits(c, &im->mem);
+	case EXT_MEM: m->nimport_mems++; return read_limits(c, true, &im->mem);
 	case EXT_GLOBAL: m->nimport_globals++; return read_globaltype(c, &im->global);
 	}
 	return cur_fail(c, at, ERR_MALFORMED, "malformed import kind 0x%02x", kind);
@@ -230,7 +232,7 @@ static enum err read_mems(struct module *m, struct cursor *c)
 		return no_memory(c);
 	m->nmems = all;
 	for (uint32_t i = m->nimport_mems; i < all; i++)
-		TRY(read_limits(c, &m->mems[i]));
+		TRY(read_limits(c, true, &m->mems[i]));
 	return ERR_OK;
 }
 

@@ -59,6 +59,7 @@ enum host_result {
 	HOST_BLOCK, /* nothing has happened; the thread stays before the call, thread_run() returns RUN_BLOCKED */
 	HOST_TRAP, /* thread_trap_set() was called */
 	HOST_EXIT, /* the program ends now: thread_run() returns RUN_EXITED */
+	HOST_STOP, /* as BLOCK, or thread_jump() was called; thread_run() returns RUN_STOPPED */
 };
 
 /* args[0..n) hold the arguments, results are written to args[0..m). i32 and f32 use the low half
@@ -112,6 +113,8 @@ struct module *instance_module(struct instance *in);
 /* The instance's memory 0. size_bytes is its present size. NULL when it has none. The address is stable
  * for the life of the store. */
 uint8_t *instance_memory(struct instance *in, uint64_t *size_bytes);
+/* As the instruction memory.grow does on memory 0: pages before, or UINT32_MAX. For host calls. */
+uint32_t instance_memory_grow(struct instance *in, uint32_t pages);
 /* A checked range of the memory of the instance that made the host call; NULL when out of bounds. The
  * _write form marks the pages dirty and makes them writable, as a system call into a tracked page
  * gives EFAULT and no signal. */
@@ -150,6 +153,26 @@ void thread_request_stop(struct thread *t);
 void thread_stop_every(struct thread *t, uint64_t n);
 /* Frames on the stack now. */
 uint32_t thread_depth(const struct thread *t);
+
+/* ---- handlers and jumps (detour.h): what signals and setjmp of C programs are made of ---- */
+
+/* Pushes a call of the function at index elem of table 0, of type (i) or (iii), on a thread that stands at a safepoint (after
+ * RUN_STOPPED or RUN_BLOCKED). When it returns, thread_run() returns RUN_STOPPED and the thread stands where it stood before. stack:
+ * what the exported global __stack_pointer shall be meanwhile (0: as it is). INVALID: no such function; LIMIT: the stack is full,
+ * or DETOUR_MARKS_MAX handlers are under way; STATE: the thread has no frames. */
+enum err thread_interrupt(struct thread *t, uint32_t elem, const uint64_t *args, uint32_t nargs,
+                          uint32_t stack);
+/* An address below the stack pointer and its red zone, a multiple of 16, with size free bytes from there; 0: there is none. */
+uint32_t thread_stack_below(const struct thread *t, uint32_t size);
+/* Handlers that have not returned yet. */
+uint32_t thread_interrupts(const struct thread *t);
+/* In a host call: notes where its caller stands. The same call with the same key in the same frame has the same id. LIMIT, NOMEM. */
+enum err thread_setjmp(struct thread *t, uint64_t key, uint64_t *id);
+/* In a host call, which then returns HOST_STOP: the thread stands before the call that noted id, which is made again. NOTFOUND:
+ * the function that made it has returned; nothing has changed. Handlers pushed above are forgotten. */
+enum err thread_jump(struct thread *t, uint64_t id, uint32_t value);
+/* For a call that notes: true when it is made again by thread_jump(). Once. */
+bool thread_jumped(struct thread *t, uint64_t *id, uint32_t *value);
 
 /* ---- state as bytes: docs/formats/image.md, section "engine" ---- */
 

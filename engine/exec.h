@@ -182,6 +182,7 @@ struct thread {
 	struct hostfunc *direct; /* the outermost call is of a host function: there are no frames */
 	uint32_t call_type;      /* store-wide type of the outermost call */
 	bool busy;               /* there are frames */
+	struct detours *detours; /* handlers and jumps (detour.h); NULL: never any */
 	char where[160];
 };
 

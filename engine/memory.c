@@ -99,6 +99,11 @@ uint32_t mem_grow(struct meminst *m, uint32_t delta_pages)
 	return (uint32_t)old;
 }
 
+uint32_t instance_memory_grow(struct instance *in, uint32_t pages)
+{
+	return in->module->nmems ? mem_grow(in->mems[0], pages) : UINT32_MAX;
+}
+
 static bool in_bounds(struct meminst *m, uint32_t at, uint32_t n)
 {
 	return (uint64_t)at + n <= atomic_load_explicit(&m->size_bytes, memory_order_relaxed);

@@ -6,6 +6,7 @@
  *  3. busy without: direct is a host function, called from outside, that has not been done yet.
  * The bottom frame's pc is thread_end_code: the outermost function returns there.
  */
+#include "engine/detour.h"
 #include "engine/interp.h"
 #include "engine/safepoint.h"
 
@@ -67,6 +68,7 @@ void thread_free(struct thread *t)
 				s->threads[i] = s->threads[i + 1];
 		}
 	}
+	detours_free(t);
 	os_release(t->slots, t->slots_bytes);
 	os_release(t->frames, t->frames_bytes);
 	translator_free(t->translating);
@@ -82,6 +84,7 @@ void thread_reset(struct thread *t)
 {
 	translator_free(t->translating);
 	t->translating = NULL;
+	detours_reset(t);
 	t->csp = t->frames;
 	t->direct = NULL;
 	t->busy = false;
@@ -250,6 +253,7 @@ static bool host_run(struct thread *t, struct hostfunc *h, u64 *v)
 	case HOST_DONE: return true;
 	case HOST_BLOCK: t->exit = EXIT_BLOCK; return false;
 	case HOST_EXIT: t->exit = EXIT_PROC; return false;
+	case HOST_STOP: t->exit = EXIT_STOP; return false;
 	case HOST_TRAP: break;
 	}
 	t->exit = EXIT_TRAP;

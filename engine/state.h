@@ -16,8 +16,12 @@
  *	    in frames: leb n; frames, outermost first: u32 function id, u32 offset of the safepoint,
  *	        values of locals, leb height, values of operands
  *	    in a host function called from outside: u32 id, values of arguments
+ *	    A frame that a handler interrupted has INTERRUPTED in its function id, all its operands, and behind them
+ *	    u32 stack pointer; the next frame is the handler's
  *	memories' bytes, with SAVE_MEMORY: for each, runs until all pages (4 KiB) are named: leb zero pages,
  *	    leb other pages and their bytes
+ *	jumps, when a thread has any: for each thread: u64 last id, u64 id of a jump under way (0: none), u32 its value; leb n;
+ *	    jumps by depth: u64 id, u64 key, u32 depth, u32 stack pointer, and a frame as above
  *
  * A value is 4 bytes (i32, f32) or 8; its type is the module's and not written.
  */
@@ -30,6 +34,7 @@
 #define STATE_PAGE 4096u
 
 enum { RANGE_INSTANCE, RANGE_HOST };
+#define INTERRUPTED 0x80000000u
 enum { THREAD_IDLE, THREAD_FRAMES, THREAD_DIRECT };
 
 /* Limits of what is loaded. */

@@ -5,6 +5,7 @@
  * the safepoints of validated code. A store that fails half-way is freed whole.
  */
 #include "engine/state.h"
+#include "engine/detour.h"
 #include "engine/iop.h"
 #include "engine/safepoint.h"
 
@@ -491,52 +492,101 @@ static void set_return(struct frame *caller, const struct safepoint *sp, const s
 	caller->pc = (const uint64_t *)resync_back_code;
 }
 
-/* The next frame of t; *sp: in, the caller's safepoint (NULL: outermost); out, its own. */
-static enum err load_frame(struct load *l, struct thread *t, bool top, const struct safepoint **sp)
+/* A frame as the bytes name it, before its values. */
+struct named {
+	struct code *code;
+	struct spmap *map;
+	struct safepoint *sp;
+	const struct func_range *range;
+	uint32_t id;
+	bool interrupted;
+};
+
+static enum err load_name(struct load *l, struct named *n)
 {
-	uint32_t id, offset;
-	GET(l, rd_u32(l->r, &id));
+	uint32_t offset;
+	GET(l, rd_u32(l->r, &n->id));
 	GET(l, rd_u32(l->r, &offset));
-	const struct func_range *r = store_func(l->s, id);
-	if (!r || !r->inst)
-		return BAD(l, "a frame of function %u", id);
-	struct frame *caller = t->csp, *f = t->csp + 1;
-	if (*sp)
-		TRY(check_callee(l, caller, *sp, r, id));
-	else if (!same_results(l->s, store_func_type(l->s, r, id), t->call_type))
-		return BAD(l, "the outermost call has another type");
-	struct code *c = code_of_id(l->s, id, NULL);
-	if (!c)
-		return BAD(l, "function %u: %s", id, trap_text(l->s->no_code));
-	struct spmap *map = code_map(c);
-	if (!map)
+	n->interrupted = n->id & INTERRUPTED;
+	n->id &= ~INTERRUPTED;
+	n->range = store_func(l->s, n->id);
+	if (!n->range || !n->range->inst)
+		return BAD(l, "a frame of function %u", n->id);
+	n->code = code_of_id(l->s, n->id, NULL);
+	if (!n->code)
+		return BAD(l, "function %u: %s", n->id, trap_text(l->s->no_code));
+	n->map = code_map(n->code);
+	if (!n->map)
 		return ERR_NOMEM;
-	uint64_t *fp = t->slots;
-	if (*sp)
-		fp = caller->fp + caller->code->nlocals + ((*sp)->height - (*sp)->nconsumed);
-	if (f >= t->frames_end || c->need > (size_t)(t->stack_end - fp))
+	n->sp = spmap_at_offset(n->map, offset);
+	return n->sp ? ERR_OK : BAD(l, "function %u: offset %u is no safepoint", n->id, offset);
+}
+
+/* May n be the frame above f, which stands at sp (NULL: above none)? */
+static enum err check_above(struct load *l, struct thread *t, const struct named *n,
+                            const struct safepoint *sp)
+{
+	uint32_t type = store_func_type(l->s, n->range, n->id);
+	if (!sp)
+		return same_results(l->s, type, t->call_type)
+		           ? ERR_OK
+		           : BAD(l, "the outermost call has another type");
+	if (!detour_mark(t, thread_depth(t)))
+		return check_callee(l, t->csp, sp, n->range, n->id);
+	const char *results =
+	    strchr(l->s->types[type], ')') + 1; /* a tail call may have other parameters */
+	return !*results && n->code->inst == t->csp->code->inst
+	           ? ERR_OK
+	           : BAD(l, "function %u cannot be a handler", n->id);
+}
+
+/* Where the frame above f, which stands at sp, begins; f's pc is what that one returns to. */
+static uint64_t *above(struct thread *t, const struct safepoint *sp, const struct code *callee)
+{
+	struct frame *f = t->csp;
+	if (detour_mark(t, thread_depth(t))) {
+		f->pc = (const uint64_t *)thread_resume_code;
+		return f->fp + f->code->need;
+	}
+	set_return(f, sp, callee);
+	return f->fp + f->code->nlocals + (sp->height - sp->nconsumed);
+}
+
+static enum err load_mark(struct load *l, struct thread *t)
+{
+	struct mark m = {.pc = t->pc, .depth = thread_depth(t)};
+	GET(l, rd_u32(l->r, &m.stack_pointer));
+	return detour_add_mark(t, &m);
+}
+
+/* The next frame of t; *sp: in, the caller's safepoint (NULL: outermost); out, its own. */
+static enum err load_frame(struct load *l, struct thread *t, bool top, struct safepoint **sp)
+{
+	struct named n;
+	TRY(load_name(l, &n));
+	TRY(check_above(l, t, &n, *sp));
+	uint64_t *fp = *sp ? above(t, *sp, n.code) : t->slots;
+	struct frame *f = t->csp + 1;
+	if (f >= t->frames_end || n.code->need > (size_t)(t->stack_end - fp))
 		return err_set(l->msg, ERR_LIMIT, "engine state: call stack exhausted");
-	if (*sp)
-		set_return(caller, *sp, c);
-	struct safepoint *mine = spmap_at_offset(map, offset);
-	if (!mine)
-		return BAD(l, "function %u: offset %u is no safepoint", id, offset);
-	TRY(load_locals(l, c, map, fp));
-	if (!top && mine->kind != SP_CALL)
+	TRY(load_locals(l, n.code, n.map, fp));
+	if (!top && !n.interrupted && n.sp->kind != SP_CALL)
 		return BAD(l, "a frame that called stands at no call");
-	TRY(load_operands(l, c, mine, top, fp));
-	*f = (struct frame){.fp = fp, .code = c};
+	if (top && n.interrupted)
+		return BAD(l, "a handler has no frame");
+	TRY(load_operands(l, n.code, n.sp, top || n.interrupted, fp));
+	*f = (struct frame){.fp = fp, .code = n.code};
 	t->csp = f;
 	t->fp = fp;
-	t->pc = c->entry + mine->before;
-	*sp = mine;
-	return ERR_OK;
+	t->pc = n.code->entry + n.sp->before;
+	*sp = n.sp;
+	return n.interrupted ? load_mark(l, t) : ERR_OK;
 }
 
 static enum err load_frames(struct load *l, struct thread *t)
 {
 	uint32_t n;
-	const struct safepoint *sp = NULL;
+	struct safepoint *sp = NULL;
 	TRY(get_count(l, 9, &n));
 	if (!n)
 		return BAD(l, "a busy thread without frames");
@@ -591,6 +641,53 @@ static enum err load_threads(struct load *l)
 	return ERR_OK;
 }
 
+/* ---- jumps ---- */
+
+static enum err load_jump(struct load *l, struct thread *t)
+{
+	struct jump j;
+	struct named n;
+	GET(l, rd_u64(l->r, &j.id));
+	GET(l, rd_u64(l->r, &j.key));
+	GET(l, rd_u32(l->r, &j.depth));
+	GET(l, rd_u32(l->r, &j.stack_pointer));
+	TRY(load_name(l, &n));
+	const struct detours *d = t->detours;
+	if (n.interrupted || n.sp->kind != SP_CALL || !j.depth || j.depth > thread_depth(t) ||
+	    t->frames[j.depth].code != n.code || !j.id || j.id > d->next_id ||
+	    (d->njumps && d->jumps[d->njumps - 1].depth > j.depth))
+		return BAD(l, "a jump leads nowhere");
+	j.code = n.code;
+	j.sp = n.sp;
+	j.values = calloc((size_t)n.code->nlocals + n.sp->height + 1, sizeof *j.values);
+	if (!j.values)
+		return ERR_NOMEM;
+	enum err e = load_locals(l, n.code, n.map, j.values);
+	if (e == ERR_OK)
+		e = load_operands(l, n.code, n.sp, true, j.values);
+	if (e == ERR_OK)
+		return detour_add_jump(t, &j);
+	free(j.values);
+	return e;
+}
+
+static enum err load_jumps(struct load *l, struct thread *t)
+{
+	uint32_t n;
+	struct detours *d = detours_of(t);
+	if (!d)
+		return ERR_NOMEM;
+	GET(l, rd_u64(l->r, &d->next_id));
+	GET(l, rd_u64(l->r, &d->jumped_id));
+	GET(l, rd_u32(l->r, &d->jumped_value));
+	if (d->jumped_id > d->next_id)
+		return BAD(l, "a jump that nobody noted is under way");
+	TRY(get_count(l, 32, &n));
+	for (uint32_t i = 0; i < n; i++)
+		TRY(load_jump(l, t));
+	return ERR_OK;
+}
+
 /* ---- memories' bytes ---- */
 
 static enum err load_bytes(struct load *l, struct meminst *m)
@@ -621,6 +718,8 @@ static enum err load_all(struct load *l)
 	TRY(load_threads(l));
 	for (uint32_t i = 0; i < l->s->nmems && l->flags & SAVE_MEMORY; i++)
 		TRY(load_bytes(l, l->s->mems[i]));
+	for (uint32_t i = 0; rd_left(l->r) && i < l->s->nthreads; i++)
+		TRY(load_jumps(l, l->s->threads[i]));
 	return rd_left(l->r) ? BAD(l, "%zu bytes too many", rd_left(l->r)) : ERR_OK;
 }
 

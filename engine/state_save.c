@@ -1,5 +1,6 @@
 /* state_save.c - writes a store in its canonical form (state.h). */
 #include "engine/state.h"
+#include "engine/detour.h"
 #include "engine/iop.h"
 #include "engine/safepoint.h"
 
@@ -111,13 +112,13 @@ static void put_names(struct wr *w, const struct store *s)
 
 /* A frame stands at sp with height operands on its stack. */
 static enum err put_frame(struct wr *w, const struct frame *f, const struct spmap *map,
-                          struct safepoint *sp, uint32_t height)
+                          struct safepoint *sp, uint32_t height, uint32_t flags)
 {
 	struct code *c = f->code;
 	const uint8_t *types = safepoint_types(c, sp);
 	if (!types)
 		return ERR_NOMEM;
-	wr_u32(w, c->inst->func_base + (c->funcidx - c->inst->module->nimport_funcs));
+	wr_u32(w, (c->inst->func_base + (c->funcidx - c->inst->module->nimport_funcs)) | flags);
 	wr_u32(w, sp->offset);
 	for (uint32_t i = 0; i < c->nlocals; i++)
 		put_value(w, is_wide_value(map->local_types[i]), f->fp[i]);
@@ -127,19 +128,75 @@ static enum err put_frame(struct wr *w, const struct frame *f, const struct spma
 	return ERR_OK;
 }
 
+/* A frame that calls nothing at the moment: the top one, or one that a handler interrupted. */
+static enum err put_standing(struct wr *w, const struct frame *f, const uint64_t *pc,
+                             const struct mark *mark)
+{
+	const struct spmap *map = code_map(f->code);
+	if (!map)
+		return ERR_NOMEM;
+	struct safepoint *sp = spmap_before(map, (uint32_t)(pc - f->code->entry));
+	assert(sp); /* a thread that stands, stands at safepoints */
+	TRY(put_frame(w, f, map, sp, sp->height, mark ? INTERRUPTED : 0));
+	if (mark)
+		wr_u32(w, mark->stack_pointer);
+	return ERR_OK;
+}
+
+static enum err put_caller(struct wr *w, const struct frame *f)
+{
+	const struct spmap *map = code_map(f->code);
+	if (!map)
+		return ERR_NOMEM;
+	struct safepoint *sp = spmap_after(map, (uint32_t)(frame_pc(f) - f->code->entry));
+	assert(sp);
+	return put_frame(w, f, map, sp, sp->height - sp->nconsumed, 0);
+}
+
 static enum err put_frames(struct wr *w, const struct thread *t)
 {
 	wr_leb_u32(w, thread_depth(t));
-	for (const struct frame *f = t->frames + 1; f <= t->csp; f++) {
-		bool top = f == t->csp;
-		const struct spmap *map = code_map(f->code);
-		if (!map)
-			return ERR_NOMEM;
-		uint32_t word = (uint32_t)((top ? t->pc : frame_pc(f)) - f->code->entry);
-		struct safepoint *sp = top ? spmap_before(map, word) : spmap_after(map, word);
-		assert(sp); /* a thread that stands, stands at safepoints */
-		TRY(put_frame(w, f, map, sp, top ? sp->height : sp->height - sp->nconsumed));
+	for (const struct frame *f = t->frames + 1; f < t->csp; f++) {
+		const struct mark *mark = detour_mark(t, (uint32_t)(f - t->frames));
+		TRY(mark ? put_standing(w, f, mark->pc, mark) : put_caller(w, f));
 	}
+	return put_standing(w, t->csp, t->pc, NULL);
+}
+
+/* ---- jumps ---- */
+
+static bool has_jumps(const struct store *s)
+{
+	for (uint32_t i = 0; i < s->nthreads; i++)
+		if (s->threads[i]->detours && s->threads[i]->detours->next_id)
+			return true;
+	return false;
+}
+
+static enum err put_jump(struct wr *w, const struct jump *j)
+{
+	struct frame f = {.fp = j->values, .code = j->code};
+	wr_u64(w, j->id);
+	wr_u64(w, j->key);
+	wr_u32(w, j->depth);
+	wr_u32(w, j->stack_pointer);
+	return put_frame(w, &f, j->code->map, j->sp, j->sp->height, 0);
+}
+
+static enum err put_jumps(struct wr *w, const struct thread *t)
+{
+	static const struct detours none;
+	const struct detours *d = t->detours ? t->detours : &none;
+	uint32_t n = 0;
+	wr_u64(w, d->next_id);
+	wr_u64(w, d->jumped_id);
+	wr_u32(w, d->jumped_id ? d->jumped_value : 0);
+	for (uint32_t i = 0; i < d->njumps; i++)
+		n += detour_jump_is_good(t, &d->jumps[i]);
+	wr_leb_u32(w, n);
+	for (uint32_t i = 0; i < d->njumps; i++)
+		if (detour_jump_is_good(t, &d->jumps[i]))
+			TRY(put_jump(w, &d->jumps[i]));
 	return ERR_OK;
 }
 
@@ -206,5 +263,7 @@ enum err store_save(struct store *s, unsigned flags, struct wr *out)
 		TRY(put_thread(out, s->threads[i]));
 	for (uint32_t i = 0; i < s->nmems && flags & SAVE_MEMORY; i++)
 		put_bytes(out, s->mems[i]);
+	for (uint32_t i = 0; has_jumps(s) && i < s->nthreads; i++)
+		TRY(put_jumps(out, s->threads[i]));
 	return wr_ok(out) ? ERR_OK : ERR_NOMEM;
 }

@@ -3,6 +3,7 @@
 
 #include "base/os.h"
 #include "engine/engine.h"
+#include "node/solo_process.h"
 #include "node/solo_screen.h"
 #include "node/wasi.h"
 #include "vfs/host.h"
@@ -16,14 +17,8 @@ struct solo {
 	const uint8_t *bytes; /* the module's file, mapped or copied */
 	size_t size;
 	uint8_t *copy; /* NULL: mapped */
-	struct module *module;
-	struct store *store;
-	struct instance *instance;
-	struct thread *thread;
-	struct wasi *wasi;
+	struct solo_process p;
 	struct solo_screen *screen;
-	struct wait wait;
-	struct os_wake wake;
 	bool has_wake;
 };
 
@@ -78,13 +73,13 @@ static enum err make_wasi(struct solo *s, const struct process_config *cfg, stru
 	                        .nargs = cfg->argc,
 	                        .env = (const char *const *)cfg->env,
 	                        .nenv = cfg->nenv,
-	                        .wait = &s->wait};
+	                        .wait = &s->p.wait};
 	c.ns = vfs_ns_new();
 	enum err e = c.ns ? fdtable_new(&c.fds) : ERR_NOMEM;
 	if (e == ERR_OK)
 		e = add_files(cfg, c.ns, c.fds, msg);
 	if (e == ERR_OK)
-		return wasi_new(&c, &s->wasi, msg);
+		return wasi_new(&c, &s->p.wasi, msg);
 	fdtable_free(c.fds);
 	vfs_ns_free(c.ns);
 	return msg->text[0] ? e : err_set(msg, e, "files: %s", err_text(e));
@@ -95,17 +90,6 @@ static enum err make_wasi(struct solo *s, const struct process_config *cfg, stru
 static uint64_t guest_clock(void *ctx)
 {
 	return wasi_clock_ns(ctx);
-}
-
-static bool resolve(void *ctx, const char *module, const char *name, const char *type, host_fn *fn,
-                    void **env)
-{
-	struct solo *s = ctx;
-	struct host_resolver r = wasi_resolver(s->wasi);
-	if (r.resolve(r.ctx, module, name, type, fn, env))
-		return true;
-	r = drivers_resolver(solo_screen_drivers(s->screen));
-	return r.resolve(r.ctx, module, name, type, fn, env);
 }
 
 /* ---- the program ---- */
@@ -145,81 +129,33 @@ static enum err map_file(struct solo *s, const char *path, bool copy, struct err
 
 static enum err load(struct solo *s, const struct process_config *cfg, struct errmsg *msg)
 {
-	struct store_config sc = {.max_memory_pages = cfg->max_memory_pages};
-	TRY(os_wake_init(&s->wake));
+	TRY(os_wake_init(&s->p.wake));
 	s->has_wake = true;
 	TRY(map_file(s, cfg->path, may_write_files(cfg), msg));
-	enum err e = module_load_lazy(s->bytes, s->size, false, &s->module, msg);
+	enum err e = module_load_lazy(s->bytes, s->size, false, &s->p.module, msg);
 	if (e != ERR_OK)
 		return err_prefix(msg, e, "%s", cfg->path);
 	TRY(make_wasi(s, cfg, msg));
-	TRY(solo_screen_new(cfg, &s->wait, &s->wake, guest_clock, s->wasi, &s->screen, msg));
-	TRY(store_new(&sc, &s->store));
-	struct host_resolver r = {.resolve = resolve, .ctx = s};
-	e = store_instantiate(s->store, s->module, &r, &s->instance, msg);
-	if (e != ERR_OK)
-		return err_prefix(msg, e, "%s", cfg->path);
-	return thread_new(s->store, &s->thread);
-}
-
-static void wait_for_it(struct solo *s)
-{
-	os_wait(&s->wake, s->wait.on, (int)s->wait.count, s->wait.deadline_ns);
-}
-
-/* Runs the call that stands on the thread to its end. False: it trapped or the program exited. */
-static bool run_call(struct solo *s, int *status)
-{
-	char where[128] = "";
-	for (;;) {
-		wait_clear(&s->wait);
-		switch (thread_run(s->thread)) {
-		case RUN_DONE: return true;
-		case RUN_STOPPED: break;
-		case RUN_BLOCKED: wait_for_it(s); break;
-		case RUN_EXITED: *status = (int)(wasi_exit_code(s->wasi) & 0xff); return false;
-		case RUN_TRAPPED: {
-			const char *text = thread_trap_text(s->thread, where, sizeof where);
-			fprintf(stderr, "wasmos: trap: %s in %s\n", text, where);
-			*status = 134;
-			return false;
-		}
-		}
-	}
-}
-
-static enum err run(struct solo *s, const char *path, int *status, struct errmsg *msg)
-{
-	*status = 0;
+	TRY(solo_screen_new(cfg, &s->p.wait, &s->p.wake, guest_clock, s->p.wasi, &s->screen, msg));
+	s->p.more = drivers_resolver(solo_screen_drivers(s->screen));
+	s->p.max_memory_pages = cfg->max_memory_pages;
 	drivers_start(solo_screen_drivers(s->screen));
-	enum err e = thread_call_start(s->thread, s->instance);
-	if (e == ERR_OK && !run_call(s, status))
-		return ERR_OK;
-	if (e != ERR_OK && e != ERR_NOTFOUND)
-		return err_prefix(msg, e, "%s", path);
-	e = thread_call_export(s->thread, s->instance, "_start", NULL, 0, msg);
-	if (e == ERR_NOTFOUND)
-		return err_set(
-		    msg, ERR_INVALID,
-		    "%s: no function \"_start\" is exported: it is a library, not a program", path);
-	TRY(e);
-	run_call(s, status);
-	return ERR_OK;
+	e = solo_process_start(&s->p, msg);
+	return e == ERR_OK ? e : err_prefix(msg, e, "%s", cfg->path);
 }
 
 static void solo_free(struct solo *s)
 {
-	if (s->store)
-		store_free(s->store);
+	solo_process_end(&s->p);
 	solo_screen_free(s->screen);
-	wasi_free(s->wasi);
-	if (s->module)
-		module_unref(s->module);
+	wasi_free(s->p.wasi);
+	if (s->p.module)
+		module_unref(s->p.module);
 	if (!s->copy)
 		os_unmap_file(s->bytes, s->size);
 	free(s->copy);
 	if (s->has_wake)
-		os_wake_free(&s->wake);
+		os_wake_free(&s->p.wake);
 	free(s);
 }
 
@@ -235,7 +171,7 @@ enum err solo_run(const struct process_config *cfg, int *status, struct errmsg *
 	os_ignore_broken_pipes();
 	enum err e = load(s, cfg, msg);
 	if (e == ERR_OK)
-		e = run(s, cfg->path, status, msg);
+		solo_process_run(&s->p, status);
 	if (e != ERR_OK && !msg->text[0])
 		err_set(msg, e, "%s: %s", cfg->path, err_text(e));
 	solo_free(s);

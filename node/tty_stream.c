@@ -33,7 +33,7 @@ static enum ferr stream_read(void *ctx, void *buf, size_t size, size_t *done)
 static enum ferr stream_write(void *ctx, const void *buf, size_t size, size_t *done)
 {
 	struct stream *s = ctx;
-	return ferr_of(tty_write(s->tty, s->which, buf, size, done));
+	return ferr_of(tty_write(s->tty, s->which == TTY_IN ? TTY_OUT : s->which, buf, size, done));
 }
 
 /* Reading from the output of a terminal reads its input, as on a real one. */

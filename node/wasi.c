@@ -2,6 +2,7 @@
 #include "node/wasi_state.h"
 
 #include "base/os.h"
+#include "node/wali/family.h"
 #include "vfs/memory.h"
 
 #include <sched.h>
@@ -110,6 +111,40 @@ enum err wasi_new(const struct wasi_config *c, struct wasi **out, struct errmsg 
 	return ERR_OK;
 }
 
+void wasi_set_strings(struct wasi_strings *s, char **list, uint32_t count, size_t bytes)
+{
+	free_strings(s);
+	*s = (struct wasi_strings){.list = list, .count = count, .bytes = (uint32_t)bytes};
+}
+
+static enum err copy_files(const struct wasi *w, struct wasi *c)
+{
+	TRY(copy_strings((const char *const *)w->args.list, w->args.count, &c->args));
+	TRY(copy_strings((const char *const *)w->env.list, w->env.count, &c->env));
+	c->ns = vfs_ns_copy(w->ns);
+	return c->ns ? fdtable_copy(w->fds, &c->fds) : ERR_NOMEM;
+}
+
+enum err wasi_fork(const struct wasi *w, struct wasi **out)
+{
+	struct wasi *c = calloc(1, sizeof *c);
+	if (!c)
+		return ERR_NOMEM;
+	c->clock_base_ns = w->clock_base_ns;
+	enum err e = copy_files(w, c);
+	if (e != ERR_OK)
+		wasi_free(c);
+	else
+		*out = c;
+	return e;
+}
+
+void wasi_close_files(struct wasi *w)
+{
+	for (uint32_t fd = fdtable_size(w->fds); fd > 0; fd--)
+		fdtable_close(w->fds, fd - 1);
+}
+
 void wasi_free(struct wasi *w)
 {
 	if (!w)
@@ -186,10 +221,24 @@ static enum host_result finish(struct wasi *w, int r, uint64_t *a)
 	return HOST_DONE;
 }
 
+typedef int (*call_fn)(struct wasi *w, struct thread *t, const uint64_t *a);
+
+/* Of a process that has relatives (it was started by a Linux program). */
+static enum host_result call_locked(struct wasi *w, struct thread *t, uint64_t *a, call_fn fn)
+{
+	family_lock(w->family);
+	enum host_result r = finish(w, fn(w, t, a), a);
+	family_unlock(w->family);
+	return r;
+}
+
 #define WASI_CALL(name, signature, text)                                              \
 	static enum host_result call_##name(void *env, struct thread *t, uint64_t *a) \
 	{                                                                             \
-		return finish(env, wasi_##name(env, t, a), a);                        \
+		struct wasi *w = env;                                                 \
+		if (w->family)                                                        \
+			return call_locked(w, t, a, wasi_##name);                     \
+		return finish(w, wasi_##name(w, t, a), a);                            \
 	}
 #include "sdk/abi/wasi.def"
 #undef WASI_CALL
@@ -304,7 +353,7 @@ uint64_t wasi_host_time(const struct wasi *w, uint64_t guest_ns)
 }
 
 /* Never goes back, also when the next reading is made on another machine. */
-static uint64_t cpu_ns(struct wasi *w)
+uint64_t wasi_cpu_ns(struct wasi *w)
 {
 	uint64_t now = os_thread_cpu_ns();
 	if (!w->cpu_started) {
@@ -339,7 +388,7 @@ int wasi_clock_time_get(struct wasi *w, struct thread *t, const uint64_t *a)
 	switch (arg32(a[0])) {
 	case CLOCK_REAL: wasi_put_u64(out, os_wall_ns()); break;
 	case CLOCK_MONO: wasi_put_u64(out, wasi_clock_ns(w)); break;
-	default: wasi_put_u64(out, cpu_ns(w)); break;
+	default: wasi_put_u64(out, wasi_cpu_ns(w)); break;
 	}
 	return FE_OK;
 }

@@ -42,6 +42,9 @@ struct wasi {
 
 	bool exited;
 	uint32_t exit_code;
+
+	struct family *
+	    family; /* relatives share its files: calls hold its lock (node/wali/family.h). NULL: alone */
 };
 
 #define WASI_CALL(name, signature, text) \
@@ -60,6 +63,14 @@ void wasi_put_u32(uint8_t *p, uint32_t v);
 void wasi_put_u64(uint8_t *p, uint64_t v);
 uint32_t wasi_get_u32(const uint8_t *p);
 uint64_t wasi_get_u64(const uint8_t *p);
+
+/* Processor time, never going back. */
+uint64_t wasi_cpu_ns(struct wasi *w);
+/* Takes the list and its texts. */
+void wasi_set_strings(struct wasi_strings *s, char **list, uint32_t count, size_t bytes);
+/* Of a process that forks: the same mounts and open files, arguments, environment and clock. wait is to be set. */
+enum err wasi_fork(const struct wasi *w, struct wasi **out);
+void wasi_close_files(struct wasi *w);
 
 /* Blocks until the object has events: fills w->wait. */
 int wasi_block_on(struct wasi *w, struct vfs_obj *o, unsigned events);

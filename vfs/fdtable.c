@@ -208,6 +208,24 @@ enum ferr fdtable_dup(struct fdtable *t, uint32_t fd, uint32_t at_least, uint32_
 	return fdtable_add_at(t, *out, copy.file, copy.rights, copy.inheriting);
 }
 
+enum err fdtable_copy(const struct fdtable *t, struct fdtable **out)
+{
+	struct fdtable *c;
+	TRY(fdtable_new(&c));
+	if (t->size && reserve(c, t->size - 1) != FE_OK) {
+		fdtable_free(c);
+		return ERR_NOMEM;
+	}
+	for (uint32_t fd = 0; fd < t->size; fd++) {
+		c->entries[fd] = t->entries[fd];
+		if (c->entries[fd].file)
+			c->entries[fd].file->refs++;
+	}
+	c->size = t->size;
+	*out = c;
+	return ERR_OK;
+}
+
 enum ferr fdtable_preopen(struct fdtable *t, struct vfs_mount *m, uint32_t *fd)
 {
 	struct vfs_file *f = vfs_file_new(vfs_ref(m->root), m, ".", VFS_READ);

@@ -50,6 +50,7 @@ struct fd_entry {
 	struct vfs_file *file; /* NULL: free */
 	uint64_t rights, inheriting;
 	bool preopen; /* WASI prestat: path is the mount's guest path */
+	bool cloexec; /* Linux: closed when another program takes the process over */
 };
 
 struct fdtable;
@@ -76,6 +77,8 @@ enum ferr fdtable_close(struct fdtable *t, uint32_t fd);
 enum ferr fdtable_renumber(struct fdtable *t, uint32_t from, uint32_t to);
 /* POSIX dup: the lowest free descriptor >= at_least, same description. */
 enum ferr fdtable_dup(struct fdtable *t, uint32_t fd, uint32_t at_least, uint32_t *out);
+/* fork: another table of the same descriptions, with their descriptors' rights and flags. Both are then used under one lock. */
+enum err fdtable_copy(const struct fdtable *t, struct fdtable **out);
 /* Opens a mount's root as a preopened descriptor, at the lowest free number. */
 enum ferr fdtable_preopen(struct fdtable *t, struct vfs_mount *m, uint32_t *fd);
 

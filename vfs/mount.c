@@ -15,6 +15,17 @@ struct vfs_ns *vfs_ns_new(void)
 	return calloc(1, sizeof(struct vfs_ns));
 }
 
+struct vfs_ns *vfs_ns_copy(const struct vfs_ns *ns)
+{
+	struct vfs_ns *copy = vfs_ns_new();
+	if (!copy)
+		return NULL;
+	*copy = *ns;
+	for (uint32_t i = 0; i < ns->count; i++)
+		vfs_mount_ref(copy->mounts[i]);
+	return copy;
+}
+
 void vfs_ns_free(struct vfs_ns *ns)
 {
 	if (!ns)

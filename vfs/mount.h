@@ -46,6 +46,8 @@ struct vfs_ns;
 
 struct vfs_ns *vfs_ns_new(void);
 void vfs_ns_free(struct vfs_ns *ns);
+/* The same mounts. NULL: no memory. */
+struct vfs_ns *vfs_ns_copy(const struct vfs_ns *ns);
 /* Takes the reference to root, also when it fails. EXISTS (same guest path), LIMIT, INVALID (guest
  * not absolute), NOMEM. */
 enum err vfs_ns_add(struct vfs_ns *ns, const struct vfs_mount_config *c, struct vfs_obj *root,

@@ -103,6 +103,12 @@ struct vfs_obj *vfs_stream_new(const struct vfs_stream_ops *ops, void *ctx)
 	return vfs_stream_new_typed(ops, ctx, tty ? VFS_TYPE_CHAR : VFS_TYPE_STREAM);
 }
 
+bool vfs_is_terminal(const struct vfs_obj *o)
+{
+	const struct stream *s = (const struct stream *)o;
+	return o->ops == &stream_vfs_ops && s->ops->is_tty && s->ops->is_tty(s->ctx);
+}
+
 /* ---- null ---- */
 
 static enum ferr null_read(void *ctx, void *buf, size_t size, size_t *done)

@@ -33,6 +33,9 @@ struct vfs_obj *vfs_stream_new(const struct vfs_stream_ops *ops, void *ctx);
 /* Reads the end, swallows what is written. */
 struct vfs_obj *vfs_null_new(void);
 
+/* True for a stream whose provider says that it is a terminal. */
+bool vfs_is_terminal(const struct vfs_obj *o);
+
 /* The host's fd, a number of the C library's, as a stream (solo programs, tests): never blocks where the
  * system lets it ask first, closes the fd only when it owns it. hostfd_*.c. */
 struct vfs_obj *vfs_hostfd_new(int fd, bool owns);

@@ -1,0 +1,50 @@
+/* device.h - open files that no mount has (device.c), and what of them poll.c and save.c need. Internal to node/wali/.
+ *
+ *	struct device *d = wali_device(file->obj);      // NULL: another kind of file
+ */
+#pragma once
+
+#include "node/wali/wali_state.h"
+
+enum device_kind {
+	DEVICE_NULL,
+	DEVICE_ZERO,
+	DEVICE_FULL,
+	DEVICE_RANDOM,
+	DEVICE_TEXT,
+	DEVICE_DIR,
+	DEVICE_EVENT,
+	DEVICE_EPOLL,
+};
+
+enum { WATCHES_MAX = FDTABLE_MAX };
+
+/* What an epoll watches. */
+struct watch {
+	uint32_t fd, events, last; /* last: what was told of an edge-triggered one */
+	uint64_t data;
+	const struct vfs_file *file; /* borrowed, only compared: fd must still stand for it */
+};
+
+struct device {
+	struct vfs_obj base;
+	enum device_kind kind;
+	char *text; /* TEXT: the bytes; DIR: type, name, NUL for each entry. Owned */
+	size_t text_size;
+	char *path; /* DIR: owned */
+
+	uint64_t count; /* EVENT */
+	bool semaphore;
+	void (*wake)(void *ctx); /* the count has changed */
+	void *wake_ctx;
+
+	struct watch *watches; /* EPOLL. Owned */
+	uint32_t nwatches;
+	bool (*any_ready)(const struct device *d);
+	struct wali *owner;
+};
+
+struct device *wali_device(struct vfs_obj *o);
+struct device *wali_device_alloc(enum device_kind kind);
+/* The epoll's watches are of k's descriptors. */
+void wali_own_epoll(struct wali *k, struct device *d);

@@ -1,0 +1,267 @@
+/* family.c - the rows of related processes (family.h). */
+#include "node/wali/family.h"
+
+#include "base/os_thread.h"
+#include "engine/engine.h"
+
+#include <stdlib.h>
+
+enum {
+	INPUT_FLAGS = 0x500,  /* ICRNL IXON */
+	OUTPUT_FLAGS = 5,     /* OPOST ONLCR */
+	CONTROL_FLAGS = 0xbf, /* 38400 baud, 8 bits, CREAD */
+	LOCAL_FLAGS = 0x8a3b, /* ISIG ICANON ECHO ECHOE ECHOK ECHOCTL ECHOKE IEXTEN */
+};
+
+struct family *family_new(void)
+{
+	static const uint8_t keys[] = {3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22};
+	struct family *f = calloc(1, sizeof *f);
+	if (!f)
+		return NULL;
+	pthread_mutex_init(&f->lock, NULL);
+	f->next_pid = 1;
+	struct family_terminal *t = &f->terminal;
+	t->iflag = INPUT_FLAGS;
+	t->oflag = OUTPUT_FLAGS;
+	t->cflag = CONTROL_FLAGS;
+	t->lflag = LOCAL_FLAGS;
+	for (size_t i = 0; i < sizeof keys; i++)
+		t->cc[i] = keys[i];
+	return f;
+}
+
+void family_lock(struct family *f)
+{
+	pthread_mutex_lock(&f->lock);
+}
+
+void family_unlock(struct family *f)
+{
+	pthread_mutex_unlock(&f->lock);
+}
+
+void family_wake(void *family)
+{
+	struct family *f = family;
+	for (struct task *t = f->tasks; t; t = t->next)
+		if (t->waker)
+			os_wake_post(t->waker);
+}
+
+struct task *family_add(struct family *f, uint32_t pid, const struct task *parent,
+                        struct os_wake *waker)
+{
+	struct task *t = calloc(1, sizeof *t);
+	if (!t)
+		return NULL;
+	t->pid = pid;
+	t->waker = waker;
+	t->parent = parent ? parent->pid : 0;
+	t->group = parent ? parent->group : pid;
+	t->session = parent ? parent->session : pid;
+	t->next = f->tasks;
+	f->tasks = t;
+	f->alive++;
+	if (!parent)
+		f->terminal.session = f->terminal.foreground = pid;
+	return t;
+}
+
+struct task *family_find(struct family *f, uint32_t pid)
+{
+	for (struct task *t = f->tasks; t; t = t->next)
+		if (t->pid == pid)
+			return t;
+	return NULL;
+}
+
+void family_remove(struct family *f, struct task *t)
+{
+	for (struct task **at = &f->tasks; *at; at = &(*at)->next)
+		if (*at == t) {
+			*at = t->next;
+			if (t->state != TASK_ZOMBIE)
+				f->alive--;
+			free(t);
+			return;
+		}
+}
+
+void family_poke(struct task *t)
+{
+	if (t->thread)
+		thread_request_stop(t->thread);
+	if (t->waker)
+		os_wake_post(t->waker);
+}
+
+void family_tell_parent(struct family *f, struct task *t)
+{
+	struct task *parent = family_find(f, t->parent);
+	if (parent && parent->state != TASK_ZOMBIE)
+		family_raise(f, parent, LINUX_SIGCHLD);
+}
+
+/* Nobody will ever wait for it. */
+static bool is_nobodys(struct family *f, const struct task *t)
+{
+	const struct task *parent = family_find(f, t->parent);
+	return !parent || parent->state == TASK_ZOMBIE || parent->ignores_children;
+}
+
+static void drop_nobodys(struct family *f)
+{
+	for (struct task *t = f->tasks, *next; t; t = next) {
+		next = t->next;
+		if (t->state == TASK_ZOMBIE && is_nobodys(f, t))
+			family_remove(f, t);
+	}
+}
+
+/* ---- alarms ---- */
+
+static uint64_t poke_due(struct family *f)
+{
+	uint64_t now = os_monotonic_ns(), next = OS_NO_DEADLINE;
+	for (struct task *t = f->tasks; t; t = t->next) {
+		if (!t->alarm_ns || t->state == TASK_ZOMBIE)
+			continue;
+		if (t->alarm_ns > now) {
+			next = t->alarm_ns < next ? t->alarm_ns : next;
+			continue;
+		}
+		t->alarm_ns = 0;
+		family_poke(t);
+	}
+	return next;
+}
+
+static void *alarm_main(void *arg)
+{
+	struct family *f = arg;
+	family_lock(f);
+	while (!f->ends) {
+		uint64_t next = poke_due(f);
+		family_unlock(f);
+		os_wait(&f->alarm_wake, NULL, 0, next);
+		family_lock(f);
+	}
+	family_unlock(f);
+	return NULL;
+}
+
+void family_watch_alarms(struct family *f)
+{
+	enum { STACK = 256 << 10 };
+	if (!f->has_alarms && os_wake_init(&f->alarm_wake) == ERR_OK) {
+		f->has_alarms = os_thread_start(&f->alarm_thread, STACK, alarm_main, f);
+		if (!f->has_alarms)
+			os_wake_free(&f->alarm_wake);
+	}
+	if (f->has_alarms)
+		os_wake_post(&f->alarm_wake);
+}
+
+static void end_alarms(struct family *f)
+{
+	if (!f->has_alarms)
+		return;
+	os_wake_post(&f->alarm_wake);
+	pthread_join(f->alarm_thread, NULL);
+	os_wake_free(&f->alarm_wake);
+}
+
+static void family_free(struct family *f)
+{
+	while (f->tasks)
+		family_remove(f, f->tasks);
+	f->ends = true;
+	family_unlock(f);
+	end_alarms(f);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+/* The leader of a session hangs up its terminal's foreground. */
+static void end_session(struct family *f, struct task *t)
+{
+	if (t->session != t->pid || f->terminal.session != t->pid)
+		return;
+	for (struct task *o = f->tasks; o; o = o->next)
+		if (o != t && o->session == t->pid && o->group == f->terminal.foreground &&
+		    o->state != TASK_ZOMBIE) {
+			family_raise(f, o, LINUX_SIGHUP);
+			family_raise(f, o, LINUX_SIGCONT);
+		}
+	f->terminal.session = f->terminal.foreground = 0;
+}
+
+bool family_end(struct family *f, struct task *t, int status)
+{
+	t->state = TASK_ZOMBIE;
+	t->status = status;
+	t->thread = NULL;
+	t->waker = NULL;
+	end_session(f, t);
+	if (!--f->alive) {
+		family_free(f);
+		return true;
+	}
+	for (struct task *o = f->tasks; o; o = o->next)
+		if (o->parent == t->pid)
+			o->parent = 0;
+	family_tell_parent(f, t);
+	drop_nobodys(f);
+	return false;
+}
+
+void family_raise(struct family *f, struct task *t, int signal)
+{
+	const uint64_t stops = 1ull << (LINUX_SIGSTOP - 1) | 1ull << (LINUX_SIGTSTP - 1) |
+	                       1ull << (LINUX_SIGTTIN - 1) | 1ull << (LINUX_SIGTTOU - 1);
+	const uint64_t cont = 1ull << (LINUX_SIGCONT - 1), bit = 1ull << (signal - 1);
+	if (t->state == TASK_ZOMBIE)
+		return;
+	t->pending |= bit;
+	if (bit & stops)
+		t->pending &= ~cont;
+	if (bit & cont)
+		t->pending &= ~stops;
+	if (t->state == TASK_STOPPED && (bit & cont || signal == LINUX_SIGKILL)) {
+		t->state = TASK_RUNS;
+		if (bit & cont) {
+			t->status = 0xffff;
+			t->status_is_news = true;
+			family_tell_parent(f, t);
+		}
+	}
+	family_poke(t);
+}
+
+static bool is_meant(const struct task *from, const struct task *t, int64_t pid)
+{
+	if (t->state == TASK_ZOMBIE && pid <= 0)
+		return false;
+	if (pid > 0)
+		return t->pid == (uint64_t)pid;
+	if (pid == 0)
+		return from && t->group == from->group;
+	return pid == -1 ? t != from : t->group == (uint64_t)-pid;
+}
+
+int family_kill(struct family *f, struct task *from, int64_t pid, int signal)
+{
+	enum { NO_PROCESS = 3, INVALID = 22 };
+	int found = 0;
+	if (signal < 0 || signal > LINUX_SIGNALS)
+		return INVALID;
+	for (struct task *t = f->tasks; t; t = t->next) {
+		if (!is_meant(from, t, pid))
+			continue;
+		found++;
+		if (signal)
+			family_raise(f, t, signal);
+	}
+	return found ? 0 : NO_PROCESS;
+}

@@ -1,0 +1,103 @@
+/* family.h - processes that descend from one: pids, groups, sessions, signals that wait, and who waits for whom.
+ *
+ * Relatives share open files, pipes and a terminal; one lock stands before all of it (and before every host call of a relative).
+ * A task is a process's row here; it stays after its end, as a zombie, until its parent has waited for it, or has ended. A family
+ * lives as long as it has tasks that run.
+ *
+ *	family_lock(f); family_kill(f, 0, task->group, 15); family_unlock(f);
+ *
+ * Every function below the first two needs the lock.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/os.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LINUX_SIGNALS = 64, FAMILY_MAX = 900 /* relatives: each has watched memory */ };
+
+enum {
+	LINUX_SIGHUP = 1,
+	LINUX_SIGINT = 2,
+	LINUX_SIGQUIT = 3,
+	LINUX_SIGILL = 4,
+	LINUX_SIGABRT = 6,
+	LINUX_SIGKILL = 9,
+	LINUX_SIGSEGV = 11,
+	LINUX_SIGPIPE = 13,
+	LINUX_SIGALRM = 14,
+	LINUX_SIGTERM = 15,
+	LINUX_SIGCHLD = 17,
+	LINUX_SIGCONT = 18,
+	LINUX_SIGSTOP = 19,
+	LINUX_SIGTSTP = 20,
+	LINUX_SIGTTIN = 21,
+	LINUX_SIGTTOU = 22,
+	LINUX_SIGURG = 23,
+	LINUX_SIGWINCH = 28,
+};
+
+struct thread;
+
+enum task_state { TASK_RUNS, TASK_STOPPED, TASK_ZOMBIE };
+
+struct task {
+	uint32_t pid, parent, group, session;
+	enum task_state state;
+	int status;            /* wait's: of the last end, stop or continuation */
+	bool status_is_news;   /* stopped or continued, and not waited for yet */
+	bool ignores_children; /* they leave no zombies */
+	bool has_execed;
+	uint64_t pending;      /* signal n is bit n - 1 */
+	uint64_t alarm_ns;     /* host monotonic time at which it is to be poked; 0: never */
+	struct thread *thread; /* asked to stop when a signal comes; NULL: not now */
+	struct os_wake *waker;
+	struct task *next;
+};
+
+/* The terminal's settings, as a struct termios of Linux has them, and who is in its foreground. */
+struct family_terminal {
+	uint32_t iflag, oflag, cflag, lflag;
+	uint8_t line, cc[19];
+	uint32_t session, foreground;
+	uint16_t cols, rows; /* as told last: WINCH when they change */
+};
+
+struct family {
+	pthread_mutex_t lock;
+	struct task *tasks;
+	uint32_t alive;    /* tasks that are no zombies */
+	uint32_t next_pid; /* for who has no table of processes */
+	struct family_terminal terminal;
+	struct os_wake alarm_wake; /* of the thread that watches the alarms, once there is one */
+	pthread_t alarm_thread;
+	bool has_alarms, ends;
+};
+
+struct family *family_new(void);
+/* Any thread. The processes' pipes poke everybody who waits. */
+void family_wake(void *family);
+
+void family_lock(struct family *f);
+void family_unlock(struct family *f);
+
+/* NULL: no memory. parent NULL: the first, leader of its session. */
+struct task *family_add(struct family *f, uint32_t pid, const struct task *parent,
+                        struct os_wake *waker);
+struct task *family_find(struct family *f, uint32_t pid);
+/* It has ended (status as wait's): children lose their parent, its own parent hears of it. The family is freed when it was the
+ * last: then true, and there is no lock to give back. */
+bool family_end(struct family *f, struct task *t, int status);
+void family_remove(struct family *f, struct task *t);
+/* The task's state or status has changed for its parent. */
+void family_tell_parent(struct family *f, struct task *t);
+void family_poke(struct task *t);
+/* Some task's alarm_ns has changed. The first call starts a thread, which pokes tasks whose time has come. */
+void family_watch_alarms(struct family *f);
+/* Raises a signal for a task. */
+void family_raise(struct family *f, struct task *t, int signal);
+/* As kill(2): pid > 0, 0 (the group of from), -1 (all but from), < -1 (a group). SRCH, INVAL. */
+int family_kill(struct family *f, struct task *from, int64_t pid, int signal);

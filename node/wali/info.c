@@ -1,0 +1,226 @@
+/* info.c - what a program asks about the system and itself: names, users, limits, use, randomness. */
+#include "node/wali/wali_state.h"
+
+#include "base/os.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the system ---- */
+
+int64_t wali_uname(struct wali *k, const uint64_t *a)
+{
+	enum { FIELD = 65, FIELDS = 6 };
+	static const char *const names[FIELDS] = {"WasmOS", "wasmos", WASMOS_VERSION,
+	                                          "WALI",   "wasm32", "(none)"};
+	uint8_t *p = wali_out(k, a[0], (uint64_t)FIELD * FIELDS);
+	if (!p)
+		return NO(FAULT);
+	memset(p, 0, (size_t)FIELD * FIELDS);
+	for (size_t i = 0; i < FIELDS; i++)
+		memcpy(p + i * FIELD, names[i], strlen(names[i]));
+	return 0;
+}
+
+int64_t wali_sysinfo(struct wali *k, const uint64_t *a)
+{
+	enum { SIZE = 112 };
+	uint8_t *p = wali_out(k, a[0], SIZE);
+	if (!p)
+		return NO(FAULT);
+	memset(p, 0, SIZE);
+	wasi_put_u64(p, wasi_clock_ns(k->w) / 1000000000);
+	wasi_put_u64(p + 32, UINT64_C(4) << 30); /* what one program may have */
+	wasi_put_u64(p + 40, UINT64_C(4) << 30);
+	wasi_put_u16(p + 80, (uint16_t)k->family->alive);
+	wasi_put_u32(p + 104, 1);
+	return 0;
+}
+
+int64_t wali_getrandom(struct wali *k, const uint64_t *a)
+{
+	uint8_t *p = wali_out(k, a[0], arg32(a[1]));
+	if (!p && arg32(a[1]))
+		return NO(FAULT);
+	if (arg32(a[2]) & ~7u)
+		return NO(INVAL);
+	if (arg32(a[1]))
+		os_random(p, arg32(a[1]));
+	return arg32(a[1]);
+}
+
+/* One processor runs a process. */
+int64_t wali_sched_getaffinity(struct wali *k, const uint64_t *a)
+{
+	uint8_t *p = wali_out(k, a[2], 8);
+	if (arg32(a[1]) < 8)
+		return NO(INVAL);
+	if (!p)
+		return NO(FAULT);
+	wasi_put_u64(p, 1);
+	return 8;
+}
+
+/* ---- users: one, with one group ---- */
+
+#define MY_ID(name)                                            \
+	int64_t wali_##name(struct wali *k, const uint64_t *a) \
+	{                                                      \
+		return WALI_UID;                               \
+	}
+MY_ID(getuid)
+MY_ID(geteuid)
+MY_ID(getgid)
+MY_ID(getegid)
+
+static int64_t set_ids(const uint64_t *a, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (arg32(a[i]) != WALI_UID && arg32(a[i]) != UINT32_MAX)
+			return NO(PERM);
+	return 0;
+}
+
+#define SET_ID(name, n)                                        \
+	int64_t wali_##name(struct wali *k, const uint64_t *a) \
+	{                                                      \
+		return set_ids(a, n);                          \
+	}
+SET_ID(setuid, 1)
+SET_ID(setgid, 1)
+SET_ID(setreuid, 2)
+SET_ID(setregid, 2)
+SET_ID(setresuid, 3)
+SET_ID(setresgid, 3)
+
+int64_t wali_getgroups(struct wali *k, const uint64_t *a)
+{
+	if (!arg32(a[0]))
+		return 1;
+	uint8_t *p = wali_out(k, a[1], 4);
+	if (!p)
+		return NO(FAULT);
+	wasi_put_u32(p, WALI_UID);
+	return 1;
+}
+
+int64_t wali_setgroups(struct wali *k, const uint64_t *a)
+{
+	return NO(PERM);
+}
+
+/* ---- limits and use ---- */
+
+static int64_t limits(struct wali *k, uint32_t which, uint64_t set, uint64_t get)
+{
+	uint8_t *out = arg32(get) ? wali_out(k, get, 16) : NULL;
+	const uint8_t *in = arg32(set) ? wali_in(k, set, 16) : NULL;
+	if (which >= 16)
+		return NO(INVAL);
+	if ((arg32(get) && !out) || (arg32(set) && !in))
+		return NO(FAULT);
+	uint64_t soft = in ? wasi_get_u64(in) : 0, hard = in ? wasi_get_u64(in + 8) : 0;
+	if (in && soft > hard)
+		return NO(INVAL);
+	if (in && hard > k->rlimits[which][1])
+		return NO(PERM);
+	if (out) {
+		wasi_put_u64(out, k->rlimits[which][0]);
+		wasi_put_u64(out + 8, k->rlimits[which][1]);
+	}
+	if (in) {
+		k->rlimits[which][0] = soft;
+		k->rlimits[which][1] = hard;
+	}
+	return 0;
+}
+
+int64_t wali_getrlimit(struct wali *k, const uint64_t *a)
+{
+	return limits(k, arg32(a[0]), 0, a[1]);
+}
+
+int64_t wali_setrlimit(struct wali *k, const uint64_t *a)
+{
+	return limits(k, arg32(a[0]), a[1], 0);
+}
+
+int64_t wali_prlimit64(struct wali *k, const uint64_t *a)
+{
+	if (arg32(a[0]) && arg32(a[0]) != k->task->pid)
+		return NO(PERM);
+	return limits(k, arg32(a[1]), a[2], a[3]);
+}
+
+void wali_put_rusage(uint8_t *p, uint64_t cpu_ns)
+{
+	memset(p, 0, WALI_RUSAGE_SIZE);
+	wasi_put_u64(p, cpu_ns / 1000000000);
+	wasi_put_u64(p + 8, cpu_ns % 1000000000 / 1000);
+}
+
+int64_t wali_getrusage(struct wali *k, const uint64_t *a)
+{
+	enum { CHILDREN = -1 };
+	uint8_t *p = wali_out(k, a[1], WALI_RUSAGE_SIZE);
+	if (!p)
+		return NO(FAULT);
+	wali_put_rusage(p, (int32_t)arg32(a[0]) == CHILDREN ? 0 : wasi_cpu_ns(k->w));
+	return 0;
+}
+
+int64_t wali_prctl(struct wali *k, const uint64_t *a)
+{
+	enum { SET_NAME = 15, GET_NAME = 16, NAME = 16 };
+	uint8_t *p;
+	switch (arg32(a[0])) {
+	case SET_NAME: return wali_in(k, a[1], 1) ? 0 : NO(FAULT);
+	case GET_NAME:
+		p = wali_out(k, a[1], NAME);
+		if (!p)
+			return NO(FAULT);
+		memset(p, 0, NAME);
+		if (k->w->args.count)
+			strncpy((char *)p, k->w->args.list[0], NAME - 1);
+		return 0;
+	default: return NO(INVAL);
+	}
+}
+
+/* ---- threads: one ---- */
+
+int64_t wali_gettid(struct wali *k, const uint64_t *a)
+{
+	return k->task->pid;
+}
+
+int64_t wali_set_tid_address(struct wali *k, const uint64_t *a)
+{
+	return k->task->pid;
+}
+
+/* Nobody else is there to wake or be waited for: a wait whose value is still there can end by its time or a signal only. */
+int64_t wali_futex(struct wali *k, const uint64_t *a)
+{
+	enum { WAIT, WAKE, WAIT_BITSET = 9, WAKE_BITSET = 10, OPERATION = 127 };
+	uint32_t op = arg32(a[1]) & OPERATION;
+	const uint8_t *p = wali_in(k, a[0], 4);
+	uint64_t ns = WAIT_FOREVER;
+	if (!p)
+		return NO(FAULT);
+	if (op == WAKE || op == WAKE_BITSET)
+		return 0;
+	if (op != WAIT && op != WAIT_BITSET)
+		return NO(NOSYS);
+	if (wasi_get_u32(p) != arg32(a[2]))
+		return NO(AGAIN);
+	if (arg32(a[3]))
+		WTRY(wali_timespec(k, a[3], &ns));
+	uint64_t until = op == WAIT ? wali_deadline(k, ns) : ns;
+	if (wasi_clock_ns(k->w) >= until)
+		return -110; /* ETIMEDOUT */
+	int64_t r = wali_block(k, true);
+	if (r == WALI_BLOCK && until != WAIT_FOREVER)
+		wait_until(k->w->wait, wasi_host_time(k->w, until));
+	return r;
+}

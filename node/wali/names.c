@@ -1,0 +1,547 @@
+/* names.c - calls on names: open, stat, make, remove, rename, links, the current folder. Where a name leads is path.c's. */
+#include "node/wali/wali_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CWD = AT_FDCWD_ };
+enum { AT_NOFOLLOW = 0x100, AT_REMOVEDIR = 0x200, AT_FOLLOW = 0x400, AT_EMPTY = 0x1000 };
+
+static const uint64_t cwd = (uint32_t)CWD;
+
+/* ---- open ---- */
+
+static unsigned open_flags(uint32_t flags)
+{
+	static const struct {
+		uint32_t linux_flag;
+		unsigned vfs;
+	} table[] = {{0100, VFS_CREATE},   {0200, VFS_EXCLUSIVE},    {01000, VFS_TRUNCATE},
+	             {02000, VFS_APPEND},  {04000, VFS_NONBLOCK},    {010000, VFS_DSYNC},
+	             {04000000, VFS_SYNC}, {0200000, VFS_DIRECTORY}, {0400000, VFS_NOFOLLOW}};
+	static const unsigned access[] = {VFS_READ, VFS_WRITE, VFS_READ | VFS_WRITE,
+	                                  VFS_READ | VFS_WRITE};
+	unsigned out = access[flags & 3];
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		out |= flags & table[i].linux_flag ? table[i].vfs : 0;
+	return out;
+}
+
+static int64_t open_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t flags)
+{
+	enum { NOFOLLOW = 0400000, EXCL_CREAT = 0300, TMPFILE = 020000000 };
+	struct wali_at at;
+	struct vfs_file *f;
+	bool follow = !(flags & NOFOLLOW) && (flags & EXCL_CREAT) != EXCL_CREAT;
+	if (flags & TMPFILE)
+		return -95; /* EOPNOTSUPP */
+	if (!fdtable_has_room(k->w->fds))
+		return NO(MFILE);
+	enum ferr e = wali_at(k, dirfd, path, follow, &at);
+	if (e == FE_OK)
+		e = wali_open_at(k, &at, open_flags(flags), &f);
+	wali_at_end(&at);
+	WTRY(e);
+	return wali_add_file(k, f, flags);
+}
+
+int64_t wali_open(struct wali *k, const uint64_t *a)
+{
+	return open_name(k, cwd, a[0], arg32(a[1]));
+}
+
+int64_t wali_openat(struct wali *k, const uint64_t *a)
+{
+	return open_name(k, a[0], a[1], arg32(a[2]));
+}
+
+/* ---- stat ---- */
+
+static bool is_empty(struct wali *k, uint64_t path)
+{
+	const uint8_t *p = wali_in(k, path, 1);
+	return p && !*p;
+}
+
+static enum ferr stat_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t flags,
+                           struct vfs_stat *st, bool *read_only)
+{
+	struct wali_at at;
+	struct fd_entry *e;
+	*st = (struct vfs_stat){0};
+	if (flags & AT_EMPTY && is_empty(k, path) && (int32_t)arg32(dirfd) != CWD) {
+		FTRY(wali_fd(k, dirfd, &e));
+		return wali_stat_fd(e, st, read_only);
+	}
+	enum ferr r = wali_at(k, dirfd, path, !(flags & AT_NOFOLLOW), &at);
+	*read_only = r == FE_OK && at.mount && at.mount->read_only;
+	if (r == FE_OK && at.dev) {
+		if (vfs_stat(at.dev, st) != FE_OK)
+			*st = (struct vfs_stat){.nlink = 1, .ino = 1};
+		st->type = at.dev->type;
+	} else if (r == FE_OK) {
+		r = vfs_stat_at(at.dir, at.path, !(flags & AT_NOFOLLOW) || at.wants_dir, st);
+		if (r == FE_OK && at.wants_dir && st->type != VFS_TYPE_DIR)
+			r = FE_NOTDIR;
+	}
+	wali_at_end(&at);
+	return r;
+}
+
+static int64_t stat_to(struct wali *k, uint64_t dirfd, uint64_t path, uint64_t out, uint32_t flags)
+{
+	struct vfs_stat st;
+	bool read_only;
+	uint8_t *p = wali_out(k, out, WALI_STAT_SIZE);
+	if (!p)
+		return NO(FAULT);
+	WTRY(stat_name(k, dirfd, path, flags, &st, &read_only));
+	wali_put_stat(k, p, &st, read_only);
+	return 0;
+}
+
+int64_t wali_stat(struct wali *k, const uint64_t *a)
+{
+	return stat_to(k, cwd, a[0], a[1], 0);
+}
+
+int64_t wali_lstat(struct wali *k, const uint64_t *a)
+{
+	return stat_to(k, cwd, a[0], a[1], AT_NOFOLLOW);
+}
+
+int64_t wali_newfstatat(struct wali *k, const uint64_t *a)
+{
+	return stat_to(k, a[0], a[1], a[2], arg32(a[3]));
+}
+
+int64_t wali_statx(struct wali *k, const uint64_t *a)
+{
+	struct vfs_stat st;
+	bool read_only;
+	uint8_t *p = wali_out(k, a[4], WALI_STATX_SIZE);
+	if (!p)
+		return NO(FAULT);
+	WTRY(stat_name(k, a[0], a[1], arg32(a[2]), &st, &read_only));
+	wali_put_statx(p, &st, read_only);
+	return 0;
+}
+
+static int64_t may_access(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t mode,
+                          uint32_t flags)
+{
+	struct vfs_stat st;
+	bool read_only;
+	if (mode > 7)
+		return NO(INVAL);
+	WTRY(stat_name(k, dirfd, path, flags, &st, &read_only));
+	if (mode & 2 && read_only)
+		return NO(ROFS);
+	return (mode & ~(wali_mode(&st, read_only) >> 6) & 7) ? NO(ACCES) : 0;
+}
+
+int64_t wali_access(struct wali *k, const uint64_t *a)
+{
+	return may_access(k, cwd, a[0], arg32(a[1]), 0);
+}
+
+int64_t wali_faccessat(struct wali *k, const uint64_t *a)
+{
+	return may_access(k, a[0], a[1], arg32(a[2]), 0);
+}
+
+int64_t wali_faccessat2(struct wali *k, const uint64_t *a)
+{
+	return may_access(k, a[0], a[1], arg32(a[2]), arg32(a[3]));
+}
+
+static int64_t put_statfs(struct wali *k, uint64_t out)
+{
+	enum { SIZE = 120, BLOCKS = 1 << 24 };
+	uint8_t *p = wali_out(k, out, SIZE);
+	if (!p)
+		return NO(FAULT);
+	memset(p, 0, SIZE);
+	wasi_put_u64(p, 0x57534d46); /* a type of its own: "FMSW" */
+	wasi_put_u64(p + 8, 4096);
+	for (int i = 16; i < 56; i += 8) /* blocks, free, available; files, free */
+		wasi_put_u64(p + i, BLOCKS);
+	wasi_put_u64(p + 64, VFS_NAME_MAX);
+	wasi_put_u64(p + 72, 4096);
+	return 0;
+}
+
+int64_t wali_statfs(struct wali *k, const uint64_t *a)
+{
+	struct vfs_stat st;
+	bool read_only;
+	WTRY(stat_name(k, cwd, a[0], 0, &st, &read_only));
+	return put_statfs(k, a[1]);
+}
+
+int64_t wali_fstatfs(struct wali *k, const uint64_t *a)
+{
+	struct fd_entry *e;
+	WTRY(wali_fd(k, a[0], &e));
+	return put_statfs(k, a[1]);
+}
+
+/* ---- making and removing: one name, whose mount may be changed ---- */
+
+typedef enum ferr (*name_fn)(struct vfs_obj *dir, const char *path);
+
+static enum ferr changeable(const struct wali_at *at)
+{
+	if (at->dev)
+		return FE_ROFS;
+	return at->mount->read_only ? FE_ROFS : FE_OK;
+}
+
+/* A device has its name already, and cannot be removed. */
+static enum ferr change_name(struct wali *k, uint64_t dirfd, uint64_t path, name_fn fn, bool makes)
+{
+	struct wali_at at;
+	enum ferr e = wali_at(k, dirfd, path, false, &at);
+	if (e == FE_OK && at.dev && makes)
+		e = FE_EXIST;
+	if (e == FE_OK)
+		e = changeable(&at);
+	if (e == FE_OK && !strcmp(at.path, "."))
+		e = makes ? FE_EXIST : FE_BUSY;
+	if (e == FE_OK)
+		e = fn(at.dir, at.path);
+	wali_at_end(&at);
+	return e;
+}
+
+int64_t wali_mkdir(struct wali *k, const uint64_t *a)
+{
+	WTRY(change_name(k, cwd, a[0], vfs_mkdir, true));
+	return 0;
+}
+
+int64_t wali_mkdirat(struct wali *k, const uint64_t *a)
+{
+	WTRY(change_name(k, a[0], a[1], vfs_mkdir, true));
+	return 0;
+}
+
+int64_t wali_rmdir(struct wali *k, const uint64_t *a)
+{
+	WTRY(change_name(k, cwd, a[0], vfs_rmdir, false));
+	return 0;
+}
+
+int64_t wali_unlink(struct wali *k, const uint64_t *a)
+{
+	WTRY(change_name(k, cwd, a[0], vfs_unlink, false));
+	return 0;
+}
+
+int64_t wali_unlinkat(struct wali *k, const uint64_t *a)
+{
+	bool dir = arg32(a[2]) & AT_REMOVEDIR;
+	WTRY(change_name(k, a[0], a[1], dir ? vfs_rmdir : vfs_unlink, false));
+	return 0;
+}
+
+static int64_t make_link(struct wali *k, uint64_t text, uint64_t dirfd, uint64_t path)
+{
+	char target[VFS_PATH_MAX];
+	struct wali_at at;
+	WTRY(wali_text(k, text, target, sizeof target));
+	enum ferr e = target[0] ? wali_at(k, dirfd, path, false, &at) : FE_NOENT;
+	if (!target[0])
+		return NO(NOENT);
+	if (e == FE_OK)
+		e = at.dev ? FE_EXIST : changeable(&at);
+	if (e == FE_OK)
+		e = vfs_symlink(at.dir, target, at.path);
+	wali_at_end(&at);
+	WTRY(e);
+	return 0;
+}
+
+int64_t wali_symlink(struct wali *k, const uint64_t *a)
+{
+	return make_link(k, a[0], cwd, a[1]);
+}
+
+int64_t wali_symlinkat(struct wali *k, const uint64_t *a)
+{
+	return make_link(k, a[0], a[1], a[2]);
+}
+
+static int64_t read_link(struct wali *k, uint64_t dirfd, uint64_t path, uint64_t out, uint64_t room)
+{
+	struct wali_at at;
+	size_t size = arg32(room);
+	uint8_t *p = wali_out(k, out, size);
+	if (!p)
+		return NO(FAULT);
+	if ((int32_t)arg32(room) <= 0)
+		return NO(INVAL);
+	enum ferr e = wali_at(k, dirfd, path, false, &at);
+	if (e == FE_OK)
+		e = at.dev || !strcmp(at.path, ".")
+		        ? FE_INVAL
+		        : vfs_readlink(at.dir, at.path, (char *)p, &size);
+	wali_at_end(&at);
+	WTRY(e);
+	return (int64_t)size;
+}
+
+int64_t wali_readlink(struct wali *k, const uint64_t *a)
+{
+	return read_link(k, cwd, a[0], a[1], a[2]);
+}
+
+int64_t wali_readlinkat(struct wali *k, const uint64_t *a)
+{
+	return read_link(k, a[0], a[1], a[2], a[3]);
+}
+
+/* ---- two names, in one mount ---- */
+
+static enum ferr both(struct wali *k, const uint64_t *a, bool follow, struct wali_at at[2])
+{
+	at[1].dev = NULL;
+	FTRY(wali_at(k, a[0], a[1], follow, &at[0]));
+	FTRY(wali_at(k, a[2], a[3], false, &at[1]));
+	FTRY(changeable(&at[0]));
+	FTRY(changeable(&at[1]));
+	return at[0].mount == at[1].mount ? FE_OK : FE_XDEV;
+}
+
+static int64_t rename_names(struct wali *k, const uint64_t *a, uint32_t flags)
+{
+	enum { NOREPLACE = 1 };
+	struct vfs_stat st;
+	struct wali_at *at = malloc(2 * sizeof *at);
+	if (!at || flags & ~(uint32_t)NOREPLACE) {
+		free(at);
+		return at ? NO(INVAL) : NO(NOMEM);
+	}
+	at[0].dev = NULL;
+	enum ferr e = both(k, a, false, at);
+	if (e == FE_OK && flags & NOREPLACE &&
+	    vfs_stat_at(at[1].dir, at[1].path, false, &st) == FE_OK)
+		e = FE_EXIST;
+	if (e == FE_OK)
+		e = vfs_rename(at[0].dir, at[0].path, at[1].dir, at[1].path);
+	wali_at_end(&at[0]);
+	wali_at_end(&at[1]);
+	free(at);
+	WTRY(e);
+	return 0;
+}
+
+int64_t wali_rename(struct wali *k, const uint64_t *a)
+{
+	return rename_names(k, (const uint64_t[]){cwd, a[0], cwd, a[1]}, 0);
+}
+
+int64_t wali_renameat2(struct wali *k, const uint64_t *a)
+{
+	return rename_names(k, a, arg32(a[4]));
+}
+
+static int64_t link_names(struct wali *k, const uint64_t *a, bool follow)
+{
+	struct wali_at *at = malloc(2 * sizeof *at);
+	if (!at)
+		return NO(NOMEM);
+	at[0].dev = NULL;
+	enum ferr e = both(k, a, follow, at);
+	if (e == FE_OK)
+		e = vfs_link(at[0].dir, at[0].path, follow, at[1].dir, at[1].path);
+	wali_at_end(&at[0]);
+	wali_at_end(&at[1]);
+	free(at);
+	WTRY(e);
+	return 0;
+}
+
+int64_t wali_link(struct wali *k, const uint64_t *a)
+{
+	return link_names(k, (const uint64_t[]){cwd, a[0], cwd, a[1]}, false);
+}
+
+int64_t wali_linkat(struct wali *k, const uint64_t *a)
+{
+	return link_names(k, a, arg32(a[4]) & AT_FOLLOW);
+}
+
+/* ---- times ---- */
+
+static enum ferr one_time(const uint8_t *p, uint8_t *how, uint64_t *ns)
+{
+	enum { NOW = 0x3fffffff, OMIT = 0x3ffffffe };
+	uint64_t part = wasi_get_u64(p + 8);
+	*how = part == NOW ? VFS_TIME_NOW : part == OMIT ? VFS_TIME_KEEP : VFS_TIME_SET;
+	if (*how != VFS_TIME_SET)
+		return FE_OK;
+	*ns = wasi_get_u64(p) * 1000000000 + part;
+	return part < 1000000000 && wasi_get_u64(p) < INT64_MAX / 1000000000 ? FE_OK : FE_INVAL;
+}
+
+static enum ferr times_of(struct wali *k, uint64_t addr, struct vfs_times *t)
+{
+	*t = (struct vfs_times){.atime_how = VFS_TIME_NOW, .mtime_how = VFS_TIME_NOW};
+	if (!arg32(addr))
+		return FE_OK;
+	const uint8_t *p = wali_in(k, addr, 32);
+	if (!p)
+		return FE_FAULT;
+	FTRY(one_time(p, &t->atime_how, &t->atime_ns));
+	return one_time(p + 16, &t->mtime_how, &t->mtime_ns);
+}
+
+/* utimensat(fd, NULL, ...) is futimens(fd, ...). */
+int64_t wali_utimensat(struct wali *k, const uint64_t *a)
+{
+	struct vfs_times t;
+	struct wali_at at;
+	struct fd_entry *e;
+	WTRY(times_of(k, a[2], &t));
+	if (!arg32(a[1])) {
+		WTRY(wali_fd(k, a[0], &e));
+		WTRY(wasi_may_change(e));
+		WTRY(vfs_set_times(e->file->obj, &t));
+		return 0;
+	}
+	bool follow = !(arg32(a[3]) & AT_NOFOLLOW);
+	enum ferr r = wali_at(k, a[0], a[1], follow, &at);
+	if (r == FE_OK && !at.dev)
+		r = changeable(&at);
+	if (r == FE_OK && !at.dev)
+		r = vfs_set_times_at(at.dir, at.path, follow, &t);
+	wali_at_end(&at);
+	WTRY(r);
+	return 0;
+}
+
+/* ---- modes and owners: not kept. Every file is its only user's, who may do all that the mount allows. ---- */
+
+static int64_t is_there(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t flags)
+{
+	struct vfs_stat st;
+	bool read_only;
+	WTRY(stat_name(k, dirfd, path, flags, &st, &read_only));
+	return read_only ? NO(ROFS) : 0;
+}
+
+static int64_t is_open(struct wali *k, uint64_t fd)
+{
+	struct fd_entry *e;
+	WTRY(wali_fd(k, fd, &e));
+	WTRY(wasi_may_change(e));
+	return 0;
+}
+
+static bool is_mine(uint64_t uid, uint64_t gid)
+{
+	return (arg32(uid) == WALI_UID || arg32(uid) == UINT32_MAX) &&
+	       (arg32(gid) == WALI_UID || arg32(gid) == UINT32_MAX);
+}
+
+int64_t wali_chmod(struct wali *k, const uint64_t *a)
+{
+	return is_there(k, cwd, a[0], 0);
+}
+
+int64_t wali_fchmod(struct wali *k, const uint64_t *a)
+{
+	return is_open(k, a[0]);
+}
+
+int64_t wali_fchmodat(struct wali *k, const uint64_t *a)
+{
+	return is_there(k, a[0], a[1], 0);
+}
+
+int64_t wali_chown(struct wali *k, const uint64_t *a)
+{
+	int64_t r = is_there(k, cwd, a[0], 0);
+	return r ? r : is_mine(a[1], a[2]) ? 0 : NO(PERM);
+}
+
+int64_t wali_fchown(struct wali *k, const uint64_t *a)
+{
+	int64_t r = is_open(k, a[0]);
+	return r ? r : is_mine(a[1], a[2]) ? 0 : NO(PERM);
+}
+
+int64_t wali_fchownat(struct wali *k, const uint64_t *a)
+{
+	int64_t r = is_there(k, a[0], a[1], arg32(a[4]));
+	return r ? r : is_mine(a[2], a[3]) ? 0 : NO(PERM);
+}
+
+int64_t wali_umask(struct wali *k, const uint64_t *a)
+{
+	uint32_t old = k->umask;
+	k->umask = arg32(a[0]) & 0777;
+	return old;
+}
+
+/* ---- the current folder ---- */
+
+int64_t wali_getcwd(struct wali *k, const uint64_t *a)
+{
+	size_t size = strlen(k->cwd) + 1;
+	if (arg32(a[1]) < size)
+		return NO(RANGE);
+	uint8_t *p = wali_out(k, a[0], size);
+	if (!p)
+		return NO(FAULT);
+	memcpy(p, k->cwd, size);
+	return (int64_t)size;
+}
+
+/* A folder that can be opened: its path without links becomes the current one. */
+static int64_t go_to(struct wali *k, struct wali_at *at)
+{
+	struct vfs_file *f;
+	enum ferr e = wali_open_at(k, at, VFS_READ | VFS_DIRECTORY, &f);
+	char *copy = e == FE_OK ? strdup(at->whole) : NULL;
+	if (e == FE_OK)
+		vfs_file_unref(f);
+	WTRY(e);
+	if (!copy)
+		return NO(NOMEM);
+	free(k->cwd);
+	k->cwd = copy;
+	return 0;
+}
+
+int64_t wali_chdir(struct wali *k, const uint64_t *a)
+{
+	char path[VFS_PATH_MAX];
+	struct wali_at at = {0};
+	WTRY(wali_text(k, a[0], path, sizeof path));
+	enum ferr e = wali_at_text(k, cwd, path, true, &at);
+	if (e == FE_OK)
+		e = wali_real(k, &at);
+	int64_t r = e == FE_OK ? go_to(k, &at) : wali_error(k, e);
+	wali_at_end(&at);
+	return r;
+}
+
+int64_t wali_fchdir(struct wali *k, const uint64_t *a)
+{
+	struct fd_entry *e;
+	struct wali_at at = {0};
+	WTRY(wali_fd(k, a[0], &e));
+	if (e->file->obj->type != VFS_TYPE_DIR)
+		return NO(NOTDIR);
+	enum ferr r = wali_at_text(k, a[0], ".", true, &at);
+	int64_t n = r == FE_OK ? go_to(k, &at) : wali_error(k, r);
+	wali_at_end(&at);
+	return n;
+}
+
+int64_t wali_chroot(struct wali *k, const uint64_t *a)
+{
+	return NO(PERM);
+}

@@ -1,0 +1,285 @@
+/* path.c - names of the guest's tree: from a path to the mount and the path in it, or to a device.
+ *
+ * The tree is the process's mounts; what lies above them ("/", when nothing is mounted there) and /dev are folders of this
+ * personality (device.c). A backend follows symbolic links within its mount; it refuses (NOTCAPABLE) one that is absolute or
+ * leads out. Such a path, and one with "..", is walked here a name at a time, so that links mean what they mean on Linux: the
+ * guest's tree, never the host's.
+ */
+#include "node/wali/wali_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- texts ---- */
+
+static bool is_name(const char *p, size_t n, const char *name)
+{
+	return n == strlen(name) && !memcmp(p, name, n);
+}
+
+/* The next name of *p, which is advanced behind it; its size, 0 at the end. */
+static size_t next_name(const char **p, const char **name)
+{
+	*p += strspn(*p, "/");
+	*name = *p;
+	*p += strcspn(*p, "/");
+	return (size_t)(*p - *name);
+}
+
+static bool append(char out[VFS_PATH_MAX], const char *name, size_t n)
+{
+	size_t size = strlen(out);
+	if (size + n + 2 > VFS_PATH_MAX)
+		return false;
+	out[size] = '/';
+	memcpy(out + size + 1, name, n);
+	out[size + 1 + n] = 0;
+	return true;
+}
+
+static void cut_last(char *path)
+{
+	char *slash = strrchr(path, '/');
+	if (slash)
+		*slash = 0;
+}
+
+/* Without "." and doubled slashes. True when there is a ".." in it. */
+static bool tidy(const char *from, char out[VFS_PATH_MAX], bool *fits)
+{
+	const char *name;
+	bool up = false;
+	size_t n;
+	out[0] = 0;
+	*fits = true;
+	while ((n = next_name(&from, &name))) {
+		if (is_name(name, n, "."))
+			continue;
+		up |= is_name(name, n, "..");
+		*fits &= n <= VFS_NAME_MAX && append(out, name, n);
+	}
+	return up;
+}
+
+/* ---- a walk by names ---- */
+
+struct walked {
+	char out[VFS_PATH_MAX];
+	char rest[2 * VFS_PATH_MAX];
+	uint32_t links;
+};
+
+/* The name that out ends in is a symbolic link: its text goes on in its place. */
+static enum ferr splice(struct walked *w, const char *rest, const char *link, size_t size)
+{
+	char next[2 * VFS_PATH_MAX];
+	if (++w->links > VFS_SYMLINKS_MAX)
+		return FE_LOOP;
+	int n = snprintf(next, sizeof next, "%.*s/%s", (int)size, link, rest);
+	if (n < 0 || (size_t)n >= sizeof next)
+		return FE_NAMETOOLONG;
+	memcpy(w->rest, next, (size_t)n + 1);
+	if (link[0] == '/')
+		w->out[0] = 0;
+	else
+		cut_last(w->out);
+	return FE_OK;
+}
+
+static enum ferr walk_names(struct wali *k, struct walked *w, bool follow)
+{
+	const char *at = w->rest, *name, *below;
+	char link[VFS_PATH_MAX];
+	size_t n;
+	w->out[0] = 0;
+	while ((n = next_name(&at, &name))) {
+		if (is_name(name, n, "."))
+			continue;
+		if (is_name(name, n, "..")) {
+			cut_last(w->out);
+			continue;
+		}
+		if (n > VFS_NAME_MAX || !append(w->out, name, n))
+			return FE_NAMETOOLONG;
+		if (!follow && !*at)
+			continue;
+		struct vfs_mount *m = vfs_ns_find(k->w->ns, w->out, &below);
+		size_t size = sizeof link - 1;
+		if (!m || !strcmp(below, ".") || vfs_readlink(m->root, below, link, &size) != FE_OK)
+			continue;
+		char rest[2 * VFS_PATH_MAX];
+		snprintf(rest, sizeof rest, "%s", at);
+		FTRY(splice(w, rest, link, size));
+		at = w->rest;
+	}
+	return FE_OK;
+}
+
+/* whole becomes a path without links and "..". */
+static enum ferr walk_whole(struct wali *k, const char *path, bool follow, char whole[VFS_PATH_MAX])
+{
+	struct walked *w = malloc(sizeof *w);
+	if (!w)
+		return FE_NOMEM;
+	w->links = 0;
+	snprintf(w->rest, sizeof w->rest, "%s", path);
+	enum ferr e = walk_names(k, w, follow);
+	if (e == FE_OK)
+		memcpy(whole, w->out, VFS_PATH_MAX);
+	free(w);
+	return e;
+}
+
+/* ---- where it leads ---- */
+
+/* Of an open folder: "/data/sub". */
+static enum ferr folder_path(struct vfs_file *f, char out[VFS_PATH_MAX])
+{
+	char below[VFS_PATH_MAX];
+	if (f->obj->type != VFS_TYPE_DIR)
+		return FE_NOTDIR;
+	if (!f->mount)
+		return wali_device_path(f->obj, out);
+	if (vfs_path_of(f->obj, f->mount->root, below, sizeof below) != FE_OK)
+		snprintf(below, sizeof below, "%s", f->path);
+	int n = snprintf(out, VFS_PATH_MAX, "%s/%s", f->mount->guest, below);
+	return n < VFS_PATH_MAX ? FE_OK : FE_NAMETOOLONG;
+}
+
+static enum ferr base_of(struct wali *k, uint64_t dirfd, const char *path, char out[VFS_PATH_MAX])
+{
+	struct fd_entry *e;
+	out[0] = 0;
+	if (path[0] == '/')
+		return FE_OK;
+	if ((int32_t)arg32(dirfd) == AT_FDCWD_) {
+		snprintf(out, VFS_PATH_MAX, "%s", k->cwd);
+		return FE_OK;
+	}
+	FTRY(wali_fd(k, dirfd, &e));
+	return folder_path(e->file, out);
+}
+
+/* /dev is ours unless something is mounted there. */
+static bool is_in_dev(const char *whole, const struct vfs_mount *m)
+{
+	if (strncmp(whole, "/dev", 4) || (whole[4] && whole[4] != '/'))
+		return false;
+	return !m || strncmp(m->guest, "/dev", 4);
+}
+
+static enum ferr find(struct wali *k, struct wali_at *at)
+{
+	const char *below;
+	if (!at->whole[0])
+		strcpy(at->whole, "/");
+	struct vfs_mount *m = vfs_ns_find(k->w->ns, at->whole, &below);
+	if (!m || is_in_dev(at->whole, m))
+		return wali_device_at(k, at);
+	at->mount = m;
+	at->dir = m->root;
+	strcpy(at->path, below);
+	return FE_OK;
+}
+
+enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, bool follow,
+                       struct wali_at *at)
+{
+	char full[2 * VFS_PATH_MAX], base[VFS_PATH_MAX];
+	struct vfs_stat st;
+	bool fits;
+	at->mount = NULL;
+	at->dir = at->dev = NULL;
+	if (!path[0])
+		return FE_NOENT;
+	FTRY(base_of(k, dirfd, path, base));
+	snprintf(full, sizeof full, "%s/%s", base, path);
+	at->wants_dir = path[strlen(path) - 1] == '/';
+	follow |= at->wants_dir;
+	bool walked = tidy(full, at->whole, &fits);
+	if (!fits)
+		return FE_NAMETOOLONG;
+	if (walked)
+		FTRY(walk_whole(k, full, follow, at->whole));
+	FTRY(find(k, at));
+	if (walked || at->dev || vfs_stat_at(at->dir, at->path, follow, &st) != FE_NOTCAPABLE)
+		return FE_OK;
+	FTRY(walk_whole(k, full, follow, at->whole));
+	return find(k, at);
+}
+
+/* whole becomes a path without symbolic links. */
+enum ferr wali_real(struct wali *k, struct wali_at *at)
+{
+	char from[VFS_PATH_MAX];
+	if (at->dev)
+		return FE_OK;
+	strcpy(from, at->whole);
+	FTRY(walk_whole(k, from, true, at->whole));
+	return find(k, at);
+}
+
+enum ferr wali_at(struct wali *k, uint64_t dirfd, uint64_t path, bool follow, struct wali_at *at)
+{
+	char text[VFS_PATH_MAX];
+	at->dev = NULL;
+	FTRY(wali_text(k, path, text, sizeof text));
+	return wali_at_text(k, dirfd, text, follow, at);
+}
+
+void wali_at_end(struct wali_at *at)
+{
+	vfs_unref(at->dev);
+	at->dev = NULL;
+}
+
+/* ---- opening ---- */
+
+static enum ferr open_device(struct wali_at *at, unsigned flags, struct vfs_file **out)
+{
+	if (flags & VFS_CREATE && flags & VFS_EXCLUSIVE)
+		return FE_EXIST;
+	if (flags & VFS_DIRECTORY && at->dev->type != VFS_TYPE_DIR)
+		return FE_NOTDIR;
+	if (flags & VFS_WRITE && at->dev->type == VFS_TYPE_DIR)
+		return FE_ISDIR;
+	*out = vfs_file_new(vfs_ref(at->dev), NULL, NULL, flags);
+	if (*out)
+		snprintf((*out)->stream, sizeof(*out)->stream, "%s", at->dev_name);
+	return *out ? FE_OK : FE_NOMEM;
+}
+
+static enum ferr open_read_only(struct wali_at *at, unsigned flags, struct vfs_obj **obj)
+{
+	struct vfs_stat st;
+	if (flags & (VFS_WRITE | VFS_TRUNCATE)) {
+		enum ferr e = vfs_stat_at(at->dir, at->path, !(flags & VFS_NOFOLLOW), &st);
+		return e != FE_OK && !(e == FE_NOENT && flags & VFS_CREATE) ? e : FE_ROFS;
+	}
+	enum ferr e =
+	    vfs_open(at->dir, at->path, flags & ~(unsigned)(VFS_CREATE | VFS_EXCLUSIVE), obj);
+	if (e == FE_OK && flags & VFS_CREATE && flags & VFS_EXCLUSIVE) {
+		vfs_unref(*obj);
+		return FE_EXIST;
+	}
+	return e == FE_NOENT && flags & VFS_CREATE ? FE_ROFS : e;
+}
+
+enum ferr wali_open_at(struct wali *k, struct wali_at *at, unsigned flags, struct vfs_file **out)
+{
+	enum {
+		KEPT = VFS_READ | VFS_WRITE | VFS_APPEND | VFS_NONBLOCK | VFS_DSYNC | VFS_SYNC |
+		       VFS_RSYNC
+	};
+	struct vfs_obj *obj;
+	if (at->wants_dir)
+		flags |= VFS_DIRECTORY;
+	if (at->dev)
+		return open_device(at, flags & (KEPT | VFS_CREATE | VFS_EXCLUSIVE | VFS_DIRECTORY),
+		                   out);
+	FTRY(at->mount->read_only ? open_read_only(at, flags, &obj)
+	                          : vfs_open(at->dir, at->path, flags, &obj));
+	*out = vfs_file_new(obj, at->mount, at->path, flags & KEPT);
+	return *out ? FE_OK : FE_NOMEM;
+}

@@ -1,0 +1,281 @@
+/* process.c - calls that make, replace, end and wait for processes, and put them into groups and sessions. */
+#include "node/wali/wali_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- fork ---- */
+
+/* A copy for the child, standing before the same call, which will answer 0 there. */
+static enum err copy_wali(struct wali *k, struct wasi *w, struct wali **out)
+{
+	struct wali_config c = {.wasi = w, .family = k->family};
+	struct wali *child;
+	TRY(wali_alloc(&c, &child));
+	char *cwd = strdup(k->cwd);
+	struct wali_map *maps = malloc((k->nmaps + 1) * sizeof *maps);
+	struct wali_frame *handlers = malloc((k->nhandlers + 1) * sizeof *handlers);
+	free(child->cwd);
+	child->cwd = cwd;
+	child->maps = maps;
+	child->handlers = handlers;
+	if (!cwd || !maps || !handlers) {
+		wali_free(child);
+		return ERR_NOMEM;
+	}
+	child->umask = k->umask;
+	child->brk_start = k->brk_start;
+	child->brk_end = k->brk_end;
+	memcpy(maps, k->maps, k->nmaps * sizeof *maps);
+	child->nmaps = k->nmaps;
+	for (uint32_t i = 0; i < k->nmaps; i++)
+		if (maps[i].file)
+			maps[i].file->refs++;
+	memcpy(handlers, k->handlers, k->nhandlers * sizeof *handlers);
+	child->nhandlers = k->nhandlers;
+	child->blocked = k->blocked;
+	memcpy(child->actions, k->actions, sizeof child->actions);
+	memcpy(child->rlimits, k->rlimits, sizeof child->rlimits);
+	memcpy(child->slots, k->slots, sizeof child->slots);
+	child->nslots = k->nslots;
+	*out = child;
+	return ERR_OK;
+}
+
+/* The one place that knows how a process's memory is copied. */
+static enum err copy_process(struct wali *k, struct wali_child *c)
+{
+	struct wasi *w;
+	TRY(store_save(thread_store(k->t), SAVE_MEMORY, &c->state));
+	TRY(wasi_fork(k->w, &w));
+	c->wasi = w;
+	w->family = k->family;
+	TRY(copy_wali(k, w, &c->wali));
+	struct wali_slot *s = &c->wali->slots[c->wali->nslots - 1];
+	s->has_result = true;
+	s->result = 0;
+	c->module = module_ref(instance_module(k->in));
+	return ERR_OK;
+}
+
+void wali_child_free(struct wali_child *c)
+{
+	if (!c)
+		return;
+	wr_free(&c->state);
+	wali_free(c->wali);
+	wasi_free(c->wasi);
+	if (c->module)
+		module_unref(c->module);
+	free(c);
+}
+
+enum err wali_child_adopt(struct wali_child *c, const struct wali_host *host, struct wait *wait,
+                          struct os_wake *waker, uint32_t pid, struct wali *parent)
+{
+	struct wali *k = c->wali;
+	k->host = *host;
+	k->w->wait = wait;
+	k->task = family_add(k->family, pid, parent->task, waker);
+	return k->task ? ERR_OK : ERR_NOMEM;
+}
+
+void wali_child_undo(struct wali *k)
+{
+	family_remove(k->family, k->task);
+	k->task = NULL;
+	wasi_close_files(k->w);
+	k->w->family = NULL;
+}
+
+static int64_t make_child(struct wali *k, struct wali_slot *s)
+{
+	uint32_t pid = 0;
+	struct wali_child *c = calloc(1, sizeof *c);
+	if (!c)
+		return NO(NOMEM);
+	enum err e = copy_process(k, c);
+	if (e != ERR_OK) {
+		wali_child_free(c);
+		return NO(NOMEM);
+	}
+	c->parent = k;
+	k->fork_waits = true;
+	e = k->host.fork(k->host.ctx, c, &pid);
+	if (e == ERR_OK && !pid)
+		return WALI_BLOCK;
+	k->fork_waits = false;
+	return e == ERR_OK ? pid : NO(AGAIN);
+}
+
+void wali_forked(struct wali *k, int64_t result)
+{
+	family_lock(k->family);
+	if (k->fork_waits && k->nslots) {
+		k->slots[k->nslots - 1].has_result = true;
+		k->slots[k->nslots - 1].result = result > 0 ? result : NO(AGAIN);
+		k->fork_waits = false;
+	}
+	if (k->task)
+		family_poke(k->task);
+	family_unlock(k->family);
+}
+
+int64_t wali_fork(struct wali *k, const uint64_t *a)
+{
+	if (k->fork_waits)
+		return WALI_BLOCK;
+	if (!k->host.fork)
+		return NO(NOSYS);
+	if (k->family->alive >= FAMILY_MAX || k->task->pending >> (LINUX_SIGKILL - 1) & 1)
+		return NO(AGAIN);
+	struct wali_slot *s = wali_slot(k);
+	return s ? make_child(k, s) : NO(NOMEM);
+}
+
+/* The child has memory of its own, so the parent need not wait for it. */
+int64_t wali_vfork(struct wali *k, const uint64_t *a)
+{
+	return wali_fork(k, a);
+}
+
+/* ---- the end ---- */
+
+int64_t wali_exit_group(struct wali *k, const uint64_t *a)
+{
+	wali_maps_write(k);
+	k->w->exited = true;
+	k->w->exit_code = arg32(a[0]);
+	return WALI_EXIT;
+}
+
+int64_t wali_exit(struct wali *k, const uint64_t *a)
+{
+	return wali_exit_group(k, a);
+}
+
+/* ---- wait ---- */
+
+enum { NOHANG = 1, UNTRACED = 2, CONTINUED = 8 };
+
+static bool is_waited_for(const struct wali *k, const struct task *t, int32_t pid)
+{
+	if (t->parent != k->task->pid)
+		return false;
+	if (pid > 0)
+		return t->pid == (uint32_t)pid;
+	if (pid == -1)
+		return true;
+	return t->group == (pid ? (uint32_t)-(int64_t)pid : k->task->group);
+}
+
+static bool has_news(const struct task *t, uint32_t options)
+{
+	if (t->state == TASK_ZOMBIE)
+		return true;
+	if (!t->status_is_news)
+		return false;
+	return options & (t->state == TASK_STOPPED ? UNTRACED : CONTINUED);
+}
+
+static int64_t take_news(struct wali *k, struct task *t, uint8_t *status, uint8_t *usage)
+{
+	uint32_t pid = t->pid;
+	if (status)
+		wasi_put_u32(status, (uint32_t)t->status);
+	if (usage)
+		wali_put_rusage(usage, 0);
+	t->status_is_news = false;
+	if (t->state == TASK_ZOMBIE)
+		family_remove(k->family, t);
+	return pid;
+}
+
+int64_t wali_wait4(struct wali *k, const uint64_t *a)
+{
+	uint32_t options = arg32(a[2]);
+	uint8_t *status = arg32(a[1]) ? wali_out(k, a[1], 4) : NULL;
+	uint8_t *usage = arg32(a[3]) ? wali_out(k, a[3], WALI_RUSAGE_SIZE) : NULL;
+	bool any = false;
+	if ((arg32(a[1]) && !status) || (arg32(a[3]) && !usage))
+		return NO(FAULT);
+	for (struct task *t = k->family->tasks; t; t = t->next) {
+		if (!is_waited_for(k, t, (int32_t)arg32(a[0])))
+			continue;
+		any = true;
+		if (has_news(t, options))
+			return take_news(k, t, status, usage);
+	}
+	if (!any)
+		return NO(CHILD);
+	return options & NOHANG ? 0 : wali_block(k, true);
+}
+
+/* ---- who is who ---- */
+
+int64_t wali_getpid(struct wali *k, const uint64_t *a)
+{
+	return k->task->pid;
+}
+
+int64_t wali_getppid(struct wali *k, const uint64_t *a)
+{
+	return k->task->parent ? k->task->parent : 1;
+}
+
+int64_t wali_getpgrp(struct wali *k, const uint64_t *a)
+{
+	return k->task->group;
+}
+
+static struct task *task_or_me(struct wali *k, uint64_t pid)
+{
+	return arg32(pid) ? family_find(k->family, arg32(pid)) : k->task;
+}
+
+int64_t wali_getpgid(struct wali *k, const uint64_t *a)
+{
+	struct task *t = task_or_me(k, a[0]);
+	return t ? t->group : NO(SRCH);
+}
+
+int64_t wali_getsid(struct wali *k, const uint64_t *a)
+{
+	struct task *t = task_or_me(k, a[0]);
+	return t ? t->session : NO(SRCH);
+}
+
+static bool has_group(const struct wali *k, uint32_t group)
+{
+	for (const struct task *t = k->family->tasks; t; t = t->next)
+		if (t->group == group && t->session == k->task->session)
+			return true;
+	return false;
+}
+
+int64_t wali_setpgid(struct wali *k, const uint64_t *a)
+{
+	struct task *t = task_or_me(k, a[0]);
+	if ((int32_t)arg32(a[1]) < 0)
+		return NO(INVAL);
+	if (!t || (t != k->task && t->parent != k->task->pid))
+		return NO(SRCH);
+	uint32_t group = arg32(a[1]) ? arg32(a[1]) : t->pid;
+	if (t != k->task && t->has_execed)
+		return NO(ACCES);
+	if (t->session == t->pid || t->session != k->task->session)
+		return NO(PERM);
+	if (group != t->pid && !has_group(k, group))
+		return NO(PERM);
+	t->group = group;
+	return 0;
+}
+
+int64_t wali_setsid(struct wali *k, const uint64_t *a)
+{
+	for (const struct task *t = k->family->tasks; t; t = t->next)
+		if (t->group == k->task->pid)
+			return NO(PERM);
+	k->task->group = k->task->session = k->task->pid;
+	return k->task->pid;
+}

@@ -1,0 +1,469 @@
+/* save.c - section "linux" of an image: what a Linux program has beside WASI's state (wasi_save.c) and the engine's.
+ *
+ * Little-endian; text is u16 size, bytes. In this order:
+ *
+ *	u32 version 1
+ *	text current folder, u32 umask, u32 brk start, u32 brk end
+ *	u16 maps, by address, each: u32 start, u32 end, u8 flags (1 shared, 2 writable, 4 of a file), with 4: u32 descriptor, u64 offset
+ *	u64 blocked signals, u64 waiting signals
+ *	64 actions, each: u32 handler, u32 restorer, u64 flags, u64 mask
+ *	u16 handlers that have not returned, each: u64 mask of before
+ *	u64 alarm, u64 its period
+ *	u16 slots, by depth, each: u32 depth, u8 flags (1 until, 2 result, 4 mask, 8 interrupted), u64 until, u64 progress, i64 result, u64 mask
+ *	16 limits, each: u64, u64
+ *	u32 input, output, control, local flags of the terminal, u8 line, 19 keys; u8 it is the process's own
+ *	u16 descriptors that exec closes, each: u32
+ *	u16 eventfds and epolls, each: u32 descriptor, u8 kind; an eventfd: u64 count, u8 semaphore; an epoll: u16 watches, each: u32
+ *	    descriptor, u32 events, u32 last, u64 data
+ *
+ * A process that has relatives cannot move yet: they share files and pipes.
+ */
+#include "node/wali/device.h"
+
+#include "node/text.h"
+#include "vfs/pipe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FORMAT_VERSION = 1 };
+enum { MAP_SHARED_FLAG = 1, MAP_WRITABLE_FLAG = 2, MAP_FILE_FLAG = 4 };
+enum { SLOT_UNTIL = 1, SLOT_RESULT = 2, SLOT_MASK = 4, SLOT_INTERRUPTED = 8 };
+
+/* ---- writing ---- */
+
+static uint32_t fd_of(struct wali *k, const struct vfs_file *f)
+{
+	struct fd_entry *e;
+	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++)
+		if (wali_fd(k, fd, &e) == FE_OK && e->file == f)
+			return fd;
+	return UINT32_MAX;
+}
+
+static enum err save_maps(struct wali *k, struct wr *out, struct errmsg *msg)
+{
+	wr_u16(out, (uint16_t)k->nmaps);
+	for (uint32_t i = 0; i < k->nmaps; i++) {
+		const struct wali_map *m = &k->maps[i];
+		wr_u32(out, m->start);
+		wr_u32(out, m->end);
+		wr_u8(out, (uint8_t)((m->shared ? MAP_SHARED_FLAG : 0) |
+		                     (m->writable ? MAP_WRITABLE_FLAG : 0) |
+		                     (m->file ? MAP_FILE_FLAG : 0)));
+		if (!m->file)
+			continue;
+		uint32_t fd = fd_of(k, m->file);
+		if (fd == UINT32_MAX)
+			return err_set(msg, ERR_UNSUPPORTED,
+			               "a file is mapped that is not open any more");
+		wr_u32(out, fd);
+		wr_u64(out, m->offset);
+	}
+	return ERR_OK;
+}
+
+static void save_signals(struct wali *k, struct wr *out)
+{
+	wr_u64(out, k->blocked);
+	wr_u64(out, k->task ? k->task->pending : 0);
+	for (int s = 1; s <= LINUX_SIGNALS; s++) {
+		const struct wali_action *act = &k->actions[s];
+		wr_u32(out, act->handler);
+		wr_u32(out, act->restorer);
+		wr_u64(out, act->flags);
+		wr_u64(out, act->mask);
+	}
+	wr_u16(out, (uint16_t)k->nhandlers);
+	for (uint32_t i = 0; i < k->nhandlers; i++)
+		wr_u64(out, k->handlers[i].mask);
+	wr_u64(out, k->alarm.at_ns);
+	wr_u64(out, k->alarm.every_ns);
+}
+
+static void save_slots(struct wali *k, struct wr *out)
+{
+	wr_u16(out, (uint16_t)k->nslots);
+	for (uint32_t i = 0; i < k->nslots; i++) {
+		const struct wali_slot *s = &k->slots[i];
+		wr_u32(out, s->depth);
+		wr_u8(out,
+		      (uint8_t)((s->has_until ? SLOT_UNTIL : 0) |
+		                (s->has_result ? SLOT_RESULT : 0) | (s->has_mask ? SLOT_MASK : 0) |
+		                (s->interrupted ? SLOT_INTERRUPTED : 0)));
+		wr_u64(out, s->until_ns);
+		wr_u64(out, s->progress);
+		wr_u64(out, (uint64_t)s->result);
+		wr_u64(out, s->mask);
+	}
+}
+
+static void save_terminal(struct wali *k, struct wr *out)
+{
+	for (int i = 0; i < 16; i++) {
+		wr_u64(out, k->rlimits[i][0]);
+		wr_u64(out, k->rlimits[i][1]);
+	}
+	const struct family_terminal *t = &k->family->terminal;
+	wr_u32(out, t->iflag);
+	wr_u32(out, t->oflag);
+	wr_u32(out, t->cflag);
+	wr_u32(out, t->lflag);
+	wr_u8(out, t->line);
+	wr_bytes(out, t->cc, sizeof t->cc);
+	wr_u8(out, k->task && t->session == k->task->session);
+}
+
+static void patch_u16(struct wr *out, size_t at, uint16_t v)
+{
+	if (wr_ok(out))
+		wasi_put_u16(out->data + at, v);
+}
+
+static void save_cloexec(struct wali *k, struct wr *out)
+{
+	struct fd_entry *e;
+	size_t at = out->size;
+	uint16_t n = 0;
+	wr_u16(out, 0);
+	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++)
+		if (wali_fd(k, fd, &e) == FE_OK && e->cloexec) {
+			wr_u32(out, fd);
+			n++;
+		}
+	patch_u16(out, at, n);
+}
+
+static void save_device(const struct device *d, uint32_t fd, struct wr *out)
+{
+	wr_u32(out, fd);
+	wr_u8(out, (uint8_t)d->kind);
+	if (d->kind == DEVICE_EVENT) {
+		wr_u64(out, d->count);
+		wr_u8(out, d->semaphore);
+		return;
+	}
+	wr_u16(out, (uint16_t)d->nwatches);
+	for (uint32_t i = 0; i < d->nwatches; i++) {
+		wr_u32(out, d->watches[i].fd);
+		wr_u32(out, d->watches[i].events);
+		wr_u32(out, d->watches[i].last);
+		wr_u64(out, d->watches[i].data);
+	}
+}
+
+static void save_devices(struct wali *k, struct wr *out)
+{
+	struct fd_entry *e;
+	size_t at = out->size;
+	uint16_t n = 0;
+	wr_u16(out, 0);
+	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++) {
+		const struct device *d =
+		    wali_fd(k, fd, &e) == FE_OK ? wali_device(e->file->obj) : NULL;
+		if (!d || (d->kind != DEVICE_EVENT && d->kind != DEVICE_EPOLL) ||
+		    fd_of(k, e->file) != fd)
+			continue;
+		save_device(d, fd, out);
+		n++;
+	}
+	patch_u16(out, at, n);
+}
+
+static enum err save_all(struct wali *k, struct wr *out, struct errmsg *msg)
+{
+	if (k->family->alive > 1 || k->family->tasks->next)
+		return err_set(
+		    msg, ERR_UNSUPPORTED,
+		    "it has %u other processes: relatives share files and cannot move apart",
+		    k->family->alive - 1);
+	wr_u32(out, FORMAT_VERSION);
+	wr_u16(out, (uint16_t)strlen(k->cwd));
+	wr_bytes(out, k->cwd, strlen(k->cwd));
+	wr_u32(out, k->umask);
+	wr_u32(out, k->brk_start);
+	wr_u32(out, k->brk_end);
+	TRY(save_maps(k, out, msg));
+	save_signals(k, out);
+	save_slots(k, out);
+	save_terminal(k, out);
+	save_cloexec(k, out);
+	save_devices(k, out);
+	return wr_ok(out) ? ERR_OK : ERR_NOMEM;
+}
+
+enum err wali_save(struct wali *k, struct wr *out, struct errmsg *msg)
+{
+	family_lock(k->family);
+	enum err e = save_all(k, out, msg);
+	family_unlock(k->family);
+	return e;
+}
+
+/* ---- reading ---- */
+
+static enum err load_cwd(struct rd *in, struct wali *k)
+{
+	uint16_t size;
+	const uint8_t *p;
+	TRY(rd_u16(in, &size));
+	TRY(rd_bytes(in, size, &p));
+	if (!size || size >= VFS_PATH_MAX || p[0] != '/' || memchr(p, 0, size))
+		return ERR_MALFORMED;
+	free(k->cwd);
+	k->cwd = text_copy(p, size);
+	return k->cwd ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err load_map(struct rd *in, struct wali *k, struct wali_map *m)
+{
+	uint8_t flags;
+	uint32_t fd;
+	struct fd_entry *e;
+	TRY(rd_u32(in, &m->start));
+	TRY(rd_u32(in, &m->end));
+	TRY(rd_u8(in, &flags));
+	const struct wali_map *before = k->nmaps ? &k->maps[k->nmaps - 1] : NULL;
+	if (flags > 7 || m->start >= m->end || m->start % WALI_PAGE || m->end % WALI_PAGE ||
+	    m->start < (before ? before->end : k->brk_end))
+		return ERR_MALFORMED;
+	m->shared = flags & MAP_SHARED_FLAG;
+	m->writable = flags & MAP_WRITABLE_FLAG;
+	if (!(flags & MAP_FILE_FLAG))
+		return ERR_OK;
+	TRY(rd_u32(in, &fd));
+	TRY(rd_u64(in, &m->offset));
+	if (wali_fd(k, fd, &e) != FE_OK || m->offset > INT64_MAX)
+		return ERR_MALFORMED;
+	m->file = e->file;
+	m->file->refs++;
+	return ERR_OK;
+}
+
+static enum err load_memory(struct rd *in, struct wali *k)
+{
+	uint16_t n;
+	TRY(rd_u32(in, &k->umask));
+	TRY(rd_u32(in, &k->brk_start));
+	TRY(rd_u32(in, &k->brk_end));
+	TRY(rd_u16(in, &n));
+	if (k->umask > 0777 || k->brk_end < k->brk_start || n > WALI_MAPS_MAX)
+		return ERR_MALFORMED;
+	k->maps = calloc(n + 1u, sizeof *k->maps);
+	if (!k->maps)
+		return ERR_NOMEM;
+	for (; n; n--) {
+		TRY(load_map(in, k, &k->maps[k->nmaps]));
+		k->nmaps++;
+	}
+	return ERR_OK;
+}
+
+static enum err load_signals(struct rd *in, struct wali *k, uint64_t *pending)
+{
+	uint16_t n;
+	TRY(rd_u64(in, &k->blocked));
+	TRY(rd_u64(in, pending));
+	for (int s = 1; s <= LINUX_SIGNALS; s++) {
+		struct wali_action *act = &k->actions[s];
+		TRY(rd_u32(in, &act->handler));
+		TRY(rd_u32(in, &act->restorer));
+		TRY(rd_u64(in, &act->flags));
+		TRY(rd_u64(in, &act->mask));
+	}
+	TRY(rd_u16(in, &n));
+	if (n > WALI_SLOTS_MAX || k->blocked & ~WALI_BLOCKABLE ||
+	    k->actions[LINUX_SIGKILL].handler || k->actions[LINUX_SIGSTOP].handler)
+		return ERR_MALFORMED;
+	k->handlers = calloc(n + 1u, sizeof *k->handlers);
+	if (!k->handlers)
+		return ERR_NOMEM;
+	for (; k->nhandlers < n; k->nhandlers++)
+		TRY(rd_u64(in, &k->handlers[k->nhandlers].mask));
+	TRY(rd_u64(in, &k->alarm.at_ns));
+	TRY(rd_u64(in, &k->alarm.every_ns));
+	return k->alarm.at_ns > INT64_MAX || k->alarm.every_ns > INT64_MAX ? ERR_MALFORMED : ERR_OK;
+}
+
+static enum err load_slot(struct rd *in, struct wali *k)
+{
+	struct wali_slot *s = &k->slots[k->nslots];
+	uint8_t flags;
+	uint64_t result;
+	TRY(rd_u32(in, &s->depth));
+	TRY(rd_u8(in, &flags));
+	TRY(rd_u64(in, &s->until_ns));
+	TRY(rd_u64(in, &s->progress));
+	TRY(rd_u64(in, &result));
+	TRY(rd_u64(in, &s->mask));
+	if (flags > 15 || !s->depth || (k->nslots && s[-1].depth >= s->depth) ||
+	    s->progress > INT32_MAX)
+		return ERR_MALFORMED;
+	s->result = (int64_t)result;
+	s->mask &= WALI_BLOCKABLE;
+	s->has_until = flags & SLOT_UNTIL;
+	s->has_result = flags & SLOT_RESULT;
+	s->has_mask = flags & SLOT_MASK;
+	s->interrupted = flags & SLOT_INTERRUPTED;
+	k->nslots++;
+	return ERR_OK;
+}
+
+static enum err load_slots(struct rd *in, struct wali *k)
+{
+	uint16_t n;
+	TRY(rd_u16(in, &n));
+	if (n > WALI_SLOTS_MAX)
+		return ERR_MALFORMED;
+	for (; n; n--)
+		TRY(load_slot(in, k));
+	return ERR_OK;
+}
+
+static enum err load_terminal(struct rd *in, struct wali *k)
+{
+	const uint8_t *keys;
+	uint8_t own;
+	struct family_terminal *t = &k->family->terminal;
+	for (int i = 0; i < 16; i++) {
+		TRY(rd_u64(in, &k->rlimits[i][0]));
+		TRY(rd_u64(in, &k->rlimits[i][1]));
+	}
+	TRY(rd_u32(in, &t->iflag));
+	TRY(rd_u32(in, &t->oflag));
+	TRY(rd_u32(in, &t->cflag));
+	TRY(rd_u32(in, &t->lflag));
+	TRY(rd_u8(in, &t->line));
+	TRY(rd_bytes(in, sizeof t->cc, &keys));
+	memcpy(t->cc, keys, sizeof t->cc);
+	TRY(rd_u8(in, &own));
+	if (!own)
+		t->session = t->foreground = 0;
+	return own <= 1 ? ERR_OK : ERR_MALFORMED;
+}
+
+static enum err load_cloexec(struct rd *in, struct wali *k)
+{
+	uint16_t n;
+	uint32_t fd;
+	struct fd_entry *e;
+	TRY(rd_u16(in, &n));
+	for (; n; n--) {
+		TRY(rd_u32(in, &fd));
+		if (wali_fd(k, fd, &e) != FE_OK)
+			return ERR_MALFORMED;
+		e->cloexec = true;
+	}
+	return ERR_OK;
+}
+
+static enum err load_watches(struct rd *in, struct wali *k, struct device *d)
+{
+	uint16_t n;
+	struct fd_entry *e;
+	TRY(rd_u16(in, &n));
+	if (n > WATCHES_MAX || d->watches)
+		return ERR_MALFORMED;
+	wali_own_epoll(k, d);
+	d->watches = calloc(n + 1u, sizeof *d->watches);
+	if (!d->watches)
+		return ERR_NOMEM;
+	for (; d->nwatches < n; d->nwatches++) {
+		struct watch *w = &d->watches[d->nwatches];
+		TRY(rd_u32(in, &w->fd));
+		TRY(rd_u32(in, &w->events));
+		TRY(rd_u32(in, &w->last));
+		TRY(rd_u64(in, &w->data));
+		w->file = wali_fd(k, w->fd, &e) == FE_OK ? e->file : NULL;
+		if (w->file && wali_device(w->file->obj) == d)
+			return ERR_MALFORMED;
+	}
+	return ERR_OK;
+}
+
+static enum err load_device(struct rd *in, struct wali *k)
+{
+	uint32_t fd;
+	uint8_t kind, flag = 0;
+	struct fd_entry *e;
+	TRY(rd_u32(in, &fd));
+	TRY(rd_u8(in, &kind));
+	struct device *d = wali_fd(k, fd, &e) == FE_OK ? wali_device(e->file->obj) : NULL;
+	if (!d || d->kind != kind || (kind != DEVICE_EVENT && kind != DEVICE_EPOLL))
+		return ERR_MALFORMED;
+	d->wake = family_wake;
+	d->wake_ctx = k->family;
+	if (kind == DEVICE_EPOLL)
+		return load_watches(in, k, d);
+	TRY(rd_u64(in, &d->count));
+	TRY(rd_u8(in, &flag));
+	d->semaphore = flag;
+	return flag <= 1 && d->count < UINT64_MAX ? ERR_OK : ERR_MALFORMED;
+}
+
+static enum err load_devices(struct rd *in, struct wali *k)
+{
+	uint16_t n;
+	TRY(rd_u16(in, &n));
+	for (; n; n--)
+		TRY(load_device(in, k));
+	return ERR_OK;
+}
+
+static void own_pipes(struct wali *k)
+{
+	struct fd_entry *e;
+	struct vfs_wake wake = {family_wake, k->family};
+	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++)
+		if (wali_fd(k, fd, &e) == FE_OK && vfs_is_pipe(e->file->obj))
+			vfs_pipe_set_wake(e->file->obj, wake);
+}
+
+static enum err load_all(struct rd *in, struct wali *k, uint64_t *pending)
+{
+	uint32_t version;
+	TRY(rd_u32(in, &version));
+	if (version != FORMAT_VERSION)
+		return ERR_UNSUPPORTED;
+	TRY(load_cwd(in, k));
+	TRY(load_memory(in, k));
+	TRY(load_signals(in, k, pending));
+	TRY(load_slots(in, k));
+	TRY(load_terminal(in, k));
+	TRY(load_cloexec(in, k));
+	return load_devices(in, k);
+}
+
+enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out,
+                   struct errmsg *msg)
+{
+	struct wali *k;
+	uint64_t pending = 0;
+	size_t start = rd_offset(in);
+	TRY(wali_alloc(c, &k));
+	k->task = family_add(k->family, c->pid, NULL, c->waker);
+	enum err e = k->task ? load_all(in, k, &pending) : ERR_NOMEM;
+	if (e != ERR_OK) {
+		wali_free(k);
+		return err_set(msg, e, "section linux: byte %zu: %s", rd_offset(in) - start,
+		               err_text(e));
+	}
+	k->task->pending = pending;
+	k->w->family = k->family;
+	own_pipes(k);
+	*out = k;
+	return ERR_OK;
+}
+
+bool wali_fits(const struct wali *k, const struct thread *t)
+{
+	return k->nhandlers <= thread_interrupts(t) &&
+	       (!k->nslots || k->slots[k->nslots - 1].depth <= thread_depth(t));
+}
+
+void wali_start_clock(struct wali *k)
+{
+	family_lock(k->family);
+	wali_set_alarm(k);
+	family_unlock(k->family);
+}

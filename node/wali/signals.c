@@ -1,0 +1,435 @@
+/* signals.c - signals: what a program wants done, what waits, and their delivery before each run.
+ *
+ * A signal for a process is a bit of its task. Between two runs of the thread, wali_turn() takes the lowest one that is not blocked:
+ *
+ *	ignored                nothing
+ *	by default             the process ends or stops; CHLD, URG, WINCH: nothing
+ *	a handler              thread_interrupt() pushes its frame; the mask of the time before is kept with it
+ *
+ * When the thread stood before a call that had blocked, the call's slot says what happens to it after the handler: it is made again
+ * (SA_RESTART, and a call that allows it), or answers EINTR. When a handler has returned, the engine stops the run
+ * (thread_interrupts() says so) and its mask is put back.
+ */
+#include "node/wali/wali_state.h"
+
+#include "base/os.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FLAG_SIGINFO = 4, FLAG_NODEFER = 0x40000000, FLAG_RESTART = 0x10000000 };
+enum { FLAG_RESETHAND = 0x80000000u, FLAG_NOCLDSTOP = 1, FLAG_NOCLDWAIT = 2 };
+
+static uint64_t bit_of(int signal)
+{
+	return UINT64_C(1) << (signal - 1);
+}
+
+enum by_default { DO_END, DO_NOTHING, DO_STOP };
+
+static enum by_default default_of(int signal)
+{
+	switch (signal) {
+	case LINUX_SIGCHLD:
+	case LINUX_SIGCONT:
+	case LINUX_SIGURG:
+	case LINUX_SIGWINCH: return DO_NOTHING;
+	case LINUX_SIGSTOP:
+	case LINUX_SIGTSTP:
+	case LINUX_SIGTTIN:
+	case LINUX_SIGTTOU: return DO_STOP;
+	default: return DO_END;
+	}
+}
+
+static bool is_ignored(const struct wali *k, int signal)
+{
+	uint32_t handler = k->actions[signal].handler;
+	return handler == SIG_IGNORE ||
+	       (handler == SIG_DEFAULT && default_of(signal) == DO_NOTHING);
+}
+
+bool wali_has_signal(const struct wali *k)
+{
+	uint64_t waiting = k->task ? k->task->pending & ~k->blocked : 0;
+	for (int s = 1; waiting; s++, waiting >>= 1)
+		if (waiting & 1 && !is_ignored(k, s))
+			return true;
+	return false;
+}
+
+/* ---- delivery ---- */
+
+/* The handlers that have returned give back the mask of before. */
+static void handlers_returned(struct wali *k, struct thread *t)
+{
+	while (k->nhandlers > thread_interrupts(t))
+		k->blocked = k->handlers[--k->nhandlers].mask;
+}
+
+static struct wali_slot *slot_here(struct wali *k)
+{
+	uint32_t depth = thread_depth(k->t);
+	struct wali_slot *s = k->nslots ? &k->slots[k->nslots - 1] : NULL;
+	return s && s->depth == depth ? s : NULL;
+}
+
+/* The call that has blocked and is about to be made again, after a handler: it answers EINTR unless it restarts. */
+static void interrupt_call(struct wali *k, uint64_t flags)
+{
+	if (!k->call_waits || (flags & FLAG_RESTART && !k->no_restart))
+		return;
+	struct wali_slot *s = wali_slot(k);
+	if (s)
+		s->interrupted = true;
+}
+
+/* A mask that only the waiting call has: the handler runs under it, and the one of before comes back after the handler. */
+static uint64_t mask_before(struct wali *k)
+{
+	struct wali_slot *s = slot_here(k);
+	if (!s || !s->has_mask)
+		return k->blocked;
+	s->has_mask = false;
+	return s->mask;
+}
+
+enum { SIGINFO_SIZE = 128 };
+
+/* Below the handler's stack: the number; who sent it is not known. */
+static uint32_t put_siginfo(struct wali *k, uint32_t at, int signal)
+{
+	uint8_t *p = wali_out(k, at, SIGINFO_SIZE);
+	if (!p)
+		return 0;
+	memset(p, 0, SIGINFO_SIZE);
+	wasi_put_u32(p, (uint32_t)signal);
+	return at;
+}
+
+static bool push_handler(struct wali *k, struct thread *t, int signal)
+{
+	struct wali_action act = k->actions[signal];
+	uint64_t args[3] = {(uint64_t)signal, 0, 0};
+	struct wali_frame *p = realloc(k->handlers, (k->nhandlers + 1) * sizeof *p);
+	if (!p)
+		return false;
+	k->handlers = p;
+	bool three = act.flags & FLAG_SIGINFO;
+	interrupt_call(k, act.flags);
+	uint64_t before = mask_before(k);
+	uint32_t stack = thread_stack_below(t, SIGINFO_SIZE);
+	if (three)
+		args[1] = put_siginfo(k, stack, signal);
+	if (thread_interrupt(t, act.handler, args, three ? 3 : 1, stack) != ERR_OK)
+		return false;
+	p[k->nhandlers++] = (struct wali_frame){.mask = before};
+	k->blocked |= act.mask | (act.flags & FLAG_NODEFER ? 0 : bit_of(signal));
+	k->blocked &= WALI_BLOCKABLE;
+	if (act.flags & FLAG_RESETHAND)
+		k->actions[signal].handler = SIG_DEFAULT;
+	k->call_waits = false;
+	return true;
+}
+
+static enum wali_turn end_by(struct wali *k, int signal)
+{
+	k->w->exited = true;
+	k->w->exit_code = 128 + (uint32_t)signal;
+	k->end_signal = signal;
+	return WALI_END;
+}
+
+static enum wali_turn stop_by(struct wali *k, int signal)
+{
+	struct task *t = k->task;
+	if (signal != LINUX_SIGSTOP && !family_find(k->family, t->parent))
+		return WALI_RUN; /* nobody is there who could let it go on */
+	t->state = TASK_STOPPED;
+	t->status = signal << 8 | 0x7f;
+	t->status_is_news = true;
+	family_tell_parent(k->family, t);
+	return WALI_WAIT;
+}
+
+/* One signal; RUN: look for the next. */
+static enum wali_turn deliver(struct wali *k, struct thread *t, int signal)
+{
+	uint32_t handler = k->actions[signal].handler;
+	if (is_ignored(k, signal))
+		return WALI_RUN;
+	if (handler == SIG_DEFAULT)
+		return default_of(signal) == DO_STOP ? stop_by(k, signal) : end_by(k, signal);
+	return push_handler(k, t, signal) ? WALI_RUN : end_by(k, LINUX_SIGSEGV);
+}
+
+static enum wali_turn deliver_all(struct wali *k, struct thread *t)
+{
+	for (;;) {
+		uint64_t waiting = k->task->pending & ~k->blocked;
+		if (!waiting)
+			return WALI_RUN;
+		int signal = __builtin_ctzll(waiting) + 1;
+		k->task->pending &= ~bit_of(signal);
+		enum wali_turn turn = deliver(k, t, signal);
+		if (turn != WALI_RUN)
+			return turn;
+	}
+}
+
+void wali_set_alarm(struct wali *k)
+{
+	k->task->alarm_ns = k->alarm.at_ns ? wasi_host_time(k->w, k->alarm.at_ns) : 0;
+	if (k->alarm.at_ns)
+		family_watch_alarms(k->family);
+}
+
+static void check_alarm(struct wali *k)
+{
+	uint64_t now = wasi_clock_ns(k->w);
+	if (!k->alarm.at_ns || now < k->alarm.at_ns)
+		return;
+	k->alarm.at_ns = k->alarm.every_ns ? now + k->alarm.every_ns : 0;
+	wali_set_alarm(k);
+	family_raise(k->family, k->task, LINUX_SIGALRM);
+}
+
+static void check_size(struct wali *k)
+{
+	struct family_terminal *t = &k->family->terminal;
+	uint16_t cols = 0, rows = 0;
+	if (!k->host.tty_size || t->session != k->task->session)
+		return;
+	if (!k->host.tty_size(k->host.ctx, &cols, &rows) || (cols == t->cols && rows == t->rows))
+		return;
+	bool first = !t->cols;
+	t->cols = cols;
+	t->rows = rows;
+	if (!first && t->foreground)
+		family_kill(k->family, NULL, -(int64_t)t->foreground, LINUX_SIGWINCH);
+}
+
+enum wali_turn wali_turn(struct wali *k, struct thread *t)
+{
+	enum wali_turn turn = WALI_RUN;
+	family_lock(k->family);
+	k->t = t;
+	k->in = store_instance(thread_store(t), 0);
+	k->task->thread = t;
+	handlers_returned(k, t);
+	check_alarm(k);
+	check_size(k);
+	if (k->task->state == TASK_STOPPED)
+		turn = WALI_WAIT;
+	else if (!k->fork_waits)
+		turn = deliver_all(k, t);
+	family_unlock(k->family);
+	return turn;
+}
+
+/* Handlers are gone with the program; what it ignored stays ignored. */
+void wali_signals_exec(struct wali *k)
+{
+	for (int s = 1; s <= LINUX_SIGNALS; s++)
+		if (k->actions[s].handler != SIG_IGNORE)
+			k->actions[s] = (struct wali_action){0};
+	k->nhandlers = k->nslots = 0;
+	k->call_waits = false;
+}
+
+/* ---- from outside ---- */
+
+void wali_signal(struct wali *k, int signal)
+{
+	family_lock(k->family);
+	if (k->task)
+		family_raise(k->family, k->task, signal);
+	family_unlock(k->family);
+}
+
+void wali_signal_foreground(struct wali *k, int signal)
+{
+	family_lock(k->family);
+	uint32_t group = k->family->terminal.foreground;
+	if (group)
+		family_kill(k->family, NULL, -(int64_t)group, signal);
+	family_unlock(k->family);
+}
+
+/* ---- calls ---- */
+
+enum { ACTION_SIZE = 24 };
+
+/* Packed: handler u32, flags u64, restorer u32, mask 2 x u32. */
+static void put_action(uint8_t *p, const struct wali_action *act)
+{
+	wasi_put_u32(p, act->handler);
+	wasi_put_u64(p + 4, act->flags);
+	wasi_put_u32(p + 12, act->restorer);
+	wasi_put_u64(p + 16, act->mask);
+}
+
+int64_t wali_rt_sigaction(struct wali *k, const uint64_t *a)
+{
+	uint32_t signal = arg32(a[0]);
+	const uint8_t *in = arg32(a[1]) ? wali_in(k, a[1], ACTION_SIZE) : NULL;
+	uint8_t *out = arg32(a[2]) ? wali_out(k, a[2], ACTION_SIZE) : NULL;
+	if (signal < 1 || signal > LINUX_SIGNALS || arg32(a[3]) != 8)
+		return NO(INVAL);
+	if ((arg32(a[1]) && !in) || (arg32(a[2]) && !out))
+		return NO(FAULT);
+	if (in && (signal == LINUX_SIGKILL || signal == LINUX_SIGSTOP))
+		return NO(INVAL);
+	struct wali_action *act = &k->actions[signal], old = *act;
+	if (in)
+		*act = (struct wali_action){.handler = wasi_get_u32(in),
+		                            .flags = wasi_get_u64(in + 4),
+		                            .restorer = wasi_get_u32(in + 12),
+		                            .mask = wasi_get_u64(in + 16)};
+	if (in && is_ignored(k, (int)signal))
+		k->task->pending &= ~bit_of((int)signal);
+	if (in && signal == LINUX_SIGCHLD)
+		k->task->ignores_children =
+		    act->handler == SIG_IGNORE || act->flags & FLAG_NOCLDWAIT;
+	if (out)
+		put_action(out, &old);
+	return 0;
+}
+
+int64_t wali_rt_sigprocmask(struct wali *k, const uint64_t *a)
+{
+	enum { BLOCK, UNBLOCK, SETMASK };
+	const uint8_t *in = arg32(a[1]) ? wali_in(k, a[1], 8) : NULL;
+	uint8_t *out = arg32(a[2]) ? wali_out(k, a[2], 8) : NULL;
+	uint64_t old = k->blocked, set = in ? wasi_get_u64(in) & WALI_BLOCKABLE : 0;
+	if (arg32(a[3]) != 8 || (in && arg32(a[0]) > SETMASK))
+		return NO(INVAL);
+	if ((arg32(a[1]) && !in) || (arg32(a[2]) && !out))
+		return NO(FAULT);
+	if (in)
+		k->blocked = arg32(a[0]) == BLOCK     ? old | set
+		             : arg32(a[0]) == UNBLOCK ? old & ~set
+		                                      : set;
+	if (out)
+		wasi_put_u64(out, old);
+	return 0;
+}
+
+int64_t wali_rt_sigpending(struct wali *k, const uint64_t *a)
+{
+	uint8_t *out = wali_out(k, a[0], 8);
+	if (arg32(a[1]) != 8)
+		return NO(INVAL);
+	if (!out)
+		return NO(FAULT);
+	wasi_put_u64(out, k->task->pending & k->blocked);
+	return 0;
+}
+
+int64_t wali_rt_sigsuspend(struct wali *k, const uint64_t *a)
+{
+	const uint8_t *in = wali_in(k, a[0], 8);
+	struct wali_slot *s = wali_slot(k);
+	if (!in || !s)
+		return in ? NO(NOMEM) : NO(FAULT);
+	if (!s->has_mask && !s->interrupted) {
+		s->mask = k->blocked;
+		s->has_mask = true;
+		k->blocked = wasi_get_u64(in) & WALI_BLOCKABLE;
+		if (wali_has_signal(k))
+			family_poke(k->task);
+	}
+	return wali_block(k, false);
+}
+
+int64_t wali_pause(struct wali *k, const uint64_t *a)
+{
+	return wali_block(k, false);
+}
+
+/* A handler's return needs no call here. */
+int64_t wali_rt_sigreturn(struct wali *k, const uint64_t *a)
+{
+	return NO(NOSYS);
+}
+
+/* Handlers run on the stack they find. */
+int64_t wali_sigaltstack(struct wali *k, const uint64_t *a)
+{
+	enum { SIZE = 16, DISABLE = 2 };
+	uint8_t *out = arg32(a[1]) ? wali_out(k, a[1], SIZE) : NULL;
+	if (arg32(a[1]) && !out)
+		return NO(FAULT);
+	if (out) {
+		memset(out, 0, SIZE);
+		wasi_put_u32(out + 4, DISABLE);
+	}
+	return 0;
+}
+
+int64_t wali_kill(struct wali *k, const uint64_t *a)
+{
+	return -family_kill(k->family, k->task, (int32_t)arg32(a[0]), (int32_t)arg32(a[1]));
+}
+
+int64_t wali_tkill(struct wali *k, const uint64_t *a)
+{
+	if ((int32_t)arg32(a[0]) <= 0)
+		return NO(INVAL);
+	return wali_kill(k, a);
+}
+
+/* ---- the alarm: alarm() and setitimer() have one ---- */
+
+static uint64_t us_of(const uint8_t *p)
+{
+	uint64_t s = wasi_get_u64(p), us = wasi_get_u64(p + 8);
+	return s < 1000000000 ? s * 1000000000 + us % 1000000 * 1000 : UINT64_C(1000000000) << 30;
+}
+
+static void put_us(uint8_t *p, uint64_t ns)
+{
+	wasi_put_u64(p, ns / 1000000000);
+	wasi_put_u64(p + 8, ns % 1000000000 / 1000);
+}
+
+static uint64_t alarm_left(struct wali *k)
+{
+	uint64_t now = wasi_clock_ns(k->w);
+	if (!k->alarm.at_ns)
+		return 0;
+	return k->alarm.at_ns > now ? k->alarm.at_ns - now : 1000;
+}
+
+static void set_alarm(struct wali *k, uint64_t in_ns, uint64_t every_ns)
+{
+	k->alarm.at_ns = in_ns ? wasi_clock_ns(k->w) + in_ns : 0;
+	k->alarm.every_ns = every_ns;
+	wali_set_alarm(k);
+}
+
+int64_t wali_alarm(struct wali *k, const uint64_t *a)
+{
+	uint64_t left = alarm_left(k);
+	set_alarm(k, (uint64_t)arg32(a[0]) * 1000000000, 0);
+	return (int64_t)((left + 999999999) / 1000000000);
+}
+
+int64_t wali_setitimer(struct wali *k, const uint64_t *a)
+{
+	enum { REAL, SIZE = 32 };
+	const uint8_t *in = wali_in(k, a[1], SIZE);
+	uint8_t *out = arg32(a[2]) ? wali_out(k, a[2], SIZE) : NULL;
+	if (arg32(a[0]) != REAL)
+		return NO(INVAL);
+	if (!in || (arg32(a[2]) && !out))
+		return NO(FAULT);
+	uint64_t every = us_of(in), value = us_of(in + 16), left = alarm_left(k);
+	uint64_t every_before = k->alarm.every_ns;
+	set_alarm(k, value, every);
+	if (out) {
+		put_us(out, every_before);
+		put_us(out + 16, left);
+	}
+	return 0;
+}

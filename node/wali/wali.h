@@ -1,0 +1,124 @@
+/* wali.h - the Linux personality of one process: the functions of the module "wali" (sdk/abi/wali.def) over the virtual kernel.
+ *
+ * A struct wali stands beside the process's struct wasi, which has its arguments, environment, open files, mounts and
+ * clock, and adds what Linux knows: the current folder, signals and their handlers, mapped memory, its place among other
+ * processes (node/wali/family.h). Nothing is ever passed to the host's own Linux, so it works on every platform and moves.
+ *
+ * Whoever runs the process (a worker, a solo run) turns like this, on the process's one thread:
+ *
+ *	for (;;) {
+ *		switch (wali_turn(k, thread)) {         // signals: pushes handlers
+ *		case WALI_RUN: break;
+ *		case WALI_WAIT: wait for the waker; continue;    // stopped by a signal
+ *		case WALI_END: the process has ended: wasi_exit_code()
+ *		}
+ *		switch (thread_run(thread)) {
+ *		case RUN_STOPPED: continue;
+ *		case RUN_BLOCKED: wait as the struct wait says; continue;
+ *		case RUN_EXITED: if ((m = wali_take_exec(k, &path))) { run m instead; continue; } ended; ...
+ *
+ * A call has either not begun or is committed, as WASI's. What a call that blocked must remember (its deadline, that it was
+ * interrupted, a result that waits for a handler to return) stands in a slot of its frame's depth and goes along in an image.
+ *
+ * Locks: every call holds its family's lock, so files, pipes and processes that relatives share need none of their own.
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "engine/engine.h"
+
+struct family;
+struct module;
+struct os_wake;
+struct vfs_obj;
+struct wait;
+struct wali;
+struct wali_child;
+struct wasi;
+
+/* What the process's runner does for it. Functions are called on the process's thread with the family's lock held; NULL ones are not
+ * to be had (then the call says ENOSYS, or ENOTTY). */
+struct wali_host {
+	/* The terminal: its size, whether keys come as typed, and a new object for /dev/tty with the name its image has. */
+	bool (*tty_size)(void *ctx, uint16_t *cols, uint16_t *rows);
+	void (*tty_raw)(void *ctx, bool raw);
+	struct vfs_obj *(*tty_open)(void *ctx, const char **name);
+	/* Starts the child, which is taken, also on failure. OK: *pid is its number, or 0: it is not known yet, the call blocks and
+	 * wali_forked() says it. */
+	enum err (*fork)(void *ctx, struct wali_child *child, uint32_t *pid);
+	/* A program's bytes (taken: free()) as a module: from a cache, or loaded. */
+	enum err (*load)(void *ctx, uint8_t *bytes, size_t size, struct module **out,
+	                 struct errmsg *msg);
+	/* Says something to whoever keeps the log. */
+	void (*log)(void *ctx, const char *text);
+	void *ctx;
+};
+
+struct wali_config {
+	struct wasi *wasi; /* borrowed; its preopened folders are closed: Linux has names instead */
+	struct wali_host host;
+	struct os_wake *waker; /* borrowed: what ends the process's waits */
+	uint32_t pid;
+	struct family *family; /* NULL: one of its own */
+};
+
+/* Whether the module has imports of "wali". */
+bool module_is_wali(const struct module *m);
+
+enum err wali_new(const struct wali_config *c, struct wali **out);
+/* The process is no more: before wasi_free(). */
+void wali_free(struct wali *k);
+/* Answers imports of "wali", also those nobody knows: they say ENOSYS. Valid while k is. */
+struct host_resolver wali_resolver(struct wali *k);
+
+enum wali_turn { WALI_RUN, WALI_WAIT, WALI_END };
+/* Before each thread_run(). t stands. */
+enum wali_turn wali_turn(struct wali *k, struct thread *t);
+/* After RUN_DONE of _start, a trap or a kill: tells the parent. signal: 0, or what ended it. */
+void wali_ended(struct wali *k, int status, int signal);
+
+/* Any thread: a signal to the process, to all of its group in the foreground of its terminal. */
+void wali_signal(struct wali *k, int signal);
+void wali_signal_foreground(struct wali *k, int signal);
+
+/* ---- fork and exec ---- */
+
+/* What a process leaves to its child: everything but what its runner makes. */
+struct wali_child {
+	struct wr state; /* the engine's, with memory: store_load() */
+	struct module *module;
+	struct wasi *wasi;
+	struct wali *wali;
+	struct wali
+	    *parent; /* borrowed, until wali_host.fork has returned, or wali_forked() was called */
+};
+/* With the family's lock. It is in the family now, as pid. Then w and k are taken out of c by the caller. */
+enum err wali_child_adopt(struct wali_child *c, const struct wali_host *host, struct wait *wait,
+                          struct os_wake *waker, uint32_t pid, struct wali *parent);
+void wali_child_free(struct wali_child *c);
+/* With the lock: undoes wali_child_adopt(), the child never ran. */
+void wali_child_undo(struct wali *k);
+/* Without the lock: the answer that wali_host.fork did not know. <= 0: there is no child. */
+void wali_forked(struct wali *k, int64_t result);
+
+/* After RUN_EXITED: the program that takes the process over, and the name it was found by (free()); NULL: the process has ended. */
+struct module *wali_take_exec(struct wali *k, char **path);
+/* Which thread relatives may ask to stop; NULL while there is none. wali_turn() sets it too. */
+void wali_standing(struct wali *k, struct thread *t);
+/* What ended the process; 0: it ended by itself. */
+int wali_end_signal(const struct wali *k);
+struct family *wali_family(struct wali *k);
+uint32_t wali_pid(const struct wali *k);
+
+/* Section "linux" of an image: docs/formats/linux.md. UNSUPPORTED says what cannot move: relatives. */
+enum err wali_save(struct wali *k, struct wr *out, struct errmsg *msg);
+/* Hostile bytes. The process's open files are there already. */
+enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out,
+                   struct errmsg *msg);
+/* Whether what was loaded is of the thread that was. */
+bool wali_fits(const struct wali *k, const struct thread *t);
+/* The process's clock goes on after a pause: its alarm is set by it. */
+void wali_start_clock(struct wali *k);
+/* An open thing of this personality, by the name that an image gave it: NOTFOUND, NOMEM. */
+enum err wali_open_stream(const char *name, struct vfs_obj **out);

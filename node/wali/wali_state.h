@@ -1,0 +1,194 @@
+/* wali_state.h - the inside of struct wali, and what the files of node/wali/ share.
+ *
+ * Each row of sdk/abi/wali.def is one C function wali_NAME(k, a): a[] are the arguments as the engine gives them (i and p in the low
+ * half). It answers a result, a negated errno (NO(ENT)), or one of the four below. Memory that results go to is checked before
+ * anything happens, so that a call never takes effect and then fails.
+ */
+#pragma once
+
+#include "node/wait.h"
+#include "node/wali/family.h"
+#include "node/wali/wali.h"
+#include "node/wasi_state.h"
+
+/* Nothing has happened and w->wait says what for; the program ends (or another takes its place); the thread stands elsewhere. */
+#define WALI_BLOCK INT64_MIN
+#define WALI_EXIT (INT64_MIN + 1)
+#define WALI_STOP (INT64_MIN + 2)
+#define WALI_TRAP (INT64_MIN + 3) /* thread_trap_set() was called */
+/* All signals but KILL and STOP. */
+#define WALI_BLOCKABLE (~(UINT64_C(1) << 8 | UINT64_C(1) << 18))
+
+enum {
+#define LERR(name, number) LINUX_E##name = number,
+#include "node/wali/errno.def"
+#undef LERR
+};
+#define NO(name) (-(int64_t)LINUX_E##name)
+
+enum {
+	WALI_PAGE = 4096,     /* of mmap */
+	WALI_SLOTS_MAX = 300, /* more than handlers can nest */
+	WALI_MAPS_MAX = 16384,
+	WALI_ENV_MAX = 1 << 20, /* bytes of a new program's arguments, environment */
+	WALI_UID = 1000,
+};
+
+/* What the call that the frame at depth is about to make must remember. */
+struct wali_slot {
+	uint32_t depth;
+	bool has_until, has_result, has_mask, interrupted;
+	uint64_t until_ns; /* the guest's clock, WAIT_FOREVER: never */
+	uint64_t progress; /* bytes that it has written */
+	int64_t result;    /* it was made: what it says when it is made again */
+	uint64_t mask;     /* of signals, to be put back when the call is over */
+};
+
+/* A handler that has not returned. */
+struct wali_frame {
+	uint64_t mask; /* to be put back */
+};
+
+struct wali_action {
+	uint32_t handler, restorer;
+	uint64_t flags, mask;
+};
+
+enum { SIG_DEFAULT = 0, SIG_IGNORE = 1 };
+
+/* A piece of linear memory that mmap gave out. */
+struct wali_map {
+	uint32_t start, end;
+	bool shared, writable;
+	struct vfs_file *file; /* shared and writable: written back. Owned reference, or NULL */
+	uint64_t offset;
+};
+
+struct wali_timer {
+	uint64_t at_ns, every_ns; /* the guest's clock; at 0: off */
+};
+
+struct wali {
+	struct wasi *w;
+	struct wali_host host;
+	struct family *family;
+	struct task *task;
+	struct thread *t; /* of the call under way */
+	struct instance *in;
+
+	char *cwd; /* absolute, in the guest's tree */
+	uint32_t umask;
+
+	uint32_t brk_start, brk_end;
+	struct wali_map *maps; /* by address */
+	uint32_t nmaps;
+
+	uint64_t blocked; /* signal n is bit n - 1 */
+	struct wali_action actions[LINUX_SIGNALS + 1];
+	struct wali_frame *handlers;
+	uint32_t nhandlers;
+	struct wali_timer alarm;
+	int end_signal;  /* what ended the process; 0: nothing */
+	bool call_waits; /* the call that the thread stands before has blocked */
+	bool fork_waits; /* it is fork, and the child is being made */
+
+	struct wali_slot slots[WALI_SLOTS_MAX]; /* by depth */
+	uint32_t nslots;
+	bool no_restart; /* of the call that blocked: a handler makes it EINTR in any case */
+
+	struct module *exec; /* the program that takes this one's place ... */
+	char *exec_path;     /* ... and the name it was found by */
+	uint64_t rlimits[16][2];
+	bool unknown_told;
+};
+
+#define WALI_CALL(name, signature, number) int64_t wali_##name(struct wali *k, const uint64_t *a);
+#define WALI_FUNCTION(name, signature, result, text) \
+	int64_t wali_aux_##name(struct wali *k, const uint64_t *a);
+#include "sdk/abi/wali.def"
+#undef WALI_CALL
+#undef WALI_FUNCTION
+
+/* A file operation's answer as a call's: never INPROGRESS, which blocks. */
+int64_t wali_error(struct wali *k, enum ferr e);
+#define WTRY(expr)                                     \
+	do {                                           \
+		enum ferr wtry_e_ = (expr);            \
+		if (wtry_e_ != FE_OK)                  \
+			return wali_error(k, wtry_e_); \
+	} while (0)
+
+/* Guest memory, checked; NULL: out of bounds (EFAULT). */
+const uint8_t *wali_in(struct wali *k, uint64_t addr, uint64_t size);
+uint8_t *wali_out(struct wali *k, uint64_t addr, uint64_t size);
+/* A NUL-terminated text of fewer than size bytes: FAULT, NAMETOOLONG. */
+enum ferr wali_text(struct wali *k, uint64_t addr, char *buf, size_t size);
+
+/* The slot of the call under way: made when there is none. NULL: too many. */
+struct wali_slot *wali_slot(struct wali *k);
+/* The call waits: EINTR when a handler ran meanwhile, else WALI_BLOCK. restarts: it goes on after a handler with SA_RESTART. */
+int64_t wali_block(struct wali *k, bool restarts);
+int64_t wali_block_on(struct wali *k, struct vfs_obj *o, unsigned events);
+/* What the call under way has done before it blocked. */
+uint64_t wali_progress(struct wali *k);
+/* The instant, on the guest's clock, at which the call under way gives up: kept over tries. relative_ns WAIT_FOREVER: never. */
+uint64_t wali_deadline(struct wali *k, uint64_t relative_ns);
+
+/* A struct wali without a task. */
+enum err wali_alloc(const struct wali_config *c, struct wali **out);
+
+/* ---- files.c ---- */
+enum ferr wali_fd(struct wali *k, uint64_t fd, struct fd_entry **out);
+int64_t wali_add_file(struct wali *k, struct vfs_file *f, uint32_t linux_flags);
+bool wali_is_terminal(const struct vfs_obj *o);
+/* As a struct stat and a struct statx. */
+enum { WALI_STAT_SIZE = 144, WALI_STATX_SIZE = 256 };
+uint32_t wali_mode(const struct vfs_stat *st, bool read_only);
+enum ferr wali_stat_fd(const struct fd_entry *e, struct vfs_stat *st, bool *read_only);
+void wali_put_statx(uint8_t *p, const struct vfs_stat *st, bool read_only);
+void wali_put_stat(struct wali *k, uint8_t *p, const struct vfs_stat *st, bool read_only);
+
+/* ---- path.c ---- */
+struct wali_at {
+	struct vfs_mount *mount; /* NULL: dev is the object itself */
+	struct vfs_obj *dir;
+	char path[VFS_PATH_MAX];  /* below dir */
+	char whole[VFS_PATH_MAX]; /* absolute, in the guest's tree */
+	struct vfs_obj *dev;      /* owned: a device or folder that no mount has */
+	char dev_name[16];
+	bool wants_dir; /* the path ended in a slash */
+};
+/* Where a path of the guest leads. follow: also when its last name is a symbolic link. */
+enum ferr wali_at(struct wali *k, uint64_t dirfd, uint64_t path, bool follow, struct wali_at *out);
+enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, bool follow,
+                       struct wali_at *out);
+enum ferr wali_real(struct wali *k, struct wali_at *at);
+void wali_at_end(struct wali_at *at);
+/* Opens it; flags of VFS_*. */
+enum ferr wali_open_at(struct wali *k, struct wali_at *at, unsigned flags, struct vfs_file **out);
+enum { AT_FDCWD_ = -100 };
+
+/* ---- memory.c ---- */
+void wali_memory_reset(struct wali *k);
+void wali_maps_free(struct wali *k);
+/* Shared maps into their files. */
+void wali_maps_write(struct wali *k);
+
+/* ---- time.c, info.c ---- */
+/* A struct timespec of the guest's; WAIT_FOREVER beyond the end of time. */
+enum ferr wali_timespec(struct wali *k, uint64_t addr, uint64_t *ns);
+enum { WALI_RUSAGE_SIZE = 144 };
+void wali_put_rusage(uint8_t *p, uint64_t cpu_ns);
+
+/* ---- signals.c ---- */
+/* Some signal would be delivered now. */
+bool wali_has_signal(const struct wali *k);
+void wali_signals_exec(struct wali *k);
+/* After the alarm, or the host's clock under it, has changed. */
+void wali_set_alarm(struct wali *k);
+
+/* ---- device.c ---- */
+/* Fills dev and dev_name for whole. NOENT. */
+enum ferr wali_device_at(struct wali *k, struct wali_at *at);
+/* A folder's path in the guest's tree. NOTDIR. */
+enum ferr wali_device_path(struct vfs_obj *o, char out[VFS_PATH_MAX]);
