@@ -147,25 +147,17 @@ enum err cur_valtype(struct cursor *c, uint8_t *out)
 {
 	const uint8_t *at = c->p;
 	TRY(cur_u8(c, out));
-	switch (*out) {
-	case VT_I32:
-	case VT_I64:
-	case VT_F32:
-	case VT_F64:
-	case VT_FUNCREF:
-	case VT_EXTERNREF: return ERR_OK;
-	case 0x7b:
-		return cur_fail(c, at, ERR_MALFORMED,
-		                "malformed value type 0x7b (v128: SIMD is not supported)");
-	default: return cur_fail(c, at, ERR_MALFORMED, "malformed value type 0x%02x", *out);
-	}
+	if (is_valtype(*out))
+		return ERR_OK;
+	return cur_fail(c, at, ERR_MALFORMED, "malformed value type 0x%02x%s", *out,
+	                *out == 0x7b ? " (v128: SIMD is not supported)" : "");
 }
 
 enum err cur_reftype(struct cursor *c, uint8_t *out)
 {
 	const uint8_t *at = c->p;
 	TRY(cur_u8(c, out));
-	if (*out != VT_FUNCREF && *out != VT_EXTERNREF)
+	if (!is_reftype(*out))
 		return cur_fail(c, at, ERR_MALFORMED, "malformed reference type 0x%02x", *out);
 	return ERR_OK;
 }

@@ -24,6 +24,7 @@ enum section_id {
 	SEC_CODE,
 	SEC_DATA,
 	SEC_DATACOUNT,
+	SEC_TAG,
 	SEC_COUNT
 };
 
@@ -97,6 +98,17 @@ static enum err read_globaltype(struct cursor *c, struct globaltype *t)
 	return ERR_OK;
 }
 
+/* Its attribute says that it is of exceptions: there is no other. */
+static enum err read_tagtype(struct cursor *c, uint32_t *typeidx)
+{
+	const uint8_t *at = c->p;
+	uint8_t attribute;
+	TRY(cur_u8(c, &attribute));
+	if (attribute != 0)
+		return cur_fail(c, at, ERR_MALFORMED, "malformed tag attribute 0x%02x", attribute);
+	return cur_u32(c, typeidx);
+}
+
 /* ---- constant expressions: found here, typed by validate_module() ---- */
 
 static enum err skip_const_instr(struct cursor *c, uint8_t op, const uint8_t *at)
@@ -167,6 +179,7 @@ static enum err read_import(struct module *m, struct cursor *c, struct import *i
 	case EXT_TABLE: m->nimport_tables++; return read_tabletype(c, &im->table);
 	case EXT_MEM: m->nimport_mems++; return read_limits(c, true, &im->mem);
 	case EXT_GLOBAL: m->nimport_globals++; return read_globaltype(c, &im->global);
+	case EXT_TAG: m->nimport_tags++; return read_tagtype(c, &im->typeidx);
 	}
 	return cur_fail(c, at, ERR_MALFORMED, "malformed import kind 0x%02x", kind);
 }
@@ -252,13 +265,27 @@ static enum err read_globals(struct module *m, struct cursor *c)
 	return ERR_OK;
 }
 
+static enum err read_tags(struct module *m, struct cursor *c)
+{
+	uint32_t own, all;
+	TRY(cur_count(c, LIMIT_TAGS, "tags", &own));
+	TRY(total(c, m->nimport_tags, own, LIMIT_TAGS, "tags", &all));
+	m->tags = ARENA_NEW(&m->arena, uint32_t, all);
+	if (!m->tags)
+		return no_memory(c);
+	m->ntags = all;
+	for (uint32_t i = m->nimport_tags; i < all; i++)
+		TRY(read_tagtype(c, &m->tags[i]));
+	return ERR_OK;
+}
+
 static enum err read_export(struct cursor *c, struct export *e)
 {
 	uint8_t kind;
 	TRY(cur_name(c, &e->name));
 	const uint8_t *at = c->p;
 	TRY(cur_u8(c, &kind));
-	if (kind > EXT_GLOBAL)
+	if (kind > EXT_TAG)
 		return cur_fail(c, at, ERR_MALFORMED, "malformed export kind 0x%02x", kind);
 	e->kind = kind;
 	return cur_u32(c, &e->index);
@@ -443,13 +470,14 @@ static const struct section sections[SEC_COUNT] = {
     [SEC_FUNCTION] = {"function section", 3, read_functions},
     [SEC_TABLE] = {"table section", 4, read_tables},
     [SEC_MEMORY] = {"memory section", 5, read_mems},
-    [SEC_GLOBAL] = {"global section", 6, read_globals},
-    [SEC_EXPORT] = {"export section", 7, read_exports},
-    [SEC_START] = {"start section", 8, read_start},
-    [SEC_ELEMENT] = {"element section", 9, read_elems},
-    [SEC_DATACOUNT] = {"data count section", 10, read_datacount},
-    [SEC_CODE] = {"code section", 11, read_code},
-    [SEC_DATA] = {"data section", 12, read_datas},
+    [SEC_TAG] = {"tag section", 6, read_tags},
+    [SEC_GLOBAL] = {"global section", 7, read_globals},
+    [SEC_EXPORT] = {"export section", 8, read_exports},
+    [SEC_START] = {"start section", 9, read_start},
+    [SEC_ELEMENT] = {"element section", 10, read_elems},
+    [SEC_DATACOUNT] = {"data count section", 11, read_datacount},
+    [SEC_CODE] = {"code section", 12, read_code},
+    [SEC_DATA] = {"data section", 13, read_datas},
 };
 
 static enum err read_header(struct cursor *c)
@@ -512,7 +540,7 @@ static enum err check_counts(const struct module *m, struct cursor *c)
 /* Index spaces begin with the imports; sections that are missing leave arrays of just those. */
 static enum err fill_index_spaces(struct module *m, struct cursor *c)
 {
-	uint32_t nfuncs = m->nimport_funcs + m->nfuncs, f = 0, t = 0, mem = 0, g = 0;
+	uint32_t nfuncs = m->nimport_funcs + m->nfuncs, f = 0, t = 0, mem = 0, g = 0, tag = 0;
 	m->func_types = ARENA_NEW(&m->arena, uint32_t, nfuncs);
 	if (!m->tables)
 		m->tables = ARENA_NEW(&m->arena, struct tabletype, m->ntables = m->nimport_tables);
@@ -520,7 +548,9 @@ static enum err fill_index_spaces(struct module *m, struct cursor *c)
 		m->mems = ARENA_NEW(&m->arena, struct limits, m->nmems = m->nimport_mems);
 	if (!m->globals)
 		m->globals = ARENA_NEW(&m->arena, struct global, m->nglobals = m->nimport_globals);
-	if (!m->func_types || !m->tables || !m->mems || !m->globals)
+	if (!m->tags)
+		m->tags = ARENA_NEW(&m->arena, uint32_t, m->ntags = m->nimport_tags);
+	if (!m->func_types || !m->tables || !m->mems || !m->globals || !m->tags)
 		return no_memory(c);
 	for (uint32_t i = 0; i < m->nimports; i++) {
 		const struct import *im = &m->imports[i];
@@ -529,6 +559,7 @@ static enum err fill_index_spaces(struct module *m, struct cursor *c)
 		case EXT_TABLE: m->tables[t++] = im->table; break;
 		case EXT_MEM: m->mems[mem++] = im->mem; break;
 		case EXT_GLOBAL: m->globals[g++].type = im->global; break;
+		case EXT_TAG: m->tags[tag++] = im->typeidx; break;
 		}
 	}
 	for (uint32_t i = 0; i < m->nfuncs; i++)

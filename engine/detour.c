@@ -141,7 +141,7 @@ uint32_t thread_stack_below(const struct thread *t, uint32_t size)
 enum err thread_interrupt(struct thread *t, uint32_t elem, const uint64_t *args, uint32_t nargs,
                           uint32_t stack)
 {
-	if (!t->busy || t->direct)
+	if (!t->busy || t->direct || t->exn)
 		return ERR_STATE;
 	struct code *c = handler_code(t, elem, nargs);
 	if (!c)

@@ -139,7 +139,9 @@ static void bind(struct translator *tr, uint32_t *list, uint32_t at, uint32_t ma
 {
 	for (; *list && max > 0; max--, tr->work++) {
 		const struct patch *p = &tr->patches[*list - 1];
-		if (!tr->failed)
+		if (p->base == PATCH_CLAUSE)
+			tr->clauses[p->at32].target = at;
+		else if (!tr->failed)
 			((uint32_t *)tr->w)[p->at32] = at - p->base;
 		*list = p->next;
 	}

@@ -46,7 +46,7 @@ bool module_func_name(const struct module *m, uint32_t funcidx, char *buf, size_
 
 struct import_info {
 	const char *module, *name; /* NUL-terminated copies, valid while the module is */
-	int kind;         /* enum extkind of module.h: 0 func, 1 table, 2 memory, 3 global */
+	int kind;         /* enum extkind of module.h: 0 func, 1 table, 2 memory, 3 global, 4 tag */
 	const char *type; /* signature text such as "(iIfF)i"; funcs only */
 };
 uint32_t module_import_count(const struct module *m);
@@ -67,7 +67,7 @@ enum host_result {
 typedef enum host_result (*host_fn)(void *env, struct thread *t, uint64_t *args);
 
 /* Answers an import. type is the signature the module wants as text, e.g. "(iIfF)i" with i=i32 I=i64 f=f32 F=f64
- * r=funcref x=externref. Writes fn and env and returns true when it has such a function of that type. */
+ * r=funcref x=externref e=exnref. Writes fn and env and returns true when it has such a function of that type. */
 struct host_resolver {
 	bool (*resolve)(void *ctx, const char *module, const char *name, const char *type,
 	                host_fn *fn, void **env);
@@ -97,9 +97,9 @@ enum err store_register(struct store *s, const char *name, struct instance *in);
 
 /* An export by name. A function's reference is a value of type funcref (what ref.func gives). */
 struct export_info {
-	int kind; /* enum extkind of module.h: 0 func, 1 table, 2 memory, 3 global */
+	int kind; /* enum extkind of module.h: 0 func, 1 table, 2 memory, 3 global, 4 tag */
 	const char *
-	    type; /* funcs: signature text; globals: one letter of it. Lives as long as the store */
+	    type; /* funcs, tags: signature text; globals: one letter of it. Lives as long as the store */
 	uint64_t
 	    value; /* funcs: the reference; globals: the value now; memories: pages; tables: elements */
 };
@@ -159,7 +159,8 @@ uint32_t thread_depth(const struct thread *t);
 /* Pushes a call of the function at index elem of table 0, of type (i) or (iii), on a thread that stands at a safepoint (after
  * RUN_STOPPED or RUN_BLOCKED). When it returns, thread_run() returns RUN_STOPPED and the thread stands where it stood before. stack:
  * what the exported global __stack_pointer shall be meanwhile (0: as it is). INVALID: no such function; LIMIT: the stack is full,
- * or DETOUR_MARKS_MAX handlers are under way; STATE: the thread has no frames. */
+ * or DETOUR_MARKS_MAX handlers are under way; STATE: the thread has no frames, or an exception is on its way through them (run it
+ * on, and try again). */
 enum err thread_interrupt(struct thread *t, uint32_t elem, const uint64_t *args, uint32_t nargs,
                           uint32_t stack);
 /* An address below the stack pointer and its red zone, a multiple of 16, with size free bytes from there; 0: there is none. */

@@ -37,6 +37,8 @@ const char *trap_text(enum trap trap);
 #define MEM_RESERVE ((size_t)(8ull << 30) + WASM_PAGE)
 
 struct spmap;
+struct handlers;
+struct exn;
 
 /* One translated function of one instance. In the store's code arena. */
 struct code {
@@ -49,7 +51,8 @@ struct code {
 	uint32_t size_words;
 	bool wide;
 	struct instance *inst;
-	struct spmap *map; /* made when first asked for (safepoint.h) */
+	struct spmap *map;         /* made when first asked for (safepoint.h) */
+	struct handlers *handlers; /* what it catches; NULL: nothing (exn.h) */
 };
 
 struct frame {
@@ -100,6 +103,11 @@ struct globalinst {
 	uint32_t index;
 };
 
+struct taginst {
+	uint32_t type; /* store-wide */
+	uint32_t index;
+};
+
 struct instance {
 	struct store *store;
 	struct module *module;
@@ -114,6 +122,7 @@ struct instance {
 	struct tableinst **tables;
 	struct globalinst **globals;
 	struct globalinst *own_globals;
+	struct taginst **tags;
 	uint8_t *elem_dropped, *data_dropped; /* one byte each */
 	bool broken; /* its objects could not be made: it cannot be saved */
 };
@@ -144,6 +153,12 @@ struct store {
 	char **types;         /* texts of store-wide function types */
 	uint32_t *type_slots; /* hash of texts to number + 1 */
 	uint32_t ntype_slots;
+	struct taginst **tags;
+	struct exn **exns; /* by the index in a handle; NULL: free (exn.h) */
+	uint32_t ntags, nexns;
+	uint32_t exn_free; /* below, all are taken */
+	size_t exn_bytes,
+	    exn_collect; /* they take, and may take until unreachable ones are freed */
 	uint32_t ninstances, nmems, ntables, nglobals, nhosts, nthreads, nranges, nnames, ntypes;
 	struct arena code;             /* translated code and maps */
 	struct translator *translator; /* its buffers are reused; NULL: none yet */
@@ -179,6 +194,7 @@ struct thread {
 	size_t slots_bytes, frames_bytes;
 	const uint64_t *skip_pc;        /* where this run began: no poll before that host call */
 	struct translator *translating; /* a translation that a stop came into; NULL: none */
+	uint64_t exn; /* being thrown: frames are taken off until something catches it (exn.h) */
 	struct hostfunc *direct; /* the outermost call is of a host function: there are no frames */
 	uint32_t call_type;      /* store-wide type of the outermost call */
 	bool busy;               /* there are frames */
@@ -248,6 +264,8 @@ struct code *translate(struct instance *in, uint32_t funcidx, struct thread *t);
 void translator_free(struct translator *tr);
 
 /* ---- run.c ---- */
+/* Keeps for thread_trap_text() where an exception was thrown that nothing caught. */
+void thread_note_thrown(struct thread *t, uint32_t func, uint32_t offset);
 /* The stop word was up at a safepoint: true when the thread has to stop there. */
 bool thread_poll(struct thread *t);
 /* The code of an own function, translated on its first call (translate()). */

@@ -1,5 +1,6 @@
 /* instance.c - from a module to an instance (spec 4.5.4): imports, own objects, segments. */
 #include "engine/exec.h"
+#include "engine/exn.h"
 #include "engine/opcode.h"
 
 #include <assert.h>
@@ -114,6 +115,7 @@ void instance_free(struct instance *in)
 	free(in->tables);
 	free(in->globals);
 	free(in->own_globals);
+	free(in->tags);
 	free(in->elem_dropped);
 	free(in->data_dropped);
 	module_unref(in->module);
@@ -134,10 +136,11 @@ static bool alloc_arrays(struct instance *in, const struct module *m)
 	in->tables = zalloc(m->ntables, sizeof *in->tables);
 	in->globals = zalloc(m->nglobals, sizeof *in->globals);
 	in->own_globals = zalloc(m->nglobals - m->nimport_globals, sizeof *in->own_globals);
+	in->tags = zalloc(m->ntags, sizeof *in->tags);
 	in->elem_dropped = zalloc(m->nelems, 1);
 	in->data_dropped = zalloc(m->ndatas, 1);
 	return in->codes && in->import_funcs && in->types && in->mems && in->tables &&
-	       in->globals && in->own_globals && in->elem_dropped && in->data_dropped;
+	       in->globals && in->own_globals && in->tags && in->elem_dropped && in->data_dropped;
 }
 
 enum err instance_alloc(struct store *s, struct module *m, struct instance **out)
@@ -230,6 +233,13 @@ static enum err import_from(struct instance *in, uint32_t i, uint32_t nth, struc
 		in->mems[nth] = m;
 		return ERR_OK;
 	}
+	case EXT_TAG: {
+		struct taginst *tag = from->tags[ex->index];
+		if (tag->type != in->types[im->typeidx])
+			return mismatch(info, msg);
+		in->tags[nth] = tag;
+		return ERR_OK;
+	}
 	default: {
 		struct globalinst *g = from->globals[ex->index];
 		if (g->type != im->global.type || g->mut != im->global.mut)
@@ -263,7 +273,7 @@ static enum err resolve_imports(struct instance *in, const struct host_resolver 
                                 struct errmsg *msg)
 {
 	const struct module *m = in->module;
-	uint32_t nth[4] = {0};
+	uint32_t nth[5] = {0};
 	for (uint32_t i = 0; i < m->nimports; i++) {
 		const struct import *im = &m->imports[i];
 		struct import_info info;
@@ -307,6 +317,8 @@ enum err instance_own_objects(struct instance *in)
 		TRY(mem_new(s, m->mems[i].min, m->mems[i].max, m->mems[i].has_max, &in->mems[i]));
 	for (uint32_t i = m->nimport_globals; i < m->nglobals; i++)
 		TRY(own_global(in, i));
+	for (uint32_t i = m->nimport_tags; i < m->ntags; i++)
+		TRY(tag_new(s, in->types[m->tags[i]], &in->tags[i]));
 	in->mem0 = m->nmems ? in->mems[0]->base : NULL;
 	return ERR_OK;
 }
@@ -404,6 +416,7 @@ static const char *global_type_text(uint8_t type)
 	case VT_F32: return "f";
 	case VT_F64: return "F";
 	case VT_FUNCREF: return "r";
+	case VT_EXNREF: return "e";
 	default: return "x";
 	}
 }
@@ -421,6 +434,7 @@ bool instance_export(struct instance *in, const char *name, size_t name_size,
 		out->value = instance_func_id(in, ex->index);
 		out->type = in->store->types[in->types[in->module->func_types[ex->index]]];
 		break;
+	case EXT_TAG: out->type = in->store->types[in->tags[ex->index]->type]; break;
 	case EXT_TABLE: out->value = in->tables[ex->index]->size; break;
 	case EXT_MEM: out->value = atomic_load(&in->mems[ex->index]->size_bytes) / WASM_PAGE; break;
 	case EXT_GLOBAL:

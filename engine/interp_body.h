@@ -5,6 +5,7 @@
  * A handler that leaves the loop writes pc and fp back to the thread, says why in t->exit, and returns.
  * The including file defines WIDE as 0 or 1.
  */
+#include "engine/exn.h"
 #include "engine/interp.h"
 
 #if WIDE
@@ -556,6 +557,34 @@ HANDLER(resync_back)
 	GO(t->csp->back);
 }
 
+/* ---- exceptions (exn.h) ---- */
+
+#define LAND(landed)            \
+	do {                    \
+		if (!(landed))  \
+			return; \
+		fp = t->fp;     \
+		mem = t->mem;   \
+		GO(t->pc);      \
+	} while (0)
+
+/* f0: the tag's values; words: struct taginst, offset of the instruction in its body. */
+HANDLER(throw)
+{
+	LAND(exn_throw(t, (struct taginst *)WORD(0), fp + F(0), (u32)WORD(1), pc, fp));
+}
+
+/* f0: the slot of the reference. */
+HANDLER(throw_ref)
+{
+	LAND(exn_throw_ref(t, fp[F(0)], pc, fp));
+}
+
+HANDLER(unwind)
+{
+	LAND(exn_unwind_on(t));
+}
+
 /* f0: operands and results; words: slow_fn, its immediate. */
 HANDLER(slow)
 {
@@ -579,6 +608,7 @@ HANDLER(thread_end)
 #if !WIDE
 const handler thread_end_code[] = {H(thread_end)};
 const handler resync_back_code[] = {H(resync_back)};
+const handler unwind_code[] = {H(unwind)};
 #endif
 
 #if !WIDE

@@ -110,6 +110,8 @@ typedef enum trap (*slow_fn)(struct thread *t, struct instance *in, uint64_t *v,
  * was replaced, by a tail call, with a function of another instance. */
 extern const handler thread_end_code[];
 extern const handler resync_back_code[];
+/* Where a thread stands that was stopped on the way from a throw to what catches it. */
+extern const handler unwind_code[];
 
 /* Where a frame that called goes on in its own code. */
 static inline const uint64_t *frame_pc(const struct frame *f)

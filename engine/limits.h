@@ -14,6 +14,7 @@ enum {
 	LIMIT_TABLES = 100000,
 	LIMIT_MEMS = 1, /* several memories came with a later edition of the spec */
 	LIMIT_GLOBALS = 1000000,
+	LIMIT_TAGS = 1000000,
 	LIMIT_EXPORTS = 1000000,
 	LIMIT_ELEMS = 1000000,
 	LIMIT_ELEM_ITEMS = 10000000, /* of one segment */

@@ -19,6 +19,7 @@ static char type_letter(uint8_t type)
 	case VT_F32: return 'f';
 	case VT_F64: return 'F';
 	case VT_FUNCREF: return 'r';
+	case VT_EXNREF: return 'e';
 	default: return 'x';
 	}
 }
@@ -32,6 +33,7 @@ const char *valtype_name(uint8_t type)
 	case VT_F64: return "f64";
 	case VT_FUNCREF: return "funcref";
 	case VT_EXTERNREF: return "externref";
+	case VT_EXNREF: return "exnref";
 	default: return "?";
 	}
 }

@@ -21,9 +21,20 @@ enum valtype {
 	VT_F64 = 0x7c,
 	VT_FUNCREF = 0x70,
 	VT_EXTERNREF = 0x6f,
+	VT_EXNREF = 0x69,
 };
 
-enum extkind { EXT_FUNC, EXT_TABLE, EXT_MEM, EXT_GLOBAL };
+static inline bool is_reftype(uint8_t type)
+{
+	return type == VT_FUNCREF || type == VT_EXTERNREF || type == VT_EXNREF;
+}
+
+static inline bool is_valtype(uint8_t type)
+{
+	return (type >= VT_F64 && type <= VT_I32) || is_reftype(type);
+}
+
+enum extkind { EXT_FUNC, EXT_TABLE, EXT_MEM, EXT_GLOBAL, EXT_TAG };
 
 struct name {
 	const char *p; /* borrowed from the module's bytes, UTF-8 checked, not terminated */
@@ -63,7 +74,7 @@ struct import {
 	struct name module, name;
 	enum extkind kind;
 	union {
-		uint32_t typeidx;
+		uint32_t typeidx; /* of a function, of a tag */
 		struct tabletype table;
 		struct limits mem;
 		struct globaltype global;
@@ -129,11 +140,13 @@ struct module {
 	struct tabletype *tables; /* every table index, imports first */
 	struct limits *mems;      /* every memory index, imports first */
 	struct global *globals;   /* every global index, imports first (init empty for imports) */
+	uint32_t *tags;           /* typeidx of every tag index, imports first */
 	struct export *exports;
 	struct elem *elems;
 	struct data *datas;
-	uint32_t ntypes, nimports, nfuncs, ntables, nmems, nglobals, nexports, nelems, ndatas;
-	uint32_t nimport_funcs, nimport_tables, nimport_mems, nimport_globals;
+	uint32_t ntypes, nimports, nfuncs, ntables, nmems, nglobals, ntags, nexports, nelems,
+	    ndatas;
+	uint32_t nimport_funcs, nimport_tables, nimport_mems, nimport_globals, nimport_tags;
 	uint32_t start; /* function index or UINT32_MAX */
 	bool has_datacount;
 	struct import_info *import_infos; /* NUL-terminated copies, one an import */

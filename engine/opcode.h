@@ -11,6 +11,8 @@ enum imm_kind {
 	IMM_BLOCK,         /* block type: s33 */
 	IMM_LABEL,         /* u32 */
 	IMM_BR_TABLE,      /* vec(u32) u32 */
+	IMM_TAG,           /* u32 */
+	IMM_TRY_TABLE,     /* block type, vec(kind u8, tag u32 when kind < 2, label u32) */
 	IMM_FUNC,          /* u32 */
 	IMM_CALL_INDIRECT, /* typeidx u32, tableidx u32 */
 	IMM_LOCAL,         /* u32 */

@@ -3,6 +3,7 @@
  * A thread's truths, between runs (thread_check() asserts them):
  *  1. idle: busy is false, csp is frames (the bottom, which is no call), direct is NULL.
  *  2. busy with frames: csp > frames; pc and fp say where the top frame goes on, and pc is a safepoint of its function.
+ *     With exn set, pc is unwind_code, and the top frame stands in a call.
  *  3. busy without: direct is a host function, called from outside, that has not been done yet.
  * The bottom frame's pc is thread_end_code: the outermost function returns there.
  */
@@ -21,7 +22,7 @@ static void thread_check(const struct thread *t)
 	if (t->csp > t->frames) {
 		const struct code *c = t->csp->code;
 		assert(t->fp == t->csp->fp && t->fp + c->need <= t->stack_end);
-		assert(t->pc >= c->entry && t->pc < c->entry + c->size_words);
+		assert(t->exn || (t->pc >= c->entry && t->pc < c->entry + c->size_words));
 	}
 	(void)t;
 }
@@ -87,6 +88,7 @@ void thread_reset(struct thread *t)
 	detours_reset(t);
 	t->csp = t->frames;
 	t->direct = NULL;
+	t->exn = 0;
 	t->busy = false;
 	t->pc = (const uint64_t *)thread_end_code;
 	t->fp = t->slots;
@@ -316,27 +318,45 @@ static void mask_results(struct thread *t)
 			t->slots[i] = (u32)t->slots[i];
 }
 
+#define NO_OFFSET UINT32_MAX
+
+static void note_function(struct thread *t, const struct module *m, uint32_t funcidx,
+                          uint32_t offset)
+{
+	char name[96];
+	int n;
+	if (module_func_name(m, funcidx, name, sizeof name))
+		n = snprintf(t->where, sizeof t->where, "%s (function %u)", name, funcidx);
+	else
+		n = snprintf(t->where, sizeof t->where, "function %u", funcidx);
+	if (offset != NO_OFFSET)
+		snprintf(t->where + n, sizeof t->where - (size_t)n, ", offset 0x%x", offset);
+}
+
 /* Where the thread stands, for people. at_pc: pc is known. */
 static void note_where(struct thread *t, bool at_pc)
 {
-	char name[96];
+	uint32_t offset = NO_OFFSET;
 	t->where[0] = 0;
 	if (t->csp == t->frames)
 		return;
 	const struct code *c = t->csp->code;
-	int n;
-	if (module_func_name(c->inst->module, c->funcidx, name, sizeof name))
-		n = snprintf(t->where, sizeof t->where, "%s (function %u)", name, c->funcidx);
-	else
-		n = snprintf(t->where, sizeof t->where, "function %u", c->funcidx);
 	if (at_pc && t->pc >= c->entry && t->pc < c->entry + c->size_words)
-		snprintf(t->where + n, sizeof t->where - (size_t)n, ", offset 0x%x",
-		         code_offset_of((struct code *)c, (uint32_t)(t->pc - c->entry)));
+		offset = code_offset_of((struct code *)c, (uint32_t)(t->pc - c->entry));
+	note_function(t, c->inst->module, c->funcidx, offset);
+}
+
+void thread_note_thrown(struct thread *t, uint32_t func, uint32_t offset)
+{
+	const struct func_range *r = store_func(t->store, func);
+	const struct module *m = r->inst->module;
+	note_function(t, m, m->nimport_funcs + (func - r->base), offset);
 }
 
 static enum run_status trapped(struct thread *t, bool at_pc)
 {
-	note_where(t, at_pc);
+	if (t->trap != TRAP_UNCAUGHT) /* then it is known where it was thrown */
+		note_where(t, at_pc);
 	thread_reset(t);
 	return RUN_TRAPPED;
 }

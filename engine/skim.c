@@ -48,6 +48,22 @@ static enum err skim_block_type(struct cursor *c)
 	return cur_valtype(c, &valtype);
 }
 
+static enum err skim_catches(struct cursor *c)
+{
+	uint32_t n;
+	uint8_t kind;
+	TRY(cur_count(c, UINT32_MAX, "catch clauses", &n));
+	while (n-- > 0) {
+		const uint8_t *at = c->p;
+		TRY(cur_u8(c, &kind));
+		if (kind > 3)
+			return cur_fail(c, at, ERR_MALFORMED, "malformed catch clause 0x%02x",
+			                kind);
+		TRY(skim_indices(c, kind < 2 ? 2 : 1));
+	}
+	return ERR_OK;
+}
+
 static enum err skim_memarg(struct cursor *c)
 {
 	const uint8_t *at = c->p;
@@ -67,6 +83,8 @@ static enum err skim_immediates(struct cursor *c, uint8_t imm)
 	switch (imm) {
 	case IMM_BLOCK: return skim_block_type(c);
 	case IMM_BR_TABLE: return skim_br_table(c);
+	case IMM_TRY_TABLE: TRY(skim_block_type(c)); return skim_catches(c);
+	case IMM_TAG:
 	case IMM_LABEL:
 	case IMM_FUNC:
 	case IMM_LOCAL:
@@ -120,9 +138,10 @@ enum err skim_body(struct cursor *c)
 	uint32_t op, depth = 1;
 	while (depth > 0) {
 		TRY(skim_instr(c, &op));
-		if (op == WOP_block || op == WOP_loop || op == WOP_if)
+		if (op == WOP_block || op == WOP_loop || op == WOP_if || op == WOP_try ||
+		    op == WOP_try_table)
 			depth++;
-		else if (op == WOP_end)
+		else if (op == WOP_end || op == WOP_delegate)
 			depth--;
 	}
 	if (c->p != c->end)

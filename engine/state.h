@@ -9,8 +9,9 @@
  *	leb n; memories: u32 pages, u8 has_max, u32 max
  *	leb n; tables: u8 reftype, u8 has_max, u32 max, leb size, leb references
  *	leb n; globals: u8 type, u8 mut, value
- *	for each instance: u32 ids of imported functions; u32 store indices of its tables, memories and globals (whole index
- *	    spaces); u8 dropped, for each element segment, for each data segment
+ *	leb n; tags: text type
+ *	for each instance: u32 ids of imported functions; u32 store indices of its tables, memories, globals and tags (whole
+ *	    index spaces); u8 dropped, for each element segment, for each data segment
  *	leb n; registered names: text, leb instance
  *	leb n; threads: u8 state; busy: text type of the outermost call;
  *	    in frames: leb n; frames, outermost first: u32 function id, u32 offset of the safepoint,
@@ -18,24 +19,28 @@
  *	    in a host function called from outside: u32 id, values of arguments
  *	    A frame that a handler interrupted has INTERRUPTED in its function id, all its operands, and behind them
  *	    u32 stack pointer; the next frame is the handler's
+ *	    unwinding: frames, of which the innermost stands in a call too, then u64 the exception
+ *	u8 1 when a thread has jumps, then for each thread: u64 last id, u64 id of a jump under way (0: none), u32 its value;
+ *	    leb n; jumps by depth: u64 id, u64 key, u32 depth, u32 stack pointer, and a frame as above
+ *	the exceptions that were mentioned, in that order: u32 tag, u32 id of the function that threw it, u32 offset in its body,
+ *	    values
  *	memories' bytes, with SAVE_MEMORY: for each, runs until all pages (4 KiB) are named: leb zero pages,
  *	    leb other pages and their bytes
- *	jumps, when a thread has any: for each thread: u64 last id, u64 id of a jump under way (0: none), u32 its value; leb n;
- *	    jumps by depth: u64 id, u64 key, u32 depth, u32 stack pointer, and a frame as above
  *
- * A value is 4 bytes (i32, f32) or 8; its type is the module's and not written.
+ * A value is 4 bytes (i32, f32) or 8; its type is the module's and not written. An exnref is 0 or the number of an
+ * exception, from 1 in the order in which they are mentioned first: by tables, globals, threads, other exceptions.
  */
 #pragma once
 
 #include "engine/exec.h"
 
 #define STATE_MAGIC 0x474e4557u /* "WENG" */
-#define STATE_VERSION 1u
+#define STATE_VERSION 2u        /* version 1 is read: no tags, no exceptions, jumps at the end */
 #define STATE_PAGE 4096u
 
 enum { RANGE_INSTANCE, RANGE_HOST };
 #define INTERRUPTED 0x80000000u
-enum { THREAD_IDLE, THREAD_FRAMES, THREAD_DIRECT };
+enum { THREAD_IDLE, THREAD_FRAMES, THREAD_DIRECT, THREAD_UNWINDING };
 
 /* Limits of what is loaded. */
 #define STATE_MAX_SLOTS (64u << 20)
@@ -47,7 +52,16 @@ static inline bool is_wide_value(uint8_t type)
 	return type != VT_I32 && type != VT_F32;
 }
 
-static inline bool is_wide_letter(char c)
+/* enum valtype of a letter of a type's text. */
+static inline uint8_t letter_valtype(char c)
 {
-	return c != 'i' && c != 'f';
+	switch (c) {
+	case 'i': return VT_I32;
+	case 'I': return VT_I64;
+	case 'f': return VT_F32;
+	case 'F': return VT_F64;
+	case 'r': return VT_FUNCREF;
+	case 'e': return VT_EXNREF;
+	default: return VT_EXTERNREF;
+	}
 }

@@ -6,6 +6,7 @@
  */
 #include "engine/state.h"
 #include "engine/detour.h"
+#include "engine/exn.h"
 #include "engine/iop.h"
 #include "engine/safepoint.h"
 
@@ -18,9 +19,9 @@ struct load {
 	const struct module_finder *finder;
 	const struct host_resolver *resolver;
 	struct errmsg *msg;
-	struct globalinst *globals;      /* read, not yet given to their instances */
-	bool *owned_tables, *owned_mems; /* an instance's own, not imported */
-	uint32_t flags;
+	struct globalinst *globals;                   /* read, not yet given to their instances */
+	bool *owned_tables, *owned_mems, *owned_tags; /* an instance's own, not imported */
+	uint32_t flags, version;
 };
 
 #define BAD(l, ...) err_set((l)->msg, ERR_INVALID, "engine state: " __VA_ARGS__)
@@ -69,10 +70,29 @@ static enum err get_bool(struct load *l, bool *v)
 	return ERR_OK;
 }
 
-static enum err check_ref(struct load *l, uint8_t type, uint64_t v)
+/* An exception's place is kept until load_exceptions(); numbers are mentioned first in their order. */
+static enum err exn_number(struct load *l, uint64_t *v)
 {
-	if (type == VT_FUNCREF && v && !store_func(l->s, v))
-		return BAD(l, "no function has the reference %llu", (unsigned long long)v);
+	struct store *s = l->s;
+	if (*v > (uint64_t)s->nexns + 1)
+		return BAD(l, "exception %llu where %u are known", (unsigned long long)*v,
+		           s->nexns);
+	if (*v > s->nexns) {
+		if (!GROW(s->exns, s->nexns))
+			return ERR_NOMEM;
+		s->exns[s->nexns++] = NULL;
+	}
+	*v = *v ? exn_handle((uint32_t)*v - 1) : 0;
+	return ERR_OK;
+}
+
+/* A reference as it is written becomes one of this store. */
+static enum err to_ref(struct load *l, uint8_t type, uint64_t *v)
+{
+	if (type == VT_EXNREF)
+		return exn_number(l, v);
+	if (type == VT_FUNCREF && *v && !store_func(l->s, *v))
+		return BAD(l, "no function has the reference %llu", (unsigned long long)*v);
 	return ERR_OK;
 }
 
@@ -81,7 +101,7 @@ static enum err get_value(struct load *l, uint8_t type, uint64_t *v)
 	uint32_t half;
 	if (is_wide_value(type)) {
 		GET(l, rd_u64(l->r, v));
-		return check_ref(l, type, *v);
+		return to_ref(l, type, v);
 	}
 	GET(l, rd_u32(l->r, &half));
 	*v = half;
@@ -94,10 +114,10 @@ static bool is_type_text(const char *text)
 	if (text[0] != '(')
 		return false;
 	const char *p = text + 1;
-	p += strspn(p, "iIfFrx");
+	p += strspn(p, "iIfFrxe");
 	if (*p++ != ')')
 		return false;
-	p += strspn(p, "iIfFrx");
+	p += strspn(p, "iIfFrxe");
 	return !*p;
 }
 
@@ -114,14 +134,15 @@ static enum err get_type(struct load *l, uint32_t *type)
 
 static enum err get_head(struct load *l, struct store_config *cfg)
 {
-	uint32_t magic, version;
+	uint32_t magic;
 	GET(l, rd_u32(l->r, &magic));
-	GET(l, rd_u32(l->r, &version));
+	GET(l, rd_u32(l->r, &l->version));
 	if (magic != STATE_MAGIC)
 		return err_set(l->msg, ERR_MALFORMED, "engine state: not one (magic %08x)", magic);
-	if (version != STATE_VERSION)
-		return err_set(l->msg, ERR_UNSUPPORTED, "engine state: version %u, this is %u",
-		               version, STATE_VERSION);
+	if (l->version == 0 || l->version > STATE_VERSION)
+		return err_set(l->msg, ERR_UNSUPPORTED,
+		               "engine state: version %u, versions up to %u are read", l->version,
+		               STATE_VERSION);
 	GET(l, rd_u32(l->r, &l->flags));
 	GET(l, rd_u32(l->r, &cfg->max_stack_slots));
 	GET(l, rd_u32(l->r, &cfg->max_call_depth));
@@ -226,7 +247,7 @@ static enum err load_elems(struct load *l, struct tableinst *t)
 {
 	for (uint32_t k = 0; k < t->size; k++) {
 		GET(l, rd_leb_u64(l->r, &t->elems[k]));
-		TRY(check_ref(l, t->reftype, t->elems[k]));
+		TRY(to_ref(l, t->reftype, &t->elems[k]));
 	}
 	return ERR_OK;
 }
@@ -239,7 +260,7 @@ static enum err load_tables(struct load *l)
 		struct tabletype tt = {0};
 		struct tableinst *t;
 		GET(l, rd_u8(l->r, &tt.reftype));
-		if (tt.reftype != VT_FUNCREF && tt.reftype != VT_EXTERNREF)
+		if (!is_reftype(tt.reftype))
 			return BAD(l, "table %u: type %02x", i, tt.reftype);
 		TRY(get_bool(l, &tt.limits.has_max));
 		GET(l, rd_u32(l->r, &tt.limits.max));
@@ -251,11 +272,6 @@ static enum err load_tables(struct load *l)
 		TRY(load_elems(l, t));
 	}
 	return ERR_OK;
-}
-
-static bool is_valtype(uint8_t type)
-{
-	return (type >= VT_F64 && type <= VT_I32) || type == VT_FUNCREF || type == VT_EXTERNREF;
 }
 
 static enum err load_globals(struct load *l, uint32_t *count)
@@ -276,6 +292,23 @@ static enum err load_globals(struct load *l, uint32_t *count)
 			return ERR_NOMEM;
 		l->s->globals[i] = NULL;
 		l->s->nglobals = i + 1;
+	}
+	return ERR_OK;
+}
+
+static enum err load_tags(struct load *l)
+{
+	uint32_t n, type, nparams, nresults;
+	struct taginst *tag;
+	if (l->version < 2)
+		return ERR_OK;
+	TRY(get_count(l, 3, &n));
+	for (uint32_t i = 0; i < n; i++) {
+		TRY(get_type(l, &type));
+		type_counts(l->s->types[type], &nparams, &nresults);
+		if (nresults)
+			return BAD(l, "tag %u gives results", i);
+		TRY(tag_new(l->s, type, &tag));
 	}
 	return ERR_OK;
 }
@@ -372,6 +405,21 @@ static enum err load_instance_globals(struct load *l, struct instance *in)
 	return ERR_OK;
 }
 
+static enum err load_instance_tags(struct load *l, struct instance *in)
+{
+	const struct module *m = in->module;
+	uint32_t x;
+	for (uint32_t i = 0; i < m->ntags; i++) {
+		bool own = i >= m->nimport_tags;
+		TRY(get_index(l, l->s->ntags, "tag", &x));
+		if (l->s->tags[x]->type != in->types[m->tags[i]] || (own && l->owned_tags[x]))
+			return BAD(l, "tag %u is not what the module declares", x);
+		l->owned_tags[x] |= own;
+		in->tags[i] = l->s->tags[x];
+	}
+	return ERR_OK;
+}
+
 /* From what was read to the instances' own. */
 static enum err link_globals(struct load *l)
 {
@@ -403,7 +451,8 @@ static enum err load_instances(struct load *l)
 	struct store *s = l->s;
 	l->owned_tables = calloc((size_t)s->ntables + 1, 1);
 	l->owned_mems = calloc((size_t)s->nmems + 1, 1);
-	if (!l->owned_tables || !l->owned_mems)
+	l->owned_tags = calloc((size_t)s->ntags + 1, 1);
+	if (!l->owned_tables || !l->owned_mems || !l->owned_tags)
 		return ERR_NOMEM;
 	for (uint32_t i = 0; i < s->ninstances; i++) {
 		struct instance *in = s->instances[i];
@@ -411,6 +460,7 @@ static enum err load_instances(struct load *l)
 		TRY(load_instance_tables(l, in));
 		TRY(load_instance_mems(l, in));
 		TRY(load_instance_globals(l, in));
+		TRY(load_instance_tags(l, in));
 		TRY(load_dropped(l, in->elem_dropped, in->module->nelems));
 		TRY(load_dropped(l, in->data_dropped, in->module->ndatas));
 	}
@@ -583,7 +633,8 @@ static enum err load_frame(struct load *l, struct thread *t, bool top, struct sa
 	return n.interrupted ? load_mark(l, t) : ERR_OK;
 }
 
-static enum err load_frames(struct load *l, struct thread *t)
+/* unwinding: the top frame stands in a call too. */
+static enum err load_frames(struct load *l, struct thread *t, bool unwinding)
 {
 	uint32_t n;
 	struct safepoint *sp = NULL;
@@ -591,8 +642,15 @@ static enum err load_frames(struct load *l, struct thread *t)
 	if (!n)
 		return BAD(l, "a busy thread without frames");
 	for (uint32_t i = 0; i < n; i++)
-		TRY(load_frame(l, t, i + 1 == n, &sp));
-	return ERR_OK;
+		TRY(load_frame(l, t, i + 1 == n && !unwinding, &sp));
+	if (!unwinding)
+		return ERR_OK;
+	if (detour_mark(t, n))
+		return BAD(l, "a handler has no frame");
+	t->csp->pc = t->csp->code->entry + sp->after;
+	t->pc = (const uint64_t *)unwind_code;
+	TRY(get_value(l, VT_EXNREF, &t->exn));
+	return t->exn ? ERR_OK : BAD(l, "a thread unwinds for no exception");
 }
 
 static enum err load_direct(struct load *l, struct thread *t)
@@ -605,11 +663,9 @@ static enum err load_direct(struct load *l, struct thread *t)
 	if (r->host->nparams > l->s->cfg.max_stack_slots ||
 	    r->host->nresults > l->s->cfg.max_stack_slots)
 		return err_set(l->msg, ERR_LIMIT, "engine state: call stack exhausted");
-	static const uint8_t types[] = {['i'] = VT_I32, ['I'] = VT_I64,     ['f'] = VT_F32,
-	                                ['F'] = VT_F64, ['r'] = VT_FUNCREF, ['x'] = VT_EXTERNREF};
 	const char *text = l->s->types[t->call_type] + 1;
 	for (uint32_t i = 0; i < r->host->nparams; i++)
-		TRY(get_value(l, types[(uint8_t)text[i]], &t->slots[i]));
+		TRY(get_value(l, letter_valtype(text[i]), &t->slots[i]));
 	t->direct = r->host;
 	return ERR_OK;
 }
@@ -620,12 +676,13 @@ static enum err load_thread(struct load *l)
 	uint8_t state;
 	TRY(thread_new(l->s, &t));
 	GET(l, rd_u8(l->r, &state));
-	if (state > THREAD_DIRECT)
+	if (state > (l->version < 2 ? THREAD_DIRECT : THREAD_UNWINDING))
 		return BAD(l, "thread state %u", state);
 	if (state == THREAD_IDLE)
 		return ERR_OK;
 	TRY(get_type(l, &t->call_type));
-	TRY(state == THREAD_FRAMES ? load_frames(l, t) : load_direct(l, t));
+	TRY(state == THREAD_DIRECT ? load_direct(l, t)
+	                           : load_frames(l, t, state == THREAD_UNWINDING));
 	t->busy = true;
 	return ERR_OK;
 }
@@ -688,6 +745,48 @@ static enum err load_jumps(struct load *l, struct thread *t)
 	return ERR_OK;
 }
 
+/* In version 1 they are what is left at the end. */
+static enum err load_all_jumps(struct load *l)
+{
+	bool any = rd_left(l->r) > 0;
+	if (l->version > 1)
+		TRY(get_bool(l, &any));
+	for (uint32_t i = 0; any && i < l->s->nthreads; i++)
+		TRY(load_jumps(l, l->s->threads[i]));
+	return ERR_OK;
+}
+
+/* ---- exceptions ---- */
+
+static enum err load_exception(struct load *l, uint32_t i)
+{
+	uint32_t tag, func, offset;
+	uint64_t handle;
+	TRY(get_index(l, l->s->ntags, "tag", &tag));
+	GET(l, rd_u32(l->r, &func));
+	GET(l, rd_u32(l->r, &offset));
+	const struct func_range *r = store_func(l->s, func);
+	if (!r || !r->inst)
+		return BAD(l, "exception %u was thrown by function %u", i + 1, func);
+	struct exn *e = exn_new(l->s, l->s->tags[tag], i, &handle);
+	if (!e)
+		return err_set(l->msg, ERR_LIMIT, "engine state: too many exceptions");
+	e->func = func;
+	e->offset = offset;
+	const char *type = l->s->types[e->tag->type] + 1;
+	for (uint32_t k = 0; k < e->nvalues; k++)
+		TRY(get_value(l, letter_valtype(type[k]), &e->values[k]));
+	return ERR_OK;
+}
+
+/* All that were mentioned; each may mention more. */
+static enum err load_exceptions(struct load *l)
+{
+	for (uint32_t i = 0; i < l->s->nexns; i++)
+		TRY(load_exception(l, i));
+	return ERR_OK;
+}
+
 /* ---- memories' bytes ---- */
 
 static enum err load_bytes(struct load *l, struct meminst *m)
@@ -713,13 +812,17 @@ static enum err load_all(struct load *l)
 	TRY(load_memories(l));
 	TRY(load_tables(l));
 	TRY(load_globals(l, &nglobals));
+	TRY(load_tags(l));
 	TRY(load_instances(l));
 	TRY(load_names(l));
 	TRY(load_threads(l));
+	if (l->version > 1)
+		TRY(load_all_jumps(l));
+	TRY(load_exceptions(l));
 	for (uint32_t i = 0; i < l->s->nmems && l->flags & SAVE_MEMORY; i++)
 		TRY(load_bytes(l, l->s->mems[i]));
-	for (uint32_t i = 0; rd_left(l->r) && i < l->s->nthreads; i++)
-		TRY(load_jumps(l, l->s->threads[i]));
+	if (l->version == 1)
+		TRY(load_all_jumps(l));
 	return rd_left(l->r) ? BAD(l, "%zu bytes too many", rd_left(l->r)) : ERR_OK;
 }
 
@@ -736,6 +839,7 @@ enum err store_load(struct rd *in, const struct module_finder *f, const struct h
 	free(l.globals);
 	free(l.owned_tables);
 	free(l.owned_mems);
+	free(l.owned_tags);
 	if (e != ERR_OK) {
 		store_free(l.s);
 		return msg && !msg->text[0] ? err_set(msg, e, "engine state: %s", err_text(e)) : e;

@@ -1,6 +1,7 @@
 /* state_save.c - writes a store in its canonical form (state.h). */
 #include "engine/state.h"
 #include "engine/detour.h"
+#include "engine/exn.h"
 #include "engine/iop.h"
 #include "engine/safepoint.h"
 
@@ -14,12 +15,35 @@ static void put_text(struct wr *w, const char *text)
 	wr_bytes(w, text, size);
 }
 
-static void put_value(struct wr *w, bool wide, uint64_t v)
+/* A store being written: its exceptions get numbers as they are mentioned. */
+struct save {
+	struct wr *w;
+	struct store *s;
+	struct exn *first, **last; /* those that have one, in that order */
+	uint32_t numbers;
+};
+
+/* A reference as a number. */
+static uint64_t ref_number(struct save *sv, uint8_t type, uint64_t v)
 {
-	if (wide)
-		wr_u64(w, v);
+	struct exn *e = type == VT_EXNREF && v ? exn_of(sv->s, v) : NULL;
+	if (!e)
+		return v;
+	if (!e->number) {
+		e->number = ++sv->numbers;
+		e->link = NULL;
+		*sv->last = e;
+		sv->last = &e->link;
+	}
+	return e->number;
+}
+
+static void put_value(struct save *sv, uint8_t type, uint64_t v)
+{
+	if (is_wide_value(type))
+		wr_u64(sv->w, ref_number(sv, type, v));
 	else
-		wr_u32(w, (uint32_t)v);
+		wr_u32(sv->w, (uint32_t)v);
 }
 
 static void put_head(struct wr *w, const struct store *s, unsigned flags)
@@ -59,8 +83,10 @@ static void put_memories(struct wr *w, const struct store *s)
 	}
 }
 
-static void put_tables(struct wr *w, const struct store *s)
+static void put_tables(struct save *sv)
 {
+	struct wr *w = sv->w;
+	const struct store *s = sv->s;
 	wr_leb_u32(w, s->ntables);
 	for (uint32_t i = 0; i < s->ntables; i++) {
 		const struct tableinst *t = s->tables[i];
@@ -69,19 +95,28 @@ static void put_tables(struct wr *w, const struct store *s)
 		wr_u32(w, t->max);
 		wr_leb_u32(w, t->size);
 		for (uint32_t k = 0; k < t->size; k++)
-			wr_leb_u64(w, t->elems[k]);
+			wr_leb_u64(w, ref_number(sv, t->reftype, t->elems[k]));
 	}
 }
 
-static void put_globals(struct wr *w, const struct store *s)
+static void put_globals(struct save *sv)
 {
+	struct wr *w = sv->w;
+	const struct store *s = sv->s;
 	wr_leb_u32(w, s->nglobals);
 	for (uint32_t i = 0; i < s->nglobals; i++) {
 		const struct globalinst *g = s->globals[i];
 		wr_u8(w, g->type);
 		wr_u8(w, g->mut);
-		put_value(w, is_wide_value(g->type), g->value);
+		put_value(sv, g->type, g->value);
 	}
+}
+
+static void put_tags(struct wr *w, const struct store *s)
+{
+	wr_leb_u32(w, s->ntags);
+	for (uint32_t i = 0; i < s->ntags; i++)
+		put_text(w, s->types[s->tags[i]->type]);
 }
 
 static void put_instance(struct wr *w, const struct instance *in)
@@ -95,6 +130,8 @@ static void put_instance(struct wr *w, const struct instance *in)
 		wr_u32(w, in->mems[i]->index);
 	for (uint32_t i = 0; i < m->nglobals; i++)
 		wr_u32(w, in->globals[i]->index);
+	for (uint32_t i = 0; i < m->ntags; i++)
+		wr_u32(w, in->tags[i]->index);
 	wr_bytes(w, in->elem_dropped, m->nelems);
 	wr_bytes(w, in->data_dropped, m->ndatas);
 }
@@ -111,9 +148,10 @@ static void put_names(struct wr *w, const struct store *s)
 /* ---- threads ---- */
 
 /* A frame stands at sp with height operands on its stack. */
-static enum err put_frame(struct wr *w, const struct frame *f, const struct spmap *map,
+static enum err put_frame(struct save *sv, const struct frame *f, const struct spmap *map,
                           struct safepoint *sp, uint32_t height, uint32_t flags)
 {
+	struct wr *w = sv->w;
 	struct code *c = f->code;
 	const uint8_t *types = safepoint_types(c, sp);
 	if (!types)
@@ -121,15 +159,15 @@ static enum err put_frame(struct wr *w, const struct frame *f, const struct spma
 	wr_u32(w, (c->inst->func_base + (c->funcidx - c->inst->module->nimport_funcs)) | flags);
 	wr_u32(w, sp->offset);
 	for (uint32_t i = 0; i < c->nlocals; i++)
-		put_value(w, is_wide_value(map->local_types[i]), f->fp[i]);
+		put_value(sv, map->local_types[i], f->fp[i]);
 	wr_leb_u32(w, height);
 	for (uint32_t i = 0; i < height; i++)
-		put_value(w, is_wide_value(types[i]), f->fp[c->nlocals + i]);
+		put_value(sv, types[i], f->fp[c->nlocals + i]);
 	return ERR_OK;
 }
 
 /* A frame that calls nothing at the moment: the top one, or one that a handler interrupted. */
-static enum err put_standing(struct wr *w, const struct frame *f, const uint64_t *pc,
+static enum err put_standing(struct save *sv, const struct frame *f, const uint64_t *pc,
                              const struct mark *mark)
 {
 	const struct spmap *map = code_map(f->code);
@@ -137,30 +175,30 @@ static enum err put_standing(struct wr *w, const struct frame *f, const uint64_t
 		return ERR_NOMEM;
 	struct safepoint *sp = spmap_before(map, (uint32_t)(pc - f->code->entry));
 	assert(sp); /* a thread that stands, stands at safepoints */
-	TRY(put_frame(w, f, map, sp, sp->height, mark ? INTERRUPTED : 0));
+	TRY(put_frame(sv, f, map, sp, sp->height, mark ? INTERRUPTED : 0));
 	if (mark)
-		wr_u32(w, mark->stack_pointer);
+		wr_u32(sv->w, mark->stack_pointer);
 	return ERR_OK;
 }
 
-static enum err put_caller(struct wr *w, const struct frame *f)
+static enum err put_caller(struct save *sv, const struct frame *f)
 {
 	const struct spmap *map = code_map(f->code);
 	if (!map)
 		return ERR_NOMEM;
 	struct safepoint *sp = spmap_after(map, (uint32_t)(frame_pc(f) - f->code->entry));
 	assert(sp);
-	return put_frame(w, f, map, sp, sp->height - sp->nconsumed, 0);
+	return put_frame(sv, f, map, sp, sp->height - sp->nconsumed, 0);
 }
 
-static enum err put_frames(struct wr *w, const struct thread *t)
+static enum err put_frames(struct save *sv, const struct thread *t)
 {
-	wr_leb_u32(w, thread_depth(t));
+	wr_leb_u32(sv->w, thread_depth(t));
 	for (const struct frame *f = t->frames + 1; f < t->csp; f++) {
 		const struct mark *mark = detour_mark(t, (uint32_t)(f - t->frames));
-		TRY(mark ? put_standing(w, f, mark->pc, mark) : put_caller(w, f));
+		TRY(mark ? put_standing(sv, f, mark->pc, mark) : put_caller(sv, f));
 	}
-	return put_standing(w, t->csp, t->pc, NULL);
+	return t->exn ? put_caller(sv, t->csp) : put_standing(sv, t->csp, t->pc, NULL);
 }
 
 /* ---- jumps ---- */
@@ -173,18 +211,20 @@ static bool has_jumps(const struct store *s)
 	return false;
 }
 
-static enum err put_jump(struct wr *w, const struct jump *j)
+static enum err put_jump(struct save *sv, const struct jump *j)
 {
+	struct wr *w = sv->w;
 	struct frame f = {.fp = j->values, .code = j->code};
 	wr_u64(w, j->id);
 	wr_u64(w, j->key);
 	wr_u32(w, j->depth);
 	wr_u32(w, j->stack_pointer);
-	return put_frame(w, &f, j->code->map, j->sp, j->sp->height, 0);
+	return put_frame(sv, &f, j->code->map, j->sp, j->sp->height, 0);
 }
 
-static enum err put_jumps(struct wr *w, const struct thread *t)
+static enum err put_jumps(struct save *sv, const struct thread *t)
 {
+	struct wr *w = sv->w;
 	static const struct detours none;
 	const struct detours *d = t->detours ? t->detours : &none;
 	uint32_t n = 0;
@@ -196,25 +236,58 @@ static enum err put_jumps(struct wr *w, const struct thread *t)
 	wr_leb_u32(w, n);
 	for (uint32_t i = 0; i < d->njumps; i++)
 		if (detour_jump_is_good(t, &d->jumps[i]))
-			TRY(put_jump(w, &d->jumps[i]));
+			TRY(put_jump(sv, &d->jumps[i]));
 	return ERR_OK;
 }
 
-static enum err put_thread(struct wr *w, const struct thread *t)
+static enum err put_thread(struct save *sv, const struct thread *t)
 {
+	struct wr *w = sv->w;
 	if (!t->busy) {
 		wr_u8(w, THREAD_IDLE);
 		return ERR_OK;
 	}
 	const char *type = t->store->types[t->call_type];
-	wr_u8(w, t->direct ? THREAD_DIRECT : THREAD_FRAMES);
+	wr_u8(w, t->direct ? THREAD_DIRECT : t->exn ? THREAD_UNWINDING : THREAD_FRAMES);
 	put_text(w, type);
 	if (!t->direct)
-		return put_frames(w, t);
+		TRY(put_frames(sv, t));
+	if (t->exn)
+		put_value(sv, VT_EXNREF, t->exn);
+	if (!t->direct)
+		return ERR_OK;
 	wr_u32(w, t->direct->id);
 	for (uint32_t i = 0; i < t->direct->nparams; i++)
-		put_value(w, is_wide_letter(type[i + 1]), t->slots[i]);
+		put_value(sv, letter_valtype(type[i + 1]), t->slots[i]);
 	return ERR_OK;
+}
+
+static enum err put_threads(struct save *sv)
+{
+	const struct store *s = sv->s;
+	bool jumps = has_jumps(s);
+	wr_leb_u32(sv->w, s->nthreads);
+	for (uint32_t i = 0; i < s->nthreads; i++)
+		TRY(put_thread(sv, s->threads[i]));
+	wr_u8(sv->w, jumps);
+	for (uint32_t i = 0; jumps && i < s->nthreads; i++)
+		TRY(put_jumps(sv, s->threads[i]));
+	return ERR_OK;
+}
+
+/* They may mention more, which come behind them. */
+static void put_exceptions(struct save *sv)
+{
+	for (const struct exn *e = sv->first; e; e = e->link) {
+		const char *type = sv->s->types[e->tag->type] + 1;
+		wr_u32(sv->w, e->tag->index);
+		wr_u32(sv->w, e->func);
+		wr_u32(sv->w, e->offset);
+		for (uint32_t i = 0; i < e->nvalues; i++)
+			put_value(sv, letter_valtype(type[i]), e->values[i]);
+	}
+	for (struct exn *e = sv->first; e; e = e->link)
+		e->number = 0;
 }
 
 /* ---- memories' bytes ---- */
@@ -250,20 +323,20 @@ enum err store_save(struct store *s, unsigned flags, struct wr *out)
 	for (uint32_t i = 0; i < s->ninstances; i++)
 		if (s->instances[i]->broken)
 			return ERR_STATE;
+	struct save sv = {.w = out, .s = s};
+	sv.last = &sv.first;
 	put_head(out, s, flags);
 	put_functions(out, s);
 	put_memories(out, s);
-	put_tables(out, s);
-	put_globals(out, s);
+	put_tables(&sv);
+	put_globals(&sv);
+	put_tags(out, s);
 	for (uint32_t i = 0; i < s->ninstances; i++)
 		put_instance(out, s->instances[i]);
 	put_names(out, s);
-	wr_leb_u32(out, s->nthreads);
-	for (uint32_t i = 0; i < s->nthreads; i++)
-		TRY(put_thread(out, s->threads[i]));
+	enum err e = put_threads(&sv);
+	put_exceptions(&sv);
 	for (uint32_t i = 0; i < s->nmems && flags & SAVE_MEMORY; i++)
 		put_bytes(out, s->mems[i]);
-	for (uint32_t i = 0; has_jumps(s) && i < s->nthreads; i++)
-		TRY(put_jumps(out, s->threads[i]));
-	return wr_ok(out) ? ERR_OK : ERR_NOMEM;
+	return e != ERR_OK ? e : wr_ok(out) ? ERR_OK : ERR_NOMEM;
 }

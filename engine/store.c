@@ -1,5 +1,6 @@
 /* store.c - the store: its objects, the ids of functions, and types that are equal across modules. */
 #include "engine/exec.h"
+#include "engine/exn.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -70,6 +71,7 @@ void store_free(struct store *s)
 		free(s->names[i].name);
 	for (uint32_t i = 0; i < s->ntypes; i++)
 		free(s->types[i]);
+	exns_free(s);
 	free(s->instances);
 	free(s->mems);
 	free(s->tables);
@@ -178,6 +180,7 @@ static char type_letter(uint8_t type)
 	case VT_F32: return 'f';
 	case VT_F64: return 'F';
 	case VT_FUNCREF: return 'r';
+	case VT_EXNREF: return 'e';
 	default: return 'x';
 	}
 }

@@ -11,7 +11,7 @@
 
 /* ---- reading validated code ---- */
 
-static uint32_t leb_u32(struct translator *tr)
+uint32_t leb_u32(struct translator *tr)
 {
 	uint32_t v = *tr->p++;
 	if (v < 0x80)
@@ -62,6 +62,14 @@ static void skip_imm(struct translator *tr, enum imm_kind kind)
 	case IMM_F32: tr->p += 4; break;
 	case IMM_F64: tr->p += 8; break;
 	case IMM_REFTYPE: tr->p++; break;
+	case IMM_TRY_TABLE:
+		leb_s64(tr);
+		for (n = leb_u32(tr); n-- > 0;) {
+			if (*tr->p++ < 2)
+				leb_u32(tr);
+			leb_u32(tr);
+		}
+		break;
 	case IMM_BR_TABLE:
 		for (n = leb_u32(tr) + 1; n-- > 0;)
 			leb_u32(tr);
@@ -86,19 +94,31 @@ static void skip_imm(struct translator *tr, enum imm_kind kind)
 	}
 }
 
-/* After a branch: on to the `else` or `end` of the innermost block, which is left to be read. */
-/* Skips one instruction of code that cannot be reached. False before the `end` or `else` where it ends. */
+/* What ends a part of a block. */
+static bool ends_part(uint32_t op)
+{
+	return op == WOP_end || op == WOP_else || op == WOP_catch || op == WOP_catch_all ||
+	       op == WOP_delegate;
+}
+
+static bool opens_block(uint32_t op)
+{
+	return op == WOP_block || op == WOP_loop || op == WOP_if || op == WOP_try ||
+	       op == WOP_try_table;
+}
+
+/* Skips one instruction of code that cannot be reached. False before what ends the innermost block, or this part of it. */
 static bool skip_unreachable(struct translator *tr)
 {
 	const uint8_t *at = tr->p;
 	uint32_t op = read_op(tr);
-	if ((op == WOP_end || op == WOP_else) && tr->skipped_blocks == 0) {
+	if (tr->skipped_blocks == 0 && ends_part(op)) {
 		tr->p = at;
 		return false;
 	}
-	if (op == WOP_end)
+	if (op == WOP_end || op == WOP_delegate)
 		tr->skipped_blocks--;
-	else if (op == WOP_block || op == WOP_loop || op == WOP_if)
+	else if (opens_block(op))
 		tr->skipped_blocks++;
 	skip_imm(tr, op < 0x100 ? opcodes[op].imm : opcodes_fc[op & 0xff].imm);
 	return true;
@@ -119,8 +139,7 @@ static bool rec_room(void **array, uint32_t n, uint32_t *cap, size_t size)
 	return true;
 }
 
-/* Every operand is at home. */
-static struct safepoint *record(struct translator *tr, enum sp_kind kind, const uint8_t *at)
+struct safepoint *record(struct translator *tr, enum sp_kind kind, const uint8_t *at)
 {
 	struct spmap *m = tr->rec;
 	if (!m)
@@ -171,7 +190,7 @@ static struct ctrl *ctrl_push(struct translator *tr, uint32_t op)
 
 static void begin_block(struct translator *tr, uint32_t op, const uint8_t *at)
 {
-	struct ctrl c = {.kind = (uint8_t)op};
+	struct ctrl c = {.kind = (uint8_t)op, .around = tr->region};
 	block_type(tr, &c);
 	if (op == WOP_if) {
 		uint32_t pos = do_cond(tr, false, FORWARD, true);
@@ -184,10 +203,14 @@ static void begin_block(struct translator *tr, uint32_t op, const uint8_t *at)
 		c.loop_pos = tr->n;
 		record(tr, SP_LOOP, at);
 	}
+	if (op == WOP_try || op == WOP_try_table)
+		region_open(tr, &c);
+	if (op == WOP_try_table)
+		table_clauses(tr, &c);
 	*ctrl_push(tr, op) = c;
 }
 
-static struct ctrl *label(struct translator *tr, uint32_t depth)
+struct ctrl *label(struct translator *tr, uint32_t depth)
 {
 	return &tr->ctrls[tr->nctrls - 1 - depth];
 }
@@ -221,8 +244,7 @@ static void emit_return(struct translator *tr)
 	emit(tr, IOP_ret_S, 0, slot_of(tr, &v, i), 0, 0);
 }
 
-/* The values a branch carries, to where the label wants them. Nothing after it uses the stack. */
-static void move_results(struct translator *tr, const struct ctrl *c)
+void move_results(struct translator *tr, const struct ctrl *c)
 {
 	uint32_t n = label_arity(c), from = tr->height - n;
 	if (n > 1 || from == c->height) {
@@ -340,7 +362,7 @@ static void do_br_table(struct translator *tr)
 	barrier(tr);
 }
 
-static void stack_to(struct translator *tr, uint32_t height, uint32_t n, const uint8_t *types)
+void stack_to(struct translator *tr, uint32_t height, uint32_t n, const uint8_t *types)
 {
 	while (tr->height > height)
 		pop(tr);
@@ -364,18 +386,33 @@ static void do_else(struct translator *tr, bool reachable)
 	stack_to(tr, c->height, c->nparams, c->params);
 }
 
+/* Only clauses of a try_table go to the function's own label; branches return. */
+static void end_function(struct translator *tr, struct ctrl *c, bool reachable)
+{
+	if (c->patches) {
+		if (reachable)
+			flush(tr);
+		patch_bind(tr, &c->patches);
+		stack_to(tr, 0, c->nresults, c->results);
+		reachable = true;
+	}
+	if (reachable)
+		emit_return(tr);
+}
+
 /* Returns whether the function's end was read. *reachable: whether control gets here; then, past it. */
 static bool do_end(struct translator *tr, bool *reachable)
 {
 	struct ctrl *c = label(tr, 0);
 	if (tr->nctrls == 1) {
-		if (*reachable)
-			emit_return(tr);
+		end_function(tr, c, *reachable);
 		return true;
 	}
-	bool joins = c->patches || c->else_patches;
+	bool joins = c->patches || c->else_patches || is_catch(c);
 	if (*reachable && joins)
-		flush(tr);
+		end_catch_part(tr, c);
+	if (c->region && !is_catch(c))
+		region_close(tr, c);
 	patch_bind(tr, &c->else_patches);
 	patch_bind_some(tr, &c->patches);
 	if (joins || !*reachable)
@@ -599,7 +636,27 @@ static bool step(struct translator *tr, bool *reachable)
 	switch (op) {
 	case WOP_block:
 	case WOP_loop:
-	case WOP_if: begin_block(tr, op, at); break;
+	case WOP_if:
+	case WOP_try:
+	case WOP_try_table: begin_block(tr, op, at); break;
+	case WOP_catch:
+	case WOP_catch_all:
+		do_catch(tr, op, *reachable);
+		*reachable = true;
+		break;
+	case WOP_delegate: do_delegate(tr, leb_u32(tr)); return !do_end(tr, reachable);
+	case WOP_throw:
+		do_throw(tr, leb_u32(tr), at);
+		*reachable = false;
+		break;
+	case WOP_throw_ref:
+		do_throw_ref(tr, at);
+		*reachable = false;
+		break;
+	case WOP_rethrow:
+		do_rethrow(tr, leb_u32(tr), at);
+		*reachable = false;
+		break;
 	case WOP_else:
 		do_else(tr, *reachable);
 		*reachable = true;
@@ -684,6 +741,7 @@ static bool begin_function(struct translator *tr, struct instance *in, uint32_t 
 	tr->f = module_func(tr->m, funcidx);
 	tr->body = tr->p = tr->m->bytes + tr->f->body_offset;
 	tr->n = tr->height = tr->clean = tr->nctrls = tr->npatches = 0;
+	tr->nregions = tr->nclauses = tr->region = 0;
 	tr->acc[0] = tr->acc[1] = -1;
 	tr->failed = false;
 	tr->funcidx = funcidx;
@@ -733,8 +791,9 @@ bool translate_body(struct translator *tr)
 static struct code *code_new(struct translator *tr)
 {
 	struct instance *in = tr->in;
+	struct handlers *handlers = tr->nregions ? keep_handlers(tr) : NULL;
 	struct code *c = arena_alloc(&in->store->code, 1, sizeof *c + tr->n * sizeof *tr->w);
-	if (!c)
+	if (!c || (tr->nregions && !handlers))
 		return NULL;
 	const struct functype *ft = module_functype(in->module, tr->funcidx);
 	*c = (struct code){
@@ -748,6 +807,7 @@ static struct code *code_new(struct translator *tr)
 	    .size_words = tr->n,
 	    .wide = tr->wide,
 	    .inst = in,
+	    .handlers = handlers,
 	};
 	return c;
 }
@@ -866,6 +926,8 @@ void translator_free(struct translator *tr)
 	free(tr->v);
 	free(tr->ctrls);
 	free(tr->local_types);
+	free(tr->regions);
+	free(tr->clauses);
 	free(tr);
 }
 

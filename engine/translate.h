@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/stretch.h"
+#include "engine/exn.h"
 #include "engine/iop.h"
 #include "engine/opcode.h"
 #include "engine/safepoint.h"
@@ -25,12 +26,16 @@ struct vval {
 
 struct patch {
 	uint32_t at32; /* the distance's place, counted in 32-bit units */
-	uint32_t base; /* the instruction it is counted from */
+	uint32_t
+	    base; /* the instruction it is counted from; PATCH_CLAUSE: at32 is a clause's index */
 	uint32_t next; /* + 1; 0 ends */
 };
 
+#define PATCH_CLAUSE UINT32_MAX
+
 struct ctrl {
-	uint8_t kind;    /* opcode: block, loop, if, else; function: block */
+	uint8_t
+	    kind; /* opcode: block, loop, if, else, try, catch, catch_all, try_table; function: block */
 	uint32_t height; /* below its parameters */
 	uint32_t loop_pos;
 	uint32_t patches;      /* branches to its end */
@@ -38,6 +43,8 @@ struct ctrl {
 	uint32_t stub_patches; /* of the br_table being made */
 	uint32_t nparams, nresults;
 	const uint8_t *params, *results;
+	uint32_t region; /* of a try, or 0 */
+	uint32_t around; /* the region it lies in, or 0 */
 };
 
 struct translator {
@@ -54,6 +61,10 @@ struct translator {
 	uint32_t nctrls, ctrls_cap;
 	struct patch *patches;
 	uint32_t npatches, patches_cap;
+	struct region *regions; /* what it catches (exn.h) */
+	struct clause *clauses;
+	uint32_t nregions, nclauses;
+	uint32_t region; /* the innermost one whose code is made now, or 0 */
 	uint8_t *local_types;
 	uint32_t locals_cap;
 	int64_t acc[2]; /* stack index of the entry in the int, the float accumulator; -1 */
@@ -110,6 +121,37 @@ static inline bool is_float(uint8_t type)
 bool translate_again(struct code *c, struct translator **out);
 /* The whole of it (or up to what is looked for). False: no memory, or more code than MAX_CODE_WORDS. */
 bool translate_body(struct translator *tr);
+
+/* ---- translate.c, for translate_try.c ---- */
+uint32_t leb_u32(struct translator *tr);
+/* Notes a safepoint, if the recorder is on: every operand is at home. */
+struct safepoint *record(struct translator *tr, enum sp_kind kind, const uint8_t *at);
+struct ctrl *label(struct translator *tr, uint32_t depth);
+/* The values a branch carries, to where the label wants them. Nothing after it uses the stack. */
+void move_results(struct translator *tr, const struct ctrl *c);
+/* The stack is height operands, and n more of these types, at home. */
+void stack_to(struct translator *tr, uint32_t height, uint32_t n, const uint8_t *types);
+
+/* ---- translate_try.c: exceptions ---- */
+static inline bool is_catch(const struct ctrl *c)
+{
+	return c->kind == WOP_catch || c->kind == WOP_catch_all;
+}
+/* A try's body begins, ends here. */
+void region_open(struct translator *tr, struct ctrl *c);
+void region_close(struct translator *tr, const struct ctrl *c);
+/* Reads the clauses of a try_table whose region is open and whose label is not there yet. */
+void table_clauses(struct translator *tr, const struct ctrl *c);
+/* Control comes to the end of a try's body or of a catch: what it leaves goes where the block's results are. */
+void end_catch_part(struct translator *tr, struct ctrl *c);
+void do_catch(struct translator *tr, uint32_t op, bool reachable);
+/* What the innermost try does not catch goes on at that label, counted from outside it. */
+void do_delegate(struct translator *tr, uint32_t depth);
+void do_throw(struct translator *tr, uint32_t tagidx, const uint8_t *at);
+void do_throw_ref(struct translator *tr, const uint8_t *at);
+void do_rethrow(struct translator *tr, uint32_t depth, const uint8_t *at);
+/* The finished table, for the code. NULL: no memory. */
+struct handlers *keep_handlers(struct translator *tr);
 
 /* ---- emit.c: code and the virtual stack ---- */
 /* Code of one function that is longer is not made (32-bit distances, and memory). */

@@ -173,6 +173,18 @@ static enum err check_tables_and_mems(const struct module *m, struct errmsg *msg
 	return ERR_OK;
 }
 
+static enum err check_tags(const struct module *m, struct errmsg *msg)
+{
+	for (uint32_t i = 0; i < m->ntags; i++) {
+		if (m->tags[i] >= m->ntypes)
+			return err_set(msg, ERR_INVALID, "tag section, item %u: unknown type %u", i,
+			               m->tags[i]);
+		if (m->types[m->tags[i]].nresults)
+			return invalid(msg, "tag section", i, "non-empty tag result type");
+	}
+	return ERR_OK;
+}
+
 static enum err check_globals(struct validation *v, struct errmsg *msg)
 {
 	const struct module *m = v->m;
@@ -187,9 +199,10 @@ static enum err check_globals(struct validation *v, struct errmsg *msg)
 static enum err check_export(struct validation *v, uint32_t i, struct errmsg *msg)
 {
 	static const char *const unknown[] = {"unknown function", "unknown table", "unknown memory",
-	                                      "unknown global"};
+	                                      "unknown global", "unknown tag"};
 	const struct module *m = v->m;
-	const uint32_t counts[] = {m->nimport_funcs + m->nfuncs, m->ntables, m->nmems, m->nglobals};
+	const uint32_t counts[] = {m->nimport_funcs + m->nfuncs, m->ntables, m->nmems, m->nglobals,
+	                           m->ntags};
 	const struct export *e = &m->exports[i];
 	if (e->index >= counts[e->kind])
 		return err_set(msg, ERR_INVALID, "export section, item %u: %s %u", i,
@@ -312,6 +325,7 @@ enum err validate_module(struct module *m, struct validation *v, struct errmsg *
 		return err_set(msg, ERR_NOMEM, "out of memory");
 	TRY(check_func_types(m, msg));
 	TRY(check_tables_and_mems(m, msg));
+	TRY(check_tags(m, msg));
 	TRY(check_globals(v, msg));
 	TRY(check_exports(v, msg));
 	TRY(check_start(m, msg));

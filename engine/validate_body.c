@@ -57,10 +57,10 @@ RARE bool no_end(struct checker *k)
 static bool check_illegal(ARGS)
 {
 	static const char *const later[] = {
-	    [0x06] = "exceptions",       [0x07] = "exceptions",         [0x08] = "exceptions",
-	    [0x09] = "exceptions",       [0x0a] = "exceptions",         [0x14] = "typed references",
-	    [0x15] = "typed references", [0x18] = "exceptions",         [0x19] = "exceptions",
-	    [0x1f] = "exceptions",       [0xfb] = "garbage collection", [0xfd] = "SIMD",
+	    [0x14] = "typed references",
+	    [0x15] = "typed references",
+	    [0xfb] = "garbage collection",
+	    [0xfd] = "SIMD",
 	    [0xfe] = "threads",
 	};
 	const char *name = *pc < sizeof later / sizeof later[0] ? later[*pc] : NULL;

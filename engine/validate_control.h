@@ -54,11 +54,6 @@ static bool block_type_index(struct checker *k, struct regs *r, struct frame *f)
 	return true;
 }
 
-INLINE bool is_valtype(uint8_t b)
-{
-	return (b >= VT_F64 && b <= VT_I32) || b == VT_FUNCREF || b == VT_EXTERNREF;
-}
-
 /* One byte says "nothing" or is itself the one result's type. */
 INLINE bool block_type(struct checker *k, struct regs *r, struct frame *f)
 {
@@ -105,11 +100,17 @@ INLINE bool pop_results(struct checker *k, struct regs *r, const struct frame *f
 	return r->sp == r->floor || fail_left_over(k, r);
 }
 
+/* A legacy catch body: below its operands stands a hidden one, the exception (exn.h). */
+INLINE bool is_catch(const struct frame *f)
+{
+	return f->op == WOP_catch || f->op == WOP_catch_all;
+}
+
 /* The innermost block is over: its results become operands of the block around it. */
 INLINE bool close_frame(struct checker *k, struct regs *r)
 {
 	const struct frame *f = top(k);
-	r->sp = r->floor;
+	r->sp = r->floor - is_catch(f);
 	k->nframes--;
 	r->floor = k->stack + top(k)->height;
 	return f->nout == 0 || push_all(k, r, f->out, f->nout);
@@ -243,6 +244,120 @@ INLINE bool step_return(struct checker *k, struct regs *r)
 	const struct frame *f = &k->frames[0];
 	if (f->nout && !pop_all(k, r, f->out, f->nout))
 		return false;
+	set_unreachable(k, r);
+	return true;
+}
+
+/* ---- exceptions ---- */
+
+INLINE bool tag_index(struct checker *k, struct regs *r, const struct functype **t)
+{
+	uint32_t index;
+	if (!number(k, r, &index))
+		return false;
+	if (index >= k->m->ntags)
+		return fail_index(k, "tag", index);
+	*t = &k->m->types[k->m->tags[index]];
+	return true;
+}
+
+/* A clause of a try_table, whose own label is not there yet. What it catches goes onto the label's stack. */
+static bool catch_clause(struct checker *k, struct regs *r)
+{
+	static const struct functype none;
+	const struct functype *t = &none;
+	uint32_t depth;
+	struct label l;
+	if (UNLIKELY(r->pc == r->end))
+		return FAIL(k, ERR_MALFORMED, "unexpected end of section or function");
+	uint8_t kind = *r->pc++;
+	if (kind > 3)
+		return FAIL(k, ERR_MALFORMED, "malformed catch clause 0x%02x", kind);
+	if (kind < 2 && !tag_index(k, r, &t))
+		return false;
+	if (!number(k, r, &depth) || !find_label(k, depth, &l))
+		return false;
+	uint32_t n = t->nparams + (kind & 1);
+	if (l.n != n || (t->nparams && memcmp(l.types, t->params, t->nparams) != 0) ||
+	    (kind & 1 && l.types[n - 1] != VT_EXNREF))
+		return FAIL(k, ERR_INVALID,
+		            "type mismatch: the label of a catch clause takes other values");
+	const uint8_t *base = k->stack + k->frames[k->nframes - 1 - depth].height;
+	if (n > (size_t)(k->stack_end - base))
+		return FAIL(k, ERR_LIMIT, "more than %d operands on the stack", LIMIT_STACK_HEIGHT);
+	if (base + n > r->max)
+		r->max = (uint8_t *)base + n;
+	return true;
+}
+
+static __attribute__((noinline)) bool step_try_table(struct checker *k, struct regs *r)
+{
+	struct frame f = {.op = WOP_try_table};
+	uint32_t n;
+	if (!block_type(k, r, &f) || !pop_all(k, r, f.in, f.nin) || !number(k, r, &n))
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (!catch_clause(k, r))
+			return false;
+	return open_frame(k, r, f);
+}
+
+static __attribute__((noinline)) bool step_catch(struct checker *k, struct regs *r, uint8_t op)
+{
+	struct frame *f = top(k);
+	const struct functype *t = NULL;
+	if (f->op != WOP_try && f->op != WOP_catch)
+		return FAIL(k, ERR_MALFORMED, "END opcode expected: catch without try");
+	if ((op == WOP_catch && !tag_index(k, r, &t)) || !pop_results(k, r, f))
+		return false;
+	r->sp = r->floor - is_catch(f);
+	if (!push(k, r, VT_EXNREF))
+		return false;
+	f->op = op;
+	f->unreachable = false;
+	f->height = (uint32_t)(r->sp - k->stack);
+	r->floor = r->sp;
+	return !t || push_all(k, r, t->params, t->nparams);
+}
+
+static __attribute__((noinline)) bool step_delegate(struct checker *k, struct regs *r)
+{
+	uint32_t depth;
+	const struct frame *f = top(k);
+	if (f->op != WOP_try)
+		return FAIL(k, ERR_MALFORMED, "END opcode expected: delegate without try");
+	if (!number(k, r, &depth) || !pop_results(k, r, f))
+		return false;
+	if (depth >= k->nframes - 1) /* counted from outside the try */
+		return fail_index(k, "label", depth);
+	return close_frame(k, r);
+}
+
+INLINE bool step_throw(struct checker *k, struct regs *r)
+{
+	const struct functype *t;
+	if (!tag_index(k, r, &t) || !pop_all(k, r, t->params, t->nparams))
+		return false;
+	set_unreachable(k, r);
+	return true;
+}
+
+INLINE bool step_throw_ref(struct checker *k, struct regs *r)
+{
+	if (!pop(k, r, VT_EXNREF))
+		return false;
+	set_unreachable(k, r);
+	return true;
+}
+
+INLINE bool step_rethrow(struct checker *k, struct regs *r)
+{
+	uint32_t depth;
+	struct label l;
+	if (!number(k, r, &depth) || !find_label(k, depth, &l))
+		return false;
+	if (!is_catch(&k->frames[k->nframes - 1 - depth]))
+		return FAIL(k, ERR_INVALID, "invalid rethrow label %u: of no catch", depth);
 	set_unreachable(k, r);
 	return true;
 }

@@ -57,7 +57,7 @@ RARE bool select_slow(struct checker *k, struct regs *r)
 	uint8_t a, b;
 	if (!pop(k, r, VT_I32) || !pop_any(k, r, &b) || !pop_any(k, r, &a))
 		return false;
-	if (a == VT_FUNCREF || a == VT_EXTERNREF || b == VT_FUNCREF || b == VT_EXTERNREF)
+	if (is_reftype(a) || is_reftype(b))
 		return FAIL(k, ERR_INVALID, "type mismatch: select of references needs a type");
 	if (a != b && a != VT_ANY && b != VT_ANY)
 		return fail_type(k, a, b);
@@ -108,7 +108,7 @@ INLINE bool step_ref_is_null(struct checker *k, struct regs *r)
 	uint8_t type;
 	if (!pop_any(k, r, &type))
 		return false;
-	if (type != VT_ANY && type != VT_FUNCREF && type != VT_EXTERNREF)
+	if (type != VT_ANY && !is_reftype(type))
 		return FAIL(k, ERR_INVALID,
 		            "type mismatch: ref.is_null wants a reference, found %s",
 		            valtype_name(type));
@@ -239,7 +239,15 @@ INLINE bool step(struct checker *k, struct regs *r, uint32_t op, uint32_t imm, c
 	case WOP_unreachable: set_unreachable(k, r); return true;
 	case WOP_block:
 	case WOP_loop:
+	case WOP_try:
 	case WOP_if: return step_block(k, r, (uint8_t)op);
+	case WOP_try_table: return step_try_table(k, r);
+	case WOP_catch:
+	case WOP_catch_all: return step_catch(k, r, (uint8_t)op);
+	case WOP_delegate: return step_delegate(k, r);
+	case WOP_throw: return step_throw(k, r);
+	case WOP_throw_ref: return step_throw_ref(k, r);
+	case WOP_rethrow: return step_rethrow(k, r);
 	case WOP_else: return step_else(k, r);
 	case WOP_end: return step_end(k, r);
 	case WOP_br: return step_br(k, r);

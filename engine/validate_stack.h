@@ -30,7 +30,7 @@ struct frame {
 	const uint8_t *in, *out; /* the block's parameter and result types */
 	uint32_t nin, nout;
 	uint32_t height; /* of the operand stack below the block's own operands */
-	uint8_t op;      /* WOP_block, WOP_loop, WOP_if, WOP_else; the body itself is a block */
+	uint8_t op; /* of the block or its part: WOP_if, WOP_else ...; the body itself is a block */
 	bool unreachable;
 };
 

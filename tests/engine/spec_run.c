@@ -345,6 +345,8 @@ static bool run_command(struct script *s, const struct json *command)
 		return run_return(s, command);
 	if (strcmp(type, "assert_trap") == 0)
 		return run_trap(s, command, text_of(command, "text"));
+	if (strcmp(type, "assert_exception") == 0)
+		return run_trap(s, command, "uncaught exception");
 	if (strcmp(type, "assert_exhaustion") == 0)
 		return run_trap(s, command, "call stack exhausted");
 	if (strcmp(type, "assert_invalid") == 0)

@@ -22,7 +22,8 @@ static bool is_number(const char *type)
 
 static bool is_ref(const char *type)
 {
-	return strcmp(type, "externref") == 0 || strcmp(type, "funcref") == 0;
+	return strcmp(type, "externref") == 0 || strcmp(type, "funcref") == 0 ||
+	       strcmp(type, "exnref") == 0;
 }
 
 bool value_to_slot(const struct json *value, uint64_t *slot)

@@ -62,6 +62,20 @@ Test(run, ten_million_tail_calls_take_no_stack)
 	stops_close(&s);
 }
 
+Test(run, an_exception_that_nothing_catches_is_a_trap_that_says_where_it_was_thrown)
+{
+	struct stops s;
+	char where[200];
+	stops_open(&s, NULL);
+	cr_assert_eq(stops_call(&s, 2, "uncaught", &(uint64_t){100000}, 1), RUN_TRAPPED);
+	cr_assert_str_eq(thread_trap_text(s.thread, where, sizeof where), "uncaught exception");
+	cr_assert_eq(strncmp(where, "sink (function ", 15), 0, "%s", where);
+	cr_assert(strstr(where, ", offset 0x"), "%s", where);
+	cr_assert_eq(thread_depth(s.thread), 0);
+	cr_assert_eq(stops_call(&s, 2, "run_throw", &(uint64_t){3}, 1), RUN_DONE);
+	stops_close(&s);
+}
+
 /* ---- bodies validated when first called ---- */
 
 /* Exports "good", and "bad", whose body adds nothing to nothing; more than LAZY_BYTES of padding. */

@@ -11,7 +11,7 @@ static const struct {
 	uint64_t n;
 } programs[] = {
     {"run_fib", 0, 11},  {"run_mix", 0, 40},  {"run_blocks", 0, 60}, {"run_bulk", 0, 50},
-    {"run_wait", 0, 20}, {"run_cross", 1, 6}, {"run_tail", 2, 12},
+    {"run_wait", 0, 20}, {"run_cross", 1, 6}, {"run_tail", 2, 12},   {"run_throw", 2, 9},
 };
 
 #define NPROGRAMS (sizeof programs / sizeof *programs)
@@ -189,6 +189,51 @@ Test(state, a_flipped_bit_is_an_error_or_another_valid_state)
 		wr_free(&w);
 		stops_close(&s);
 	}
+}
+
+/* The state of a store with one instance of a module that has one type, and nothing else. */
+static void small_state(struct module **m, struct module_finder *f, struct wr *out)
+{
+	static const uint8_t bytes[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0};
+	struct store *store;
+	struct instance *in;
+	struct thread *t;
+	cr_assert_eq(module_load(bytes, sizeof bytes, false, m, NULL), ERR_OK);
+	cr_assert_eq(store_new(NULL, &store), ERR_OK);
+	cr_assert_eq(store_instantiate(store, *m, NULL, &in, NULL), ERR_OK);
+	cr_assert_eq(thread_new(store, &t), ERR_OK);
+	cr_assert_eq(store_save(store, 0, out), ERR_OK);
+	store_free(store);
+	f->ctx = *m;
+}
+
+static struct module *the_module(void *ctx, const uint8_t hash[32])
+{
+	return ctx;
+}
+
+Test(state, version_1_is_still_read_and_a_later_one_is_refused_by_its_number)
+{
+	struct module_finder f = {.find = the_module};
+	struct module *m;
+	struct store *store;
+	struct wr w = {0};
+	struct errmsg msg = {0};
+	small_state(&m, &f, &w);
+	/* head 24, one function range 34, no memories, tables, globals; then what version 1 has not: no tags, and, last, no jumps */
+	const size_t tags = 24 + 34 + 3;
+	w.data[4] = 1;
+	memmove(w.data + tags, w.data + tags + 1, w.size - tags - 1);
+	struct rd in = rd_of(w.data, w.size - 2);
+	cr_assert_eq(store_load(&in, &f, NULL, &store, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(store_thread_count(store), 1);
+	store_free(store);
+	w.data[4] = 99;
+	in = rd_of(w.data, w.size - 2);
+	cr_assert_eq(store_load(&in, &f, NULL, &store, &msg), ERR_UNSUPPORTED);
+	cr_assert(strstr(msg.text, "version 99"));
+	wr_free(&w);
+	module_unref(m);
 }
 
 Test(state, a_state_of_unknown_modules_says_which)

@@ -14,7 +14,7 @@ static const struct {
 	const char *name;
 	uint32_t module;
 } programs[] = {{"run_fib", 0},  {"run_mix", 0},   {"run_blocks", 0}, {"run_bulk", 0},
-                {"run_wait", 0}, {"run_cross", 1}, {"run_tail", 2}};
+                {"run_wait", 0}, {"run_cross", 1}, {"run_tail", 2},   {"run_throw", 2}};
 
 #define NPROGRAMS (sizeof programs / sizeof *programs)
 

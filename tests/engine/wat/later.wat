@@ -1,5 +1,5 @@
-;; later.wat - what came to wasm after 2.0, in the middle of which a guest can stand: tail calls. Assembled by wast.py. Each
-;; export run_* takes a size and gives a number.
+;; later.wat - what came to wasm after 2.0, in the middle of which a guest can stand: tail calls, exceptions. Assembled by wast.py.
+;; Each export run_* takes a size and gives a number.
 (module
   (import "host" "add" (func $host_add (param i32 i64) (result i64)))
   (import "stops" "run_fib" (func $fib (param i32) (result i64)))
@@ -28,4 +28,61 @@
       (local.set $s (i64.add))
       (br_if $l (i32.gt_s (local.tee $n (i32.sub (local.get $n) (i32.const 1))) (i32.const 0))))
     (local.get $s))
-  (func (export "run_tail_once") (param $n i32) (result i64) (return_call $first (local.get $n) (i64.const 0))))
+  (func (export "run_tail_once") (param $n i32) (result i64) (return_call $first (local.get $n) (i64.const 0)))
+
+  ;; exceptions of both encodings, thrown from deep below, caught and kept in locals, a global, a table, other exceptions
+  (tag $stop (param i32 i64))
+  (tag $boxed (param exnref f64))
+  (global $last (mut exnref) (ref.null exn))
+  (table $kept 3 exnref)
+  (func $sink (export "sink") (param $depth i32) (param $v i64)
+    (if (i32.eqz (local.get $depth)) (then (throw $stop (i32.const 1) (local.get $v))))
+    (call $sink (i32.sub (local.get $depth) (i32.const 1)) (i64.add (local.get $v) (i64.const 1)))
+    (drop (i64.add (local.get $v) (i64.const 1))))
+  (func $box (param $e exnref) (result exnref)
+    (block $h (result exnref)
+      (try_table (catch_all_ref $h) (throw $boxed (local.get $e) (f64.const 0.25))) (unreachable)))
+  (func $caught (param $depth i32) (param $v i64) (result exnref)
+    (block $h (result exnref) (try_table (catch_all_ref $h) (call $sink (local.get $depth) (local.get $v))) (unreachable)))
+  ;; the legacy encoding: rethrown out of a catch in which a loop runs and calls are made
+  (func $legacy (param $n i32) (result i64) (local $i i32) (local $s i64)
+    (i64.const 5)
+    (try (result i64)
+      (do
+        (try (result i64)
+          (do (call $sink (local.get $n) (i64.const 10)) (i64.const 0))
+          (catch $stop
+            (drop) (drop)
+            (loop $l
+              (drop (call $host_add (local.get $i) (i64.const 1)))
+              (local.set $i (i32.add (local.get $i) (i32.const 1)))
+              (br_if $l (i32.lt_u (local.get $i) (i32.const 3))))
+            (rethrow 0))))
+      (catch $stop (local.set $s) (drop) (i64.add (local.get $s) (i64.const 77))))
+    (i64.add (i64.extend_i32_u (local.get $i)))
+    (i64.add))
+  (func (export "run_throw") (param $n i32) (result i64) (local $s i64) (local $e exnref)
+    (loop $l
+      (local.set $e (call $caught (i32.mul (local.get $n) (i32.const 13)) (i64.const 100)))
+      (global.set $last (call $box (local.get $e)))
+      (table.set $kept (i32.rem_u (local.get $n) (i32.const 3)) (call $box (global.get $last)))
+      (local.set $s (i64.add (local.get $s) (call $legacy (local.get $n))))
+      (block $in (result i32 i64)
+        (try_table (catch $stop $in)
+          (block $one (result exnref f64)
+            (try_table (catch $boxed $one)
+              (block $two (result exnref f64)
+                (try_table (catch $boxed $two)
+                  (throw_ref (table.get $kept (i32.rem_u (local.get $n) (i32.const 3)))))
+                (unreachable))
+              (drop)
+              (throw_ref))
+            (unreachable))
+          (drop)
+          (throw_ref))
+        (unreachable))
+      (local.set $s (i64.add (local.get $s)))
+      (drop)
+      (br_if $l (i32.gt_s (local.tee $n (i32.sub (local.get $n) (i32.const 1))) (i32.const 0))))
+    (local.get $s))
+  (func (export "uncaught") (param $n i32) (call $sink (local.get $n) (i64.const 1))))
