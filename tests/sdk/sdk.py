@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""sdk.py - wasmos-cc and the C library of Linux programs, and the programs of scripts/userland, as a person uses them.
+
+    tests/sdk/sdk.py WASMOS [WORD...]       only cases whose name holds a WORD
+
+Skipped where they were not made: scripts/sdk and scripts/userland take minutes.
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent / 'e2e'))
+import cases  # noqa: E402
+
+CACHE = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache') / 'wasmos'
+SDK = pathlib.Path(os.environ.get('WASMOS_SDK') or CACHE / 'sdk')
+IMAGE = pathlib.Path(os.environ.get('WASMOS_USERLAND') or CACHE / 'userland') / 'image'
+CC = ROOT / 'sdk' / 'bin' / 'wasmos-cc'
+WASMOS, WORDS = sys.argv[1], sys.argv[2:]
+
+
+def call(*words, given=None):
+    r = subprocess.run([str(w) for w in words], input=given, capture_output=True, timeout=120,
+                       stdin=None if given is not None else subprocess.DEVNULL)
+    return r.returncode, r.stdout.decode(errors='replace'), r.stderr.decode(errors='replace')
+
+
+class Work:
+    """A folder for a case, which its guests see as /tmp."""
+
+    def __init__(self):
+        self.holder = tempfile.TemporaryDirectory(prefix='wasmos-sdk-')
+        self.folder = pathlib.Path(self.holder.name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.holder.cleanup()
+
+    def compile(self, source, *options):
+        to = self.folder / 'program.wasm'
+        status, _, err = call(CC, *options, '-O2', '-Wall', '-Werror', HERE / source, '-o', to)
+        assert status == 0, err
+        return to
+
+    def run(self, program, *arguments, given=None, env=()):
+        options = [word for pair in env for word in ('--env', pair)]
+        return call(WASMOS, 'run', '--solo', '--dir', f'{IMAGE}::/', '--dir', f'{self.folder}::/tmp', '--env', 'PATH=/bin', *options,
+                    program, *arguments, given=given)
+
+    def userland(self, name, *arguments, given=None, env=()):
+        """What a program of the image prints; it must succeed."""
+        program = IMAGE / 'bin' / name
+        if not program.exists():
+            raise cases.Skip(f'{name} is not made: scripts/userland {name}')
+        status, out, err = self.run(program, *arguments, given=given, env=env)
+        assert status == 0, (status, out, err)
+        return out
+
+
+def missing(test):
+    if not (SDK / 'made').exists():
+        return 'the C library is not made: scripts/setup --sdk && scripts/sdk'
+    return None
+
+
+# ---- wasmos-cc ----
+
+def test_a_program_imports_only_what_the_list_of_host_calls_has(w):
+    for source, options in (('guest.c', ()), ('threads.c', ('-pthread',))):
+        assert call(ROOT / 'scripts' / 'check-imports', w.compile(source, *options)) == (0, '', '')
+
+
+def test_an_import_that_no_node_has_is_found(w):
+    # The import env.f of type () -> ().
+    (w.folder / 'bad.wasm').write_bytes(b'\0asm\1\0\0\0' b'\1\4\1\x60\0\0' b'\2\x09\1\3env\1f\0\0')
+    status, out, _ = call(ROOT / 'scripts' / 'check-imports', w.folder / 'bad.wasm')
+    assert status == 1 and 'env.f ()' in out, (status, out)
+
+
+def test_the_linker_says_that_threads_need_pthread(w):
+    status, _, err = call(CC, HERE / 'threads.c', '-o', w.folder / 'x.wasm')
+    assert status != 0 and 'pthread_create' in err, err
+
+
+def test_a_program_can_be_made_for_wasi(w):
+    (w.folder / 'hello.c').write_text('#include <stdio.h>\nint main(void) { puts("hello"); return 4; }\n')
+    status, _, err = call(CC, '--target=wasi', '-O2', w.folder / 'hello.c', '-o', w.folder / 'hello.wasm')
+    assert (status, err) == (0, '')
+    assert w.run(w.folder / 'hello.wasm')[:2] == (4, 'hello\n')
+
+
+# ---- the C library ----
+
+def test_a_program_has_its_arguments_its_status_and_its_numbers(w):
+    status, out, err = w.run(w.compile('guest.c'), 'numbers', 'a b', '')
+    assert (status, out) == (3, '8 4 0.333333 -1099511627776\na b\n\n'), (status, out, err)
+
+
+def test_a_program_has_its_environment(w):
+    out = w.run(w.compile('guest.c'), 'environment', env=['LINES_OF_TEXT=a=b c'])[1]
+    assert out == '[a=b c]\n', out
+
+
+def test_longjmp_leaves_a_signal_handler(w):
+    assert w.run(w.compile('guest.c'), 'jump')[1] == '106\n'
+
+
+def test_syscall_reads_each_argument_as_wide_as_it_is(w):
+    assert w.run(w.compile('guest.c'), 'by-number')[1] == '3 456\n'
+
+
+def test_memory_grows_and_is_given_back(w):
+    assert w.run(w.compile('guest.c'), 'memory')[1] == '7 0 0\n'
+
+
+def test_popen_and_system_run_the_shell(w):
+    if not (IMAGE / 'bin' / 'sh').exists():
+        raise cases.Skip('sh is not made: scripts/userland dash')
+    status, out, err = w.run(w.compile('guest.c'), 'child')
+    assert out == 'from a child\n0 7\n', (status, out, err)
+
+
+# ---- the userland ----
+
+SCRIPT = r'''
+i=0; while [ $i -lt 3 ]; do printf $i; i=$((i+1)); done; echo
+f() { echo "f $1"; }; f a; x=abc; echo ${x#a} $(echo sub $((6*7)))
+(exit 3); echo $?
+echo pipe | while read l; do echo got $l; done
+trap 'echo trapped' USR1; kill -USR1 $$; echo after
+cat <<END | { read a b; echo "$b $a"; }
+x y
+END
+'''.replace('cat <<END', 'while read l; do echo "$l"; done <<END')
+
+
+def test_dash_runs_a_script(w):
+    out = w.userland('dash', '-c', SCRIPT)
+    assert out == '012\nf a\nbc sub 42\n3\ngot pipe\ntrapped\nafter\ny x\n', out
+
+
+def test_bash_runs_a_script_with_what_only_bash_has(w):
+    out = w.userland('bash', '-c', SCRIPT + 'a=(x y z); echo ${a[-1]} ${#a[@]}; [[ foo =~ o+ ]] && echo $BASH_REMATCH; '
+                     'declare -A m=([k]=v); echo ${m[k]}; printf "%q\\n" "a b"; echo {1..3}')
+    assert out == '012\nf a\nbc sub 42\n3\ngot pipe\ntrapped\nafter\ny x\nz 3\noo\nv\na\\ b\n1 2 3\n', out
+
+
+def test_lua_runs_a_program(w):
+    out = w.userland('lua', '-e', 'print(string.format("%5.2f", math.pi), pcall(error, "x")) print(1 << 40, ("x"):rep(3))')
+    assert out == ' 3.14\tfalse\tx\n1099511627776\txxx\n', out
+
+
+def test_sqlite3_keeps_a_database(w):
+    w.userland('sqlite3', '/tmp/a.db', 'create table t(a, b); insert into t values (1, "x"), (2, "y"); create index i on t(a);')
+    out = w.userland('sqlite3', '/tmp/a.db', 'select sum(a), group_concat(b) from t; pragma integrity_check;')
+    assert out == '3|x,y\nok\n', out
+
+
+def test_busybox_has_the_usual_tools(w):
+    out = w.userland('busybox', 'sh', '-c', r'''cd /tmp; mkdir d; for i in 3 1 2; do echo "line $i" >d/$i; done
+        cat d/* | sort -r | sed 's/line/zeile/' | awk '{ s += $2; print } END { print s }'
+        tar cf - d | gzip | gunzip | tar tf - | grep -c d/; find d -name '[12]' | sort; ls d | wc -l; head -c 100000 /dev/zero | sha256sum | cut -c1-8''')
+    assert out == 'zeile 3\nzeile 2\nzeile 1\n6\n4\nd/1\nd/2\n3\n9a77ac80\n'.replace('9a77ac80', zeros_hash()), out
+
+
+def zeros_hash():
+    import hashlib
+    return hashlib.sha256(bytes(100000)).hexdigest()[:8]
+
+
+def test_make_builds_what_is_out_of_date(w):
+    (w.folder / 'Makefile').write_text('all: b\nb: a\n\techo from $< >$@\na:\n\techo x >a\n')
+    assert w.userland('make', '-s', '-C', '/tmp') == ''
+    assert (w.folder / 'b').read_text() == 'from a\n'
+    assert 'up to date' in w.userland('make', '-C', '/tmp', 'b')
+
+
+def test_vim_edits_a_file(w):
+    (w.folder / 'text').write_text('one\ntwo\n')
+    w.userland('vim', '-u', 'NONE', '-es', '/tmp/text', '-c', '%s/o/0/g', '-c', 'wq', env=['TERM=ansi'])
+    assert (w.folder / 'text').read_text() == '0ne\ntw0\n'
+
+
+def test_curl_reads_a_file(w):
+    (w.folder / 'text').write_text('content\n')
+    assert w.userland('curl', '-s', 'file:///tmp/text') == 'content\n'
+
+
+if __name__ == '__main__':
+    sys.exit(cases.run(globals(), WORDS, missing, Work))
