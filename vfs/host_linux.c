@@ -3,7 +3,7 @@
  * Every path is resolved beneath the folder it is relative to, in one of two ways. openat2(RESOLVE_BENEATH) leaves
  * the whole walk to the kernel. Where it is missing (or a race made it give up), vfs/walk.h enters one folder after
  * another with O_NOFOLLOW. Operations that have no openat2 form (unlink, mkdir, link, ...) resolve the parent folder so, and then act on one name
- * in it, which none of them follows.
+ * in it, which none of them follows. Opening does so too, as the folder is looked at: a node's home is for no guest.
  */
 #include "vfs/host.h"
 #include "vfs/host_names.h"
@@ -108,6 +108,24 @@ static void timespecs_of(const struct vfs_times *t, struct timespec out[2])
 	out[1] = timespec_of(t->mtime_how, t->mtime_ns);
 }
 
+/* ---- homes ---- */
+
+/* The key is for its user alone, else no node takes it: so a guest, whose files others can read, makes no folder a home. */
+static bool has_key(int dir, const char *key, const char *lock)
+{
+	struct stat st;
+	return fstatat(dir, key, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       !(st.st_mode & 077) && fstatat(dir, lock, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* It is the home of a node, or a folder in one: what a node keeps lies no deeper. Told by what is in it, as a home may be
+ * mounted at many places; a guest that cannot enter it cannot change that. */
+static bool is_home(int dir)
+{
+	return has_key(dir, HOST_HOME_KEY, HOST_HOME_LOCK) ||
+	       has_key(dir, "../" HOST_HOME_KEY, "../" HOST_HOME_LOCK);
+}
+
 /* ---- the walk ---- */
 
 static enum ferr walk_enter(void *ctx, uintptr_t dir, const char *name, uintptr_t *out)
@@ -203,9 +221,9 @@ static bool ends_in_slash(const char *path)
 	return size && path[size - 1] == '/';
 }
 
-enum ferr host_find(struct walk *at, struct vfs_obj *dir, const char *path, enum walk_follow follow)
+static enum ferr find(struct walk *at, const struct host_obj *d, const char *path,
+                      enum walk_follow follow)
 {
-	const struct host_obj *d = host_of(dir);
 	if (follow == WALK_FOLLOW_SLASH && !ends_in_slash(path))
 		follow = WALK_NOFOLLOW;
 	if (d->use_openat2 && follow == WALK_NOFOLLOW) {
@@ -222,6 +240,25 @@ enum ferr host_find(struct walk *at, struct vfs_obj *dir, const char *path, enum
 static int dir_of(const struct walk *at)
 {
 	return (int)walk_dir(at);
+}
+
+enum ferr host_find(struct walk *at, struct vfs_obj *dir, const char *path, enum walk_follow follow)
+{
+	FTRY(find(at, host_of(dir), path, follow));
+	if (!is_home(dir_of(at)))
+		return FE_OK;
+	walk_end(at);
+	return FE_ACCES;
+}
+
+enum ferr sys_check_home(const struct walk *at)
+{
+	uintptr_t dir;
+	if (walk_enter(NULL, walk_dir(at), at->name, &dir) != FE_OK)
+		return FE_OK;
+	bool home = is_home((int)dir);
+	walk_leave(NULL, dir);
+	return home ? FE_ACCES : FE_OK;
 }
 
 /* The kernel is never given a trailing slash, as it would follow a link. */
@@ -251,6 +288,8 @@ static enum ferr obj_of_fd(int fd, bool use_openat2, const dev_t *dev, struct vf
 	enum ferr e = result(fstat(fd, &st));
 	if (e == FE_OK && (!dev || *dev != st.st_dev) && is_procfs(fd))
 		e = FE_ACCES;
+	if (e == FE_OK && S_ISDIR(st.st_mode) && is_home(fd))
+		e = FE_PERM;
 	if (e == FE_OK && !(o = calloc(1, sizeof *o)))
 		e = FE_NOMEM;
 	if (e != FE_OK) {
@@ -293,6 +332,7 @@ enum err vfs_host_new(const char *host_path, enum vfs_host_walk walk, struct vfs
 		    msg, ERR_DENIED,
 		    "folder %s: it shows the memory of all processes, and is not for programs",
 		    host_path);
+	case FE_PERM: return err_set(msg, ERR_DENIED, "folder %s: " HOST_HOME_TEXT, host_path);
 	default: return err_set(msg, ERR_NOMEM, "folder %s: out of memory", host_path);
 	}
 }
@@ -310,13 +350,12 @@ static int host_flags(unsigned flags)
 	return f;
 }
 
-/* One try by components. LOOP with follow: a link appeared after it was looked for. */
-static enum ferr open_components(struct vfs_obj *dir, const char *path, unsigned flags, int *fd)
+/* A link as the last name is followed by the walk, or not at all: LOOP (NOTDIR when it was to be a folder). */
+static enum ferr open_once(struct vfs_obj *dir, const char *path, unsigned flags,
+                           enum walk_follow follow, int *fd)
 {
 	struct walk at;
-	bool exclusive = flags & VFS_CREATE && flags & VFS_EXCLUSIVE;
-	FTRY(host_find(&at, dir, path,
-	               flags & VFS_NOFOLLOW || exclusive ? WALK_FOLLOW_SLASH : WALK_FOLLOW));
+	FTRY(host_find(&at, dir, path, follow));
 	enum ferr e = FE_OK;
 	int f = host_flags(flags) | O_NOFOLLOW;
 	if (at.slash && flags & VFS_CREATE)
@@ -331,22 +370,32 @@ static enum ferr open_components(struct vfs_obj *dir, const char *path, unsigned
 	return e;
 }
 
+/* First as if there were no link, which the kernel walks in one step; LOOP with follow: a link appeared after it was looked for. */
+static enum ferr open_fd(struct vfs_obj *dir, const char *path, unsigned flags, int *fd)
+{
+	bool exclusive = flags & VFS_CREATE && flags & VFS_EXCLUSIVE;
+	bool nofollow = flags & VFS_NOFOLLOW || exclusive;
+	enum ferr e = FE_LOOP;
+	if (nofollow || host_of(dir)->use_openat2)
+		e = open_once(dir, path, flags, WALK_FOLLOW_SLASH, fd);
+	if (nofollow || (e != FE_LOOP && e != FE_NOTDIR))
+		return e;
+	for (int tries = 0; tries < 4; tries++) {
+		e = open_once(dir, path, flags, WALK_FOLLOW, fd);
+		if (e != FE_LOOP)
+			break;
+	}
+	return e;
+}
+
 static enum ferr host_open(struct vfs_obj *dir, const char *path, unsigned flags,
                            struct vfs_obj **out)
 {
 	const struct host_obj *d = host_of(dir);
-	enum ferr e = FE_NOSYS;
 	int fd = -1;
-	if (d->use_openat2)
-		e = open_beneath(d, path, host_flags(flags), &fd);
-	if (e == FE_NOSYS || e == FE_AGAIN)
-		for (int tries = 0; tries < 4; tries++) {
-			e = open_components(dir, path, flags, &fd);
-			if (e != FE_LOOP || flags & VFS_NOFOLLOW)
-				break;
-		}
-	FTRY(e);
-	return obj_of_fd(fd, d->use_openat2, &d->dev, out);
+	FTRY(open_fd(dir, path, flags, &fd));
+	enum ferr e = obj_of_fd(fd, d->use_openat2, &d->dev, out);
+	return e == FE_PERM ? FE_ACCES : e;
 }
 
 static void host_close(struct vfs_obj *o)
@@ -528,26 +577,25 @@ static enum ferr host_readdir(struct vfs_obj *o, uint64_t cookie, vfs_dirent_fn 
 
 /* ---- by name ---- */
 
+static enum ferr stat_once(struct vfs_obj *dir, const char *path, enum walk_follow follow,
+                           struct stat *st)
+{
+	struct walk at;
+	FTRY(host_find(&at, dir, path, follow));
+	enum ferr e = host_check_slash(&at);
+	if (e == FE_OK)
+		e = result(fstatat(dir_of(&at), at.name, st, AT_SYMLINK_NOFOLLOW));
+	walk_end(&at);
+	return e;
+}
+
 static enum ferr host_stat_at(struct vfs_obj *dir, const char *path, bool follow,
                               struct vfs_stat *out)
 {
-	struct host_obj *d = host_of(dir);
 	struct stat st;
-	int fd;
-	enum ferr e = FE_NOSYS;
-	if (d->use_openat2)
-		e = open_beneath(d, path, O_PATH | (follow ? 0 : O_NOFOLLOW), &fd);
-	if (e == FE_OK) {
-		e = result(fstat(fd, &st));
-		close(fd);
-	} else if (e == FE_NOSYS || e == FE_AGAIN) {
-		struct walk at;
-		FTRY(host_find(&at, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
-		e = host_check_slash(&at);
-		if (e == FE_OK)
-			e = result(fstatat(dir_of(&at), at.name, &st, AT_SYMLINK_NOFOLLOW));
-		walk_end(&at);
-	}
+	enum ferr e = stat_once(dir, path, WALK_FOLLOW_SLASH, &st);
+	if (follow && (e == FE_NOTDIR || (e == FE_OK && S_ISLNK(st.st_mode))))
+		e = stat_once(dir, path, WALK_FOLLOW, &st);
 	if (e == FE_OK)
 		stat_of(&st, out);
 	return e;

@@ -120,6 +120,7 @@ static enum ferr rename_both(const struct walk *from, const struct walk *to)
 		return FE_BUSY;
 	if (from->slash || to->slash)
 		FTRY(sys_check_folder(from));
+	FTRY(sys_check_home(from));
 	return sys_rename(from, to);
 }
 

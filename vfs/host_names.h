@@ -18,6 +18,12 @@ bool host_is_dot(const struct walk *at);
 /* NOTDIR: the path ends in a slash, and no folder stands there. */
 enum ferr host_check_slash(const struct walk *at);
 
+/* Regular files that a node keeps in its home (node/home.h, node/device.h): a folder that has them is one, whoever's and wherever
+ * it is seen. Nothing in it or in its folders is for guests: ACCES. */
+#define HOST_HOME_KEY "device"
+#define HOST_HOME_LOCK "lock"
+#define HOST_HOME_TEXT "it is in the home of a node, with its keys, and is not for programs"
+
 enum ferr names_set_times(struct vfs_obj *dir, const char *path, bool follow,
                           const struct vfs_times *t);
 enum ferr names_mkdir(struct vfs_obj *dir, const char *path);
@@ -35,11 +41,13 @@ enum ferr host_below(const char *base, const char *path, char *buf, size_t size)
 
 /* ---- the system's ---- */
 
-/* Walks to the last name of a path below dir; an error has ended the walk already. */
+/* Walks to the last name of a path below dir; an error has ended the walk already. ACCES: it came to a node's home. */
 enum ferr host_find(struct walk *at, struct vfs_obj *dir, const char *path,
                     enum walk_follow follow);
 /* NOTDIR: what stands there is none; a link to a folder is none. */
 enum ferr sys_check_folder(const struct walk *at);
+/* ACCES: a node's home stands there, which stays where it is. */
+enum ferr sys_check_home(const struct walk *at);
 enum ferr sys_set_times(const struct walk *at, const struct vfs_times *t);
 enum ferr sys_mkdir(const struct walk *at);
 /* A folder, or what is none. */

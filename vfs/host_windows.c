@@ -74,6 +74,48 @@ static enum ferr obj_of(HANDLE h, uint64_t volume, bool writes, struct vfs_obj *
 	return FE_OK;
 }
 
+/* ---- homes ---- */
+
+static bool is_file(HANDLE dir, const char *name)
+{
+	struct nt_info info;
+	return nt_query_name(dir, name, &info) == FE_OK &&
+	       nt_type(info.attributes, info.tag) == VFS_TYPE_FILE;
+}
+
+/* The home of a node, told by what is in it: a folder has many names. What a walk came through is looked at one by one, so a
+ * folder in a home is out of reach too. */
+static bool is_home(HANDLE dir)
+{
+	return is_file(dir, HOST_HOME_KEY) && is_file(dir, HOST_HOME_LOCK);
+}
+
+/* The folder that h, which is to be given to a guest, lies in. NULL: none, or it cannot be looked at. */
+static HANDLE parent_of(HANDLE h)
+{
+	enum { UNITS = 32768 };
+	wchar_t *path = malloc(UNITS * sizeof *path), *end;
+	DWORD units = path ? GetFinalPathNameByHandleW(h, path, UNITS, VOLUME_NAME_DOS) : 0;
+	HANDLE up = INVALID_HANDLE_VALUE;
+	if (units && units < UNITS && (end = wcsrchr(path, L'\\'))) {
+		end[1] = 0;
+		up = CreateFileW(path, FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES | SYNCHRONIZE,
+		                 FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+		                 OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
+	}
+	free(path);
+	return up == INVALID_HANDLE_VALUE ? NULL : up;
+}
+
+static bool is_in_home(HANDLE h)
+{
+	HANDLE up = parent_of(h);
+	bool in = is_home(h) || (up && is_home(up));
+	if (up)
+		CloseHandle(up);
+	return in;
+}
+
 static void list_free(struct listing *l)
 {
 	free(l->entries);
@@ -105,6 +147,10 @@ enum err vfs_host_new(const char *host_path, enum vfs_host_walk walk, struct vfs
 		vfs_unref(*root);
 		e = ERR_INVALID;
 	}
+	if (e == ERR_OK && is_in_home(host_of(*root)->h)) {
+		vfs_unref(*root);
+		return err_set(msg, ERR_DENIED, "folder %s: " HOST_HOME_TEXT, host_path);
+	}
 	return e == ERR_OK ? e
 	                   : err_set(msg, e, "folder %s: %s", host_path,
 	                             e == ERR_INVALID ? "not a folder" : err_text(e));
@@ -122,6 +168,8 @@ static enum ferr walk_enter(void *ctx, uintptr_t dir, const char *name, uintptr_
 		e = FE_LOOP;
 	else if (e == FE_OK && !nt_is_folder(&info))
 		e = FE_NOTDIR;
+	else if (e == FE_OK && is_home(h))
+		e = FE_ACCES;
 	if (e != FE_OK) {
 		CloseHandle(h);
 		return e;
@@ -144,10 +192,22 @@ static const struct walk_ops host_walk = {walk_enter, walk_readlink, walk_leave}
 
 enum ferr host_find(struct walk *at, struct vfs_obj *dir, const char *path, enum walk_follow follow)
 {
-	enum ferr e = walk_parent(at, &host_walk, NULL, (uintptr_t)host_of(dir)->h, path, follow);
+	enum ferr e = is_home(host_of(dir)->h) ? FE_ACCES : FE_OK; /* it became one */
+	at->depth = 0;
+	if (e == FE_OK)
+		e = walk_parent(at, &host_walk, NULL, (uintptr_t)host_of(dir)->h, path, follow);
 	if (e != FE_OK)
 		walk_end(at);
 	return e;
+}
+
+enum ferr sys_check_home(const struct walk *at)
+{
+	uintptr_t dir;
+	enum ferr e = walk_enter(NULL, walk_dir(at), at->name, &dir);
+	if (e == FE_OK)
+		walk_leave(NULL, dir);
+	return e == FE_ACCES ? e : FE_OK;
 }
 
 static HANDLE dir_of(const struct walk *at)
@@ -257,6 +317,10 @@ static enum ferr host_open(struct vfs_obj *dir, const char *path, unsigned flags
 			break;
 	}
 	FTRY(e);
+	if (is_home(h)) { /* of a file nothing is found below it */
+		CloseHandle(h);
+		return FE_ACCES;
+	}
 	return obj_of(h, host_of(dir)->volume, flags & VFS_WRITE, out);
 }
 

@@ -90,6 +90,21 @@ def test_a_folder_is_opened_as_it_was_given_however_it_was_written(h):
         assert 'exists already' in p.communicate(timeout=20)[1] and p.returncode == 1
 
 
+def test_the_home_of_a_node_is_shown_to_no_program(h):
+    h.ok('up')
+    above, name = os.path.split(h.folder)
+    for solo in ((), ('--solo',)):
+        for given, seen in ((above, f'/host/{name}'), ('/', '/host' + h.folder)):
+            for file in 'device', 'store/data.mdb', 'log', 'store/../device':
+                status, out, err = h.run('run', *solo, '--dir', given + '::/host', GUEST, 'show', f'{seen}/{file}')
+                assert status == 1 and not out and 'ermission denied' in err, (given, file, status, err)
+            assert h.run('run', *solo, '--dir', given + '::/host', GUEST, 'write', f'{seen}/new')[0] == 1
+        for given in h.folder, h.folder + '/store', h.folder + '/store/..':
+            status, _, err = h.run('run', *solo, '--dir', given + '::/', GUEST, 'show', '/device')
+            assert status == 1 and 'home of a node' in err, (given, err)
+    assert not os.path.exists(h.folder + '/new')
+
+
 def test_a_program_that_overwrites_its_own_file_goes_on_with_the_code_that_was_checked(h):
     for solo in ([], ['--solo']):
         with tempfile.TemporaryDirectory() as d:

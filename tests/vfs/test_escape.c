@@ -1,5 +1,9 @@
-/* test_escape.c - nothing leads out of a mount: names, links, creation through links, hard links, renames. */
+/* test_escape.c - nothing leads out of a mount: names, links, creation through links, hard links, renames; nor into the home of a
+ * node that lies in one. */
 #include "tests/vfs/tree.h"
+
+#include "base/file.h"
+#include "vfs/host.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -234,4 +238,106 @@ Test(escape, an_open_folder_is_a_limit_too)
 		vfs_unref(o);
 		vfs_unref(d);
 	}
+}
+
+/* ---- homes of nodes ---- */
+
+/* A home as a node leaves it, at base/mount/path ("": base/mount); a folder in it has a file too. */
+static void make_home(struct tree *t, const char *path)
+{
+	char full[300];
+	struct dir *home, *store;
+	snprintf(full, sizeof full, "%s/mount%s%s", t->base, *path ? "/" : "", path);
+	cr_assert_eq(dir_open(full, DIR_ADOPT, &home, NULL), ERR_OK);
+	cr_assert_eq(dir_replace(home, "device", "secret", 6, NULL), ERR_OK);
+	cr_assert_eq(dir_replace(home, "lock", "1\n", 2, NULL), ERR_OK);
+	strcat(full, "/store");
+	cr_assert_eq(dir_open(full, 0, &store, NULL), ERR_OK);
+	cr_assert_eq(dir_replace(store, "data.mdb", "secret", 6, NULL), ERR_OK);
+	dir_close(store);
+	dir_close(home);
+}
+
+static void expect_closed(struct vfs_obj *root, const char *path)
+{
+	struct vfs_obj *o;
+	struct vfs_stat st;
+	enum ferr e = vfs_open(root, path, VFS_READ, &o);
+	if (e == FE_OK)
+		vfs_unref(o);
+	cr_expect_eq(e, FE_ACCES, "%s: %s", path, ferr_text(e));
+	e = vfs_open(root, path, VFS_WRITE | VFS_CREATE | VFS_TRUNCATE, &o);
+	cr_expect_eq(e, FE_ACCES, "%s: %s", path, ferr_text(e));
+	cr_expect_eq(vfs_stat_at(root, path, true, &st), FE_ACCES, "%s", path);
+	cr_expect_eq(vfs_unlink(root, path), FE_ACCES, "%s", path);
+	cr_expect_eq(vfs_link(root, path, false, root, "mine"), FE_ACCES, "%s", path);
+	cr_expect_eq(vfs_rename(root, path, root, "mine"), FE_ACCES, "%s", path);
+	cr_expect_eq(vfs_rename(root, "own", root, path), FE_ACCES, "%s", path);
+	cr_expect_eq(vfs_mkdir(root, path), FE_ACCES, "%s", path);
+}
+
+Test(escape, the_home_of_a_node_is_closed_to_programs)
+{
+	static const char *const paths[] = {"a/.home/device",
+	                                    "a/.home/new",
+	                                    "a/../a/.home/device",
+	                                    "a/.home/store/../lock",
+	                                    "a/.home/store/data.mdb",
+	                                    "a/.home/store/new",
+	                                    "a/link/device",
+	                                    "a/link/store/data.mdb",
+	                                    "key"};
+	for (int kind = HOST_BEST; kind <= HOST_COMPONENTS; kind++) {
+		struct tree t = tree_new((enum kind)kind);
+		struct vfs_obj *o, *a;
+		struct vfs_stat st;
+		tree_mkdir(&t, "a");
+		tree_file(&t, "own", "mine");
+		make_home(&t, "a/.home");
+		bool linked = tree_symlink(&t, ".home", "a/link") &&
+		              tree_symlink(&t, "a/.home/device", "key");
+		for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+			bool by_link = strstr(paths[i], "link") || !strcmp(paths[i], "key");
+			if (!by_link)
+				expect_closed(t.root, paths[i]);
+			else if (linked)
+				cr_expect_eq(vfs_open(t.root, paths[i], VFS_READ, &o), FE_ACCES,
+				             "%s", paths[i]);
+		}
+		cr_expect_eq(vfs_open(t.root, "a/.home", VFS_READ | VFS_DIRECTORY, &o), FE_ACCES);
+		cr_expect_eq(vfs_open(t.root, "a/.home/store", VFS_READ, &o), FE_ACCES);
+		cr_expect_eq(vfs_rename(t.root, "a/.home", t.root, "b"), FE_ACCES);
+		cr_expect_eq(vfs_stat_at(t.root, "a/.home", true, &st), FE_OK);
+		cr_assert_eq(vfs_open(t.root, "a", VFS_READ | VFS_DIRECTORY, &a), FE_OK);
+		expect_closed(a, ".home/device");
+		vfs_unref(a);
+		cr_expect_str_eq(tree_read(&t, "own"), "mine");
+		tree_free(&t);
+	}
+}
+
+Test(escape, a_home_and_what_is_in_it_are_no_folders_to_give)
+{
+	static const char *const paths[] = {"h", "h/store", "h/store/..", "h/../h"};
+	struct tree t = tree_new(HOST_BEST);
+	struct errmsg msg = {0};
+	struct vfs_obj *root;
+	char full[300];
+	make_home(&t, "h");
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+		snprintf(full, sizeof full, "%s/mount/%s", t.base, paths[i]);
+		cr_expect_eq(vfs_host_new(full, VFS_WALK_BEST, &root, &msg), ERR_DENIED, "%s",
+		             paths[i]);
+		cr_expect(strstr(msg.text, "home of a node"), "%s", msg.text);
+	}
+	tree_free(&t);
+}
+
+Test(escape, a_folder_that_becomes_a_home_closes)
+{
+	struct tree t = tree_new(HOST_BEST);
+	make_home(&t, "");
+	expect_closed(t.root, "device");
+	expect_closed(t.root, "store/data.mdb");
+	tree_free(&t);
 }
