@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "migrate/image.h"
 #include "migrate/owner.h"
+#include "node/store_file.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -137,6 +138,7 @@ static enum err open_env(struct depot *d, const char *dir, struct errmsg *msg)
 	enum err made = dir_make(dir, msg);
 	if (made != ERR_OK)
 		return err_prefix(msg, made, "store");
+	TRY(store_file_check(dir, msg));
 	int rc = mdb_env_create(&d->env);
 	if (rc == 0)
 		rc = mdb_env_set_maxdbs(d->env, 3 + DEPOT_TABLE_COUNT);
@@ -159,8 +161,12 @@ static enum err open_env(struct depot *d, const char *dir, struct errmsg *msg)
 		    dir, mdb_strerror(rc));
 	if (e == ERR_OK)
 		e = check_format(d, txn, msg);
-	if (e == ERR_OK)
-		return mdb_err(mdb_txn_commit(txn), msg, "creating its tables");
+	if (e == ERR_OK) {
+		e = mdb_err(mdb_txn_commit(txn), msg, "creating its tables");
+		if (e == ERR_OK)
+			store_file_used(dir);
+		return e;
+	}
 	if (txn)
 		mdb_txn_abort(txn);
 	return e;

@@ -48,7 +48,7 @@ enum {
 };
 
 /* Creates dir (0700) when missing. Once in a process, and never before a fork (LMDB's rules).
- * ERR_MALFORMED: of a newer version or damaged; the message says which. */
+ * ERR_MALFORMED: of a newer version, damaged, cut short, or empty though it was used before; the message says which. */
 enum err depot_open(const char *dir, struct depot **out, struct errmsg *msg);
 /* No batch, hold or reader may be left. NULL is fine. */
 void depot_close(struct depot *d);

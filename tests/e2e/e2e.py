@@ -504,6 +504,13 @@ def test_a_damaged_home_is_refused_with_what_to_do_and_is_left_as_it_is(h):
         with open(path, 'rb') as f:
             assert f.read() == bad, name
         shutil.copy(h.folder + '.good', path)
+    path = h.folder + '/store/data.mdb'
+    for size, said in (os.path.getsize(path) - 4096, 'cut short'), (0, 'is empty'):
+        os.truncate(path, size)
+        status, out, err = h.run('up')
+        assert status == 1 and 'is damaged' in err and said in err and err.count('\n') == 1 and not out, (status, err)
+        assert os.path.getsize(path) == size
+    shutil.copy(h.folder + '.good', path)
     os.remove(h.folder + '.good')
     h.ok('up')
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,8 @@ static void remove_dir(void)
 	snprintf(path, sizeof path, "%s/data.mdb", dir);
 	unlink(path);
 	snprintf(path, sizeof path, "%s/lock.mdb", dir);
+	unlink(path);
+	snprintf(path, sizeof path, "%s/used", dir);
 	unlink(path);
 	rmdir(dir);
 }
@@ -307,4 +310,124 @@ Test(store, what_was_acknowledged_survives_kill_9_and_batches_are_whole, .timeou
 		wr_free(&w);
 		depot_close(d);
 	}
+}
+
+/* ---- the file itself ---- */
+
+static off_t data_size(void)
+{
+	struct stat st;
+	char path[128];
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	cr_assert_eq(stat(path, &st), 0);
+	return st.st_size;
+}
+
+static void cut(off_t size)
+{
+	char path[128];
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	cr_assert_eq(truncate(path, size), 0);
+}
+
+enum { CUT_CHUNKS = 300 };
+
+/* Values of many pages, chunks, and rows that are removed again at the end: so the last pages are free ones. */
+static void fill_store(bool free_at_end)
+{
+	struct depot *d = opened();
+	struct depot_batch *b = depot_batch_new(d);
+	uint8_t page[CHUNK_PAGE], *big = calloc(1, 100000);
+	for (uint32_t i = 0; i < CUT_CHUNKS; i++) {
+		fill(page, i);
+		struct chunk_addr a = chunk_addr_of(page, sizeof page);
+		depot_put_chunk(b, &a, page, sizeof page);
+	}
+	depot_put(b, DEPOT_SETTINGS, "first", 5, big, 100000);
+	write_ok(b);
+	depot_put(b, DEPOT_SETTINGS, "last", 4, big, 100000);
+	write_ok(b);
+	if (free_at_end) {
+		depot_del(b, DEPOT_SETTINGS, "last", 4);
+		write_ok(b);
+		for (int i = 0; i < 8; i++) { /* the trees move into what was freed */
+			depot_put(b, DEPOT_SETTINGS, "again", 5, &i, sizeof i);
+			write_ok(b);
+		}
+	}
+	free(big);
+	depot_batch_free(b);
+	depot_close(d);
+}
+
+static void expect_everything(void)
+{
+	struct depot *d = opened();
+	struct wr w = {0};
+	uint8_t page[CHUNK_PAGE];
+	for (uint32_t i = 0; i < CUT_CHUNKS; i++) {
+		fill(page, i);
+		struct chunk_addr a = chunk_addr_of(page, sizeof page);
+		cr_assert_eq(depot_get_chunk(d, &a, &w, NULL), ERR_OK);
+		wr_clear(&w);
+	}
+	cr_assert_eq(depot_get(d, DEPOT_SETTINGS, "first", 5, &w), ERR_OK);
+	wr_free(&w);
+	depot_close(d);
+}
+
+Test(store, a_file_that_was_cut_short_is_refused_wherever_it_was_cut, .timeout = 60)
+{
+	fill_store(false);
+	for (off_t size = data_size() - 1; size > 0; size -= size > 20000 ? 4095 : 511) {
+		struct depot *d;
+		struct errmsg msg = {0};
+		cut(size);
+		cr_assert_eq(depot_open(dir, &d, &msg), ERR_MALFORMED, "cut to %lld",
+		             (long long)size);
+		cr_assert(strstr(msg.text, "damaged") && strstr(msg.text, "are forgotten"), "%s",
+		          msg.text);
+		cr_assert_eq(data_size(), size, "it is left as it is");
+	}
+}
+
+Test(store, a_file_that_is_shorter_than_its_last_page_but_whole_is_opened)
+{
+	struct depot *d;
+	int opened_short = 0;
+	fill_store(true);
+	for (off_t size = data_size() - 4096;; size -= 4096) {
+		struct errmsg msg = {0};
+		cut(size);
+		if (depot_open(dir, &d, &msg) != ERR_OK)
+			break;
+		depot_close(d);
+		opened_short++;
+		if (data_size() != size)
+			break; /* it was written again */
+		expect_everything();
+	}
+	cr_assert_gt(opened_short, 0);
+}
+
+Test(store, an_empty_or_missing_file_is_no_new_store_where_one_was_used)
+{
+	struct depot *d;
+	struct errmsg msg = {0};
+	char path[128];
+	fill_store(false);
+	cut(0);
+	cr_assert_eq(depot_open(dir, &d, &msg), ERR_MALFORMED);
+	cr_assert(strstr(msg.text, "it is empty") && strstr(msg.text, "removed"), "%s", msg.text);
+	cr_assert_eq(data_size(), 0);
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	unlink(path);
+	cr_assert_eq(depot_open(dir, &d, &msg), ERR_MALFORMED);
+	cr_assert(strstr(msg.text, "it is gone"), "%s", msg.text);
+	/* One whose beginning was interrupted may begin again. */
+	snprintf(path, sizeof path, "%s/used", dir);
+	unlink(path);
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	depot_close(opened());
 }
