@@ -38,7 +38,7 @@ enum {
 	IMAGE_NAME_MAX = 32,          /* of a space, with the NUL */
 	IMAGE_GROUP_PAGES = 64,       /* pages a group */
 	IMAGE_PAGES_MAX = 2 << 20,    /* of all spaces: 8 GiB */
-	IMAGE_MODULE_MAX = 256 << 20, /* bytes of one module */
+	IMAGE_MODULE_MAX = 512 << 20, /* bytes of one module: also of what a node runs at all */
 	IMAGE_SECTION_MAX = 256 << 20,
 };
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "migrate/image.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +17,8 @@
 struct module;
 struct modules;
 
-enum { MODULE_SIZE_MAX = 512 << 20 };
+/* What runs here can be moved, put to sleep and restored, too. */
+enum { MODULE_SIZE_MAX = IMAGE_MODULE_MAX };
 
 /* Gives a reference. */
 enum err modules_load_file(struct modules *c, const char *path, struct module **out,

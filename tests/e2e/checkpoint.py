@@ -3,6 +3,7 @@ import ctypes
 import hashlib
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -218,6 +219,34 @@ def test_what_a_terminal_waits_for_or_wants_no_checkpoint_is_not_saved(h):
     until(lambda: saved in h.ps())
     assert list(h.ps()) == [saved] and h.ps('--all')[unsaved]['state'] == 'lost'
     h.ok('kill', saved)
+
+
+def padded(path, mib):
+    """The guest with a section of zeros, which takes no room on the disk."""
+    def number(n):
+        return bytes([n & 0x7f | 0x80]) + number(n >> 7) if n > 0x7f else bytes([n])
+    shutil.copy(GUEST, path)
+    with open(path, 'ab') as f:
+        f.write(b'\0' + number((mib << 20) + 4) + b'\3pad')
+        end = f.tell() + (mib << 20)
+    os.truncate(path, end)
+
+
+def test_the_largest_program_that_runs_can_be_suspended_too(h):
+    up(h)
+    path = h.folder + '-large.wasm'
+    try:
+        padded(path, 511)
+        pid = int(h.ok('run', '-d', path, '100000', timeout=120))
+        h.ok('suspend', pid, timeout=120)
+        h.ok('resume', pid, timeout=120)
+        assert h.ps()[pid]['state'] in ('running', 'waiting')
+        h.ok('kill', pid)
+        padded(path, 512)
+        status, _, err = h.run('run', path)
+        assert status == 1 and 'at most 536870912' in err, err
+    finally:
+        os.remove(path)
 
 
 def test_a_program_that_is_always_being_saved_can_be_suspended_copied_and_killed(h):
