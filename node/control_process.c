@@ -3,6 +3,7 @@
 #include "base/os.h"
 #include "engine/engine.h"
 #include "node/ask.h"
+#include "node/asleep.h"
 #include "node/awake.h"
 #include "node/checkpoint.h"
 #include "node/control.h"
@@ -77,20 +78,6 @@ void control_down(struct node *n, struct control_call *c)
 
 /* ---- ps ---- */
 
-/* "doom.wasm -iwad doom1.wad", cut off to fit, without what a terminal would act on. */
-static void command_line(const struct process *p, char *out, size_t size)
-{
-	size_t at = 0;
-	out[0] = 0;
-	for (uint32_t i = 0; i < p->argc && at + 1 < size; i++) {
-		int n = snprintf(out + at, size - at, "%s%s", i ? " " : "", p->argv[i]);
-		at += n > 0 ? (size_t)n : 0;
-	}
-	for (char *c = out; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-}
-
 static uint64_t memory_bytes(const struct process *p)
 {
 	uint64_t sum = 0, size;
@@ -142,8 +129,8 @@ static void put_checkpoints(struct control_call *c, const struct process *p)
 
 static void put_process(struct control_call *c, const struct process *p)
 {
-	char line[512];
-	command_line(p, line, sizeof line);
+	char line[PROCESS_COMMAND_MAX];
+	process_command_line(p, line, sizeof line);
 	control_row(c);
 	control_put_u64(c, "pid", p->pid);
 	control_put_str(c, "state", process_state_text(p));
@@ -178,8 +165,7 @@ void control_ps(struct node *n, struct control_call *c)
 	for (struct process *p = process_first(n); p; p = p->next)
 		if (all || process_alive(p))
 			put_process(c, p);
-	moves_ps(n, c, all);
-	control_end(c, ERR_OK, NULL);
+	asleep_ps(n, c, all);
 }
 
 /* ---- kill ---- */
@@ -387,6 +373,8 @@ void control_attach(struct node *n, struct control_call *c)
 
 void control_logs(struct node *n, struct control_call *c)
 {
+	if (asleep_logs(n, c))
+		return;
 	struct process *p = control_arg_process(c);
 	if (!p)
 		return;

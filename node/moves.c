@@ -644,33 +644,42 @@ const struct owner *moves_record_by_pid(struct node *n, uint32_t pid)
 
 /* ---- ps ---- */
 
-struct ps {
+struct each_asleep {
 	struct node *node;
-	struct control_call *call;
+	void (*fn)(void *ctx, const struct owner *o);
+	void *ctx;
 };
 
-static void ps_row(void *ctx, const struct owner *o)
+static void match_asleep(void *ctx, const struct owner *o)
 {
-	struct ps *ps = ctx;
+	const struct each_asleep *e = ctx;
+	bool here = o->state == OWNER_SUSPENDED || o->state == OWNER_RELEASED;
+	if (here && !process_find_uid(e->node, o->uid))
+		e->fn(e->ctx, o);
+}
+
+void moves_each_asleep(struct node *n, void (*fn)(void *ctx, const struct owner *o), void *ctx)
+{
+	struct each_asleep e = {n, fn, ctx};
+	mover_each(n->moves->mover, match_asleep, &e);
+}
+
+void moves_ps_row(struct node *n, struct control_call *c, const struct owner *o)
+{
 	struct move_status st;
-	if (o->state != OWNER_SUSPENDED && o->state != OWNER_RELEASED)
-		return;
-	if (process_find_uid(ps->node, o->uid))
-		return; /* it has a row */
-	control_row(ps->call);
-	control_put_u64(ps->call, "pid", o->pid);
-	control_put_str(ps->call, "state", owner_state_text(o->state));
-	control_put_str(ps->call, "name", o->name);
-	control_put_hex(ps->call, "uid", o->uid, UID_SIZE);
-	control_put_u64(ps->call, "epoch", o->epoch);
-	control_put_i64(ps->call, "since_unix_ms", (int64_t)o->created_ms);
+	control_row(c);
+	control_put_u64(c, "pid", o->pid);
+	control_put_str(c, "state", owner_state_text(o->state));
+	control_put_str(c, "name", o->name);
+	control_put_hex(c, "uid", o->uid, UID_SIZE);
+	control_put_u64(c, "epoch", o->epoch);
+	control_put_i64(c, "since_unix_ms", (int64_t)o->created_ms);
 	if (o->state == OWNER_RELEASED) {
-		struct peer *p = peer_by_id(ps->node, o->peer);
-		control_put_str(ps->call, "peer", p ? peer_name(p) : "a device that is not known");
+		struct peer *p = peer_by_id(n, o->peer);
+		control_put_str(c, "peer", p ? peer_name(p) : "a device that is not known");
 	}
-	if (moves_status(ps->node, o->uid, &st))
-		control_put_str(ps->call, "note", st.note);
-	control_row_end(ps->call);
+	if (moves_status(n, o->uid, &st))
+		control_put_str(c, "note", st.note);
 }
 
 static void lost_row(struct control_call *c, const struct owner *o)
@@ -686,11 +695,9 @@ static void lost_row(struct control_call *c, const struct owner *o)
 	control_row_end(c);
 }
 
-void moves_ps(struct node *n, struct control_call *c, bool all)
+void moves_ps_lost(struct node *n, struct control_call *c)
 {
-	struct ps ps = {n, c};
-	mover_each(n->moves->mover, ps_row, &ps);
-	for (size_t i = 0; all && i < n->moves->nlost; i++)
+	for (size_t i = 0; i < n->moves->nlost; i++)
 		lost_row(c, &n->moves->lost[i]);
 }
 

@@ -39,9 +39,12 @@ const struct owner *moves_record_by_pid(struct node *n, uint32_t pid);
 const struct owner *moves_gone_by_pid(struct node *n, uint32_t pid);
 const struct owner *moves_record(struct node *n, const uint8_t uid[UID_SIZE]);
 bool moves_status(struct node *n, const uint8_t uid[UID_SIZE], struct move_status *out);
-/* Rows for `ps`: processes that are on disk only (suspended, in flight; with all: lost when the node was
- * killed), as control_ps() writes them. */
-void moves_ps(struct node *n, struct control_call *c, bool all);
+/* Each process that is on disk only: suspended, in flight. */
+void moves_each_asleep(struct node *n, void (*fn)(void *ctx, const struct owner *o), void *ctx);
+/* For `ps`: begins the row of such a process with what its record says. The caller ends it. */
+void moves_ps_row(struct node *n, struct control_call *c, const struct owner *o);
+/* Rows of those that were lost when the node was killed. */
+void moves_ps_lost(struct node *n, struct control_call *c);
 
 /* ---- for checkpoint.c, revive.c and saver.c ---- */
 

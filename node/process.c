@@ -458,6 +458,19 @@ bool process_alive(const struct process *p)
 	return p->state != PROCESS_ENDED;
 }
 
+void process_command_line(const struct process *p, char *out, size_t size)
+{
+	size_t at = 0;
+	out[0] = 0;
+	for (uint32_t i = 0; i < p->argc && at + 1 < size; i++) {
+		int n = snprintf(out + at, size - at, "%s%s", i ? " " : "", p->argv[i]);
+		at += n > 0 ? (size_t)n : 0;
+	}
+	for (char *c = out; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+}
+
 const char *process_state_text(const struct process *p)
 {
 	static const char *const holds[] = {[HOLD_SUSPENDED] = "suspended",

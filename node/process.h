@@ -55,6 +55,7 @@ enum {
 	PROCESS_UID_SIZE = 16,
 	PROCESS_PID_MAX = 999999,
 	PROCESS_NAME_MAX = 63,
+	PROCESS_COMMAND_MAX = 512, /* bytes of what people see of its arguments, with the NUL */
 	PROCESS_ARGS_MAX = 4096,
 	PROCESS_ARGS_BYTES_MAX = 1 << 20, /* arguments together, environment together */
 	PROCESS_MOUNTS_MAX = 64,
@@ -247,6 +248,8 @@ struct process *process_find_uid(struct node *n, const uint8_t uid[PROCESS_UID_S
 struct process *process_first(struct node *n);
 /* "running", "waiting", "frozen", "suspended", "moving", "in flight", "exited" ... for people. */
 const char *process_state_text(const struct process *p);
+/* "doom.wasm -iwad doom1.wad", cut off to fit (PROCESS_COMMAND_MAX is enough), without what a terminal would act on. */
+void process_command_line(const struct process *p, char *out, size_t size);
 bool process_alive(const struct process *p);
 
 /* The mailbox has letters (node.c). */

@@ -20,8 +20,8 @@ const struct command command_logs = {
     .name = "logs",
     .usage = "logs [-f] PID",
     .summary = "show the last output of a program",
-    .help =
-        "The last 64 KiB that it wrote to standard output and error, also after it has ended.\n",
+    .help = "The last 64 KiB that it wrote to standard output and error, also after it has ended "
+            "or while it is suspended.\n",
     .options = options,
     .min_args = 1,
     .max_args = 1,

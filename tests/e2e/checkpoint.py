@@ -221,6 +221,30 @@ def test_what_a_terminal_waits_for_or_wants_no_checkpoint_is_not_saved(h):
     h.ok('kill', saved)
 
 
+def test_a_suspended_program_shows_its_command_its_size_its_time_and_its_last_lines(h):
+    up(h)
+    pid = int(h.ok('run', '-d', '--name', 'sleeper', GUEST, '100000', 'two words'))
+    time.sleep(0.3)
+    before = h.ps()[pid]
+    h.ok('suspend', pid)
+    for again in False, True:
+        if again:
+            kill9(h)
+            up(h)
+        row = h.ps()[pid]
+        assert row['state'] == 'suspended' and row['name'] == 'sleeper', row
+        for key in 'command', 'memory_bytes', 'parent', 'created_unix_ms', 'module':
+            assert row[key] == before[key], (key, row, before)
+        assert row['command'].endswith('100000 two words') and row['cpu_ms'] >= before['cpu_ms'], row
+        line = next(line for line in h.ok('ps').split('\n') if 'sleeper' in line)
+        assert 'two words' in line and '4.' in line and 'M' in line, line
+        assert h.ok('logs', pid) == ''
+    status, out, err = h.run('logs', '-f', pid)
+    assert status == 1 and not out and 'is suspended' in err, (status, out, err)
+    h.ok('resume', pid)
+    assert h.ps()[pid]['command'] == before['command']
+
+
 def padded(path, mib):
     """The guest with a section of zeros, which takes no room on the disk."""
     def number(n):

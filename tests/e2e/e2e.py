@@ -184,6 +184,19 @@ def test_a_detached_program_is_listed_logged_and_killed(h):
     assert h.run('kill', pid)[0] == 1
 
 
+def test_logs_of_a_suspended_program_are_its_last_lines(h):
+    pid = h.start('tick')
+    until(lambda: h.ok('logs', pid).count('\n') > 2)
+    h.ok('suspend', pid)
+    out = h.ok('logs', pid)
+    assert out.count('\n') > 2 and out == h.ok('logs', pid), out
+    status, again, err = h.run('logs', '-f', pid)
+    assert status == 1 and again == out and 'is suspended' in err, (status, again, err)
+    h.ok('resume', pid)
+    until(lambda: len(h.ok('logs', pid)) > len(out))
+    assert h.ok('logs', pid).startswith(out)
+
+
 def test_a_program_that_never_waits_is_killed_too(h):
     pid = h.start('spin')
     until(lambda: h.ps()[pid]['cpu_ms'] > 50)

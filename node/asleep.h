@@ -1,0 +1,20 @@
+/* asleep.h - programs that are on disk only (suspended, or in flight), as their images describe them: for `ps` and `logs`.
+ *
+ * A record (migrate/owner.h) knows a name and no more; the command line, the time and the last output are in the image's section "process", the
+ * size of the memory in its manifest. These few chunks are read on the pool, nothing of the memory itself.
+ *
+ *	asleep_ps(n, c, all);                    // the rows after those of control_ps(), and the end of the call
+ *	if (asleep_logs(n, c)) return;           // it is such a program, and the call is taken
+ *
+ * Loop thread. Each takes the call.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct control_call;
+struct node;
+
+void asleep_ps(struct node *n, struct control_call *c, bool all);
+/* False: the call's "pid" is no such program; the call stays the caller's. */
+bool asleep_logs(struct node *n, struct control_call *c);
