@@ -13,6 +13,7 @@
 #include "node/process_section.h"
 #include "node/process_table.h"
 #include "node/session.h"
+#include "node/wali/wali.h"
 #include "node/wasi.h"
 
 #include <assert.h>
@@ -26,7 +27,8 @@ struct freeze_waiter {
 	struct freeze_waiter *next;
 };
 
-static const char *const section_names[SECTIONS] = {"engine", "wasi", "drivers", "process"};
+static const char *const section_names[SECTIONS] = {"engine", "wasi", "drivers", "process",
+                                                    "linux"};
 
 const char *section_name(enum section s)
 {
@@ -54,7 +56,9 @@ static void process_check(const struct process *p)
 
 static void wake_guest(void *ctx)
 {
-	process_wake(ctx);
+	struct process *p = ctx;
+	atomic_store(&p->tty_news, true);
+	process_wake(p);
 }
 
 static void wake_client(void *ctx)
@@ -69,16 +73,23 @@ static struct tty_hooks tty_hooks_of(struct process *p)
 	return (struct tty_hooks){.wake_guest = wake_guest, .wake_client = wake_client, .ctx = p};
 }
 
+static void free_args(struct process *p)
+{
+	for (uint32_t i = 0; i < p->argc; i++)
+		free(p->argv[i]);
+	free(p->argv);
+}
+
 void process_free(struct process *p)
 {
 	if (!p)
 		return;
 	struct process_insides in = process_take_insides(p);
 	process_insides_free(&in);
+	if (p->terminal)
+		tty_unref(p->terminal);
 	tty_free(p->tty);
-	for (uint32_t i = 0; i < p->argc; i++)
-		free(p->argv[i]);
-	free(p->argv);
+	free_args(p);
 	if (p->waker) {
 		os_wake_free(p->waker);
 		free(p->waker);
@@ -158,7 +169,9 @@ static enum err fill_from_config(struct process *p, const struct process_config 
 			return ERR_NOMEM;
 		p->argc = i + 1;
 	}
-	return tty_new(&cfg->tty, &hooks, &p->tty);
+	TRY(tty_new(&cfg->tty, &hooks, &p->tty));
+	p->terminal = tty_ref(p->tty);
+	return ERR_OK;
 }
 
 /* Frees the setup when it fails. */
@@ -198,6 +211,7 @@ static enum err prepare_restored(struct process *p, const struct process_section
 {
 	struct tty_hooks hooks = tty_hooks_of(p);
 	TRY(process_section_load(s->bytes[SECTION_PROCESS], &hooks, p, msg));
+	p->terminal = tty_ref(p->tty);
 	if (s->fresh)
 		become_copy(p);
 	if (process_find_uid(p->node, p->uid))
@@ -241,6 +255,75 @@ void process_restore(struct node *n, const struct process_sections *s, process_s
 	enum err e = p ? prepare_restored(p, s, &setup, &msg)
 	               : err_set(&msg, ERR_NOMEM, "process: out of memory");
 	launch(p, &setup, e, fn, ctx, &msg);
+}
+
+/* ---- children ---- */
+
+static enum err fill_from_parent(struct process *p, const struct process *parent)
+{
+	struct tty_hooks hooks = {0};
+	struct tty_config none = {0};
+	memcpy(p->name, parent->name, sizeof p->name);
+	os_random(p->uid, sizeof p->uid);
+	p->epoch = 1;
+	p->parent = parent->pid;
+	p->created_unix_ms = (int64_t)(os_wall_ns() / 1000000);
+	p->display.display = "headless";
+	p->begun = parent->begun;
+	p->argv = calloc(parent->argc + 1, sizeof *p->argv);
+	for (uint32_t i = 0; p->argv && i < parent->argc; i++) {
+		p->argv[i] = strdup(parent->argv[i]);
+		if (!p->argv[i])
+			return ERR_NOMEM;
+		p->argc = i + 1;
+	}
+	TRY(tty_new(&none, &hooks, &p->tty));
+	p->terminal = tty_ref(parent->terminal);
+	return p->argv ? ERR_OK : ERR_NOMEM;
+}
+
+/* The child is told of in any case: its parent waits. */
+static void fork_process(struct process *parent, struct wali_child *c)
+{
+	struct errmsg msg = {0};
+	struct worker_setup setup = {0};
+	struct process *p = process_alloc(parent->node);
+	enum err e = p ? fill_from_parent(p, parent) : ERR_NOMEM;
+	if (e == ERR_OK) {
+		build_for_fork(c, &setup);
+		e = start(p, &setup, &msg);
+	} else {
+		build_no_child(c);
+	}
+	if (e == ERR_OK)
+		return;
+	node_log(parent->node, LOG_WARN, "process", "%u (%s): no child: %s", parent->pid,
+	         parent->name, msg.text[0] ? msg.text : err_text(e));
+	process_free(p);
+}
+
+/* Moves and savers look at the insides of a process that is not held. */
+static void grant_exec(struct process *p)
+{
+	worker_exec_read(p->worker);
+	if (p->state != PROCESS_RUNNING || p->hold != HOLD_NONE || p->pins || p->freezes)
+		return; /* it asks again */
+	p->hold = HOLD_EXEC;
+	atomic_store(&p->exec_granted, true);
+	process_wake(p);
+}
+
+static void on_exec_over(struct process *p, const struct letter *l)
+{
+	if (p->hold == HOLD_EXEC)
+		p->hold = HOLD_NONE;
+	if (l->name[0])
+		set_name(p, NULL, l->name);
+	if (!l->argv)
+		return;
+	free_args(p);
+	p->argv = l->argv;
+	p->argc = l->argc;
 }
 
 static void call_started(struct process *p, enum err e, const struct errmsg *msg)
@@ -298,6 +381,17 @@ void process_kill(struct process *p, int status)
 {
 	if (process_alive(p))
 		worker_kill(p->worker, status);
+}
+
+void process_interrupt(struct process *p, int signal)
+{
+	if (!p->wali || !p->worker) {
+		process_kill(p, 128 + signal);
+		return;
+	}
+	atomic_fetch_or(&p->foreground_signals, UINT64_C(1) << (signal - 1));
+	worker_poll(p->worker);
+	process_wake(p);
 }
 
 void process_forget(struct process *p)
@@ -440,6 +534,9 @@ void process_letter(const struct letter *l)
 	case LETTER_FAILED: on_failed(p, l->err, &l->msg); return;
 	case LETTER_FROZEN: on_frozen(p); break;
 	case LETTER_ENDED: on_ended(p, &l->end); return;
+	case LETTER_FORK: fork_process(p, l->child); break;
+	case LETTER_EXEC: grant_exec(p); break;
+	case LETTER_EXECED: on_exec_over(p, l); break;
 	}
 	process_check(p);
 }
@@ -476,6 +573,7 @@ const char *process_state_text(const struct process *p)
 	static const char *const holds[] = {[HOLD_SUSPENDED] = "suspended",
 	                                    [HOLD_MOVING] = "moving",
 	                                    [HOLD_ARRIVING] = "arriving",
+	                                    [HOLD_EXEC] = "running",
 	                                    [HOLD_IN_FLIGHT] = "in flight"};
 	static const char *const ends[] = {[END_EXIT] = "exited",
 	                                   [END_TRAP] = "trapped",
@@ -500,6 +598,7 @@ enum err process_save_section(struct process *p, enum section s, struct wr *out,
 	case SECTION_WASI: return wasi_save(p->wasi, out, msg);
 	case SECTION_DRIVERS: e = drivers_save(p->drivers, out); break;
 	case SECTION_PROCESS: e = process_section_save(p, out); break;
+	case SECTION_LINUX: return p->wali ? wali_save(p->wali, out, msg) : ERR_OK;
 	case SECTIONS: break;
 	}
 	if (e == ERR_OK && !wr_ok(out))

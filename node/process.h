@@ -73,6 +73,7 @@ enum process_hold {
 	HOLD_SUSPENDED, /* by `wasmos suspend` */
 	HOLD_MOVING,    /* leaving: may run on here until it is released */
 	HOLD_ARRIVING,  /* restored, not owned yet */
+	HOLD_EXEC,      /* another program takes it over just now */
 	HOLD_IN_FLIGHT, /* released to another device that has not confirmed; never runs here by
 	                   itself */
 };
@@ -136,11 +137,12 @@ struct process {
 	uint8_t copy_of[PROCESS_UID_SIZE]; /* C: ... whose process had this one */
 	uint64_t epoch;                    /* L: ownership epoch; migrate raises it */
 	char name[PROCESS_NAME_MAX + 1];   /* C */
-	char **argv;                       /* C */
+	char **argv;                       /* L: exec changes them */
 	uint32_t argc;                     /* C */
 	uint32_t parent;                   /* C */
 	int64_t created_unix_ms;           /* C */
-	uint8_t module_hash[32];           /* C */
+	uint8_t module_hash[32];           /* C, but for exec: W */
+	uint32_t max_memory_pages;         /* C: 0: no limit but the module's */
 	enum process_state state;          /* L */
 	enum process_hold hold;            /* L */
 	struct exit_record end;            /* L: when ENDED */
@@ -170,8 +172,14 @@ struct process {
 	struct thread *thread;     /* W */
 	struct wasi *wasi;         /* W */
 	struct drivers *drivers;   /* W */
-	void *move;                /* L: migrate's own state of this process, or NULL */
-	uint8_t gone_to[32]; /* L: device it went to, set before process_forget(); zero: none */
+	struct wali *wali;         /* W: of a Linux program, and of what it started; else NULL */
+	struct tty *terminal; /* C: a reference: whose terminal it has, its own or a relative's */
+	atomic_bool exec_granted; /* any thread: hold is HOLD_EXEC */
+	atomic_bool tty_news; /* any thread: the terminal has changed, relatives may wait for it */
+	_Atomic uint64_t
+	    foreground_signals; /* any thread: for those in its foreground; n is bit n - 1 */
+	void *move;             /* L: migrate's own state of this process, or NULL */
+	uint8_t gone_to[32];    /* L: device it went to, set before process_forget(); zero: none */
 	uint64_t
 	    lonely_ms; /* L: since when output waits for a client that is not there; 0: it does not */
 	struct process *next; /* L: table order: by pid */
@@ -187,8 +195,15 @@ typedef void (*process_started_fn)(void *ctx, struct process *p, enum err e,
 void process_create(struct node *n, const struct process_config *cfg, process_started_fn fn,
                     void *ctx);
 
-enum section { SECTION_ENGINE, SECTION_WASI, SECTION_DRIVERS, SECTION_PROCESS, SECTIONS };
-/* "engine", "wasi", "drivers", "process"; ERR_NOTFOUND for another name. */
+enum section {
+	SECTION_ENGINE,
+	SECTION_WASI,
+	SECTION_DRIVERS,
+	SECTION_PROCESS,
+	SECTION_LINUX, /* empty, and not in the image, of a program that is none */
+	SECTIONS
+};
+/* "engine", "wasi", "drivers", "process", "linux"; ERR_NOTFOUND for another name. */
 const char *section_name(enum section s);
 enum err section_find(const char *name, enum section *out);
 
@@ -216,6 +231,8 @@ void process_freeze(struct process *p, process_frozen_fn fn, void *ctx);
 void process_thaw(struct process *p);
 /* status as in exit_record: 137, 130. */
 void process_kill(struct process *p, int status);
+/* A key of the terminal: to a Linux program and what runs in its foreground as a signal, else it kills (128 + signal). */
+void process_interrupt(struct process *p, int signal);
 /* Only FROZEN, with one freeze: drops the engine and the row, no exit record, subscribers get
  * PROCESS_EVENT_GONE. */
 void process_forget(struct process *p);

@@ -8,6 +8,8 @@
 #include "node/fs_remote.h"
 #include "node/modules.h"
 #include "node/node.h"
+#include "node/wali/family.h"
+#include "node/wali/wali.h"
 #include "node/wasi.h"
 #include "vfs/host.h"
 
@@ -109,7 +111,7 @@ static enum err drivers_config(struct process *p, struct drivers_config *out, st
 
 /* ---- imports ---- */
 
-/* WASI first, then the module "wasmos". */
+/* WASI first, then Linux, then the module "wasmos". */
 static bool resolve(void *ctx, const char *module, const char *name, const char *type, host_fn *fn,
                     void **env)
 {
@@ -117,8 +119,93 @@ static bool resolve(void *ctx, const char *module, const char *name, const char 
 	struct host_resolver r = wasi_resolver(p->wasi);
 	if (r.resolve(r.ctx, module, name, type, fn, env))
 		return true;
+	r = p->wali ? wali_resolver(p->wali) : r;
+	if (p->wali && r.resolve(r.ctx, module, name, type, fn, env))
+		return true;
 	r = drivers_resolver(p->drivers);
 	return r.resolve(r.ctx, module, name, type, fn, env);
+}
+
+/* ---- what a Linux program asks of its worker ---- */
+
+static bool linux_tty_size(void *ctx, uint16_t *cols, uint16_t *rows)
+{
+	struct process *p = ctx;
+	tty_size(p->terminal, cols, rows);
+	return true;
+}
+
+static void linux_tty_raw(void *ctx, bool raw)
+{
+	struct process *p = ctx;
+	tty_set_raw(p->terminal, raw);
+}
+
+static struct vfs_obj *linux_tty_open(void *ctx, const char **name)
+{
+	struct process *p = ctx;
+	*name = tty_stream_name(TTY_IN);
+	return tty_is_terminal(p->terminal, TTY_IN) ? tty_stream_new(p->terminal, TTY_IN) : NULL;
+}
+
+static bool linux_tty_news(void *ctx)
+{
+	struct process *p = ctx;
+	return atomic_exchange(&p->tty_news, false);
+}
+
+static enum err linux_fork(void *ctx, struct wali_child *c)
+{
+	struct process *p = ctx;
+	worker_fork(p->worker, c);
+	return ERR_OK;
+}
+
+static bool linux_may_exec(void *ctx)
+{
+	struct process *p = ctx;
+	if (atomic_load(&p->exec_granted))
+		return true;
+	worker_ask_exec(p->worker);
+	return false;
+}
+
+static void linux_exec_failed(void *ctx)
+{
+	struct process *p = ctx;
+	worker_execed(p->worker, "", NULL, 0);
+}
+
+static enum err linux_load(void *ctx, uint8_t *bytes, size_t size, struct module **out,
+                           struct errmsg *msg)
+{
+	struct process *p = ctx;
+	return modules_load_bytes(p->node->modules, bytes, size, out, msg);
+}
+
+static void linux_log(void *ctx, const char *text)
+{
+	struct process *p = ctx;
+	node_log(p->node, LOG_INFO, "linux", "%u (%s): %s", p->pid, p->name, text);
+}
+
+static struct wali_config linux_config(struct process *p)
+{
+	return (struct wali_config){
+	    .wasi = p->wasi,
+	    .waker = p->waker,
+	    .pid = p->pid,
+	    .host = {.tty_size = linux_tty_size,
+	             .tty_raw = linux_tty_raw,
+	             .tty_open = linux_tty_open,
+	             .tty_news = linux_tty_news,
+	             .fork = linux_fork,
+	             .may_exec = linux_may_exec,
+	             .exec_failed = linux_exec_failed,
+	             .load = linux_load,
+	             .log = linux_log,
+	             .ctx = p},
+	};
 }
 
 /* ---- a new process ---- */
@@ -197,32 +284,109 @@ static enum err make_wasi(struct process *p, const struct process_config *cfg, s
 	return e;
 }
 
+enum err build_program(struct process *p, pthread_mutex_t *lock, struct errmsg *msg)
+{
+	struct store_config sc = {.max_memory_pages = p->max_memory_pages};
+	struct host_resolver r = {resolve, p};
+	struct thread *t;
+	memcpy(p->module_hash, module_hash(p->module), sizeof p->module_hash);
+	TRY(store_new(&sc, &p->store));
+	TRY(store_instantiate(p->store, p->module, &r, &p->instance, msg));
+	TRY(thread_new(p->store, &t));
+	pthread_mutex_lock(lock);
+	p->thread = t;
+	pthread_mutex_unlock(lock);
+	p->begun = thread_call_start(t, p->instance) != ERR_OK;
+	if (!p->begun)
+		return ERR_OK;
+	enum err e = thread_call_export(t, p->instance, "_start", NULL, 0, msg);
+	if (e == ERR_NOTFOUND)
+		return err_set(
+		    msg, ERR_INVALID,
+		    "no function \"_start\" is exported: it is a library, not a program");
+	return e;
+}
+
 static enum err run_create(void *ctx, struct process *p, struct errmsg *msg)
 {
 	struct build *b = ctx;
 	struct drivers_config dc;
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* nobody else knows the thread yet */
 	TRY(modules_load_file(p->node->modules, b->cfg.path, &p->module, msg));
-	memcpy(p->module_hash, module_hash(p->module), sizeof p->module_hash);
 	TRY(make_wasi(p, &b->cfg, msg));
+	struct wali_config lc = linux_config(p);
+	if (module_is_wali(p->module))
+		TRY(wali_new(&lc, &p->wali));
 	TRY(drivers_config(p, &dc, msg));
 	TRY(drivers_new(&dc, &p->drivers));
-	struct store_config sc = {.max_memory_pages = b->cfg.max_memory_pages};
+	p->max_memory_pages = b->cfg.max_memory_pages;
+	enum err e = build_program(p, &lock, msg);
+	return e == ERR_OK ? e : err_prefix(msg, e, "%s", b->cfg.path);
+}
+
+/* ---- a child ---- */
+
+static struct module *find_module(void *ctx, const uint8_t hash[32])
+{
+	struct process *p = ctx;
+	return memcmp(hash, p->module_hash, sizeof p->module_hash) ? NULL : p->module;
+}
+
+static enum err rebuild_child(struct process *p, struct wali_child *c, struct errmsg *msg)
+{
+	struct rd in = rd_of(c->state.data, c->state.size);
+	struct module_finder f = {find_module, p};
 	struct host_resolver r = {resolve, p};
-	TRY(store_new(&sc, &p->store));
-	enum err e = store_instantiate(p->store, p->module, &r, &p->instance, msg);
+	struct drivers_config dc;
+	TRY(drivers_config(p, &dc, msg));
+	TRY(drivers_new(&dc, &p->drivers));
+	TRY(store_load(&in, &f, &r, &p->store, msg));
+	p->instance = store_instance(p->store, 0);
+	p->thread = store_thread(p->store, 0);
+	return ERR_OK;
+}
+
+static void adopt(struct process *p, struct wali_child *c)
+{
+	struct wali_config lc = linux_config(p);
+	struct family *f = wali_family(c->wali);
+	p->module = module_ref(c->module);
+	memcpy(p->module_hash, module_hash(p->module), sizeof p->module_hash);
+	p->wasi = c->wasi;
+	p->wali = c->wali;
+	family_lock(f);
+	wali_child_adopt(c, &lc.host, &p->wait, p->waker, p->pid);
+	family_unlock(f);
+}
+
+static enum err run_fork(void *ctx, struct process *p, struct errmsg *msg)
+{
+	struct wali_child *c = ctx;
+	adopt(p, c);
+	enum err e = rebuild_child(p, c, msg);
 	if (e != ERR_OK)
-		return err_prefix(msg, e, "%s", b->cfg.path);
-	TRY(thread_new(p->store, &p->thread));
-	if (thread_call_start(p->thread, p->instance) == ERR_OK)
-		return ERR_OK;
-	p->begun = true;
-	e = thread_call_export(p->thread, p->instance, "_start", NULL, 0, msg);
-	if (e == ERR_NOTFOUND)
-		return err_set(
-		    msg, ERR_INVALID,
-		    "%s: no function \"_start\" is exported: it is a library, not a program",
-		    b->cfg.path);
+		wali_ended(p->wali, 0, LINUX_SIGKILL);
 	return e;
+}
+
+void build_no_child(struct wali_child *c)
+{
+	struct family *f = c->wali ? wali_family(c->wali) : NULL;
+	if (f)
+		family_lock(f);
+	wali_child_free(c);
+	if (f)
+		family_unlock(f);
+}
+
+static void free_fork(void *ctx)
+{
+	build_no_child(ctx);
+}
+
+void build_for_fork(struct wali_child *c, struct worker_setup *out)
+{
+	*out = (struct worker_setup){.run = run_fork, .free = free_fork, .ctx = c};
 }
 
 /* ---- a restored one ---- */
@@ -242,16 +406,12 @@ static enum err open_stream(void *ctx, const char *name, struct vfs_obj **out, s
 {
 	struct process *p = ctx;
 	enum tty_stream s;
+	if (tty_stream_find(name, &s) != ERR_OK && wali_open_stream(name, out) == ERR_OK)
+		return ERR_OK;
 	if (tty_stream_find(name, &s) != ERR_OK)
 		return err_set(msg, ERR_INVALID, "there is no stream called \"%.16s\"", name);
 	*out = tty_stream_new(p->tty, s);
 	return *out ? ERR_OK : ERR_NOMEM;
-}
-
-static struct module *find_module(void *ctx, const uint8_t hash[32])
-{
-	struct process *p = ctx;
-	return memcmp(hash, p->module_hash, sizeof p->module_hash) ? NULL : p->module;
 }
 
 static enum err check_end(struct rd *in, const char *section, struct errmsg *msg)
@@ -273,9 +433,19 @@ static enum err load_engine(struct process *p, struct rd in, struct errmsg *msg)
 		return err_set(msg, ERR_INVALID,
 		               "section engine: a process has one thread and one instance");
 	p->thread = store_thread(p->store, 0);
-	if (!thread_depth(p->thread))
+	if (!thread_depth(p->thread) || (p->wali && !wali_fits(p->wali, p->thread)))
 		return err_set(msg, ERR_INVALID, "section engine: the thread has no frame");
 	return ERR_OK;
+}
+
+/* Of a WASI program there is none. */
+static enum err load_linux(struct process *p, struct rd in, struct errmsg *msg)
+{
+	struct wali_config lc = linux_config(p);
+	if (!rd_left(&in))
+		return ERR_OK;
+	TRY(wali_load(&in, &lc, &p->wali, msg));
+	return check_end(&in, "linux", msg);
 }
 
 static enum err run_restore(void *ctx, struct process *p, struct errmsg *msg)
@@ -292,6 +462,7 @@ static enum err run_restore(void *ctx, struct process *p, struct errmsg *msg)
 		e = check_end(&in, "wasi", msg);
 	if (e != ERR_OK)
 		return e;
+	TRY(load_linux(p, b->sections.bytes[SECTION_LINUX], msg));
 	if (p->is_copy)
 		TRY(process_grant(p, wasi_ns(p->wasi), msg));
 	TRY(drivers_config(p, &dc, msg));
@@ -404,12 +575,13 @@ enum err build_for_restore(struct process *p, const struct process_sections *s,
 
 struct process_insides process_take_insides(struct process *p)
 {
-	struct process_insides in = {p->module, p->store, p->thread, p->wasi, p->drivers};
+	struct process_insides in = {p->module, p->store, p->thread, p->wasi, p->wali, p->drivers};
 	p->module = NULL;
 	p->store = NULL;
 	p->thread = NULL;
 	p->instance = NULL;
 	p->wasi = NULL;
+	p->wali = NULL;
 	p->drivers = NULL;
 	return in;
 }
@@ -419,6 +591,7 @@ void process_insides_free(struct process_insides *in)
 	drivers_free(in->drivers);
 	if (in->store)
 		store_free(in->store);
+	wali_free(in->wali);
 	if (in->wasi)
 		wasi_free(in->wasi);
 	if (in->module)

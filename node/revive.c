@@ -39,6 +39,8 @@ enum err capture_sections(struct process *p, struct wr w[SECTIONS], struct errms
 static enum err section_spaces(struct image *im, const struct wr w[SECTIONS], struct errmsg *msg)
 {
 	for (int s = 0; s < SECTIONS; s++) {
+		if (s == SECTION_LINUX && !w[s].size)
+			continue;
 		enum err e = image_put_space(im, SPACE_SECTION, section_name((enum section)s),
 		                             SECTION_FORM, w[s].size, NULL);
 		if (e != ERR_OK)
@@ -115,8 +117,9 @@ static enum err capture_as(struct process *p, bool in_place, struct image *im, s
 	if (e == ERR_OK)
 		e = memory_spaces(p, in_place, im, msg);
 	for (int s = 0; e == ERR_OK && s < SECTIONS; s++)
-		e = image_put_section(im, section_name((enum section)s), SECTION_FORM, w[s].data,
-		                      w[s].size);
+		if (s != SECTION_LINUX || w[s].size)
+			e = image_put_section(im, section_name((enum section)s), SECTION_FORM,
+			                      w[s].data, w[s].size);
 	for (int s = 0; s < SECTIONS; s++)
 		wr_free(&w[s]);
 	return e;
@@ -229,7 +232,10 @@ static enum err find_sections(const struct image *im, struct process_sections *s
 	for (int i = 0; i < SECTIONS; i++) {
 		uint32_t version;
 		const char *name = section_name((enum section)i);
-		if (image_section(im, name, &version, &s->bytes[i]) != ERR_OK)
+		enum err e = image_section(im, name, &version, &s->bytes[i]);
+		if (e != ERR_OK && i == SECTION_LINUX)
+			continue; /* the program is none */
+		if (e != ERR_OK)
 			return err_set(msg, ERR_INVALID, "the image has no section %s", name);
 		if (version != SECTION_FORM)
 			return err_set(msg, ERR_UNSUPPORTED,

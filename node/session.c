@@ -195,7 +195,7 @@ static void input_event(struct session *s, const struct session_input *in)
 	case TTY_EVENT_SIGNAL:
 		if (in->a == NUMBER_INT || in->a == NUMBER_TERM || in->a == NUMBER_HUP ||
 		    in->a == NUMBER_QUIT)
-			process_kill(p, 128 + in->a);
+			process_interrupt(p, in->a);
 		break;
 	case TTY_EVENT_DETACH: detach(s); break;
 	case TTY_EVENTS: break;

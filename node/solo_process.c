@@ -96,7 +96,7 @@ static enum err load(void *ctx, uint8_t *bytes, size_t size, struct module **out
 	return ERR_OK;
 }
 
-static enum err fork_child(void *ctx, struct wali_child *c, uint32_t *pid);
+static enum err fork_child(void *ctx, struct wali_child *c);
 
 static struct wali_host host_of(struct solo_process *p)
 {
@@ -175,26 +175,10 @@ static void join_children(struct solo_group *g, bool all)
 	}
 }
 
-static enum err adopt(struct solo_process *p, struct wali_child *c, struct solo_process *parent)
-{
-	struct wali_host host = host_of(p);
-	struct family *f = wali_family(parent->wali);
-	uint32_t pid = ++f->next_pid;
-	p->group = parent->group;
-	p->max_memory_pages = parent->max_memory_pages;
-	p->begun = parent->begun;
-	TRY(wali_child_adopt(c, &host, &p->wait, &p->wake, pid, parent->wali));
-	p->wasi = c->wasi;
-	p->wali = c->wali;
-	p->module = module_ref(c->module);
-	c->wasi = NULL;
-	c->wali = NULL;
-	return ERR_OK;
-}
-
-static enum err fork_child(void *ctx, struct wali_child *c, uint32_t *pid)
+static enum err fork_child(void *ctx, struct wali_child *c)
 {
 	struct solo_process *parent = ctx, *p = calloc(1, sizeof *p);
+	struct family *f = wali_family(parent->wali);
 	join_children(parent->group, false);
 	if (!p || os_wake_init(&p->wake) != ERR_OK) {
 		free(p);
@@ -202,15 +186,18 @@ static enum err fork_child(void *ctx, struct wali_child *c, uint32_t *pid)
 		return ERR_NOMEM;
 	}
 	p->child = c;
-	enum err e = adopt(p, c, parent);
-	*pid = e == ERR_OK ? wali_pid(p->wali) : 0;
-	if (e == ERR_OK && !os_thread_start(&p->host, CHILD_STACK, child_main, p)) {
+	p->group = parent->group;
+	p->max_memory_pages = parent->max_memory_pages;
+	p->begun = parent->begun;
+	p->wasi = c->wasi;
+	p->wali = c->wali;
+	p->module = module_ref(c->module);
+	struct wali_host host = host_of(p);
+	wali_child_adopt(c, &host, &p->wait, &p->wake, ++f->next_pid);
+	if (!os_thread_start(&p->host, CHILD_STACK, child_main, p)) {
 		wali_child_undo(p->wali);
-		e = ERR_LIMIT;
-	}
-	if (e != ERR_OK) {
 		child_free(p);
-		return e;
+		return ERR_LIMIT;
 	}
 	p->next = parent->group->children;
 	parent->group->children = p;

@@ -8,6 +8,7 @@
 #include "base/pack.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,8 +26,9 @@ struct ring {
 };
 
 struct tty {
-	pthread_mutex_t lock;
-	struct tty_hooks hooks;
+	_Atomic uint32_t refs; /* the process's, and each stream's */
+	pthread_mutex_t lock, hook_lock;
+	struct tty_hooks hooks; /* under hook_lock; none once the process is gone */
 	bool is_terminal[TTY_STREAMS];
 	uint16_t cols, rows;
 	bool raw, eof, attached, closed;
@@ -91,7 +93,9 @@ enum err tty_new(const struct tty_config *cfg, const struct tty_hooks *hooks, st
 	struct tty *t = calloc(1, sizeof *t);
 	if (!t)
 		return ERR_NOMEM;
+	t->refs = 1;
 	pthread_mutex_init(&t->lock, NULL);
+	pthread_mutex_init(&t->hook_lock, NULL);
 	t->hooks = *hooks;
 	memcpy(t->is_terminal, cfg->is_terminal, sizeof t->is_terminal);
 	t->cols = cfg->cols ? cfg->cols : 80;
@@ -103,11 +107,18 @@ enum err tty_new(const struct tty_config *cfg, const struct tty_hooks *hooks, st
 	return ERR_OK;
 }
 
-void tty_free(struct tty *t)
+struct tty *tty_ref(struct tty *t)
 {
-	if (!t)
+	atomic_fetch_add(&t->refs, 1);
+	return t;
+}
+
+void tty_unref(struct tty *t)
+{
+	if (atomic_fetch_sub(&t->refs, 1) != 1)
 		return;
 	pthread_mutex_destroy(&t->lock);
+	pthread_mutex_destroy(&t->hook_lock);
 	free(t->input.bytes);
 	free(t->recent.bytes);
 	wr_free(&t->queue);
@@ -116,14 +127,29 @@ void tty_free(struct tty *t)
 
 static void wake_guest(struct tty *t)
 {
+	pthread_mutex_lock(&t->hook_lock);
 	if (t->hooks.wake_guest)
 		t->hooks.wake_guest(t->hooks.ctx);
+	pthread_mutex_unlock(&t->hook_lock);
 }
 
 static void wake_client(struct tty *t)
 {
+	pthread_mutex_lock(&t->hook_lock);
 	if (t->hooks.wake_client)
 		t->hooks.wake_client(t->hooks.ctx);
+	pthread_mutex_unlock(&t->hook_lock);
+}
+
+void tty_free(struct tty *t)
+{
+	if (!t)
+		return;
+	pthread_mutex_lock(&t->hook_lock);
+	t->hooks = (struct tty_hooks){0};
+	pthread_mutex_unlock(&t->hook_lock);
+	tty_close(t);
+	tty_unref(t);
 }
 
 /* ---- the guest's side ---- */

@@ -35,7 +35,7 @@ struct tty_config {
 	bool attached; /* a client is about to attach: output waits for it from the start */
 };
 
-/* Called (on any thread, under no lock) when the other side has something to do. */
+/* Called (on any thread; it must not call tty functions) when the other side has something to do. */
 struct tty_hooks {
 	void (*wake_guest)(
 	    void *ctx); /* input came, output drained, size changed: poke the worker */
@@ -45,7 +45,11 @@ struct tty_hooks {
 };
 
 enum err tty_new(const struct tty_config *cfg, const struct tty_hooks *hooks, struct tty **out);
+/* The process is gone: nobody is poked any more, and its streams, which relatives may have open still, are closed. */
 void tty_free(struct tty *t);
+/* Another one who uses it: a stream. */
+struct tty *tty_ref(struct tty *t);
+void tty_unref(struct tty *t);
 
 /* ---- the guest's side (worker thread) ---- */
 

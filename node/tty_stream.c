@@ -10,7 +10,7 @@ static const char *const names[TTY_STREAMS] = {"stdin", "stdout", "stderr"};
 
 /* What a vfs stream gets as its ctx. */
 struct stream {
-	struct tty *tty; /* borrowed: a process's terminal outlives its files */
+	struct tty *tty; /* a reference */
 	enum tty_stream which;
 };
 
@@ -57,12 +57,19 @@ static bool stream_is_tty(void *ctx)
 	return tty_is_terminal(s->tty, s->which);
 }
 
+static void stream_close(void *ctx)
+{
+	struct stream *s = ctx;
+	tty_unref(s->tty);
+	free(s);
+}
+
 static const struct vfs_stream_ops stream_ops = {
     .read = stream_read,
     .write = stream_write,
     .ready = stream_ready,
     .is_tty = stream_is_tty,
-    .close = free,
+    .close = stream_close,
 };
 
 struct vfs_obj *tty_stream_new(struct tty *t, enum tty_stream which)
@@ -71,9 +78,10 @@ struct vfs_obj *tty_stream_new(struct tty *t, enum tty_stream which)
 	if (!s)
 		return NULL;
 	*s = (struct stream){.tty = t, .which = which};
+	tty_ref(t);
 	struct vfs_obj *o = vfs_stream_new(&stream_ops, s);
 	if (!o)
-		free(s);
+		stream_close(s);
 	return o;
 }
 

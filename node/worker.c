@@ -11,6 +11,9 @@
 #include "engine/engine.h"
 #include "node/node.h"
 #include "node/drivers/drivers.h"
+#include "node/process_build.h"
+#include "node/wali/family.h"
+#include "node/wali/wali.h"
 #include "node/wasi.h"
 
 #include <stdatomic.h>
@@ -32,6 +35,8 @@ struct worker {
 	int kill_status;                      /* under lock */
 	uint64_t asked, answered;             /* under lock: freezes */
 	struct letter started, frozen, ended; /* started is FAILED's too */
+	struct letter forked, exec, execed;
+	atomic_bool exec_asked; /* exec is in the mailbox */
 };
 
 static void post(struct worker *w, struct letter *l)
@@ -47,6 +52,45 @@ static void post(struct worker *w, struct letter *l)
 	n->mailbox.last = l;
 	uv_mutex_unlock(&n->mailbox.lock);
 	uv_async_send(&n->mailbox.async);
+}
+
+/* ---- Linux programs ---- */
+
+void worker_fork(struct worker *w, struct wali_child *child)
+{
+	w->forked.kind = LETTER_FORK;
+	w->forked.child = child;
+	post(w, &w->forked);
+}
+
+void worker_ask_exec(struct worker *w)
+{
+	w->exec.kind = LETTER_EXEC;
+	if (!atomic_exchange(&w->exec_asked, true))
+		post(w, &w->exec);
+}
+
+void worker_exec_read(struct worker *w)
+{
+	atomic_store(&w->exec_asked, false);
+}
+
+void worker_execed(struct worker *w, const char *name, char **argv, uint32_t argc)
+{
+	w->execed.kind = LETTER_EXECED;
+	w->execed.argv = argv;
+	w->execed.argc = argc;
+	snprintf(w->execed.name, sizeof w->execed.name, "%s", name);
+	atomic_store(&w->p->exec_granted, false);
+	post(w, &w->execed);
+}
+
+void worker_poll(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	if (w->p->thread)
+		thread_request_stop(w->p->thread);
+	pthread_mutex_unlock(&w->lock);
 }
 
 static void park(struct worker *w)
@@ -91,6 +135,82 @@ static bool next_call(struct worker *w, struct exit_record *end)
 	return false;
 }
 
+static void pass_on_signals(struct process *p)
+{
+	uint64_t bits = atomic_exchange(&p->foreground_signals, 0);
+	for (int s = 1; bits; s++, bits >>= 1)
+		if (bits & 1)
+			wali_signal_foreground(p->wali, s);
+}
+
+/* What signals want before the program runs on. False: not now, or never again. */
+static bool take_turn(struct worker *w, bool *over)
+{
+	struct process *p = w->p;
+	pass_on_signals(p);
+	switch (wali_turn(p->wali, p->thread)) {
+	case WALI_RUN: return true;
+	case WALI_END: *over = true; return false;
+	case WALI_WAIT: break;
+	}
+	if (!atomic_load(&w->want))
+		wait_for_it(w);
+	return false;
+}
+
+/* The insides of the old program go, those of m come. */
+static enum err replace_program(struct worker *w, struct module *m, struct errmsg *msg)
+{
+	struct process *p = w->p;
+	wali_standing(p->wali, NULL);
+	pthread_mutex_lock(&w->lock);
+	struct store *old = p->store;
+	p->thread = NULL;
+	p->store = NULL;
+	p->instance = NULL;
+	pthread_mutex_unlock(&w->lock);
+	store_free(old);
+	module_unref(p->module);
+	p->module = m;
+	return build_program(p, &w->lock, msg);
+}
+
+/* What `ps` shows. NULL: the old ones stay. */
+static char **copy_args(const struct wasi *w, uint32_t *argc)
+{
+	const char *const *args;
+	uint32_t count = wasi_args(w, &args);
+	char **copy = calloc(count + 1u, sizeof *copy);
+	for (*argc = 0; copy && *argc < count; ++*argc)
+		if (!(copy[*argc] = strdup(args[*argc])))
+			break;
+	return copy;
+}
+
+static void tell_exec(struct worker *w, const char *path)
+{
+	uint32_t argc = 0;
+	char **argv = path ? copy_args(w->p->wasi, &argc) : NULL;
+	worker_execed(w, path ? path : "", argv, argc);
+}
+
+/* Another program takes the process over. False: there is none, or (then end says so) it could not. */
+static bool exec(struct worker *w, struct exit_record *end)
+{
+	struct errmsg msg = {0};
+	char *path = NULL;
+	struct module *m = w->p->wali ? wali_take_exec(w->p->wali, &path) : NULL;
+	enum err e = m ? replace_program(w, m, &msg) : ERR_NOTFOUND;
+	if (m)
+		tell_exec(w, path);
+	free(path);
+	if (m && e != ERR_OK) {
+		*end = (struct exit_record){.reason = END_LOST, .status = 126};
+		snprintf(end->text, sizeof end->text, "%.190s", msg.text);
+	}
+	return e == ERR_OK;
+}
+
 static void record_trap(struct process *p, struct exit_record *end)
 {
 	char where[128] = "";
@@ -104,7 +224,14 @@ static void record_trap(struct process *p, struct exit_record *end)
 static bool run_once(struct worker *w, struct exit_record *end)
 {
 	struct process *p = w->p;
+	bool over = false;
 	wait_clear(&p->wait);
+	if (p->wali && !take_turn(w, &over)) {
+		if (over)
+			*end = (struct exit_record){.reason = END_KILLED,
+			                            .status = 128 + wali_end_signal(p->wali)};
+		return over;
+	}
 	switch (thread_run(p->thread)) {
 	case RUN_STOPPED: return false;
 	case RUN_BLOCKED:
@@ -114,6 +241,11 @@ static bool run_once(struct worker *w, struct exit_record *end)
 	case RUN_DONE: return !next_call(w, end);
 	case RUN_TRAPPED: record_trap(p, end); return true;
 	case RUN_EXITED:
+		end->text[0] = 0;
+		if (exec(w, end))
+			return false;
+		if (end->text[0])
+			return true;
 		*end = (struct exit_record){.reason = END_EXIT,
 		                            .status = (int)(wasi_exit_code(p->wasi) & 0xff)};
 		return true;
@@ -129,14 +261,28 @@ static void run(struct worker *w, struct exit_record *end)
 			*end = (struct exit_record){.reason = END_KILLED, .status = w->kill_status};
 			return;
 		}
-		if (want & WANT_FREEZE)
+		if (want & WANT_FREEZE) {
 			park(w);
-		else {
+			if (w->p->wali)
+				wali_start_clock(w->p->wali);
+		} else {
 			drivers_start(w->p->drivers);
 			if (run_once(w, end))
 				return;
 		}
 	}
+}
+
+/* Relatives are told, and files they share are closed. */
+static void end_linux(struct process *p, const struct exit_record *end)
+{
+	int signal = wali_end_signal(p->wali);
+	if (end->reason == END_TRAP)
+		signal = LINUX_SIGILL;
+	else if (!signal && end->reason != END_EXIT)
+		signal = end->status > 128 && end->status < 128 + LINUX_SIGNALS ? end->status - 128
+		                                                                : LINUX_SIGKILL;
+	wali_ended(p->wali, end->status, signal);
 }
 
 /* What it showed is part of how it ended; its window and terminal are given back before that is told. */
@@ -161,6 +307,8 @@ static void *worker_main(void *arg)
 	if (failed)
 		return NULL;
 	run(w, &w->ended.end);
+	if (w->p->wali)
+		end_linux(w->p, &w->ended.end);
 	end_screen(w->p, &w->ended.end);
 	w->ended.end.cpu_ns = os_thread_cpu_ns();
 	w->ended.end.ended_unix_ms = (int64_t)(os_wall_ns() / 1000000);
@@ -197,8 +345,7 @@ void worker_nudge(struct worker *w)
 {
 	if (!atomic_load(&w->want))
 		return;
-	if (w->p->thread)
-		thread_request_stop(w->p->thread);
+	worker_poll(w);
 	os_wake_post(w->p->waker);
 }
 

@@ -19,14 +19,28 @@
 
 #include "node/process.h"
 
-enum letter_kind { LETTER_STARTED, LETTER_FAILED, LETTER_FROZEN, LETTER_ENDED };
+struct wali_child;
+
+enum letter_kind {
+	LETTER_STARTED,
+	LETTER_FAILED,
+	LETTER_FROZEN,
+	LETTER_ENDED,
+	LETTER_FORK,   /* child is to become a process */
+	LETTER_EXEC,   /* may another program take it over? */
+	LETTER_EXECED, /* one has (name), or none could */
+};
 
 struct letter {
 	enum letter_kind kind;
 	struct process *process;
-	enum err err;           /* FAILED */
-	struct errmsg msg;      /* FAILED */
-	struct exit_record end; /* ENDED */
+	enum err err;                    /* FAILED */
+	struct errmsg msg;               /* FAILED */
+	struct exit_record end;          /* ENDED */
+	struct wali_child *child;        /* FORK: taken */
+	char name[PROCESS_NAME_MAX + 1]; /* EXECED; empty: the old one */
+	char **argv;                     /* EXECED: taken; NULL: the old ones */
+	uint32_t argc;
 	struct letter *next;
 };
 
@@ -49,5 +63,13 @@ void worker_nudge(struct worker *w);
 bool worker_waits(const struct worker *w);
 /* CPU time of the worker's thread. */
 uint64_t worker_cpu_ns(const struct worker *w);
+/* The worker's thread: a letter to the loop. */
+void worker_fork(struct worker *w, struct wali_child *child);
+void worker_ask_exec(struct worker *w);
+void worker_execed(struct worker *w, const char *name, char **argv, uint32_t argc);
+/* The loop has read LETTER_EXEC. */
+void worker_exec_read(struct worker *w);
+/* Any thread while the worker is: the guest comes to a safepoint, and goes on. */
+void worker_poll(struct worker *w);
 /* Joins the thread, which said ENDED or FAILED, and frees. */
 void worker_free(struct worker *w);

@@ -129,6 +129,12 @@ static unsigned device_ready(struct vfs_obj *o, unsigned events)
 	return now & events;
 }
 
+/* Having it, a file has an offset. */
+static enum ferr device_set_size(struct vfs_obj *o, uint64_t size_bytes)
+{
+	return FE_INVAL;
+}
+
 static enum ferr device_stat(struct vfs_obj *o, struct vfs_stat *out)
 {
 	const struct device *d = device_of(o);
@@ -175,6 +181,7 @@ static const struct vfs_ops file_ops = {
     .write = device_write,
     .ready = device_ready,
     .stat = device_stat,
+    .set_size = device_set_size,
 };
 
 static const struct vfs_ops dir_ops = {
@@ -299,13 +306,13 @@ enum err wali_open_stream(const char *name, struct vfs_obj **out)
 	return *out ? ERR_OK : ERR_NOTFOUND;
 }
 
-/* The environment, a line each. */
+/* The environment, a NUL behind each (a value may have lines). */
 static bool set_environ(struct wali *k, struct vfs_obj *o)
 {
 	struct wr w = {0};
 	for (uint32_t i = 0; i < k->w->env.count; i++) {
 		wr_bytes(&w, k->w->env.list[i], strlen(k->w->env.list[i]));
-		wr_u8(&w, '\n');
+		wr_u8(&w, 0);
 	}
 	struct device *d = device_of(o);
 	d->text = (char *)w.data;

@@ -3,11 +3,13 @@
  */
 #include "node/wali/wali_state.h"
 
+#include "base/os.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCRIPTS_MAX = 4, LINE_MAX = 255, PROGRAM_MAX = 512 << 20 };
+enum { SCRIPTS_MAX = 4, LINE_MAX = 255, PROGRAM_MAX = 512 << 20, MAY_AGAIN_NS = 20000000 };
 
 /* Arguments or environment, one owned list. */
 struct words {
@@ -223,10 +225,16 @@ int64_t wali_execve(struct wali *k, const uint64_t *a)
 {
 	if (!k->host.load)
 		return NO(NOSYS);
+	if (k->host.may_exec && !k->host.may_exec(k->host.ctx)) {
+		wait_until(k->w->wait, os_monotonic_ns() + MAY_AGAIN_NS);
+		return WALI_BLOCK;
+	}
 	struct exec *x = calloc(1, sizeof *x);
+	int64_t r = x ? execute(k, a, x) : NO(NOMEM);
+	if (r != WALI_EXIT && k->host.exec_failed)
+		k->host.exec_failed(k->host.ctx);
 	if (!x)
-		return NO(NOMEM);
-	int64_t r = execute(k, a, x);
+		return r;
 	free_words(&x->args);
 	free_words(&x->env);
 	free(x->bytes);

@@ -70,7 +70,7 @@ struct task *family_add(struct family *f, uint32_t pid, const struct task *paren
 
 struct task *family_find(struct family *f, uint32_t pid)
 {
-	for (struct task *t = f->tasks; t; t = t->next)
+	for (struct task *t = f->tasks; t && pid; t = t->next)
 		if (t->pid == pid)
 			return t;
 	return NULL;
@@ -114,7 +114,7 @@ static void drop_nobodys(struct family *f)
 {
 	for (struct task *t = f->tasks, *next; t; t = next) {
 		next = t->next;
-		if (t->state == TASK_ZOMBIE && is_nobodys(f, t))
+		if (t->state == TASK_ZOMBIE && t->pid && is_nobodys(f, t))
 			family_remove(f, t);
 	}
 }

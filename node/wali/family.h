@@ -45,7 +45,8 @@ struct thread;
 enum task_state { TASK_RUNS, TASK_STOPPED, TASK_ZOMBIE };
 
 struct task {
-	uint32_t pid, parent, group, session;
+	uint32_t pid; /* 0: a child that is being made, or could not be */
+	uint32_t parent, group, session;
 	enum task_state state;
 	int status;            /* wait's: of the last end, stop or continuation */
 	bool status_is_news;   /* stopped or continued, and not waited for yet */

@@ -58,11 +58,47 @@ static enum err copy_process(struct wali *k, struct wali_child *c)
 	return ERR_OK;
 }
 
+static void poke_parent(struct family *f, const struct task *t)
+{
+	struct task *parent = family_find(f, t->parent);
+	if (parent)
+		family_poke(parent);
+}
+
+void wali_child_adopt(struct wali_child *c, const struct wali_host *host, struct wait *wait,
+                      struct os_wake *waker, uint32_t pid)
+{
+	struct wali *k = c->wali;
+	k->host = *host;
+	k->w->wait = wait;
+	k->task->pid = pid;
+	k->task->waker = waker;
+	poke_parent(k->family, k->task);
+	c->wali = NULL;
+	c->wasi = NULL;
+}
+
+/* A zombie without a number, for its parent's fork to find. */
+void wali_child_undo(struct wali *k)
+{
+	k->task->state = TASK_ZOMBIE;
+	k->task->pid = 0;
+	k->task->waker = NULL;
+	k->family->alive--;
+	poke_parent(k->family, k->task);
+	k->task = NULL;
+	wali_maps_free(k);
+	wasi_close_files(k->w);
+	k->w->family = NULL;
+}
+
 void wali_child_free(struct wali_child *c)
 {
 	if (!c)
 		return;
 	wr_free(&c->state);
+	if (c->wali && c->wali->task)
+		wali_child_undo(c->wali);
 	wali_free(c->wali);
 	wasi_free(c->wasi);
 	if (c->module)
@@ -70,67 +106,43 @@ void wali_child_free(struct wali_child *c)
 	free(c);
 }
 
-enum err wali_child_adopt(struct wali_child *c, const struct wali_host *host, struct wait *wait,
-                          struct os_wake *waker, uint32_t pid, struct wali *parent)
+/* The child has its number, or there will be none. */
+static int64_t born(struct wali *k)
 {
-	struct wali *k = c->wali;
-	k->host = *host;
-	k->w->wait = wait;
-	k->task = family_add(k->family, pid, parent->task, waker);
-	return k->task ? ERR_OK : ERR_NOMEM;
+	struct task *t = k->born;
+	if (!t->pid && t->state != TASK_ZOMBIE)
+		return WALI_BLOCK;
+	int64_t r = t->pid ? t->pid : NO(AGAIN);
+	k->born = NULL;
+	if (!t->pid)
+		family_remove(k->family, t);
+	return r;
 }
 
-void wali_child_undo(struct wali *k)
+static int64_t make_child(struct wali *k)
 {
-	family_remove(k->family, k->task);
-	k->task = NULL;
-	wasi_close_files(k->w);
-	k->w->family = NULL;
-}
-
-static int64_t make_child(struct wali *k, struct wali_slot *s)
-{
-	uint32_t pid = 0;
 	struct wali_child *c = calloc(1, sizeof *c);
-	if (!c)
-		return NO(NOMEM);
-	enum err e = copy_process(k, c);
-	if (e != ERR_OK) {
+	enum err e = c ? copy_process(k, c) : ERR_NOMEM;
+	if (e == ERR_OK)
+		c->wali->task = family_add(k->family, 0, k->task, NULL);
+	if (e != ERR_OK || !c->wali->task) {
 		wali_child_free(c);
 		return NO(NOMEM);
 	}
-	c->parent = k;
-	k->fork_waits = true;
-	e = k->host.fork(k->host.ctx, c, &pid);
-	if (e == ERR_OK && !pid)
-		return WALI_BLOCK;
-	k->fork_waits = false;
-	return e == ERR_OK ? pid : NO(AGAIN);
-}
-
-void wali_forked(struct wali *k, int64_t result)
-{
-	family_lock(k->family);
-	if (k->fork_waits && k->nslots) {
-		k->slots[k->nslots - 1].has_result = true;
-		k->slots[k->nslots - 1].result = result > 0 ? result : NO(AGAIN);
-		k->fork_waits = false;
-	}
-	if (k->task)
-		family_poke(k->task);
-	family_unlock(k->family);
+	k->born = c->wali->task;
+	k->host.fork(k->host.ctx, c);
+	return born(k);
 }
 
 int64_t wali_fork(struct wali *k, const uint64_t *a)
 {
-	if (k->fork_waits)
-		return WALI_BLOCK;
+	if (k->born)
+		return born(k);
 	if (!k->host.fork)
 		return NO(NOSYS);
 	if (k->family->alive >= FAMILY_MAX || k->task->pending >> (LINUX_SIGKILL - 1) & 1)
 		return NO(AGAIN);
-	struct wali_slot *s = wali_slot(k);
-	return s ? make_child(k, s) : NO(NOMEM);
+	return wali_slot(k) ? make_child(k) : NO(NOMEM);
 }
 
 /* The child has memory of its own, so the parent need not wait for it. */
@@ -160,7 +172,7 @@ enum { NOHANG = 1, UNTRACED = 2, CONTINUED = 8 };
 
 static bool is_waited_for(const struct wali *k, const struct task *t, int32_t pid)
 {
-	if (t->parent != k->task->pid)
+	if (t->parent != k->task->pid || !t->pid)
 		return false;
 	if (pid > 0)
 		return t->pid == (uint32_t)pid;

@@ -219,9 +219,11 @@ enum wali_turn wali_turn(struct wali *k, struct thread *t)
 	handlers_returned(k, t);
 	check_alarm(k);
 	check_size(k);
+	if (k->host.tty_news && k->host.tty_news(k->host.ctx))
+		family_wake(k->family);
 	if (k->task->state == TASK_STOPPED)
 		turn = WALI_WAIT;
-	else if (!k->fork_waits)
+	else if (!k->born)
 		turn = deliver_all(k, t);
 	family_unlock(k->family);
 	return turn;

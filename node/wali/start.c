@@ -44,7 +44,7 @@ int64_t wali_aux___cl_copy_argv(struct wali *k, const uint64_t *a)
 	return 0;
 }
 
-/* A device that only its own process can read: the environment, a line each. */
+/* A device that only its own process can read: the environment, with a NUL behind each. */
 int64_t wali_aux___get_init_envfile(struct wali *k, const uint64_t *a)
 {
 	static const char name[] = "/dev/environ";

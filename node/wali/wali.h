@@ -44,9 +44,15 @@ struct wali_host {
 	bool (*tty_size)(void *ctx, uint16_t *cols, uint16_t *rows);
 	void (*tty_raw)(void *ctx, bool raw);
 	struct vfs_obj *(*tty_open)(void *ctx, const char **name);
-	/* Starts the child, which is taken, also on failure. OK: *pid is its number, or 0: it is not known yet, the call blocks and
-	 * wali_forked() says it. */
-	enum err (*fork)(void *ctx, struct wali_child *child, uint32_t *pid);
+	/* Starts the child, which is taken, also on failure: now or later wali_child_adopt() gives it a pid, or wali_child_undo() says that
+	 * there is none. */
+	enum err (*fork)(void *ctx, struct wali_child *child);
+	/* May another program take the process over now? False: the call is made again. After true: a new program, or exec_failed(). NULL: it
+	 * always may. */
+	bool (*may_exec)(void *ctx);
+	void (*exec_failed)(void *ctx);
+	/* The terminal has input that relatives may wait for. Once. */
+	bool (*tty_news)(void *ctx);
 	/* A program's bytes (taken: free()) as a module: from a cache, or loaded. */
 	enum err (*load)(void *ctx, uint8_t *bytes, size_t size, struct module **out,
 	                 struct errmsg *msg);
@@ -90,17 +96,14 @@ struct wali_child {
 	struct module *module;
 	struct wasi *wasi;
 	struct wali *wali;
-	struct wali
-	    *parent; /* borrowed, until wali_host.fork has returned, or wali_forked() was called */
 };
-/* With the family's lock. It is in the family now, as pid. Then w and k are taken out of c by the caller. */
-enum err wali_child_adopt(struct wali_child *c, const struct wali_host *host, struct wait *wait,
-                          struct os_wake *waker, uint32_t pid, struct wali *parent);
-void wali_child_free(struct wali_child *c);
-/* With the lock: undoes wali_child_adopt(), the child never ran. */
+/* With the family's lock: it is pid now. Its wasi and wali are the caller's then, no more c's. */
+void wali_child_adopt(struct wali_child *c, const struct wali_host *host, struct wait *wait,
+                      struct os_wake *waker, uint32_t pid);
+/* With the lock: there will be no child. */
 void wali_child_undo(struct wali *k);
-/* Without the lock: the answer that wali_host.fork did not know. <= 0: there is no child. */
-void wali_forked(struct wali *k, int64_t result);
+/* With the lock while it is not adopted. */
+void wali_child_free(struct wali_child *c);
 
 /* After RUN_EXITED: the program that takes the process over, and the name it was found by (free()); NULL: the process has ended. */
 struct module *wali_take_exec(struct wali *k, char **path);

@@ -88,9 +88,9 @@ struct wali {
 	struct wali_frame *handlers;
 	uint32_t nhandlers;
 	struct wali_timer alarm;
-	int end_signal;  /* what ended the process; 0: nothing */
-	bool call_waits; /* the call that the thread stands before has blocked */
-	bool fork_waits; /* it is fork, and the child is being made */
+	int end_signal;    /* what ended the process; 0: nothing */
+	bool call_waits;   /* the call that the thread stands before has blocked */
+	struct task *born; /* the call is fork, and this child is being made; NULL: none is */
 
 	struct wali_slot slots[WALI_SLOTS_MAX]; /* by depth */
 	uint32_t nslots;

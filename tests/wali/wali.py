@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""wali.py - Linux programs run alone: the guests of this folder say TAP themselves.
+"""wali.py - Linux programs run alone or in a node: the guests of this folder say TAP themselves.
 
 	tests/wali/wali.py WASI-RUN GUESTS [NAME...]      GUESTS: the folder with the built guests
+	tests/wali/wali.py 'WASMOS run' GUESTS            the same in a node, which is started and stopped
 
 A guest finds /data, a folder of the host with what its cases need, and /tmp, which is in memory.
 """
@@ -42,7 +43,21 @@ def run(runner, guests, name):
 
 
 def main():
-    runner, guests = sys.argv[1].split(), sys.argv[2]
+    runner = sys.argv[1].split()
+    if len(runner) == 1:
+        cases(runner)
+        return
+    with tempfile.TemporaryDirectory() as home:
+        os.environ['WASMOS_HOME'] = home
+        subprocess.run([runner[0], 'up', '--listen', '127.0.0.1:0', '--display', 'headless'], stdout=subprocess.DEVNULL, check=True)
+        try:
+            cases(runner)
+        finally:
+            subprocess.run([runner[0], 'down'], stdout=subprocess.DEVNULL, check=True)
+
+
+def cases(runner):
+    guests = sys.argv[2]
     count = 0
     for name in sys.argv[3:] or NAMES:
         out, err, status = run(runner, guests, name)
