@@ -95,6 +95,13 @@ def test_a_program_can_be_made_for_wasi(w):
     assert w.run(w.folder / 'hello.wasm')[:2] == (4, 'hello\n')
 
 
+def test_casts_are_calls_of_another_type_as_other_processors_make_them(w):
+    program = w.compile('casts.c', '-Wl,--emit-relocs')
+    assert w.run(program)[0] == 134
+    assert call(ROOT / 'sdk' / 'bin' / 'wasmos-casts', program, w.folder / 'cast.wasm') == (0, '', '')
+    assert w.run(w.folder / 'cast.wasm')[:2] == (0, '1 5 7 0 9\n')
+
+
 # ---- the C library ----
 
 def test_a_program_has_its_arguments_its_status_and_its_numbers(w):

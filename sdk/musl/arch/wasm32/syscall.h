@@ -35,4 +35,10 @@ weak hidden long __wali_cancellable(long, long, long, long, long, long, long);
 	__WALI_CP(n, __scc(a), __scc(b), __scc(c), __scc(d), __scc(e), __scc(f), \
 	          __syscall6(n, a, b, c, d, e, f))
 
+/* A socket's calls are calls as any other; musl's function for both kinds of machines takes them by number. */
+#undef __socketcall
+#undef __socketcall_cp
+#define __socketcall(nm, a, b, c, d, e, f) __syscall(SYS_##nm, a, b, c, d, e, f)
+#define __socketcall_cp(nm, a, b, c, d, e, f) __syscall_cp(SYS_##nm, a, b, c, d, e, f)
+
 #endif
