@@ -69,12 +69,11 @@ static enum err read_limits(struct cursor *c, bool shared, struct limits *l)
 	if (flags & 0x80)
 		return cur_fail(c, at, ERR_MALFORMED,
 		                "malformed limits flags: integer representation too long");
-	if (flags == 3 && shared)
-		flags = 1; /* one thread: sharing makes no difference */
-	if (flags > 1)
+	if (flags > (shared ? 3 : 1)) /* bits: 1 a maximum, 2 shared */
 		return cur_fail(c, at, ERR_MALFORMED,
 		                "malformed limits flags 0x%02x: integer too large", flags);
-	l->has_max = flags == 1;
+	l->has_max = flags & 1;
+	l->shared = flags & 2;
 	l->max = UINT32_MAX;
 	TRY(cur_u32(c, &l->min));
 	return l->has_max ? cur_u32(c, &l->max) : ERR_OK;

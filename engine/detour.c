@@ -1,5 +1,6 @@
 /* detour.c - handlers pushed at safepoints, and jumps back to where setjmp was called (detour.h). */
 #include "engine/detour.h"
+#include "engine/atomic.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -104,6 +105,7 @@ static HANDLER_CC void out_resume(const uint64_t *pc, uint64_t *fp, struct threa
 	const struct mark *m = &d->marks[--d->nmarks];
 	assert(m->depth == thread_depth(t));
 	stack_pointer_set(t, m->stack_pointer);
+	t->wait = m->wait;
 	t->pc = m->pc;
 	t->fp = fp;
 	t->exit = EXIT_STOP;
@@ -150,8 +152,11 @@ enum err thread_interrupt(struct thread *t, uint32_t elem, const uint64_t *args,
 	uint64_t *fp = f->fp + f->code->need;
 	if (c->need > (size_t)(t->stack_end - fp) || f + 1 == t->frames_end)
 		return ERR_LIMIT;
-	struct mark m = {t->pc, thread_depth(t), stack_pointer_get(t)};
+	struct mark m = {t->pc, thread_depth(t), stack_pointer_get(t), t->wait};
+	if (m.wait == WAIT_QUEUED)
+		m.wait = WAIT_NO; /* it will wait anew */
 	TRY(detour_add_mark(t, &m));
+	t->wait = WAIT_NO;
 	if (stack)
 		stack_pointer_set(t, stack);
 	memset(fp, 0, (size_t)(c->nparams + c->nzero) * sizeof *fp);

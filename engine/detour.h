@@ -21,6 +21,7 @@ struct mark {
 	const uint64_t *pc; /* where the interrupted frame goes on: a safepoint's word */
 	uint32_t depth;     /* of that frame */
 	uint32_t stack_pointer;
+	uint8_t wait; /* enum wait_state: a wait that is over, and has not been told so */
 };
 
 struct jump {

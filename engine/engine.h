@@ -175,6 +175,43 @@ enum err thread_jump(struct thread *t, uint64_t id, uint32_t value);
 /* For a call that notes: true when it is made again by thread_jump(). Once. */
 bool thread_jumped(struct thread *t, uint64_t *id, uint32_t *value);
 
+/* ---- several threads of one store, by turns ----
+ * One runs at a time, on the host thread that calls threads_run(). Who has more than one thread calls this instead of
+ * thread_run(), and store_request_stop() instead of thread_request_stop(). Whose turn it is, is saved with the store.
+ *
+ *	while ((st = threads_run(s, &t)) != RUN_EXITED)
+ *		st == RUN_DONE && t ? thread_free(t) : st == RUN_BLOCKED ? wait_for_something() : look_after(t, st);
+ */
+
+/* Runs them until one has something to say: *t, and the status as of thread_run() (DONE, TRAPPED, EXITED; STOPPED by
+ * thread_request_stop() or the end of a handler). *t NULL: STOPPED by store_request_stop(); BLOCKED: none can run now;
+ * DONE: none is in a call. */
+enum run_status threads_run(struct store *s, struct thread **t);
+/* Any host thread, any time. _yield: the thread that runs ends its turn at its next safepoint: what a timer calls, as the engine
+ * reads no clock. _stop: threads_run() returns. */
+void store_request_yield(struct store *s);
+void store_request_stop(struct store *s);
+/* A turn ends at its nth safepoint; 0: not by itself. Counting makes every safepoint slow: for tests. */
+void store_quantum(struct store *s, uint64_t safepoints);
+/* Any host thread: a thread that blocked in a host call is tried again at its turn, also while others run. */
+void thread_wake(struct thread *t);
+
+/* ---- waiting (memory.atomic.wait, and host calls like futex) ----
+ * A thread that blocks in memory.atomic.wait stands before that instruction (RUN_BLOCKED) until another thread of the store
+ * notifies its address, or its time is over: the engine reads no clock, so whoever runs it says how much time went by. To run it
+ * before that does no harm: it blocks again. Waiting is a part of the thread's state and moves with it. */
+
+/* Whether it is queued; then *left_ns of its time are left (-1: for ever). */
+bool thread_waits(const struct thread *t, int64_t *left_ns);
+/* So much time went by. */
+void thread_wait_passed(struct thread *t, int64_t ns);
+/* For host functions that wait on an address of the memory of the instance that called: BLOCKED: return HOST_BLOCK, and ask again
+ * when called again. timeout_ns < 0: none. */
+enum wait_result { WAIT_BLOCKED, WAIT_OK, WAIT_TIMED_OUT };
+enum wait_result thread_wait_on(struct thread *t, uint32_t addr, int64_t timeout_ns);
+/* Wakes up to count threads that wait on the address, the longest waiting first; returns how many. */
+uint32_t thread_notify(struct thread *t, uint32_t addr, uint32_t count);
+
 /* ---- state as bytes: docs/formats/image.md, section "engine" ---- */
 
 enum save_flags {

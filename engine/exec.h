@@ -78,6 +78,7 @@ struct meminst {
 	size_t reserved;
 	uint32_t max_pages; /* declared by the module */
 	bool has_max;
+	bool shared;
 	int watch;      /* os_fault_watch id; -1: none */
 	uint32_t index; /* in the store, as in the two below */
 	struct os_track *_Atomic track;
@@ -156,7 +157,13 @@ struct store {
 	struct taginst **tags;
 	struct exn **exns; /* by the index in a handle; NULL: free (exn.h) */
 	uint32_t ntags, nexns;
-	uint32_t exn_free; /* below, all are taken */
+	uint64_t wait_turns; /* given out */
+	uint32_t turn;       /* index of the thread whose turn it is (sched.c) */
+	uint64_t quantum;
+	struct thread *_Atomic running;
+	_Atomic bool yield_asked, stop_asked;
+	struct thread *spare; /* freed ones */
+	uint32_t exn_free;    /* below, all are taken */
 	size_t exn_bytes,
 	    exn_collect; /* they take, and may take until unreachable ones are freed */
 	uint32_t ninstances, nmems, ntables, nglobals, nhosts, nthreads, nranges, nnames, ntypes;
@@ -195,6 +202,14 @@ struct thread {
 	const uint64_t *skip_pc;        /* where this run began: no poll before that host call */
 	struct translator *translating; /* a translation that a stop came into; NULL: none */
 	uint64_t exn; /* being thrown: frames are taken off until something catches it (exn.h) */
+	bool blocked; /* in a host call, at its last turn ... */
+	_Atomic bool woken; /* ... and to be tried again */
+	struct thread *next_spare;
+	uint8_t wait; /* enum wait_state (atomic.h); of a queued thread: */
+	struct meminst *wait_mem;
+	uint32_t wait_addr;
+	int64_t wait_left_ns;    /* -1: for ever */
+	uint64_t wait_turn;      /* the lower, the longer it waits */
 	struct hostfunc *direct; /* the outermost call is of a host function: there are no frames */
 	uint32_t call_type;      /* store-wide type of the outermost call */
 	bool busy;               /* there are frames */

@@ -228,7 +228,8 @@ static enum err import_from(struct instance *in, uint32_t i, uint32_t nth, struc
 	case EXT_MEM: {
 		struct meminst *m = from->mems[ex->index];
 		uint64_t pages = atomic_load(&m->size_bytes) / WASM_PAGE;
-		if (!limits_match(pages, m->has_max, m->max_pages, &im->mem))
+		if (m->shared != im->mem.shared ||
+		    !limits_match(pages, m->has_max, m->max_pages, &im->mem))
 			return mismatch(info, msg);
 		in->mems[nth] = m;
 		return ERR_OK;
@@ -313,8 +314,10 @@ enum err instance_own_objects(struct instance *in)
 	struct store *s = in->store;
 	for (uint32_t i = m->nimport_tables; i < m->ntables; i++)
 		TRY(table_new(s, m->tables[i], &in->tables[i]));
-	for (uint32_t i = m->nimport_mems; i < m->nmems; i++)
+	for (uint32_t i = m->nimport_mems; i < m->nmems; i++) {
 		TRY(mem_new(s, m->mems[i].min, m->mems[i].max, m->mems[i].has_max, &in->mems[i]));
+		in->mems[i]->shared = m->mems[i].shared;
+	}
 	for (uint32_t i = m->nimport_globals; i < m->nglobals; i++)
 		TRY(own_global(in, i));
 	for (uint32_t i = m->nimport_tags; i < m->ntags; i++)

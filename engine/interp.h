@@ -116,7 +116,7 @@ static inline u64 mem_size_now(const struct thread *t)
 	return atomic_load_explicit(&in->mems[0]->size_bytes, memory_order_relaxed);
 }
 
-/* Ways out; the trap's number comes in ia. */
+/* Ways out; the trap's number comes in ia (TRAP_BLOCK: the thread blocks before the instruction). */
 HANDLER_CC void out_trap(const u64 *pc, u64 *fp, struct thread *t, u8 *mem, u64 ia, f64 fa);
 /* The callee at the safepoint pc could not be translated; TRAP_AGAIN: since the thread has to stop. */
 HANDLER_CC void out_no_code(const u64 *pc, u64 *fp, struct thread *t, u8 *mem, u64 ia, f64 fa);

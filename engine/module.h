@@ -53,6 +53,7 @@ struct functype {
 struct limits {
 	uint32_t min, max; /* pages or elements; max is UINT32_MAX when there is none */
 	bool has_max;
+	bool shared; /* memories */
 };
 
 struct tabletype {

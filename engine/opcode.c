@@ -1,8 +1,7 @@
 /* opcode.c - the tables behind opcode.h.
  *
- * Each table is written from the whole list: rows that belong to the other one fall on one index
- * that is overwritten (opcodes_fc: the last row of the list is its last) or marked as no
- * instruction (opcodes).
+ * Each table is written from the whole list: rows that belong to another one fall on a place that is
+ * overwritten or means nothing (opcodes: marked as no instruction).
  */
 #include "engine/opcode.h"
 
@@ -15,10 +14,18 @@ const struct opcode opcodes[256] = {
 #undef OP
 };
 
-const struct opcode opcodes_fc[OPCODE_FC_COUNT] = {
-#define OP(code, ident, txt, immediates, ops, res)                                 \
-	[(code) >= 0xfc00 ? (code) & 0xff : OPCODE_FC_COUNT - 1] = {txt, ops, res, \
-	                                                            IMM_##immediates},
+#define PLACE(code, prefix, count) ((code) >> 8 == (prefix) ? (code) & 0xff : (count))
+
+const struct opcode opcodes_fc[OPCODE_FC_COUNT + 1] = {
+#define OP(code, ident, txt, immediates, ops, res) \
+	[PLACE(code, 0xfc, OPCODE_FC_COUNT)] = {txt, ops, res, IMM_##immediates},
+#include "engine/opcodes.def"
+#undef OP
+};
+
+const struct opcode opcodes_fe[OPCODE_FE_COUNT + 1] = {
+#define OP(code, ident, txt, immediates, ops, res) \
+	[PLACE(code, 0xfe, OPCODE_FE_COUNT)] = {txt, ops, res, IMM_##immediates},
 #include "engine/opcodes.def"
 #undef OP
 };

@@ -22,6 +22,11 @@ enum imm_kind {
 	IMM_MEMARG2,
 	IMM_MEMARG4,
 	IMM_MEMARG8,
+	IMM_ATOMIC1, /* the same; the alignment is just the size */
+	IMM_ATOMIC2,
+	IMM_ATOMIC4,
+	IMM_ATOMIC8,
+	IMM_FENCE,       /* one zero byte */
 	IMM_MEM,         /* memory index: one zero byte */
 	IMM_MEM_MEM,     /* two of them */
 	IMM_DATA_MEM,    /* dataidx u32, memory index */
@@ -52,8 +57,18 @@ struct opcode {
 };
 
 #define OPCODE_FC_COUNT 18
+#define OPCODE_FE_COUNT 0x4f
 
-/* One table for the plain opcodes, one for those behind 0xfc (index: the sub-opcode, below
- * OPCODE_FC_COUNT). */
+/* One table for the plain opcodes, one for those behind each prefix (index: the sub-opcode, below its count; one place
+ * more, which means nothing). */
 extern const struct opcode opcodes[256];
-extern const struct opcode opcodes_fc[OPCODE_FC_COUNT];
+extern const struct opcode opcodes_fc[OPCODE_FC_COUNT + 1];
+extern const struct opcode opcodes_fe[OPCODE_FE_COUNT + 1];
+
+/* The row of an opcode that is one, as enum wop counts. */
+static inline const struct opcode *opcode_row(uint32_t op)
+{
+	return op < 0x100    ? &opcodes[op]
+	       : op < 0xfe00 ? &opcodes_fc[op & 0xff]
+	                     : &opcodes_fe[op & 0xff];
+}

@@ -8,6 +8,7 @@
  * The bottom frame's pc is thread_end_code: the outermost function returns there.
  */
 #include "engine/detour.h"
+#include "engine/atomic.h"
 #include "engine/interp.h"
 #include "engine/safepoint.h"
 
@@ -31,9 +32,14 @@ static void thread_check(const struct thread *t)
 
 enum err thread_new(struct store *s, struct thread **out)
 {
-	struct thread *t = calloc(1, sizeof *t);
+	struct thread *t = s->spare;
+	if (t)
+		s->spare = t->next_spare;
+	else
+		t = malloc(sizeof *t);
 	if (!t)
 		return ERR_NOMEM;
+	memset(t, 0, sizeof *t);
 	t->store = s;
 	size_t page = os_page_size();
 	t->slots_bytes = (((size_t)s->cfg.max_stack_slots + STACK_SLACK) * 8 + page) & ~(page - 1);
@@ -64,6 +70,7 @@ void thread_free(struct thread *t)
 	struct store *s = t->store;
 	for (uint32_t i = 0; i < s->nthreads; i++) {
 		if (s->threads[i] == t) {
+			s->turn -= s->turn > i;
 			s->nthreads--;
 			for (; i < s->nthreads; i++)
 				s->threads[i] = s->threads[i + 1];
@@ -73,7 +80,8 @@ void thread_free(struct thread *t)
 	os_release(t->slots, t->slots_bytes);
 	os_release(t->frames, t->frames_bytes);
 	translator_free(t->translating);
-	free(t);
+	t->next_spare = s->spare; /* a request to stop may still be on its way to it */
+	s->spare = t;
 }
 
 struct store *thread_store(struct thread *t)
@@ -89,6 +97,7 @@ void thread_reset(struct thread *t)
 	t->csp = t->frames;
 	t->direct = NULL;
 	t->exn = 0;
+	t->wait = WAIT_NO;
 	t->busy = false;
 	t->pc = (const uint64_t *)thread_end_code;
 	t->fp = t->slots;
@@ -216,7 +225,7 @@ static void stand(struct thread *t, const u64 *pc, u64 *fp, enum thread_exit why
 
 HANDLER_CC void out_trap(const u64 *pc, u64 *fp, struct thread *t, u8 *mem, u64 ia, f64 fa)
 {
-	stand(t, pc, fp, EXIT_TRAP);
+	stand(t, pc, fp, ia == TRAP_BLOCK ? EXIT_BLOCK : EXIT_TRAP);
 	t->trap = (enum trap)ia;
 }
 

@@ -2,7 +2,7 @@
  *
  * The map of a function is made by translating it once more with a recorder (translation is deterministic), when
  * first asked for, and kept with the code. Safepoints stand in body order: entry (offset 0), loop
- * headers (offset of the opcode `loop`), call sites, throws and bulk instructions (offset of the opcode). A bulk
+ * headers (offset of the opcode `loop`), call sites, throws, atomic waits and bulk instructions (offset of the opcode). A bulk
  * instruction (memory.fill and its like, of tables too) works in pieces and stands, between two, before itself with what is left
  * as its operands. A frame stands at one either
  * before it (top frame: the instruction has not begun) or, when it is not the top, in the call: arguments are
@@ -12,7 +12,7 @@
 
 #include "engine/exec.h"
 
-enum sp_kind { SP_ENTRY, SP_LOOP, SP_CALL, SP_BULK, SP_TAIL, SP_THROW };
+enum sp_kind { SP_ENTRY, SP_LOOP, SP_CALL, SP_BULK, SP_TAIL, SP_THROW, SP_WAIT };
 
 struct safepoint {
 	uint32_t offset;  /* in the body */

@@ -11,6 +11,20 @@ static enum err skim_indices(struct cursor *c, unsigned n)
 	return ERR_OK;
 }
 
+/* The row of what stands behind a prefix. */
+static enum err skim_prefixed(struct cursor *c, const uint8_t *at, uint8_t prefix, uint32_t *op,
+                              const struct opcode **row)
+{
+	bool fc = prefix == 0xfc;
+	uint32_t sub;
+	TRY(cur_u32(c, &sub));
+	if (sub >= (fc ? OPCODE_FC_COUNT : OPCODE_FE_COUNT))
+		return cur_fail(c, at, ERR_MALFORMED, "illegal opcode 0x%02x 0x%02x", prefix, sub);
+	*op = (uint32_t)prefix << 8 | sub;
+	*row = opcode_row(*op);
+	return ERR_OK;
+}
+
 static enum err skim_zero(struct cursor *c)
 {
 	const uint8_t *at = c->p;
@@ -98,7 +112,12 @@ static enum err skim_immediates(struct cursor *c, uint8_t imm)
 	case IMM_MEMARG1:
 	case IMM_MEMARG2:
 	case IMM_MEMARG4:
-	case IMM_MEMARG8: return skim_memarg(c);
+	case IMM_MEMARG8:
+	case IMM_ATOMIC1:
+	case IMM_ATOMIC2:
+	case IMM_ATOMIC4:
+	case IMM_ATOMIC8: return skim_memarg(c);
+	case IMM_FENCE:
 	case IMM_MEM: return skim_zero(c);
 	case IMM_MEM_MEM: TRY(skim_zero(c)); return skim_zero(c);
 	case IMM_DATA_MEM: TRY(skim_indices(c, 1)); return skim_zero(c);
@@ -117,17 +136,11 @@ enum err skim_instr(struct cursor *c, uint32_t *op)
 	const uint8_t *at = c->p;
 	const struct opcode *row;
 	uint8_t first;
-	uint32_t sub;
 	TRY(cur_u8(c, &first));
 	*op = first;
 	row = &opcodes[first];
-	if (first == 0xfc) {
-		TRY(cur_u32(c, &sub));
-		if (sub >= OPCODE_FC_COUNT)
-			return cur_fail(c, at, ERR_MALFORMED, "illegal opcode 0xfc 0x%02x", sub);
-		*op = 0xfc00 + sub;
-		row = &opcodes_fc[sub];
-	}
+	if (first == 0xfc || first == 0xfe)
+		TRY(skim_prefixed(c, at, first, op, &row));
 	if (!row->text)
 		return cur_fail(c, at, ERR_MALFORMED, "illegal opcode 0x%02x", *op);
 	return skim_immediates(c, row->imm);

@@ -13,12 +13,14 @@
  *	for each instance: u32 ids of imported functions; u32 store indices of its tables, memories, globals and tags (whole
  *	    index spaces); u8 dropped, for each element segment, for each data segment
  *	leb n; registered names: text, leb instance
- *	leb n; threads: u8 state; busy: text type of the outermost call;
+ *	leb n, leb index of the one whose turn it is; threads: u8 state; busy: text type of the outermost call;
  *	    in frames: leb n; frames, outermost first: u32 function id, u32 offset of the safepoint,
  *	        values of locals, leb height, values of operands
  *	    in a host function called from outside: u32 id, values of arguments
  *	    A frame that a handler interrupted has INTERRUPTED in its function id, all its operands, and behind them
- *	    u32 stack pointer; the next frame is the handler's
+ *	    u32 stack pointer, u8 wait (0, or 2, 3 as above); the next frame is the handler's
+ *	        then u8 0 or, when it has begun to wait: 1, u32 memory, u32 address, u64 nanoseconds left (all ones: for ever),
+ *	        leb place in the order of those that wait; 2: woken; 3: its time is over
  *	    unwinding: frames, of which the innermost stands in a call too, then u64 the exception
  *	u8 1 when a thread has jumps, then for each thread: u64 last id, u64 id of a jump under way (0: none), u32 its value;
  *	    leb n; jumps by depth: u64 id, u64 key, u32 depth, u32 stack pointer, and a frame as above

@@ -6,6 +6,7 @@
  */
 #include "engine/state.h"
 #include "engine/detour.h"
+#include "engine/atomic.h"
 #include "engine/exn.h"
 #include "engine/iop.h"
 #include "engine/safepoint.h"
@@ -377,6 +378,8 @@ static enum err load_instance_mems(struct load *l, struct instance *in)
 		    !limits_ok(&m->mems[i], own, pages, mem->has_max, mem->max_pages))
 			return BAD(l, "memory %u is not what the module declares", x);
 		l->owned_mems[x] |= own;
+		if (own)
+			l->s->mems[x]->shared = m->mems[i].shared;
 		in->mems[i] = l->s->mems[x];
 	}
 	in->mem0 = m->nmems ? in->mems[0]->base : NULL;
@@ -606,6 +609,10 @@ static enum err load_mark(struct load *l, struct thread *t)
 {
 	struct mark m = {.pc = t->pc, .depth = thread_depth(t)};
 	GET(l, rd_u32(l->r, &m.stack_pointer));
+	if (l->version > 1)
+		GET(l, rd_u8(l->r, &m.wait));
+	if (m.wait == WAIT_QUEUED || m.wait > WAIT_LATE)
+		return BAD(l, "an interrupted frame's wait is %u", m.wait);
 	return detour_add_mark(t, &m);
 }
 
@@ -653,6 +660,49 @@ static enum err load_frames(struct load *l, struct thread *t, bool unwinding)
 	return t->exn ? ERR_OK : BAD(l, "a thread unwinds for no exception");
 }
 
+/* Places in the queue are checked to be different by check_queue(). */
+static enum err load_wait(struct load *l, struct thread *t)
+{
+	uint32_t mem, place;
+	uint64_t left;
+	if (l->version < 2)
+		return ERR_OK;
+	GET(l, rd_u8(l->r, &t->wait));
+	if (t->wait > WAIT_LATE)
+		return BAD(l, "a thread's wait is %u", t->wait);
+	if (t->wait != WAIT_QUEUED)
+		return ERR_OK;
+	TRY(get_index(l, l->s->nmems, "memory", &mem));
+	GET(l, rd_u32(l->r, &t->wait_addr));
+	GET(l, rd_u64(l->r, &left));
+	GET(l, rd_leb_u32(l->r, &place));
+	if ((left > INT64_MAX && left != UINT64_MAX) || left == 0)
+		return BAD(l, "a thread waits for %llu ns", (unsigned long long)left);
+	t->wait_mem = l->s->mems[mem];
+	t->wait_left_ns = (int64_t)left;
+	t->wait_turn = place;
+	return ERR_OK;
+}
+
+/* Those that wait are 0, 1, 2 ... in some order. */
+static enum err check_queue(struct load *l)
+{
+	bool taken[STATE_MAX_THREADS] = {0};
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < l->s->nthreads; i++)
+		n += l->s->threads[i]->wait == WAIT_QUEUED;
+	for (uint32_t i = 0; i < l->s->nthreads; i++) {
+		const struct thread *t = l->s->threads[i];
+		if (t->wait != WAIT_QUEUED)
+			continue;
+		if (t->wait_turn >= n || taken[t->wait_turn])
+			return BAD(l, "thread %u has no place of its own in the queue", i);
+		taken[t->wait_turn] = true;
+	}
+	l->s->wait_turns = n;
+	return ERR_OK;
+}
+
 static enum err load_direct(struct load *l, struct thread *t)
 {
 	uint32_t id;
@@ -683,6 +733,8 @@ static enum err load_thread(struct load *l)
 	TRY(get_type(l, &t->call_type));
 	TRY(state == THREAD_DIRECT ? load_direct(l, t)
 	                           : load_frames(l, t, state == THREAD_UNWINDING));
+	if (state == THREAD_FRAMES)
+		TRY(load_wait(l, t));
 	t->busy = true;
 	return ERR_OK;
 }
@@ -693,9 +745,13 @@ static enum err load_threads(struct load *l)
 	TRY(get_count(l, 1, &n));
 	if (n > STATE_MAX_THREADS)
 		return err_set(l->msg, ERR_LIMIT, "engine state: %u threads", n);
+	if (l->version > 1)
+		GET(l, rd_leb_u32(l->r, &l->s->turn));
+	if (l->s->turn > n)
+		return BAD(l, "the turn of thread %u of %u", l->s->turn, n);
 	for (uint32_t i = 0; i < n; i++)
 		TRY(load_thread(l));
-	return ERR_OK;
+	return check_queue(l);
 }
 
 /* ---- jumps ---- */

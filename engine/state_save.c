@@ -1,6 +1,7 @@
 /* state_save.c - writes a store in its canonical form (state.h). */
 #include "engine/state.h"
 #include "engine/detour.h"
+#include "engine/atomic.h"
 #include "engine/exn.h"
 #include "engine/iop.h"
 #include "engine/safepoint.h"
@@ -176,8 +177,10 @@ static enum err put_standing(struct save *sv, const struct frame *f, const uint6
 	struct safepoint *sp = spmap_before(map, (uint32_t)(pc - f->code->entry));
 	assert(sp); /* a thread that stands, stands at safepoints */
 	TRY(put_frame(sv, f, map, sp, sp->height, mark ? INTERRUPTED : 0));
-	if (mark)
+	if (mark) {
 		wr_u32(sv->w, mark->stack_pointer);
+		wr_u8(sv->w, mark->wait);
+	}
 	return ERR_OK;
 }
 
@@ -240,6 +243,28 @@ static enum err put_jumps(struct save *sv, const struct thread *t)
 	return ERR_OK;
 }
 
+/* How many wait longer. */
+static uint32_t place_in_queue(const struct thread *t)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < t->store->nthreads; i++) {
+		const struct thread *other = t->store->threads[i];
+		n += other->wait == WAIT_QUEUED && other->wait_turn < t->wait_turn;
+	}
+	return n;
+}
+
+static void put_wait(struct wr *w, const struct thread *t)
+{
+	wr_u8(w, t->wait);
+	if (t->wait != WAIT_QUEUED)
+		return;
+	wr_u32(w, t->wait_mem->index);
+	wr_u32(w, t->wait_addr);
+	wr_u64(w, (uint64_t)t->wait_left_ns);
+	wr_leb_u32(w, place_in_queue(t));
+}
+
 static enum err put_thread(struct save *sv, const struct thread *t)
 {
 	struct wr *w = sv->w;
@@ -254,6 +279,8 @@ static enum err put_thread(struct save *sv, const struct thread *t)
 		TRY(put_frames(sv, t));
 	if (t->exn)
 		put_value(sv, VT_EXNREF, t->exn);
+	else if (!t->direct)
+		put_wait(w, t);
 	if (!t->direct)
 		return ERR_OK;
 	wr_u32(w, t->direct->id);
@@ -267,6 +294,7 @@ static enum err put_threads(struct save *sv)
 	const struct store *s = sv->s;
 	bool jumps = has_jumps(s);
 	wr_leb_u32(sv->w, s->nthreads);
+	wr_leb_u32(sv->w, s->turn);
 	for (uint32_t i = 0; i < s->nthreads; i++)
 		TRY(put_thread(sv, s->threads[i]));
 	wr_u8(sv->w, jumps);

@@ -71,6 +71,11 @@ void store_free(struct store *s)
 		free(s->names[i].name);
 	for (uint32_t i = 0; i < s->ntypes; i++)
 		free(s->types[i]);
+	while (s->spare) {
+		struct thread *t = s->spare;
+		s->spare = t->next_spare;
+		free(t);
+	}
 	exns_free(s);
 	free(s->instances);
 	free(s->mems);

@@ -51,7 +51,7 @@ static uint64_t le(struct translator *tr, unsigned size)
 static uint32_t read_op(struct translator *tr)
 {
 	uint32_t op = *tr->p++;
-	return op == 0xfc ? 0xfc00 + leb_u32(tr) : op;
+	return op == 0xfc || op == 0xfe ? (op << 8) + leb_u32(tr) : op;
 }
 
 static void skip_imm(struct translator *tr, enum imm_kind kind)
@@ -82,6 +82,10 @@ static void skip_imm(struct translator *tr, enum imm_kind kind)
 	case IMM_MEMARG2:
 	case IMM_MEMARG4:
 	case IMM_MEMARG8:
+	case IMM_ATOMIC1:
+	case IMM_ATOMIC2:
+	case IMM_ATOMIC4:
+	case IMM_ATOMIC8:
 	case IMM_CALL_INDIRECT:
 	case IMM_MEM_MEM:
 	case IMM_DATA_MEM:
@@ -120,7 +124,7 @@ static bool skip_unreachable(struct translator *tr)
 		tr->skipped_blocks--;
 	else if (opens_block(op))
 		tr->skipped_blocks++;
-	skip_imm(tr, op < 0x100 ? opcodes[op].imm : opcodes_fc[op & 0xff].imm);
+	skip_imm(tr, opcode_row(op)->imm);
 	return true;
 }
 
@@ -588,6 +592,23 @@ static void do_slow_op(struct translator *tr, uint32_t op, const uint8_t *at)
 	barrier(tr);
 }
 
+/* A thread that waits stands before the instruction. */
+static void do_atomic(struct translator *tr, uint32_t op, const uint8_t *at)
+{
+	if (op == WOP_atomic_fence) {
+		tr->p++;
+		return;
+	}
+	leb_u32(tr); /* alignment: natural */
+	uint32_t offset = leb_u32(tr);
+	if (op == WOP_memory_atomic_wait32 || op == WOP_memory_atomic_wait64) {
+		flush(tr);
+		record(tr, SP_WAIT, at);
+	}
+	do_slow(tr, op, offset, 0);
+	barrier(tr);
+}
+
 /* What neither moves control nor belongs to a family. */
 static void do_plain(struct translator *tr, uint32_t op, const uint8_t *at)
 {
@@ -628,6 +649,10 @@ static bool step(struct translator *tr, bool *reachable)
 {
 	const uint8_t *at = tr->p;
 	uint32_t op = read_op(tr);
+	if (op >= 0xfe00) {
+		do_atomic(tr, op, at);
+		return true;
+	}
 	const struct winfo *wi = &winfos[wop_index(op)];
 	if (wi->wclass) {
 		do_family(tr, wi);

@@ -1,7 +1,9 @@
 /* translate_op.c - instructions that eat and make values: which variant of a family does them. */
+#include "engine/atomic.h"
 #include "engine/translate.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define VT_u32 VT_I32
 #define VT_u64 VT_I64
@@ -483,7 +485,10 @@ static slow_fn slow_of(uint32_t op, uint32_t *nargs)
 void do_slow(struct translator *tr, uint32_t op, uint32_t a, uint32_t b)
 {
 	uint32_t nargs;
-	slow_fn fn = slow_of(op, &nargs);
+	const struct opcode *row = opcode_row(op);
+	slow_fn fn = op >= 0xfe00 ? atomic_fn(op) : slow_of(op, &nargs);
+	if (op >= 0xfe00)
+		nargs = (uint32_t)strlen(row->operands);
 	assert(fn && tr->height >= nargs);
 	for (uint32_t i = tr->height - nargs; i < tr->height; i++)
 		go_home(tr, &tr->v[i], i);
@@ -496,4 +501,6 @@ void do_slow(struct translator *tr, uint32_t op, uint32_t a, uint32_t b)
 		push_home(tr, tr->m->tables[a].reftype);
 	else if (op == WOP_memory_grow || op == WOP_table_size || op == WOP_table_grow)
 		push_home(tr, VT_I32);
+	else if (op >= 0xfe00 && row->results[0])
+		push_home(tr, row->results[0] == 'i' ? VT_I32 : VT_I64);
 }

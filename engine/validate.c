@@ -139,6 +139,8 @@ static enum err check_mem(const struct limits *l, const char *where, uint32_t in
 		return invalid(msg, where, index, "memory size must be at most 65536 pages (4GiB)");
 	if (l->has_max && l->min > l->max)
 		return invalid(msg, where, index, "size minimum must not be greater than maximum");
+	if (l->shared && !l->has_max)
+		return invalid(msg, where, index, "shared memory must have maximum");
 	return ERR_OK;
 }
 

@@ -50,7 +50,7 @@ RARE bool no_end(struct checker *k)
 
 #define OP(code, ident, text, imm, operands, results) \
 	static bool check_##ident(ARGS)               \
-	    HANDLER_BODY((code) >= 0xfc00 ? 2 : 1, code, IMM_##imm, operands, results)
+	    HANDLER_BODY((code) >= 0x100 ? 2 : 1, code, IMM_##imm, operands, results)
 #include "engine/opcodes.def"
 #undef OP
 
@@ -61,7 +61,6 @@ static bool check_illegal(ARGS)
 	    [0x15] = "typed references",
 	    [0xfb] = "garbage collection",
 	    [0xfd] = "SIMD",
-	    [0xfe] = "threads",
 	};
 	const char *name = *pc < sizeof later / sizeof later[0] ? later[*pc] : NULL;
 	k->op_pc = pc;
@@ -69,7 +68,8 @@ static bool check_illegal(ARGS)
 	            name ? name : "", name ? " is not supported)" : "");
 }
 
-static const handler handlers_fc[OPCODE_FC_COUNT];
+static const handler handlers_fc[OPCODE_FC_COUNT + 1];
+static const handler handlers_fe[OPCODE_FE_COUNT + 1];
 
 /* The sub-opcode is a number that may be padded: the handler wants its last byte right before what follows. */
 static bool check_prefix_fc(ARGS)
@@ -84,6 +84,18 @@ static bool check_prefix_fc(ARGS)
 	MUSTTAIL return handlers_fc[sub](k, r.pc - 2, end, sp, floor, max);
 }
 
+static bool check_prefix_fe(ARGS)
+{
+	uint32_t sub;
+	struct regs r = {.pc = pc + 1, .end = end};
+	k->op_pc = pc;
+	if (!number(k, &r, &sub))
+		return false;
+	if (sub >= OPCODE_FE_COUNT || !handlers_fe[sub])
+		return FAIL(k, ERR_MALFORMED, "illegal opcode 0xfe 0x%02x", sub);
+	MUSTTAIL return handlers_fe[sub](k, r.pc - 2, end, sp, floor, max);
+}
+
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Winitializer-overrides"
 static const handler handlers[256] = {
@@ -93,11 +105,19 @@ static const handler handlers[256] = {
 #include "engine/opcodes.def"
 #undef OP
     [0xfc] = check_prefix_fc,
+    [0xfe] = check_prefix_fe,
 };
 
-static const handler handlers_fc[OPCODE_FC_COUNT] = {
+static const handler handlers_fc[OPCODE_FC_COUNT + 1] = {
 #define OP(code, ident, text, imm, operands, results) \
-	[(code) >= 0xfc00 ? (code) & 0xff : OPCODE_FC_COUNT - 1] = check_##ident,
+	[(code) >> 8 == 0xfc ? (code) & 0xff : OPCODE_FC_COUNT] = check_##ident,
+#include "engine/opcodes.def"
+#undef OP
+};
+
+static const handler handlers_fe[OPCODE_FE_COUNT + 1] = {
+#define OP(code, ident, text, imm, operands, results) \
+	[(code) >> 8 == 0xfe ? (code) & 0xff : OPCODE_FE_COUNT] = check_##ident,
 #include "engine/opcodes.def"
 #undef OP
 };

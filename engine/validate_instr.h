@@ -137,6 +137,28 @@ INLINE bool memarg(struct checker *k, struct regs *r, unsigned natural_log2)
 	return true;
 }
 
+/* Of an atomic instruction: the alignment is the access' size. */
+INLINE bool atomic_memarg(struct checker *k, struct regs *r, unsigned log2)
+{
+	uint32_t align, offset;
+	if (!number(k, r, &align) || !number(k, r, &offset))
+		return false;
+	if (k->m->nmems == 0)
+		return fail_no_memory(k);
+	if (align != log2)
+		return align >= 32
+		           ? FAIL(k, ERR_MALFORMED, "malformed memop flags %u", align)
+		           : FAIL(k, ERR_INVALID, "atomic alignment must be natural: 2**%u", align);
+	return true;
+}
+
+INLINE bool fence(struct checker *k, struct regs *r)
+{
+	if (r->pc == r->end)
+		return FAIL(k, ERR_MALFORMED, "unexpected end of section or function");
+	return *r->pc++ == 0 || FAIL(k, ERR_MALFORMED, "zero byte expected");
+}
+
 /* A memory index of an instruction that can only be about memory 0: one zero byte. */
 INLINE bool zero_byte(struct checker *k, struct regs *r)
 {
@@ -216,6 +238,11 @@ INLINE bool step_immediates(struct checker *k, struct regs *r, uint32_t imm)
 	case IMM_MEMARG2: return memarg(k, r, 1);
 	case IMM_MEMARG4: return memarg(k, r, 2);
 	case IMM_MEMARG8: return memarg(k, r, 3);
+	case IMM_ATOMIC1: return atomic_memarg(k, r, 0);
+	case IMM_ATOMIC2: return atomic_memarg(k, r, 1);
+	case IMM_ATOMIC4: return atomic_memarg(k, r, 2);
+	case IMM_ATOMIC8: return atomic_memarg(k, r, 3);
+	case IMM_FENCE: return fence(k, r);
 	case IMM_MEM: return zero_byte(k, r);
 	case IMM_MEM_MEM: return zero_byte(k, r) && zero_byte(k, r);
 	case IMM_DATA_MEM: return data_index(k, r) && zero_byte(k, r);

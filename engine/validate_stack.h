@@ -64,6 +64,8 @@ RARE const char *instr_text(const struct checker *k)
 	const uint8_t *p = k->op_pc;
 	if (*p == 0xfc && k->c.end - p > 1 && (p[1] & 0x7f) < OPCODE_FC_COUNT)
 		return opcodes_fc[p[1] & 0x7f].text;
+	if (*p == 0xfe && k->c.end - p > 1 && (p[1] & 0x7f) < OPCODE_FE_COUNT)
+		return opcodes_fe[p[1] & 0x7f].text ? opcodes_fe[p[1] & 0x7f].text : "";
 	return opcodes[*p].text ? opcodes[*p].text : "";
 }
 

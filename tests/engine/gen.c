@@ -194,7 +194,7 @@ static uint8_t letter_type(char c)
 
 static const struct opcode *row(uint32_t code)
 {
-	return code >= 0xfc00 ? &opcodes_fc[code & 0xff] : &opcodes[code];
+	return opcode_row(code);
 }
 
 /* Instructions whose NaN bits or traps would make engines differ, or every call trap. */

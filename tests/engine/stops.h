@@ -1,4 +1,4 @@
-/* stops.h - the modules stops.wat, other.wat and later.wat in a store, with host functions that count, and wait. */
+/* stops.h - the modules stops.wat, other.wat, later.wat and threads.wat in a store, with host functions that count, and wait. */
 #pragma once
 
 #include "engine/engine.h"
@@ -12,7 +12,7 @@ struct stops_host {
 	bool block_first; /* wait answers at its second call only */
 };
 
-#define STOPS_MODULES 3
+#define STOPS_MODULES 4
 
 struct stops {
 	struct stops_host host;
@@ -26,7 +26,7 @@ struct stops {
 /* A store with the modules, stops.wat registered as "stops", and a thread. NULL cfg: defaults. */
 void stops_open(struct stops *s, const struct store_config *cfg);
 void stops_close(struct stops *s);
-/* Calls an export of module 0, 1 or 2 and runs it to its first halt. */
+/* Calls an export of one of the modules and runs it to its first halt. */
 enum run_status stops_call(struct stops *s, uint32_t module, const char *name, const uint64_t *args,
                            uint32_t nargs);
 /* Writes the store, frees it, rebuilds it, writes it again: false when the bytes differ. */

@@ -220,16 +220,18 @@ Test(state, version_1_is_still_read_and_a_later_one_is_refused_by_its_number)
 	struct wr w = {0};
 	struct errmsg msg = {0};
 	small_state(&m, &f, &w);
-	/* head 24, one function range 34, no memories, tables, globals; then what version 1 has not: no tags, and, last, no jumps */
-	const size_t tags = 24 + 34 + 3;
+	/* Head 24, one function range 34, no memories, tables, globals; then what version 1 has not: no tags. No names, one
+	 * thread; then whose turn it is. The thread is idle; and, last, no jumps. */
+	const size_t tags = 24 + 34 + 3, turn = tags + 3;
 	w.data[4] = 1;
+	memmove(w.data + turn, w.data + turn + 1, w.size - turn - 1);
 	memmove(w.data + tags, w.data + tags + 1, w.size - tags - 1);
-	struct rd in = rd_of(w.data, w.size - 2);
+	struct rd in = rd_of(w.data, w.size - 3);
 	cr_assert_eq(store_load(&in, &f, NULL, &store, &msg), ERR_OK, "%s", msg.text);
 	cr_assert_eq(store_thread_count(store), 1);
 	store_free(store);
 	w.data[4] = 99;
-	in = rd_of(w.data, w.size - 2);
+	in = rd_of(w.data, w.size - 3);
 	cr_assert_eq(store_load(&in, &f, NULL, &store, &msg), ERR_UNSUPPORTED);
 	cr_assert(strstr(msg.text, "version 99"));
 	wr_free(&w);

@@ -14,9 +14,25 @@ static const struct {
 	const char *name;
 	uint32_t module;
 } programs[] = {{"run_fib", 0},  {"run_mix", 0},   {"run_blocks", 0}, {"run_bulk", 0},
-                {"run_wait", 0}, {"run_cross", 1}, {"run_tail", 2},   {"run_throw", 2}};
+                {"run_wait", 0}, {"run_cross", 1}, {"run_tail", 2},   {"run_throw", 2},
+                {"count", 3},    {"take", 3}};
 
 #define NPROGRAMS (sizeof programs / sizeof *programs)
+
+/* More threads that do the same: some wait for the first, some are in the middle. */
+static void more_threads(struct stops *s, const char *name)
+{
+	for (uint64_t i = 1; i < 4; i++) {
+		struct thread *t;
+		struct errmsg msg = {0};
+		uint64_t n = i;
+		if (thread_new(s->store, &t) != ERR_OK ||
+		    thread_call_export(t, store_instance(s->store, 3), name, &n, 1, &msg) != ERR_OK)
+			abort();
+		thread_stop_every(t, 4 * i);
+		thread_run(t);
+	}
+}
 
 static void middle(struct stops *s, unsigned choice, struct wr *out)
 {
@@ -24,6 +40,8 @@ static void middle(struct stops *s, unsigned choice, struct wr *out)
 	stops_open(s, NULL);
 	thread_stop_every(s->thread, 9);
 	stops_call(s, programs[choice].module, programs[choice].name, &n, 1);
+	if (programs[choice].module == 3)
+		more_threads(s, programs[choice].name);
 	if (store_save(s->store, 0, out) != ERR_OK)
 		abort();
 }
