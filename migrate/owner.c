@@ -2,6 +2,7 @@
 #include "migrate/owner.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { OWNER_FORMAT = 1, FLAG_UNACKED = 1, FLAG_PENDING = 2, FORCE_SHIFT = 32 };
@@ -102,6 +103,32 @@ enum err owner_read(struct rd *r, struct owner *out)
 	TRY(fits(&o));
 	*out = o;
 	return ERR_OK;
+}
+
+bool owner_is_away(const struct owner *o)
+{
+	return o->state == OWNER_GONE || (o->state == OWNER_ENDED && !o->unacked);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+uint64_t owners_droppable_before(const struct owner *list, size_t count)
+{
+	size_t n = 0;
+	uint64_t before = 0, *times = count > OWNERS_KEPT ? malloc(count * sizeof *times) : NULL;
+	for (size_t i = 0; times && i < count; i++)
+		if (owner_is_away(&list[i]))
+			times[n++] = list[i].created_ms;
+	if (n > OWNERS_KEPT) {
+		qsort(times, n, sizeof *times, newest_first);
+		before = times[OWNERS_KEPT - 1];
+	}
+	free(times);
+	return before;
 }
 
 uint64_t epoch_next(uint64_t epoch)

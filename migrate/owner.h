@@ -70,6 +70,15 @@ enum err owner_read(struct rd *r, struct owner *o);
 /* Asserts O3/O4 and that the fields fit the state. */
 void owner_check(const struct owner *o);
 
+/* Of processes that are away (GONE; ENDED, and nobody waits to hear of it) the newest records are kept whatever the clock says. A record that is missing
+ * is a danger: a device that was off meanwhile and released the process to this one would send its old image again, which runs here
+ * beside the one that went on from here; and a copy that was taken back by force would find nobody who knows better. How long a device is
+ * off nobody can say, and a wall clock jumps. */
+enum { OWNERS_KEPT = 1000 };
+bool owner_is_away(const struct owner *o);
+/* Records of processes that are away and were written before this (ms since 1970) may be dropped when they are also old; 0: none may. */
+uint64_t owners_droppable_before(const struct owner *list, size_t count);
+
 /* The epoch after an ordinary move, and after taking back by force. */
 uint64_t epoch_next(uint64_t epoch);
 uint64_t epoch_force(uint64_t epoch);

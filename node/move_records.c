@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Records of processes that went away long ago are of no use to anybody. */
+/* Records of processes that went away long ago are of hardly any use; but a clock that jumps must not drop one that is, so of
+ * each node the newest stay however old they seem (OWNERS_KEPT, which says what depends on them). */
 #define KEEP_GONE_MS (UINT64_C(30) * 24 * 3600 * 1000)
 /* But one that has left may still use folders of this device: without the record they are not served. */
 #define KEEP_SERVED_MS (UINT64_C(365) * 24 * 3600 * 1000)
@@ -325,21 +326,22 @@ static void come_back(struct moves *m, const struct owner *o)
 	work_start(m->node, &m->work, comeback_load, comeback_loaded, c);
 }
 
-static bool outdated(struct node *n, const struct owner *o)
+static bool outdated(struct node *n, const struct owner *o, uint64_t before_ms)
 {
-	bool away = o->state == OWNER_GONE || (o->state == OWNER_ENDED && !o->unacked);
+	if (!owner_is_away(o) || o->created_ms >= before_ms)
+		return false;
 	bool served = o->state == OWNER_GONE && grants_has(n, o->uid);
-	return away &&
-	       os_wall_ns() / 1000000 > o->created_ms + (served ? KEEP_SERVED_MS : KEEP_GONE_MS);
+	return os_wall_ns() / 1000000 > o->created_ms + (served ? KEEP_SERVED_MS : KEEP_GONE_MS);
 }
 
 enum err moves_restore_records(struct moves *m)
 {
 	struct found f = {.moves = m};
 	enum err e = depot_each(node_depot(m->node), DEPOT_OWNERS, collect, &f);
+	uint64_t before_ms = owners_droppable_before(f.list, f.count);
 	for (size_t i = 0; e == ERR_OK && i < f.count; i++) {
 		struct move_action a = {0};
-		if (outdated(m->node, &f.list[i])) {
+		if (outdated(m->node, &f.list[i], before_ms)) {
 			record_write(m, &f.list[i], true, NULL, NULL, NULL);
 			continue;
 		}

@@ -120,6 +120,38 @@ def test_the_old_device_says_where_a_program_went(h):
             assert status == 1 and 'went to "laptop"' in err, (command, err)
 
 
+CLOCK = """#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	long r = syscall(SYS_clock_gettime, clock, t);
+	t->tv_sec += clock == CLOCK_REALTIME ? 400L * 24 * 3600 : 0;
+	return (int)r;
+}
+"""
+
+
+def test_a_clock_that_jumps_a_year_ahead_makes_no_device_forget_where_a_program_went(h):
+    with Devices(h, 'desk', 'laptop') as (a, b):
+        pid = a.start('tick')
+        there, _ = a.migrate(pid, b)
+        a.ok('down')
+        library = a.folder + '-clock.so'
+        subprocess.run(['clang-19', '-shared', '-fPIC', '-x', 'c', '-', '-o', library], input=CLOCK, text=True, check=True)
+        a.env['LD_PRELOAD'] = library
+        a.up()
+        now = json.loads(a.ok('status', '--json'))['started_unix_ms'] / 1000
+        assert now > time.time() + 300 * 24 * 3600, 'the clock was to jump'
+        a.ok('down')
+        del a.env['LD_PRELOAD']
+        a.up()
+        status, _, err = a.run('logs', pid)
+        assert status == 1 and 'went to "laptop"' in err, err
+        assert there in b.ps()
+
+
 def test_after_a_to_b_to_c_the_terminal_does_not_need_b(h):
     with Devices(h, 'alpha', 'beta', 'gamma') as (a, b, c):
         t = Terminal(a, 'run', GUEST, 'lines')

@@ -270,3 +270,25 @@ Test(mover, a_claim_does_not_tell_the_uid_and_without_it_none_can_be_made)
 	cr_assert(is_killed_by(m, &right));
 	mover_free(m);
 }
+
+Test(mover, of_processes_that_are_away_the_newest_records_stay_whatever_their_age)
+{
+	enum { N = 2 * OWNERS_KEPT };
+	static struct owner list[N];
+	for (unsigned i = 0; i < N; i++)
+		list[i] = (struct owner){.state = i % 2 ? OWNER_GONE : OWNER_ENDED,
+		                         .created_ms = (i * UINT64_C(7919)) % N + 1};
+	cr_assert_eq(owners_droppable_before(list, 0), 0);
+	cr_assert_eq(owners_droppable_before(list, 1), 0);
+	cr_assert_eq(owners_droppable_before(list, OWNERS_KEPT), 0);
+	uint64_t before = owners_droppable_before(list, N);
+	size_t kept = 0;
+	for (unsigned i = 0; i < N; i++)
+		kept += list[i].created_ms >= before;
+	cr_assert_eq(kept, OWNERS_KEPT);
+	/* What is here, on its way or still to be confirmed is not away. */
+	for (unsigned i = 0; i < N; i += 2)
+		list[i].unacked = true;
+	list[1].state = OWNER_RELEASED;
+	cr_assert_eq(owners_droppable_before(list, N), 0);
+}
