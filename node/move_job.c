@@ -204,7 +204,7 @@ static void put_module_row(struct depot_batch *b, const struct code_ref *ref)
 {
 	struct wr w = {0};
 	uint8_t key[7 + 32];
-	memcpy(key, "module:", 7);
+	memcpy(key, "module:", sizeof "module:" - 1);
 	memcpy(key + 7, ref->hash, 32);
 	wr_u64(&w, ref->size);
 	chunk_addr_write(&w, &ref->list);

@@ -212,7 +212,7 @@ enum err moves_find_module(void *ctx, const uint8_t hash[32], uint8_t **bytes, s
 	struct code_ref ref;
 	uint8_t key[7 + 32];
 	struct chunk_source from = {get_chunk, d};
-	memcpy(key, "module:", 7);
+	memcpy(key, "module:", sizeof "module:" - 1);
 	memcpy(key + 7, hash, 32);
 	memcpy(ref.hash, hash, 32);
 	enum err e = depot_get(d, DEPOT_SETTINGS, key, sizeof key, &row);

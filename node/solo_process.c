@@ -44,7 +44,7 @@ static struct host_resolver resolver_of(struct solo_process *p)
 
 /* ---- what the personality asks of its runner ---- */
 
-static bool tty_size(void *ctx, uint16_t *cols, uint16_t *rows)
+static bool own_size(void *ctx, uint16_t *cols, uint16_t *rows)
 {
 	struct solo_process *p = ctx;
 	if (!p->group->terminal)
@@ -100,7 +100,7 @@ static enum err fork_child(void *ctx, struct wali_child *c);
 
 static struct wali_host host_of(struct solo_process *p)
 {
-	return (struct wali_host){.tty_size = tty_size,
+	return (struct wali_host){.tty_size = own_size,
 	                          .tty_open = tty_open,
 	                          .fork = fork_child,
 	                          .load = load,
