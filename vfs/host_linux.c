@@ -226,7 +226,8 @@ static enum ferr find(struct walk *at, const struct host_obj *d, const char *pat
 {
 	if (follow == WALK_FOLLOW_SLASH && !ends_in_slash(path))
 		follow = WALK_NOFOLLOW;
-	if (d->use_openat2 && follow == WALK_NOFOLLOW) {
+	/* One name alone is found without a system call. */
+	if (d->use_openat2 && follow == WALK_NOFOLLOW && strchr(path, '/')) {
 		enum ferr e = find_beneath(at, d, path);
 		if (e != FE_NOSYS && e != FE_AGAIN)
 			return e;
