@@ -149,6 +149,7 @@ static void on_exit_row(struct session *s, uint64_t status)
 
 static void on_row(struct session *s)
 {
+	s->interrupted = false; /* the node answers, and the program goes on */
 	size_t size;
 	uint64_t n;
 	const char *bytes = row_bytes(s->client, "out", &size);

@@ -455,9 +455,12 @@ enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out
 	return ERR_OK;
 }
 
-bool wali_fits(const struct wali *k, const struct thread *t)
+bool wali_fits(const struct wali *k, struct thread *t)
 {
-	return k->nhandlers <= thread_interrupts(t) &&
+	uint64_t size = 0;
+	instance_memory(store_instance(thread_store(t), 0), &size);
+	uint32_t end = k->nmaps ? k->maps[k->nmaps - 1].end : k->brk_end;
+	return end <= size && k->nhandlers <= thread_interrupts(t) &&
 	       (!k->nslots || k->slots[k->nslots - 1].depth <= thread_depth(t));
 }
 

@@ -120,7 +120,7 @@ enum err wali_save(struct wali *k, struct wr *out, struct errmsg *msg);
 enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out,
                    struct errmsg *msg);
 /* Whether what was loaded is of the thread that was. */
-bool wali_fits(const struct wali *k, const struct thread *t);
+bool wali_fits(const struct wali *k, struct thread *t);
 /* The process's clock goes on after a pause: its alarm is set by it. */
 void wali_start_clock(struct wali *k);
 /* An open thing of this personality, by the name that an image gave it: NOTFOUND, NOMEM. */
