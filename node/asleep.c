@@ -170,7 +170,8 @@ static void nobody(void *ctx)
 /* Freed with process_free(). NULL: its image could not be read, a->msg may say why. */
 static struct process *describe(struct asleep *a)
 {
-	static const struct tty_hooks none = {nobody, nobody, NULL};
+	static const struct tty_hooks none = {
+	    .wake_guest = nobody, .wake_client = nobody, .ctx = NULL};
 	struct process *p = a->err == ERR_OK ? calloc(1, sizeof *p) : NULL;
 	if (!p)
 		return NULL;

@@ -68,9 +68,15 @@ static void wake_client(void *ctx)
 		uv_async_send(&p->node->mailbox.async);
 }
 
+static void take_signal(void *ctx, int signal)
+{
+	process_interrupt(ctx, signal);
+}
+
 static struct tty_hooks tty_hooks_of(struct process *p)
 {
-	return (struct tty_hooks){.wake_guest = wake_guest, .wake_client = wake_client, .ctx = p};
+	return (struct tty_hooks){
+	    .wake_guest = wake_guest, .wake_client = wake_client, .signal = take_signal, .ctx = p};
 }
 
 static void free_args(struct process *p)

@@ -135,10 +135,25 @@ static bool linux_tty_size(void *ctx, uint16_t *cols, uint16_t *rows)
 	return true;
 }
 
-static void linux_tty_raw(void *ctx, bool raw)
+static void linux_tty_set(void *ctx, const struct family_terminal *t)
 {
 	struct process *p = ctx;
-	tty_set_raw(p->terminal, raw);
+	struct tty_line_settings s = {.iflag = t->iflag, .lflag = t->lflag};
+	memcpy(s.cc, t->cc, sizeof s.cc);
+	if (tty_is_terminal(p->terminal, TTY_IN))
+		tty_set_line(p->terminal, &s);
+}
+
+static size_t linux_tty_typed(void *ctx, uint8_t *bytes)
+{
+	struct process *p = ctx;
+	return tty_typed(p->terminal, bytes);
+}
+
+static void linux_tty_set_typed(void *ctx, const uint8_t *bytes, size_t size)
+{
+	struct process *p = ctx;
+	tty_set_typed(p->terminal, bytes, size);
 }
 
 static struct vfs_obj *linux_tty_open(void *ctx, const char **name)
@@ -196,7 +211,9 @@ static struct wali_config linux_config(struct process *p)
 	    .waker = p->waker,
 	    .pid = p->pid,
 	    .host = {.tty_size = linux_tty_size,
-	             .tty_raw = linux_tty_raw,
+	             .tty_set = linux_tty_set,
+	             .tty_typed = linux_tty_typed,
+	             .tty_set_typed = linux_tty_set_typed,
 	             .tty_open = linux_tty_open,
 	             .tty_news = linux_tty_news,
 	             .fork = linux_fork,

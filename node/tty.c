@@ -36,7 +36,9 @@ struct tty {
 	struct ring input, recent;
 	uint64_t total;
 	struct wr queue;
-	size_t queue_start; /* of the first run not taken */
+	size_t queue_start;    /* of the first run not taken */
+	struct tty_line *line; /* NULL: lines are made elsewhere */
+	struct tty_line_out line_out;
 };
 
 /* ---- rings ---- */
@@ -121,6 +123,7 @@ void tty_unref(struct tty *t)
 	pthread_mutex_destroy(&t->hook_lock);
 	free(t->input.bytes);
 	free(t->recent.bytes);
+	free(t->line);
 	wr_free(&t->queue);
 	free(t);
 }
@@ -159,6 +162,16 @@ bool tty_is_terminal(const struct tty *t, enum tty_stream s)
 	return t->is_terminal[s];
 }
 
+/* With the lock held: up to the end of the first line, where lines are made here. */
+static size_t first_line(struct tty *t, uint8_t *buf, size_t size)
+{
+	ring_peek(&t->input, 0, buf, size);
+	if (!t->line || !tty_line_edits(&t->line->set))
+		return size;
+	const uint8_t *end = memchr(buf, '\n', size);
+	return end ? (size_t)(end - buf) + 1 : size;
+}
+
 enum err tty_read(struct tty *t, void *buf, size_t size, size_t *got)
 {
 	enum err e = ERR_OK;
@@ -166,7 +179,7 @@ enum err tty_read(struct tty *t, void *buf, size_t size, size_t *got)
 	pthread_mutex_lock(&t->lock);
 	if (t->input.size) {
 		*got = size < t->input.size ? size : t->input.size;
-		ring_peek(&t->input, 0, buf, *got);
+		*got = first_line(t, buf, *got);
 		ring_drop(&t->input, *got);
 	} else if (!t->eof) {
 		e = size ? ERR_AGAIN : ERR_OK;
@@ -311,8 +324,96 @@ bool tty_raw(struct tty *t)
 	return raw;
 }
 
+void tty_set_line(struct tty *t, const struct tty_line_settings *s)
+{
+	pthread_mutex_lock(&t->lock);
+	if (!t->line)
+		t->line = calloc(1, sizeof *t->line);
+	if (t->line)
+		t->line->set = *s;
+	pthread_mutex_unlock(&t->lock);
+	tty_set_raw(t, true);
+	wake_guest(t);
+}
+
+size_t tty_typed(struct tty *t, uint8_t *bytes)
+{
+	pthread_mutex_lock(&t->lock);
+	size_t size = t->line ? t->line->size : 0;
+	if (size)
+		memcpy(bytes, t->line->bytes, size);
+	pthread_mutex_unlock(&t->lock);
+	return size;
+}
+
+void tty_set_typed(struct tty *t, const uint8_t *bytes, size_t size)
+{
+	pthread_mutex_lock(&t->lock);
+	if (t->line && size <= TTY_LINE_MAX) {
+		memcpy(t->line->bytes, bytes, size);
+		t->line->size = (uint16_t)size;
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* With the lock held. One key becomes input, echo, a signal. */
+static int take_key(struct tty *t, uint8_t key)
+{
+	struct tty_line_out *out = &t->line_out;
+	tty_line_key(t->line, key, out);
+	if (out->flush)
+		ring_drop(&t->input, t->input.size);
+	if (out->input)
+		ring_put(&t->input, out->input_bytes, out->input);
+	t->eof |= out->eof;
+	if (out->echo && ring_ready(&t->recent)) {
+		if (t->attached)
+			enqueue(t, TTY_OUT, out->echo_bytes, out->echo);
+		ring_push(&t->recent, out->echo_bytes, out->echo);
+		t->total += out->echo;
+	}
+	return out->signal;
+}
+
+static void tell_signal(struct tty *t, int signal)
+{
+	pthread_mutex_lock(&t->hook_lock);
+	if (t->hooks.signal)
+		t->hooks.signal(t->hooks.ctx, signal);
+	pthread_mutex_unlock(&t->hook_lock);
+}
+
+/* Room for what a line that ends now makes is kept. */
+static size_t feed_line(struct tty *t, const uint8_t *bytes, size_t size)
+{
+	size_t n = 0;
+	while (n < size) {
+		pthread_mutex_lock(&t->lock);
+		bool fits = t->input.cap - t->input.size > TTY_LINE_MAX && ring_ready(&t->input);
+		int signal = fits ? take_key(t, bytes[n]) : 0;
+		pthread_mutex_unlock(&t->lock);
+		if (!fits)
+			break;
+		n++;
+		if (signal)
+			tell_signal(t, signal);
+	}
+	return n;
+}
+
 void tty_feed(struct tty *t, const void *bytes, size_t size, size_t *took)
 {
+	pthread_mutex_lock(&t->lock);
+	bool lines = t->line;
+	pthread_mutex_unlock(&t->lock);
+	if (lines) {
+		*took = feed_line(t, bytes, size);
+		if (*took) {
+			wake_guest(t);
+			wake_client(t);
+		}
+		return;
+	}
 	pthread_mutex_lock(&t->lock);
 	size_t free_size = t->input.cap - t->input.size;
 	size_t n = size < free_size ? size : free_size;
@@ -330,6 +431,8 @@ size_t tty_input_room(struct tty *t)
 {
 	pthread_mutex_lock(&t->lock);
 	size_t n = t->input.cap - t->input.size;
+	if (t->line)
+		n = n > TTY_LINE_MAX ? n - TTY_LINE_MAX : 0;
 	pthread_mutex_unlock(&t->lock);
 	return n;
 }

@@ -17,6 +17,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "node/tty_line.h"
 
 struct tty;
 struct vfs_obj;
@@ -41,6 +42,8 @@ struct tty_hooks {
 	    void *ctx); /* input came, output drained, size changed: poke the worker */
 	void (*wake_client)(
 	    void *ctx); /* output came, input drained, raw flag changed: poke the loop */
+	/* A key that is a signal was typed, by Linux's numbers. From tty_feed(). */
+	void (*signal)(void *ctx, int signal);
 	void *ctx;
 };
 
@@ -76,6 +79,12 @@ bool tty_watched(struct tty *t);
 /* Raw: every key arrives as typed, ^C too. Else the client's terminal does line editing and ^C ends
  * the guest. */
 void tty_set_raw(struct tty *t, bool raw);
+
+/* From now on keys come as typed and become lines here, by these settings (Linux programs); a read gives one line at most. */
+void tty_set_line(struct tty *t, const struct tty_line_settings *s);
+/* The line that is being typed: up to TTY_LINE_MAX bytes; its size. */
+size_t tty_typed(struct tty *t, uint8_t *bytes);
+void tty_set_typed(struct tty *t, const uint8_t *bytes, size_t size);
 
 /* Stream s as a file of the guest (vfs/stream.h). NULL: out of memory. */
 struct vfs_obj *tty_stream_new(struct tty *t, enum tty_stream s);

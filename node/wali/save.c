@@ -11,7 +11,7 @@
  *	u64 alarm, u64 its period
  *	u16 slots, by depth, each: u32 depth, u8 flags (1 until, 2 result, 4 mask, 8 interrupted), u64 until, u64 progress, i64 result, u64 mask
  *	16 limits, each: u64, u64
- *	u32 input, output, control, local flags of the terminal, u8 line, 19 keys; u8 it is the process's own
+ *	u32 input, output, control, local flags of the terminal, u8 line, 19 keys; u8 it is the process's own; u16 size, what is typed
  *	u16 descriptors that exec closes, each: u32
  *	u16 eventfds and epolls, each: u32 descriptor, u8 kind; an eventfd: u64 count, u8 semaphore; an epoll: u16 watches, each: u32
  *	    descriptor, u32 events, u32 last, u64 data
@@ -112,6 +112,10 @@ static void save_terminal(struct wali *k, struct wr *out)
 	wr_u8(out, t->line);
 	wr_bytes(out, t->cc, sizeof t->cc);
 	wr_u8(out, k->task && t->session == k->task->session);
+	uint8_t typed[WALI_TYPED_MAX];
+	size_t size = k->host.tty_typed ? k->host.tty_typed(k->host.ctx, typed) : 0;
+	wr_u16(out, (uint16_t)size);
+	wr_bytes(out, typed, size);
 }
 
 static void patch_u16(struct wr *out, size_t at, uint16_t v)
@@ -339,7 +343,18 @@ static enum err load_terminal(struct rd *in, struct wali *k)
 	TRY(rd_u8(in, &own));
 	if (!own)
 		t->session = t->foreground = 0;
-	return own <= 1 ? ERR_OK : ERR_MALFORMED;
+	if (own > 1)
+		return ERR_MALFORMED;
+	uint16_t size;
+	TRY(rd_u16(in, &size));
+	TRY(rd_bytes(in, size, &keys));
+	if (size > WALI_TYPED_MAX)
+		return ERR_MALFORMED;
+	if (k->host.tty_set)
+		k->host.tty_set(k->host.ctx, t);
+	if (size && k->host.tty_set_typed)
+		k->host.tty_set_typed(k->host.ctx, keys, size);
+	return ERR_OK;
 }
 
 static enum err load_cloexec(struct rd *in, struct wali *k)

@@ -1,8 +1,7 @@
 /* terminal.c - ioctl: the terminal's settings, size and foreground, and the few calls of other files.
  *
- * A family has one terminal. Its lines are edited where the keys come from (a terminal of the host, or the client that is attached), as
- * long as the program wants lines; when it wants keys (no ICANON) they come as they are typed. The settings that are asked for are kept
- * and given back, those of them that change what happens are ICANON and, of keys as typed, ISIG.
+ * A family has one terminal. In a node keys come as they are typed and become lines by these settings (node/tty_line.h); of a solo
+ * run the host's terminal makes lines, whatever the settings are. Output is as it is: a new line is the terminal's business.
  */
 #include "node/wali/wali_state.h"
 
@@ -30,7 +29,7 @@ enum {
 	FIONCLEX = 0x5450,
 	FIOCLEX = 0x5451,
 };
-enum { LOCAL_ICANON = 2, TERMIOS_SIZE = 36 };
+enum { TERMIOS_SIZE = 36 };
 
 static int64_t get_settings(struct wali *k, uint64_t out)
 {
@@ -59,8 +58,8 @@ static int64_t set_settings(struct wali *k, uint64_t in)
 	t->lflag = wasi_get_u32(p + 12);
 	t->line = p[16];
 	memcpy(t->cc, p + 17, sizeof t->cc);
-	if (k->host.tty_raw)
-		k->host.tty_raw(k->host.ctx, !(t->lflag & LOCAL_ICANON));
+	if (k->host.tty_set)
+		k->host.tty_set(k->host.ctx, t);
 	return 0;
 }
 

@@ -71,6 +71,8 @@ enum err wali_new(const struct wali_config *c, struct wali **out)
 	k->task = family_add(k->family, c->pid, NULL, c->waker);
 	close_preopened(k->w->fds);
 	k->w->family = k->family;
+	if (k->host.tty_set)
+		k->host.tty_set(k->host.ctx, &k->family->terminal);
 	family_unlock(k->family);
 	*out = k;
 	return k->task ? ERR_OK : ERR_NOMEM;

@@ -29,6 +29,7 @@
 #include "engine/engine.h"
 
 struct family;
+struct family_terminal;
 struct module;
 struct os_wake;
 struct vfs_obj;
@@ -37,12 +38,17 @@ struct wali;
 struct wali_child;
 struct wasi;
 
+enum { WALI_TYPED_MAX = 4096 };
+
 /* What the process's runner does for it. Functions are called on the process's thread with the family's lock held; NULL ones are not
  * to be had (then the call says ENOSYS, or ENOTTY). */
 struct wali_host {
-	/* The terminal: its size, whether keys come as typed, and a new object for /dev/tty with the name its image has. */
+	/* The terminal: its size, new settings, and a new object for /dev/tty with the name its image has. */
 	bool (*tty_size)(void *ctx, uint16_t *cols, uint16_t *rows);
-	void (*tty_raw)(void *ctx, bool raw);
+	void (*tty_set)(void *ctx, const struct family_terminal *t);
+	/* The line that is being typed: up to WALI_TYPED_MAX bytes. */
+	size_t (*tty_typed)(void *ctx, uint8_t *bytes);
+	void (*tty_set_typed)(void *ctx, const uint8_t *bytes, size_t size);
 	struct vfs_obj *(*tty_open)(void *ctx, const char **name);
 	/* Starts the child, which is taken, also on failure: now or later wali_child_adopt() gives it a pid, or wali_child_undo() says that
 	 * there is none. */

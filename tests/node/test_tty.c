@@ -6,8 +6,13 @@
 #include <string.h>
 
 struct counts {
-	int guest, client;
+	int guest, client, signal;
 };
+
+static void note_signal(void *ctx, int signal)
+{
+	((struct counts *)ctx)->signal = signal;
+}
 
 static void wake_guest(void *ctx)
 {
@@ -22,7 +27,8 @@ static void wake_client(void *ctx)
 static struct tty *make(struct counts *c, bool terminal, bool attached)
 {
 	struct tty *t;
-	struct tty_hooks hooks = {wake_guest, wake_client, c};
+	struct tty_hooks hooks = {
+	    .wake_guest = wake_guest, .wake_client = wake_client, .signal = note_signal, .ctx = c};
 	struct tty_config cfg = {.is_terminal = {terminal, terminal, terminal},
 	                         .attached = attached};
 	cr_assert_eq(tty_new(&cfg, &hooks, &t), ERR_OK);
@@ -191,7 +197,7 @@ Test(tty, its_state_survives_bytes_and_is_written_the_same_again)
 {
 	struct counts c = {0};
 	struct tty *t = make(&c, true, false), *again;
-	struct tty_hooks hooks = {wake_guest, wake_client, &c};
+	struct tty_hooks hooks = {.wake_guest = wake_guest, .wake_client = wake_client, .ctx = &c};
 	struct wr first = {0}, second = {0};
 	struct errmsg msg = {0};
 	uint16_t cols, rows;
@@ -222,4 +228,101 @@ Test(tty, its_state_survives_bytes_and_is_written_the_same_again)
 	wr_free(&second);
 	tty_free(t);
 	tty_free(again);
+}
+
+/* As a Linux program wants it at first: ICRNL; ISIG ICANON ECHO ECHOE ECHOK ECHOCTL. */
+static const struct tty_line_settings cooked = {
+    .iflag = 0x100,
+    .lflag = 0x23b,
+    .cc = {3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22}};
+
+static void expect_line(const char *keys, const char *line, const char *echo)
+{
+	struct counts c = {0};
+	char got[64] = "", shown[64] = "";
+	size_t n;
+	struct tty *t = make(&c, true, false);
+	tty_set_line(t, &cooked);
+	cr_assert(tty_raw(t));
+	tty_feed(t, keys, strlen(keys), &n);
+	cr_assert_eq(n, strlen(keys));
+	if (tty_read(t, got, sizeof got - 1, &n) != ERR_OK)
+		n = 0;
+	cr_assert(n == strlen(line) && !memcmp(got, line, n), "%s", got);
+	tty_recent(t, shown, sizeof shown - 1, NULL);
+	cr_assert_str_eq(shown, echo);
+	tty_free(t);
+}
+
+Test(tty, a_line_is_edited_echoed_and_given_when_it_ends)
+{
+	expect_line("abc", "", "abc");
+	expect_line("abc\r", "abc\n", "abc\n");
+	expect_line("ab\x7f"
+	            "c\r",
+	            "ac\n", "ab\b \bc\n");
+	expect_line("\x7f\x7f"
+	            "a\r",
+	            "a\n", "a\n");
+	expect_line("\xc3\xa4\x7f"
+	            "b\r",
+	            "b\n", "\xc3\xa4\b \bb\n");
+	expect_line("one two\x17"
+	            "x\r",
+	            "one x\n", "one two\b \b\b \b\b \bx\n");
+	expect_line("no\x15"
+	            "y\r",
+	            "y\n", "no\b \b\b \by\n");
+	expect_line("a\x01\x7f\r", "a\n", "a^A\b \b\b \b\n");
+	expect_line("first\rsecond\r", "first\n", "first\nsecond\n");
+	expect_line("part\x04", "part", "part");
+}
+
+Test(tty, an_end_of_file_key_ends_one_read)
+{
+	struct counts c = {0};
+	char buf[8];
+	size_t n = 9;
+	struct tty *t = make(&c, true, true);
+	tty_set_line(t, &cooked);
+	tty_feed(t, "\x04", 1, &n);
+	cr_assert(tty_read(t, buf, sizeof buf, &n) == ERR_OK && n == 0);
+	cr_assert_eq(tty_read(t, buf, sizeof buf, &n), ERR_AGAIN);
+	tty_free(t);
+}
+
+Test(tty, keys_that_are_signals_are_told_and_forget_the_line)
+{
+	struct counts c = {0};
+	char buf[16];
+	size_t n;
+	struct tty *t = make(&c, true, true);
+	struct tty_line_settings raw = cooked;
+	tty_set_line(t, &cooked);
+	tty_feed(t, "half\x03", 5, &n);
+	cr_assert_eq(c.signal, 2);
+	tty_feed(t, "\x1a", 1, &n);
+	cr_assert_eq(c.signal, 20);
+	tty_feed(t, "x\r", 2, &n);
+	cr_assert(tty_read(t, buf, sizeof buf, &n) == ERR_OK && n == 2 && buf[0] == 'x');
+	raw.lflag = 0;
+	tty_set_line(t, &raw);
+	c.signal = 0;
+	tty_feed(t, "\x03q\r", 3, &n);
+	cr_assert(c.signal == 0 && tty_read(t, buf, sizeof buf, &n) == ERR_OK && n == 3);
+	cr_assert(buf[0] == 3 && buf[1] == 'q' && buf[2] == '\n');
+	tty_free(t);
+}
+
+Test(tty, a_terminal_whose_process_is_gone_still_serves_its_streams)
+{
+	struct counts c = {0};
+	size_t n;
+	struct tty *t = tty_ref(make(&c, true, true));
+	tty_free(t);
+	c = (struct counts){0};
+	tty_feed(t, "x", 1, &n);
+	cr_assert_eq(tty_write(t, TTY_OUT, "x", 1, &n), ERR_CLOSED);
+	cr_assert(!c.guest && !c.client);
+	tty_unref(t);
 }
