@@ -128,6 +128,11 @@ uint32_t thread_notify(struct thread *t, uint32_t addr, uint32_t count)
 	return notify(t->store, t->csp->code->inst->mems[0], addr, count);
 }
 
+bool thread_wait_begun(const struct thread *t)
+{
+	return t->wait != WAIT_NO;
+}
+
 bool thread_waits(const struct thread *t, int64_t *left_ns)
 {
 	*left_ns = t->wait_left_ns;

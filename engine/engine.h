@@ -205,8 +205,10 @@ void thread_wake(struct thread *t);
 bool thread_waits(const struct thread *t, int64_t *left_ns);
 /* So much time went by. */
 void thread_wait_passed(struct thread *t, int64_t ns);
+/* Whether it has begun to wait, and was not told yet how that ended. */
+bool thread_wait_begun(const struct thread *t);
 /* For host functions that wait on an address of the memory of the instance that called: BLOCKED: return HOST_BLOCK, and ask again
- * when called again. timeout_ns < 0: none. */
+ * when called again. timeout_ns < 0: none. What is compared, is compared before, when the thread has not begun to wait. */
 enum wait_result { WAIT_BLOCKED, WAIT_OK, WAIT_TIMED_OUT };
 enum wait_result thread_wait_on(struct thread *t, uint32_t addr, int64_t timeout_ns);
 /* Wakes up to count threads that wait on the address, the longest waiting first; returns how many. */

@@ -281,7 +281,7 @@ bool exn_throw_ref(struct thread *t, uint64_t handle, const uint64_t *pc, uint64
 {
 	if (stopped_before(t, pc, fp))
 		return false;
-	if (!handle)
+	if (!exn_of(t->store, handle)) /* also what a host made up */
 		return leave(t, EXIT_TRAP, TRAP_NULL_EXCEPTION);
 	t->exn = handle;
 	return unwind(t, (uint32_t)(pc - t->csp->code->entry));

@@ -27,9 +27,11 @@ struct save {
 /* A reference as a number. */
 static uint64_t ref_number(struct save *sv, uint8_t type, uint64_t v)
 {
-	struct exn *e = type == VT_EXNREF && v ? exn_of(sv->s, v) : NULL;
-	if (!e)
+	if (type != VT_EXNREF)
 		return v;
+	struct exn *e = exn_of(sv->s, v);
+	if (!e)
+		return 0;
 	if (!e->number) {
 		e->number = ++sv->numbers;
 		e->link = NULL;
