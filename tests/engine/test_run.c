@@ -76,6 +76,21 @@ Test(run, an_exception_that_nothing_catches_is_a_trap_that_says_where_it_was_thr
 	stops_close(&s);
 }
 
+Test(run, an_exception_does_not_leave_a_handler)
+{
+	struct stops s;
+	char where[200];
+	stops_open(&s, NULL);
+	thread_stop_every(s.thread, 20);
+	cr_assert_eq(stops_call(&s, 2, "run_throw", &(uint64_t){3}, 1), RUN_STOPPED);
+	thread_stop_every(s.thread, 0);
+	cr_assert_eq(thread_interrupt(s.thread, 3, &(uint64_t){7}, 1, 0), ERR_OK);
+	cr_assert(stops_rebuild(&s));
+	cr_assert_eq(thread_run(s.thread), RUN_TRAPPED);
+	cr_assert_str_eq(thread_trap_text(s.thread, where, sizeof where), "uncaught exception");
+	stops_close(&s);
+}
+
 /* ---- bodies validated when first called ---- */
 
 /* Exports "good", and "bad", whose body adds nothing to nothing; more than LAZY_BYTES of padding. */

@@ -85,4 +85,7 @@
       (drop)
       (br_if $l (i32.gt_s (local.tee $n (i32.sub (local.get $n) (i32.const 1))) (i32.const 0))))
     (local.get $s))
+  ;; a handler that throws
+  (func $handler (param i32) (throw $stop (local.get 0) (i64.const 1)))
+  (elem (table $t) (i32.const 3) func $handler)
   (func (export "uncaught") (param $n i32) (call $sink (local.get $n) (i64.const 1))))
