@@ -95,6 +95,12 @@ def test_a_program_can_be_made_for_wasi(w):
     assert w.run(w.folder / 'hello.wasm')[:2] == (4, 'hello\n')
 
 
+def test_a_program_may_use_the_calls_of_the_module_wasmos(w):
+    (w.folder / 'screen.c').write_text('#include <wasmos.h>\nint main(void) { return wasmos_display_open(8, 8, 0) < 0; }\n')
+    assert call(CC, w.folder / 'screen.c', '-o', w.folder / 'screen.wasm') == (0, '', '')
+    assert 'wasmos.display_open\n' in call(ROOT / 'scripts' / 'check-imports', '--list', w.folder / 'screen.wasm')[1]
+
+
 def test_casts_are_calls_of_another_type_as_other_processors_make_them(w):
     program = w.compile('casts.c', '-Wl,--emit-relocs')
     assert w.run(program)[0] == 134
