@@ -81,7 +81,7 @@ void control_down(struct node *n, struct control_call *c)
 static uint64_t memory_bytes(const struct process *p)
 {
 	uint64_t sum = 0, size;
-	if (p->state == PROCESS_STARTING || !p->store)
+	if (p->state == PROCESS_STARTING || p->hold == HOLD_EXEC || !p->store)
 		return 0;
 	for (uint32_t i = 0; i < store_memory_count(p->store); i++) {
 		store_memory(p->store, i, &size);
@@ -127,14 +127,19 @@ static void put_checkpoints(struct control_call *c, const struct process *p)
 	control_put_f64(c, "checkpoint_took_ms", (double)st.took_ns / 1e6);
 }
 
-static void put_process(struct control_call *c, const struct process *p)
+enum { TREE_DEPTH_MAX = 16 };
+
+/* depth: of the process below those that are listed. */
+static void put_process(struct control_call *c, const struct process *p, int depth)
 {
-	char line[PROCESS_COMMAND_MAX];
+	char line[PROCESS_COMMAND_MAX], tree[PROCESS_NAME_MAX + 1 + 2 * TREE_DEPTH_MAX];
+	snprintf(tree, sizeof tree, "%*s%s", 2 * depth, "", p->name);
 	process_command_line(p, line, sizeof line);
 	control_row(c);
 	control_put_u64(c, "pid", p->pid);
 	control_put_str(c, "state", process_state_text(p));
 	control_put_str(c, "name", p->name);
+	control_put_str(c, "tree", tree);
 	control_put_hex(c, "uid", p->uid, sizeof p->uid);
 	control_put_u64(c, "epoch", p->epoch);
 	control_put_u64(c, "parent", p->parent);
@@ -154,6 +159,27 @@ static void put_process(struct control_call *c, const struct process *p)
 	control_row_end(c);
 }
 
+static bool is_listed(const struct process *p, bool all)
+{
+	return p && (all || process_alive(p));
+}
+
+/* p, and below it its children, in order of pid. */
+static void put_tree(struct node *n, struct control_call *c, const struct process *p, bool all,
+                     int depth)
+{
+	put_process(c, p, depth < TREE_DEPTH_MAX ? depth : TREE_DEPTH_MAX);
+	for (struct process *o = process_first(n); o; o = o->next)
+		if (o->parent == p->pid && o->pid > p->pid && is_listed(o, all))
+			put_tree(n, c, o, all, depth + 1);
+}
+
+/* Its row stands below no other: pids start over one day, and a moved process may have a lower one than its parent. */
+static bool is_root(struct node *n, const struct process *p, bool all)
+{
+	return !p->parent || p->parent >= p->pid || !is_listed(process_find(n, p->parent), all);
+}
+
 void control_ps(struct node *n, struct control_call *c)
 {
 	bool all = control_flag(c, "all");
@@ -163,8 +189,8 @@ void control_ps(struct node *n, struct control_call *c)
 		return;
 	}
 	for (struct process *p = process_first(n); p; p = p->next)
-		if (all || process_alive(p))
-			put_process(c, p);
+		if (is_listed(p, all) && is_root(n, p, all))
+			put_tree(n, c, p, all, 0);
 	asleep_ps(n, c, all);
 }
 

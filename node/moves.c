@@ -671,6 +671,7 @@ void moves_ps_row(struct node *n, struct control_call *c, const struct owner *o)
 	control_put_u64(c, "pid", o->pid);
 	control_put_str(c, "state", owner_state_text(o->state));
 	control_put_str(c, "name", o->name);
+	control_put_str(c, "tree", o->name);
 	control_put_hex(c, "uid", o->uid, UID_SIZE);
 	control_put_u64(c, "epoch", o->epoch);
 	control_put_i64(c, "since_unix_ms", (int64_t)o->created_ms);
@@ -688,6 +689,7 @@ static void lost_row(struct control_call *c, const struct owner *o)
 	control_put_u64(c, "pid", o->pid);
 	control_put_str(c, "state", "lost");
 	control_put_str(c, "name", o->name);
+	control_put_str(c, "tree", o->name);
 	control_put_hex(c, "uid", o->uid, UID_SIZE);
 	control_put_str(c, "note",
 	                "it ran when this node ended without keeping it, and there was no "

@@ -1,6 +1,8 @@
 /* cmd_ps.c - `wasmos ps`: the processes of this device or of a paired one. */
 #include "shell/shell.h"
 
+#include <stdio.h>
+
 static const struct option options[] = {
     {"all", 'a', OPTION_FLAG, NULL, "also those that have ended"},
     {"on", 0, OPTION_VALUE, "PEER", "those of another of your devices"},
@@ -16,12 +18,13 @@ static int run(struct shell *sh)
 	client_put_flag(c, "all", shell_flag(sh, "all"));
 	if (shell_value(sh, "on"))
 		client_put_str(c, "peer", shell_value(sh, "on"));
-	return client_table(
-	    sh, c,
-	    shell_flag(sh, "all")
-	        ? "pid:PID state:STATE status:STATUS cpu_ms:TIME memory_bytes:MEMORY name:NAME "
-	          "command:COMMAND"
-	        : "pid:PID state:STATE cpu_ms:TIME memory_bytes:MEMORY name:NAME command:COMMAND");
+	bool all = shell_flag(sh, "all"), on = shell_value(sh, "on");
+	const char *name = on ? "name" : "tree";
+	char columns[128];
+	snprintf(columns, sizeof columns,
+	         "pid:PID state:STATE %scpu_ms:TIME memory_bytes:MEMORY %s:NAME command:COMMAND",
+	         all ? "status:STATUS " : "", name);
+	return client_table(sh, c, columns);
 }
 
 const struct command command_ps = {
@@ -31,7 +34,7 @@ const struct command command_ps = {
     .help = "States: running, waiting (for input, time or the screen), suspended, moving, in "
             "flight (on its way to\n"
             "another device that has not confirmed yet); with -a also exited, trapped and killed "
-            "ones.\n",
+            "ones. The children of a Linux program stand below it.\n",
     .options = options,
     .run = run,
 };
