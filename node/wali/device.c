@@ -29,6 +29,8 @@ static struct device *device_of(struct vfs_obj *o)
 
 static void fill(const struct device *d, void *p, size_t size)
 {
+	if (!size)
+		return;
 	if (d->kind == DEVICE_RANDOM)
 		os_random(p, size);
 	else
@@ -37,7 +39,7 @@ static void fill(const struct device *d, void *p, size_t size)
 
 static size_t read_text(const struct device *d, uint64_t offset, const struct vfs_iov *iov)
 {
-	if (offset >= d->text_size)
+	if (offset >= d->text_size || !iov->size)
 		return 0;
 	size_t n = d->text_size - (size_t)offset;
 	n = n < iov->size ? n : iov->size;

@@ -26,12 +26,14 @@ static enum err copy_wali(struct wali *k, struct wasi *w, struct wali **out)
 	child->umask = k->umask;
 	child->brk_start = k->brk_start;
 	child->brk_end = k->brk_end;
-	memcpy(maps, k->maps, k->nmaps * sizeof *maps);
+	if (k->nmaps)
+		memcpy(maps, k->maps, k->nmaps * sizeof *maps);
 	child->nmaps = k->nmaps;
 	for (uint32_t i = 0; i < k->nmaps; i++)
 		if (maps[i].file)
 			maps[i].file->refs++;
-	memcpy(handlers, k->handlers, k->nhandlers * sizeof *handlers);
+	if (k->nhandlers)
+		memcpy(handlers, k->handlers, k->nhandlers * sizeof *handlers);
 	child->nhandlers = k->nhandlers;
 	child->blocked = k->blocked;
 	memcpy(child->actions, k->actions, sizeof child->actions);
