@@ -208,6 +208,7 @@ static void take_over(struct wali *k, struct exec *x)
 	k->w->poll_pending = false;
 	k->exec_path = strdup(x->path);
 	k->task->has_execed = true;
+	k->task->runs = false; /* a WASI program's calls do not say */
 }
 
 static int64_t execute(struct wali *k, const uint64_t *a, struct exec *x)

@@ -45,7 +45,7 @@ void family_wake(void *family)
 {
 	struct family *f = family;
 	for (struct task *t = f->tasks; t; t = t->next)
-		if (t->waker)
+		if (t->waker && !t->runs)
 			os_wake_post(t->waker);
 }
 

@@ -51,6 +51,7 @@ struct task {
 	int status;            /* wait's: of the last end, stop or continuation */
 	bool status_is_news;   /* stopped or continued, and not waited for yet */
 	bool ignores_children; /* they leave no zombies */
+	bool runs; /* its last Linux call was done: nothing is waited for, so nobody pokes it */
 	bool has_execed;
 	uint64_t pending;      /* signal n is bit n - 1 */
 	uint64_t alarm_ns;     /* host monotonic time at which it is to be poked; 0: never */

@@ -267,13 +267,17 @@ static bool take_result(struct wali *k, int64_t *r)
 static enum host_result over(struct wali *k, int64_t r, uint64_t *a)
 {
 	switch (r) {
-	case WALI_BLOCK: k->call_waits = true; return HOST_BLOCK;
+	case WALI_BLOCK:
+		k->call_waits = true;
+		k->task->runs = false;
+		return HOST_BLOCK;
 	case WALI_EXIT: return HOST_EXIT;
 	case WALI_STOP: return HOST_STOP;
 	case WALI_TRAP: return HOST_TRAP;
 	default: break;
 	}
 	end_slot(k);
+	k->task->runs = true;
 	a[0] = (uint64_t)r;
 	if (!wali_has_signal(k))
 		return HOST_DONE;
