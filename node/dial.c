@@ -90,13 +90,8 @@ static uint16_t last_port(struct links *l)
 static void remember_port(struct links *l)
 {
 	uint8_t row[2] = {(uint8_t)l->port, (uint8_t)(l->port >> 8)};
-	struct depot_batch *b =
-	    last_port(l) == l->port ? NULL : depot_batch_new(node_depot(l->node));
-	if (!b)
-		return;
-	depot_put(b, DEPOT_SETTINGS, port_key, sizeof port_key, row, sizeof row);
-	depot_write(b, NULL);
-	depot_batch_free(b);
+	if (last_port(l) != l->port)
+		depot_keep_setting(node_depot(l->node), port_key, row, sizeof row, NULL);
 }
 
 static int listen_again(struct links *l, struct sockaddr_storage *a, uv_os_sock_t *out)

@@ -53,15 +53,7 @@ struct keeping {
 static bool write_list(struct keeper *k, const struct wr *uids)
 {
 	struct errmsg msg = {0};
-	struct depot_batch *b = depot_batch_new(node_depot(k->node));
-	enum err e = b ? ERR_OK : ERR_NOMEM;
-	if (b && uids->size)
-		depot_put(b, DEPOT_SETTINGS, key, sizeof key, uids->data, uids->size);
-	else if (b)
-		depot_del(b, DEPOT_SETTINGS, key, sizeof key);
-	if (e == ERR_OK)
-		e = depot_write(b, &msg);
-	depot_batch_free(b);
+	enum err e = depot_keep_setting(node_depot(k->node), key, uids->data, uids->size, &msg);
 	if (e != ERR_OK)
 		node_log(k->node, LOG_WARN, "keeper",
 		         "what shall be awake after a restart is not known: %s", msg.text);

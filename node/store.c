@@ -550,6 +550,21 @@ enum err depot_write(struct depot_batch *b, struct errmsg *msg)
 	return e;
 }
 
+enum err depot_keep_setting(struct depot *d, const char *name, const void *value, size_t size,
+                            struct errmsg *msg)
+{
+	struct depot_batch *b = depot_batch_new(d);
+	if (!b)
+		return err_set(msg, ERR_NOMEM, "store: no memory for a batch");
+	if (size)
+		depot_put(b, DEPOT_SETTINGS, name, strlen(name) + 1, value, size);
+	else
+		depot_del(b, DEPOT_SETTINGS, name, strlen(name) + 1);
+	enum err e = depot_write(b, msg);
+	depot_batch_free(b);
+	return e;
+}
+
 void depot_hold(struct depot *d)
 {
 	uv_mutex_lock(&d->writing);

@@ -83,6 +83,9 @@ size_t depot_batch_size(const struct depot_batch *b);
 /* One transaction; durable when it returns ERR_OK, nothing written otherwise. The batch is empty
  * afterwards either way. Errors: FULL, IO, NOMEM, LIMIT. */
 enum err depot_write(struct depot_batch *b, struct errmsg *msg);
+/* A transaction of one setting: value is kept under the name, size 0 removes it. Errors as depot_write(). */
+enum err depot_keep_setting(struct depot *d, const char *name, const void *value, size_t size,
+                            struct errmsg *msg);
 
 /* ---- chunks ---- */
 

@@ -58,16 +58,8 @@ struct trims {
 static void write_list(struct trims *t)
 {
 	struct errmsg msg = {0};
-	struct depot_batch *b = depot_batch_new(node_depot(t->node));
-	enum err e = b ? ERR_OK : ERR_NOMEM;
-	if (b && t->count)
-		depot_put(b, DEPOT_SETTINGS, key, sizeof key, t->list, t->count * sizeof *t->list);
-	else if (b)
-		depot_del(b, DEPOT_SETTINGS, key, sizeof key);
-	if (e == ERR_OK)
-		e = depot_write(b, &msg);
-	depot_batch_free(b);
-	if (e != ERR_OK)
+	if (depot_keep_setting(node_depot(t->node), key, t->list, t->count * sizeof *t->list,
+	                       &msg) != ERR_OK)
 		node_log(t->node, LOG_WARN, "trim", "the list of who sleeps is not kept: %s",
 		         msg.text);
 }

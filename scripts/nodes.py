@@ -10,10 +10,13 @@ A Node is a home folder and a name. Nothing here knows more than the command lin
 	    print(b.wait(pid)['status'])
 	    a.down(); b.down()
 """
+import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -117,6 +120,21 @@ class Node:
     def migrate(self, pid, peer, *options, timeout_s=60):
         """Moves a process; what it cost, as the command's JSON object (pause_ms, bytes, total_ms, pid there)."""
         return self.json('migrate', pid, peer.name, *options, timeout_s=timeout_s)
+
+
+@contextlib.contextmanager
+def housed(make):
+    """The nodes that make(folder) returns, in a folder of their own; afterwards nothing of them is left."""
+    folder = tempfile.mkdtemp(prefix='wasmos-nodes-')
+    made = []
+    try:
+        made = make(folder)
+        yield made
+    finally:
+        for node in made:
+            if node.is_up():
+                node.call('down', '--end')
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pair(a, b, timeout_s=20):

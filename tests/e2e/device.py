@@ -6,11 +6,9 @@ Nothing is pretended: a node is stopped (SIGSTOP) for longer than its peer waits
 is never enough.
 """
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -22,22 +20,8 @@ SILENT_S = 15    # CONN_SILENT_MS of node/link_impl.h: then a peer gives a link 
 BACKOFF_S = 30   # LINK_BACKOFF_MAX_MS
 
 
-class Nodes:
-    """Nodes in a folder of their own, that are gone afterwards."""
-
-    def __init__(self, *names):
-        self.names = names
-
-    def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix='wasmos-device-')
-        self.all = [nodes.Node(os.path.join(self.folder, name), name) for name in self.names]
-        return self.all
-
-    def __exit__(self, *_):
-        for node in self.all:
-            if node.is_up():
-                node.call('down', '--end')
-        shutil.rmtree(self.folder, ignore_errors=True)
+def named(*names):
+    return nodes.housed(lambda folder: [nodes.Node(os.path.join(folder, name), name) for name in names])
 
 
 def up(node, *options):
@@ -77,7 +61,7 @@ def ends_well(node, pid, steps):
 
 
 def test_a_node_that_slept_longer_than_its_peer_waits_has_its_link_back_at_once_and_moves_a_program():
-    with Nodes('phone', 'desk') as (phone, desk):
+    with named('phone', 'desk') as (phone, desk):
         up(phone)
         up(desk)
         nodes.pair(phone, desk)
@@ -97,7 +81,7 @@ def test_a_node_that_slept_longer_than_its_peer_waits_has_its_link_back_at_once_
 
 
 def test_trim_puts_programs_to_sleep_on_disk_and_resume_trimmed_wakes_them_where_they_were():
-    with Nodes('phone') as (phone,):
+    with named('phone') as (phone,):
         up(phone)
         pids = [start(phone, 400), start(phone, 400)]
         said = phone.json('trim')
@@ -111,7 +95,7 @@ def test_trim_puts_programs_to_sleep_on_disk_and_resume_trimmed_wakes_them_where
 
 
 def test_what_was_trimmed_sleeps_over_a_restart():
-    with Nodes('phone') as (phone,):
+    with named('phone') as (phone,):
         up(phone)
         pid = start(phone, 400)
         phone.json('trim')
@@ -123,7 +107,7 @@ def test_what_was_trimmed_sleeps_over_a_restart():
 
 
 def test_a_node_without_memory_puts_what_nobody_looks_at_to_sleep_by_itself():
-    with Nodes('phone') as (phone,):
+    with named('phone') as (phone,):
         up(phone, '--low-memory', '16000000')  # 16 TiB: never so much
         pid = phone.start([COUNTER, '400'])
         until('it is still awake', lambda: state(phone, pid) == 'suspended', 20)

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -52,10 +51,11 @@ def test_a_program_works_with_pages_of_64_kib():
 
 
 def test_a_program_moves_to_an_arm64_node_and_back_twice_while_it_works():
-    folder = tempfile.mkdtemp(prefix='wasmos-pages-')
-    desk = nodes.Node(os.path.join(folder, 'desk'), 'desk')
-    phone = nodes.Node(os.path.join(folder, 'phone'), 'phone', program=[QEMU, ARM64])
-    try:
+    def make(folder):
+        return [nodes.Node(os.path.join(folder, 'desk'), 'desk'),
+                nodes.Node(os.path.join(folder, 'phone'), 'phone', program=[QEMU, ARM64])]
+
+    with nodes.housed(make) as (desk, phone):
         for node in (desk, phone):
             node.up('--display', 'headless', '--listen', '127.0.0.1:0')
         nodes.pair(desk, phone, timeout_s=SLOW_S)
@@ -68,11 +68,6 @@ def test_a_program_moves_to_an_arm64_node_and_back_twice_while_it_works():
         row = here.wait(pid, timeout_s=SLOW_S)
         assert row['state'] == 'exited' and row['status'] == 7, row
         assert here.output(pid) == unbroken(MOVED_STEPS), here.output(pid)
-    finally:
-        for node in (desk, phone):
-            if node.is_up():
-                node.call('down', '--end')
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main():

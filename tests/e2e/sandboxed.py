@@ -6,11 +6,10 @@ SANDBOXED is the command with Android's platform file (base/os_device_android.c)
 a program inside the filter, which its children keep. The Android program itself cannot be tested so: under qemu-user the filter
 would refuse the calls of qemu, which are others, and their SIGSYS comes to the program at another instruction.
 """
+import contextlib
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), 'scripts'))
@@ -21,22 +20,17 @@ FILTERED = '2'  # of the line Seccomp in /proc/PID/status
 STEPS, STATUS = 300, 7
 
 
-class Nodes:
-    """inside: in the filter; outside: an ordinary one. Gone afterwards."""
+@contextlib.contextmanager
+def two_nodes():
+    """inside: in the filter; outside: an ordinary one. Both are up."""
+    def make(folder):
+        return [nodes.Node(os.path.join(folder, name), name, program=program, env={'XDG_RUNTIME_DIR': folder})
+                for name, program in (('inside', [SANDBOX, SANDBOXED]), ('outside', [WASMOS]))]
 
-    def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix='wasmos-sandboxed-')
-        self.all = [nodes.Node(os.path.join(self.folder, name), name, program=program, env={'XDG_RUNTIME_DIR': self.folder})
-                    for name, program in (('inside', [SANDBOX, SANDBOXED]), ('outside', [WASMOS]))]
-        for node in self.all:
+    with nodes.housed(make) as both:
+        for node in both:
             node.up('--display', 'headless', '--listen', '127.0.0.1:0')
-        return self.all
-
-    def __exit__(self, *_):
-        for node in self.all:
-            if node.is_up():
-                node.call('down', '--end')
-        shutil.rmtree(self.folder, ignore_errors=True)
+        yield both
 
 
 def answer_unmoved():
@@ -57,7 +51,7 @@ def check_ended(node, pid, text):
 
 
 def test_a_node_in_the_sandbox_comes_up_runs_a_program_lists_it_and_goes_down():
-    with Nodes() as (inside, outside):
+    with two_nodes() as (inside, outside):
         assert (filter_of(inside), filter_of(outside)) == (FILTERED, '0')
         pid = inside.start([COUNTER, str(STEPS)])
         assert [row['state'] in ('running', 'waiting') for row in inside.ps()] == [True], inside.ps()
@@ -67,7 +61,7 @@ def test_a_node_in_the_sandbox_comes_up_runs_a_program_lists_it_and_goes_down():
 
 
 def test_a_program_goes_on_after_a_restart_of_the_node_in_the_sandbox():
-    with Nodes() as (inside, _):
+    with two_nodes() as (inside, _):
         pid = inside.start([COUNTER, str(STEPS)])
         inside.down()
         inside.up('--display', 'headless', '--listen', '127.0.0.1:0')
@@ -75,7 +69,7 @@ def test_a_program_goes_on_after_a_restart_of_the_node_in_the_sandbox():
 
 
 def test_a_program_moves_out_of_the_sandbox_and_back():
-    with Nodes() as (inside, outside):
+    with two_nodes() as (inside, outside):
         nodes.pair(inside, outside)
         pid = inside.start([COUNTER, str(STEPS)])
         pid = inside.migrate(pid, outside)['pid']
