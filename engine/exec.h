@@ -272,7 +272,7 @@ enum trap table_init(struct instance *in, uint32_t elemidx, struct tableinst *t,
 /* v: value and count; v[0] becomes the size before, or UINT32_MAX. TRAP_AGAIN: nothing has changed yet. */
 enum trap table_grow(struct tableinst *t, uint64_t v[2]);
 
-/* ---- translate.c ---- */
+/* ---- translate_function.c ---- */
 /* Translates an own function of the instance (index space with imports). NULL: store->no_code says why. Long work for a
  * running thread t (or NULL) is left when it is asked to stop: TRAP_AGAIN. The same call goes on with it, in this process. */
 struct code *translate(struct instance *in, uint32_t funcidx, struct thread *t);

@@ -116,11 +116,18 @@ static inline bool is_float(uint8_t type)
 	return type == VT_F32 || type == VT_F64;
 }
 
-/* ---- translate.c, for safepoint.c ---- */
+/* ---- translate_function.c, for safepoint.c ---- */
 /* Begins c's function once more; translate_body() does it. Makes no code. */
 bool translate_again(struct code *c, struct translator **out);
 /* The whole of it (or up to what is looked for). False: no memory, or more code than MAX_CODE_WORDS. */
 bool translate_body(struct translator *tr);
+
+/* ---- translate.c, for translate_function.c ---- */
+/* One instruction, or a piece of one that is long. False behind the function's end. */
+bool translate_some(struct translator *tr);
+struct ctrl *ctrl_push(struct translator *tr, uint32_t op);
+/* Room for one more behind n things of an array. */
+bool rec_room(void **array, uint32_t n, uint32_t *cap, size_t size);
 
 /* ---- translate.c, for translate_try.c ---- */
 uint32_t leb_u32(struct translator *tr);
