@@ -9,6 +9,7 @@
 #include "node/modules.h"
 #include "node/node.h"
 #include "node/wali/family.h"
+#include "node/wali/objects.h"
 #include "node/wali/wali.h"
 #include "node/wasi.h"
 #include "vfs/host.h"
@@ -469,8 +470,11 @@ static enum err run_restore(void *ctx, struct process *p, struct errmsg *msg)
 {
 	struct build *b = ctx;
 	struct drivers_config dc;
-	struct fdtable_loader loader = {
-	    .open_mount = open_mount, .open_stream = open_stream, .held = held_file, .ctx = p};
+	struct fdtable_loader loader = {.open_mount = open_mount,
+	                                .open_stream = open_stream,
+	                                .held = held_file,
+	                                .load_object = wali_load_object,
+	                                .ctx = p};
 	memcpy(p->module_hash, b->sections.module_hash, sizeof p->module_hash);
 	TRY(modules_load_hash(p->node->modules, p->module_hash, &p->module, msg));
 	struct rd in = b->sections.bytes[SECTION_WASI];

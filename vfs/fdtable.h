@@ -89,9 +89,30 @@ enum ferr fdtable_preopen(struct fdtable *t, struct vfs_mount *m, uint32_t *fd);
 enum { FDTABLE_CARRY_MAX = 32 << 20 };
 enum err fdtable_save(struct fdtable *t, struct vfs_ns *ns, struct wr *out, struct errmsg *msg);
 
-/* The open files in the order in which fdtable_save() writes them: the handle of the i-th in an image is i + 1.
- * NULL past the last. For vfs/serve.h. */
-struct vfs_file *fdtable_file(struct fdtable *t, uint32_t i);
+/* ---- tables of relatives, which share descriptions ----
+ *
+ *	fdset_new(&s); fdset_add(s, a); fdset_add(s, b);          // each description once, in this order
+ *	fdset_save(s, ns, &shared, &msg);                         // mounts and descriptions
+ *	fdtable_save_in(a, s, &of_a); fdtable_save_in(b, s, &of_b);
+ *
+ *	fdset_load(&shared, &loader, &s, &msg);
+ *	fdtable_load_in(&of_a, s, &a, &msg); ...
+ *	fdset_check(s, &msg);                                     // nothing is left over
+ */
+struct fdset;
+enum err fdset_new(struct fdset **out);
+void fdset_free(struct fdset *s);
+/* LIMIT: more than 65,535 descriptions. */
+enum err fdset_add(struct fdset *s, struct fdtable *t);
+/* In the order in which they are written: the handle of the i-th in an image is i + 1 (vfs/serve.h). NULL past the last. */
+struct vfs_file *fdset_file(const struct fdset *s, uint32_t i);
+/* UINT32_MAX: not in the set. */
+uint32_t fdset_index(const struct fdset *s, const struct vfs_file *f);
+/* Of one that was loaded: its mounts, borrowed. */
+struct vfs_ns *fdset_ns(const struct fdset *s);
+enum err fdset_save(const struct fdset *s, struct vfs_ns *ns, struct wr *out, struct errmsg *msg);
+/* Every description of t is in the set. */
+enum err fdtable_save_in(struct fdtable *t, const struct fdset *s, struct wr *out);
 
 /* What the node does for a table that is loaded. */
 struct fdtable_loader {
@@ -105,8 +126,17 @@ struct fdtable_loader {
 	/* May be NULL. A file that this device kept open for the process while it was elsewhere, under
 	 * this handle: a reference, or NULL when it is not there (then it is opened again by its path). */
 	struct vfs_obj *(*held)(void *ctx, uint32_t mount_id, uint32_t handle, unsigned flags);
+	/* May be NULL. What vfs_ops.save of an object saved_as kind wrote, all of in: hostile. */
+	enum err (*load_object)(void *ctx, uint8_t kind, struct rd *in, struct vfs_obj **out,
+	                        struct errmsg *msg);
 	void *ctx;
 };
+enum { FDTABLE_OBJECT_MAX = 1 << 20 /* bytes of one such object */ };
 /* Hostile bytes. A file that is not there any more becomes vfs_gone_new(). */
 enum err fdtable_load(struct rd *in, const struct fdtable_loader *l, struct fdtable **t,
                       struct vfs_ns **ns, struct errmsg *msg);
+enum err fdset_load(struct rd *in, const struct fdtable_loader *l, struct fdset **out,
+                    struct errmsg *msg);
+enum err fdtable_load_in(struct rd *in, struct fdset *s, struct fdtable **t, struct errmsg *msg);
+/* When all tables are loaded: each description has a descriptor. */
+enum err fdset_check(const struct fdset *s, struct errmsg *msg);

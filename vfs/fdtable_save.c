@@ -10,7 +10,12 @@
  *		NULL, GONE: nothing
  *		PIPE:   u16 pipe, u8 writes; the first end of a pipe that is met: u8 other end open, u32 size, bytes
  *		CARRY:  u32 size, bytes: a file of a host that had no name any more
+ *		OBJECT: u8 kind, u32 size, bytes: as its backend says (vfs_ops.save)
+ *		SAME:   u16 description before it: the same pipe's end or object, opened once more
  *	u16 descriptors, each: u32 number, u16 description, u64 rights, u64 inheriting, u8 preopen
+ *
+ * Relatives share descriptions: a set of tables (struct fdset) is version, mounts and descriptions of all of them, and each table is
+ * u32 version 2 and its descriptors.
  */
 #include "vfs/fdtable.h"
 #include "vfs/memory.h"
@@ -21,8 +26,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT_VERSION = 1 };
-enum what { WHAT_MOUNT = 1, WHAT_STREAM, WHAT_NULL, WHAT_PIPE, WHAT_CARRY, WHAT_GONE };
+enum { FORMAT_VERSION = 1, FORMAT_IN_SET = 2, DESCRIPTIONS_MAX = UINT16_MAX };
+enum what {
+	WHAT_MOUNT = 1,
+	WHAT_STREAM,
+	WHAT_NULL,
+	WHAT_PIPE,
+	WHAT_CARRY,
+	WHAT_GONE,
+	WHAT_OBJECT,
+	WHAT_SAME
+};
 enum {
 	SAVED_FLAGS =
 	    VFS_READ | VFS_WRITE | VFS_APPEND | VFS_NONBLOCK | VFS_DSYNC | VFS_SYNC | VFS_RSYNC
@@ -36,34 +50,107 @@ static struct vfs_file *file_at(struct fdtable *t, uint32_t fd)
 	return fdtable_use(t, fd, 0, &e) == FE_BADF ? NULL : e->file;
 }
 
-/* True when no lower descriptor stands for the same description. */
-static bool is_first(struct fdtable *t, uint32_t fd)
+/* Descriptions in the order in which they are met, and a table of their places by pointer. */
+struct fdset {
+	struct vfs_file **files;
+	uint32_t count, cap;
+	uint32_t *slots; /* place + 1; 0: free */
+	uint32_t nslots; /* a power of two, more than twice count */
+	bool owns;       /* a reference each, and ns: it was loaded */
+	struct vfs_ns *ns;
+};
+
+static uint32_t *slot_of(const struct fdset *s, const struct vfs_file *f)
 {
-	struct vfs_file *f = file_at(t, fd);
-	if (f->refs == 1)
-		return true;
-	for (uint32_t i = 0; i < fd; i++)
-		if (file_at(t, i) == f)
-			return false;
-	return true;
+	uint64_t h = (uint64_t)(uintptr_t)f * UINT64_C(0x9e3779b97f4a7c15);
+	uint32_t at = (uint32_t)(h >> 32) & (s->nslots - 1);
+	while (s->slots[at] && s->files[s->slots[at] - 1] != f)
+		at = (at + 1) & (s->nslots - 1);
+	return &s->slots[at];
 }
 
-struct vfs_file *fdtable_file(struct fdtable *t, uint32_t i)
+static enum err grow(struct fdset *s)
+{
+	uint32_t cap = s->cap ? 2 * s->cap : 16;
+	struct vfs_file **files = realloc(s->files, cap * sizeof *files);
+	uint32_t *slots = calloc(4 * (size_t)cap, sizeof *slots);
+	if (files)
+		s->files = files;
+	if (!files || !slots) {
+		free(slots);
+		return ERR_NOMEM;
+	}
+	free(s->slots);
+	s->slots = slots;
+	s->nslots = 4 * cap;
+	s->cap = cap;
+	for (uint32_t i = 0; i < s->count; i++)
+		*slot_of(s, s->files[i]) = i + 1;
+	return ERR_OK;
+}
+
+enum err fdset_new(struct fdset **out)
+{
+	*out = calloc(1, sizeof **out);
+	return *out ? ERR_OK : ERR_NOMEM;
+}
+
+void fdset_free(struct fdset *s)
+{
+	if (!s)
+		return;
+	for (uint32_t i = 0; s->owns && i < s->count; i++)
+		vfs_file_unref(s->files[i]);
+	if (s->owns)
+		vfs_ns_free(s->ns);
+	free(s->files);
+	free(s->slots);
+	free(s);
+}
+
+static enum err set_add(struct fdset *s, struct vfs_file *f)
+{
+	if (s->count == s->cap)
+		TRY(grow(s));
+	uint32_t *slot = slot_of(s, f);
+	if (*slot)
+		return ERR_OK;
+	if (s->count == DESCRIPTIONS_MAX)
+		return ERR_LIMIT;
+	s->files[s->count++] = f;
+	*slot = s->count;
+	return ERR_OK;
+}
+
+enum err fdset_add(struct fdset *s, struct fdtable *t)
 {
 	for (uint32_t fd = 0; fd < fdtable_size(t); fd++)
-		if (file_at(t, fd) && is_first(t, fd) && i-- == 0)
-			return file_at(t, fd);
-	return NULL;
+		if (file_at(t, fd))
+			TRY(set_add(s, file_at(t, fd)));
+	return ERR_OK;
+}
+
+struct vfs_file *fdset_file(const struct fdset *s, uint32_t i)
+{
+	return i < s->count ? s->files[i] : NULL;
+}
+
+struct vfs_ns *fdset_ns(const struct fdset *s)
+{
+	return s->ns;
+}
+
+uint32_t fdset_index(const struct fdset *s, const struct vfs_file *f)
+{
+	return s->nslots ? *slot_of(s, f) - 1 : UINT32_MAX;
 }
 
 /* ---- writing ---- */
 
 struct save {
-	struct fdtable *t;
+	const struct fdset *set;
 	struct wr *out;
 	struct errmsg *msg;
-	struct vfs_file **files; /* descriptions */
-	uint32_t count;
 	const void **pipes; /* identities met */
 	uint32_t npipes;
 };
@@ -143,11 +230,11 @@ static void save_on_mount(struct save *s, const struct vfs_file *f, uint32_t ind
 	wr_text(s->out, path);
 }
 
-/* The other end must be in this table too: a pipe to another process does not move yet. */
+/* The other end must be in these tables too: a pipe to a process that stays does not move. */
 static bool has_other_end(const struct save *s, const struct vfs_file *f)
 {
-	for (uint32_t i = 0; i < s->count; i++) {
-		struct vfs_obj *o = s->files[i]->obj;
+	for (uint32_t i = 0; i < s->set->count; i++) {
+		struct vfs_obj *o = s->set->files[i]->obj;
 		if (o != f->obj && vfs_is_pipe(o) &&
 		    vfs_pipe_identity(o) == vfs_pipe_identity(f->obj))
 			return true;
@@ -187,10 +274,42 @@ static void save_head(struct save *s, enum what what, const struct vfs_file *f)
 	wr_u64(s->out, f->offset);
 }
 
+/* A description before it that stands for the same object; index: none. */
+static uint32_t same_before(const struct save *s, uint32_t index)
+{
+	uint32_t i = 0;
+	while (i < index && s->set->files[i]->obj != s->set->files[index]->obj)
+		i++;
+	return i;
+}
+
+static enum err save_object(struct save *s, const struct vfs_file *f)
+{
+	wr_u8(s->out, f->obj->ops->saved_as);
+	size_t at = s->out->size;
+	wr_u32(s->out, 0);
+	enum err e = f->obj->ops->save(f->obj, s->out);
+	if (e == ERR_OK && s->out->size - at - 4 > FDTABLE_OBJECT_MAX)
+		e = ERR_LIMIT;
+	if (e != ERR_OK)
+		return err_set(s->msg, e, "an open %s: %s", f->obj->ops->name, err_text(e));
+	wr_patch_u32(s->out, at, (uint32_t)(s->out->size - at - 4));
+	return ERR_OK;
+}
+
 static enum err save_file(struct save *s, uint32_t index)
 {
-	const struct vfs_file *f = s->files[index];
+	const struct vfs_file *f = s->set->files[index];
 	char path[VFS_PATH_MAX];
+	if ((vfs_is_pipe(f->obj) || f->obj->ops->save) && same_before(s, index) < index) {
+		save_head(s, WHAT_SAME, f);
+		wr_u16(s->out, (uint16_t)same_before(s, index));
+		return ERR_OK;
+	}
+	if (f->obj->ops->save) {
+		save_head(s, WHAT_OBJECT, f);
+		return save_object(s, f);
+	}
 	if (f->mount) {
 		enum ferr e = vfs_path_of(f->obj, f->mount->root, path, sizeof path);
 		bool nameless = e == FE_NOENT && !vfs_is_memory(f->obj);
@@ -217,28 +336,25 @@ static enum err save_file(struct save *s, uint32_t index)
 	return ERR_OK;
 }
 
-static void save_descriptors(struct save *s)
+static void save_descriptors(const struct fdset *set, struct fdtable *t, struct wr *out)
 {
-	size_t at = s->out->size;
+	size_t at = out->size;
 	uint16_t count = 0;
-	wr_u16(s->out, 0);
-	for (uint32_t fd = 0; fd < fdtable_size(s->t); fd++) {
+	wr_u16(out, 0);
+	for (uint32_t fd = 0; fd < fdtable_size(t); fd++) {
 		struct fd_entry *e;
-		uint16_t index = 0;
-		if (fdtable_use(s->t, fd, 0, &e) != FE_OK)
+		if (fdtable_use(t, fd, 0, &e) != FE_OK)
 			continue;
-		while (s->files[index] != e->file)
-			index++;
-		wr_u32(s->out, fd);
-		wr_u16(s->out, index);
-		wr_u64(s->out, e->rights);
-		wr_u64(s->out, e->inheriting);
-		wr_u8(s->out, e->preopen);
+		wr_u32(out, fd);
+		wr_u16(out, (uint16_t)fdset_index(set, e->file));
+		wr_u64(out, e->rights);
+		wr_u64(out, e->inheriting);
+		wr_u8(out, e->preopen);
 		count++;
 	}
-	if (wr_ok(s->out)) {
-		s->out->data[at] = (uint8_t)count;
-		s->out->data[at + 1] = (uint8_t)(count >> 8);
+	if (wr_ok(out)) {
+		out->data[at] = (uint8_t)count;
+		out->data[at + 1] = (uint8_t)(count >> 8);
 	}
 }
 
@@ -248,29 +364,39 @@ static enum err save_all(struct save *s, struct vfs_ns *ns)
 	wr_u8(s->out, (uint8_t)vfs_ns_count(ns));
 	for (uint32_t i = 0; i < vfs_ns_count(ns); i++)
 		TRY(save_mount(s, vfs_ns_at(ns, i)));
-	wr_u16(s->out, (uint16_t)s->count);
-	for (uint32_t i = 0; i < s->count; i++)
+	wr_u16(s->out, (uint16_t)s->set->count);
+	for (uint32_t i = 0; i < s->set->count; i++)
 		TRY(save_file(s, i));
-	save_descriptors(s);
 	return wr_ok(s->out) ? ERR_OK : ERR_NOMEM;
+}
+
+enum err fdset_save(const struct fdset *set, struct vfs_ns *ns, struct wr *out, struct errmsg *msg)
+{
+	struct save s = {.set = set, .out = out, .msg = msg};
+	s.pipes = calloc(set->count + 1u, sizeof *s.pipes);
+	enum err e = s.pipes ? save_all(&s, ns) : ERR_NOMEM;
+	free(s.pipes);
+	return e;
+}
+
+enum err fdtable_save_in(struct fdtable *t, const struct fdset *set, struct wr *out)
+{
+	wr_u32(out, FORMAT_IN_SET);
+	save_descriptors(set, t, out);
+	return wr_ok(out) ? ERR_OK : ERR_NOMEM;
 }
 
 enum err fdtable_save(struct fdtable *t, struct vfs_ns *ns, struct wr *out, struct errmsg *msg)
 {
-	struct save s = {.t = t, .out = out, .msg = msg};
-	uint32_t size = fdtable_size(t);
-	s.files = calloc(size + 1, sizeof *s.files);
-	s.pipes = calloc(size + 1, sizeof *s.pipes);
-	enum err e = ERR_NOMEM;
-	if (s.files && s.pipes) {
-		for (uint32_t fd = 0; fd < size; fd++)
-			if (file_at(t, fd) && is_first(t, fd))
-				s.files[s.count++] = file_at(t, fd);
-		e = save_all(&s, ns);
-	}
-	free(s.files);
-	free(s.pipes);
-	return e;
+	struct fdset *set;
+	TRY(fdset_new(&set));
+	enum err e = fdset_add(set, t);
+	if (e == ERR_OK)
+		e = fdset_save(set, ns, out, msg);
+	if (e == ERR_OK)
+		save_descriptors(set, t, out);
+	fdset_free(set);
+	return e == ERR_OK && !wr_ok(out) ? ERR_NOMEM : e;
 }
 
 /* ---- reading ---- */
@@ -280,8 +406,7 @@ struct load {
 	const struct fdtable_loader *l;
 	struct fdtable *t;
 	struct vfs_ns *ns;
-	struct vfs_file **files; /* one reference each, until descriptors hold them */
-	uint32_t count;
+	struct fdset *set;     /* one reference each, until descriptors hold them */
 	struct vfs_obj **ends; /* by pipe: the end that was not met yet */
 	uint32_t npipes;
 	struct errmsg *msg;
@@ -495,6 +620,37 @@ static enum err load_carried(struct load *l, unsigned flags, struct vfs_file **o
 	return *out ? ERR_OK : ERR_NOMEM;
 }
 
+static enum err load_same(struct load *l, unsigned flags, struct vfs_file **out)
+{
+	uint16_t index;
+	TRY(rd_u16(l->in, &index));
+	struct vfs_file *f = fdset_file(l->set, index);
+	if (!f || (!vfs_is_pipe(f->obj) && !f->obj->ops->save))
+		return bad(l, "a file is the same as one that is not there");
+	*out = vfs_file_new(vfs_ref(f->obj), NULL, NULL, flags);
+	if (*out)
+		strcpy((*out)->stream, f->stream);
+	return *out ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err load_object(struct load *l, unsigned flags, struct vfs_file **out)
+{
+	uint8_t kind;
+	uint32_t size;
+	struct rd sub;
+	struct vfs_obj *obj = NULL;
+	TRY(rd_u8(l->in, &kind));
+	TRY(rd_u32(l->in, &size));
+	TRY(rd_sub(l->in, size, &sub));
+	if (size > FDTABLE_OBJECT_MAX || !l->l->load_object)
+		return bad(l, "an open thing of an unknown kind");
+	TRY(l->l->load_object(l->l->ctx, kind, &sub, &obj, l->msg));
+	*out = vfs_file_new(obj, NULL, NULL, flags);
+	if (*out && rd_left(&sub))
+		return bad(l, "bytes after an open thing");
+	return *out ? ERR_OK : ERR_NOMEM;
+}
+
 static enum err load_empty(struct load *l, struct vfs_obj *obj, unsigned flags,
                            struct vfs_file **out)
 {
@@ -519,6 +675,8 @@ static enum err load_file(struct load *l, struct vfs_file **out)
 	case WHAT_PIPE: TRY(load_pipe(l, flags, out)); break;
 	case WHAT_CARRY: TRY(load_carried(l, flags, out)); break;
 	case WHAT_GONE: TRY(load_empty(l, vfs_gone_new(), flags, out)); break;
+	case WHAT_OBJECT: TRY(load_object(l, flags, out)); break;
+	case WHAT_SAME: TRY(load_same(l, flags, out)); break;
 	default: return bad(l, "unknown kind of file");
 	}
 	(*out)->offset = offset;
@@ -537,9 +695,9 @@ static enum err load_descriptor(struct load *l)
 	TRY(rd_u64(l->in, &rights));
 	TRY(rd_u64(l->in, &inheriting));
 	TRY(rd_flag(l->in, &preopen));
-	if (fd >= FDTABLE_MAX || index >= l->count || fdtable_use(l->t, fd, 0, &e) != FE_BADF)
+	struct vfs_file *f = fdset_file(l->set, index);
+	if (fd >= FDTABLE_MAX || !f || fdtable_use(l->t, fd, 0, &e) != FE_BADF)
 		return bad(l, "descriptors are wrong");
-	struct vfs_file *f = l->files[index];
 	if (preopen && (!f->mount || f->obj->type != VFS_TYPE_DIR))
 		return bad(l, "a preopened descriptor is no folder");
 	f->refs++;
@@ -550,45 +708,79 @@ static enum err load_descriptor(struct load *l)
 	return ERR_OK;
 }
 
-static enum err load_all(struct load *l)
+/* The reference to f is the set's from now on. */
+static enum err take_file(struct load *l, struct vfs_file *f)
 {
-	uint32_t version;
+	enum err e = set_add(l->set, f);
+	if (e != ERR_OK)
+		vfs_file_unref(f);
+	return e;
+}
+
+static enum err load_files(struct load *l, uint16_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct vfs_file *f = NULL;
+		enum err e = load_file(l, &f);
+		if (e != ERR_OK) {
+			vfs_file_unref(f);
+			return e;
+		}
+		TRY(take_file(l, f));
+	}
+	for (uint32_t i = 0; i < l->npipes; i++)
+		if (l->ends[i])
+			return bad(l, "an end of a pipe is missing");
+	return ERR_OK;
+}
+
+static enum err load_set(struct load *l, uint32_t max)
+{
 	uint8_t mounts;
 	uint16_t count;
-	TRY(rd_u32(l->in, &version));
-	if (version != FORMAT_VERSION)
-		return err_set(l->msg, ERR_UNSUPPORTED, "open files: version %u", version);
 	TRY(rd_u8(l->in, &mounts));
 	for (uint32_t i = 0; i < mounts; i++)
 		TRY(load_mount(l));
 	TRY(rd_u16(l->in, &count));
-	if (count > FDTABLE_MAX)
+	if (count > max)
 		return bad(l, "too many");
-	l->files = calloc(count + 1u, sizeof *l->files);
 	l->ends = calloc(count + 1u, sizeof *l->ends);
-	if (!l->files || !l->ends)
-		return ERR_NOMEM;
-	for (; l->count < count; l->count++)
-		TRY(load_file(l, &l->files[l->count]));
+	return l->ends ? load_files(l, count) : ERR_NOMEM;
+}
+
+static enum err load_descriptors(struct load *l)
+{
+	uint16_t count;
 	TRY(rd_u16(l->in, &count));
 	for (uint32_t i = 0; i < count; i++)
 		TRY(load_descriptor(l));
-	for (uint32_t i = 0; i < l->npipes; i++)
-		if (l->ends[i])
-			return bad(l, "an end of a pipe is missing");
-	for (uint32_t i = 0; i < l->count; i++)
-		if (l->files[i]->refs < 2)
-			return bad(l, "a file has no descriptor");
 	return ERR_OK;
+}
+
+static enum err load_version(struct load *l, uint32_t want)
+{
+	uint32_t version;
+	TRY(rd_u32(l->in, &version));
+	if (version != want)
+		return err_set(l->msg, ERR_UNSUPPORTED, "open files: version %u", version);
+	return ERR_OK;
+}
+
+static enum err load_new(struct load *l, uint32_t max)
+{
+	TRY(fdset_new(&l->set));
+	l->set->owns = true;
+	l->ns = l->set->ns = vfs_ns_new();
+	if (!l->ns)
+		return ERR_NOMEM;
+	TRY(load_version(l, FORMAT_VERSION));
+	return load_set(l, max);
 }
 
 static void load_end(struct load *l)
 {
-	for (uint32_t i = 0; l->files && i < l->count; i++)
-		vfs_file_unref(l->files[i]);
 	for (uint32_t i = 0; l->ends && i < l->npipes; i++)
 		vfs_unref(l->ends[i]);
-	free(l->files);
 	free(l->ends);
 }
 
@@ -599,26 +791,79 @@ static void drop_orphans(struct vfs_ns *ns)
 			vfs_memory_drop_orphans(vfs_ns_at(ns, i)->root);
 }
 
+static enum err tell(const struct load *l, enum err e)
+{
+	if (e != ERR_OK && !l->msg->text[0])
+		err_set(l->msg, e, "open files: %s", e == ERR_MALFORMED ? "cut off" : err_text(e));
+	return e;
+}
+
+static struct load load_of(struct rd *in, const struct fdtable_loader *loader, struct errmsg *msg)
+{
+	msg->text[0] = 0;
+	return (struct load){.in = in, .l = loader, .msg = msg};
+}
+
+enum err fdset_load(struct rd *in, const struct fdtable_loader *loader, struct fdset **out,
+                    struct errmsg *msg)
+{
+	struct errmsg own = {0};
+	struct load l = load_of(in, loader, msg ? msg : &own);
+	enum err e = load_new(&l, DESCRIPTIONS_MAX);
+	load_end(&l);
+	if (e == ERR_OK)
+		drop_orphans(l.ns);
+	else
+		fdset_free(l.set);
+	*out = e == ERR_OK ? l.set : NULL;
+	return tell(&l, e);
+}
+
+enum err fdset_check(const struct fdset *s, struct errmsg *msg)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (s->files[i]->refs < 2)
+			return err_set(msg, ERR_MALFORMED, "open files: a file has no descriptor");
+	return ERR_OK;
+}
+
+enum err fdtable_load_in(struct rd *in, struct fdset *set, struct fdtable **t, struct errmsg *msg)
+{
+	struct errmsg own = {0};
+	struct load l = load_of(in, NULL, msg ? msg : &own);
+	l.set = set;
+	enum err e = fdtable_new(&l.t);
+	if (e == ERR_OK)
+		e = load_version(&l, FORMAT_IN_SET);
+	if (e == ERR_OK)
+		e = load_descriptors(&l);
+	if (e != ERR_OK)
+		fdtable_free(l.t);
+	*t = e == ERR_OK ? l.t : NULL;
+	return tell(&l, e);
+}
+
 enum err fdtable_load(struct rd *in, const struct fdtable_loader *loader, struct fdtable **t,
                       struct vfs_ns **ns, struct errmsg *msg)
 {
 	struct errmsg own = {0};
-	struct load l = {.in = in, .l = loader, .msg = msg ? msg : &own};
-	l.msg->text[0] = 0;
-	l.ns = vfs_ns_new();
-	enum err e = l.ns ? fdtable_new(&l.t) : ERR_NOMEM;
+	struct load l = load_of(in, loader, msg ? msg : &own);
+	enum err e = fdtable_new(&l.t);
 	if (e == ERR_OK)
-		e = load_all(&l);
+		e = load_new(&l, FDTABLE_MAX);
+	if (e == ERR_OK)
+		e = load_descriptors(&l);
+	if (e == ERR_OK)
+		e = fdset_check(l.set, l.msg);
 	load_end(&l);
 	if (e == ERR_OK) {
 		drop_orphans(l.ns);
 		*t = l.t;
 		*ns = l.ns;
-		return ERR_OK;
+		l.set->ns = NULL;
+	} else {
+		fdtable_free(l.t);
 	}
-	if (!l.msg->text[0])
-		err_set(l.msg, e, "open files: %s", e == ERR_MALFORMED ? "cut off" : err_text(e));
-	fdtable_free(l.t);
-	vfs_ns_free(l.ns);
-	return e;
+	fdset_free(l.set);
+	return tell(&l, e);
 }

@@ -74,10 +74,10 @@ static enum err copy_mounts(struct vfs_export *x, struct vfs_ns *ns, const uint8
 	return ERR_OK;
 }
 
-static enum err copy_files(struct vfs_export *x, struct fdtable *fds)
+static enum err copy_files(struct vfs_export *x, const struct fdset *set)
 {
 	struct vfs_file *f;
-	for (uint32_t i = 0; (f = fdtable_file(fds, i)); i++) {
+	for (uint32_t i = 0; (f = fdset_file(set, i)); i++) {
 		struct vfs_mount *m = f->mount ? vfs_ns_by_id(x->ns, f->mount->id) : NULL;
 		if (m && hold(x, i + 1, f->obj, m, f->flags & (VFS_READ | VFS_WRITE)) != FE_OK)
 			return ERR_NOMEM;
@@ -99,21 +99,33 @@ static struct vfs_export *export_new(void)
 	return NULL;
 }
 
-enum err vfs_export_new(struct vfs_ns *ns, struct fdtable *fds,
-                        const uint8_t home[VFS_DEVICE_ID_BYTES], struct vfs_export **out)
+enum err vfs_export_new_set(struct vfs_ns *ns, const struct fdset *set,
+                            const uint8_t home[VFS_DEVICE_ID_BYTES], struct vfs_export **out)
 {
 	struct vfs_export *x = export_new();
 	if (!x)
 		return ERR_NOMEM;
 	enum err e = copy_mounts(x, ns, home);
-	if (e == ERR_OK && fds)
-		e = copy_files(x, fds);
+	if (e == ERR_OK && set)
+		e = copy_files(x, set);
 	if (e != ERR_OK) {
 		vfs_export_free(x);
 		return e;
 	}
 	*out = x;
 	return ERR_OK;
+}
+
+enum err vfs_export_new(struct vfs_ns *ns, struct fdtable *fds,
+                        const uint8_t home[VFS_DEVICE_ID_BYTES], struct vfs_export **out)
+{
+	struct fdset *set;
+	TRY(fdset_new(&set));
+	enum err e = fds ? fdset_add(set, fds) : ERR_OK;
+	if (e == ERR_OK)
+		e = vfs_export_new_set(ns, set, home, out);
+	fdset_free(set);
+	return e;
 }
 
 void vfs_export_free(struct vfs_export *x)

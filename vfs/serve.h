@@ -23,6 +23,9 @@ struct vfs_export;
  * (then files are opened again by path when they are asked for). */
 enum err vfs_export_new(struct vfs_ns *ns, struct fdtable *fds,
                         const uint8_t home[VFS_DEVICE_ID_BYTES], struct vfs_export **out);
+/* The same with the files of relatives. */
+enum err vfs_export_new_set(struct vfs_ns *ns, const struct fdset *set,
+                            const uint8_t home[VFS_DEVICE_ID_BYTES], struct vfs_export **out);
 void vfs_export_free(struct vfs_export *x);
 uint32_t vfs_export_mounts(const struct vfs_export *x);
 uint32_t vfs_export_open_files(struct vfs_export *x);

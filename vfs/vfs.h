@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include "base/bytes.h"
 #include "base/os.h"
 #include "vfs/ferr.h"
 
@@ -159,6 +160,10 @@ struct vfs_ops {
 	/* For an image: where the object is now, as a path in the mount whose root is given; NOENT
 	 * when it has no name any more (unlinked). NULL: the path it was opened by stands. */
 	enum ferr (*path_of)(struct vfs_obj *o, struct vfs_obj *root, char *buf, size_t size);
+	/* For an image, of what no mount has: a number for its kind, and its bytes, which fdtable_loader.load_object() reads again
+	 * by that number. NULL: the image names it otherwise. */
+	uint8_t saved_as;
+	enum err (*save)(struct vfs_obj *o, struct wr *out);
 };
 
 /* A backend's object begins with this. */

@@ -284,6 +284,98 @@ Test(fdtable, a_pipe_to_another_process_is_named_as_what_cannot_move)
 	world_free(&w);
 }
 
+/* ---- relatives ---- */
+
+/* A second table: the first one's descriptions but the reading end of the pipe, which it alone lacks; one end twice. */
+static struct fdtable *relative_of(struct world *w)
+{
+	struct fdtable *t;
+	uint32_t fd;
+	cr_assert_eq(fdtable_copy(w->t, &t), ERR_OK);
+	cr_assert_eq(fdtable_close(t, 10), FE_OK);
+	struct vfs_obj *end = vfs_ref(entry(t, 9)->file->obj);
+	cr_assert_eq(fdtable_add(t, vfs_file_new(end, NULL, NULL, VFS_WRITE), 1, 0, &fd), FE_OK);
+	return t;
+}
+
+static struct wr save_two(struct fdtable *a, struct fdtable *b, struct vfs_ns *ns)
+{
+	struct wr out = {0};
+	struct errmsg msg = {0};
+	struct fdset *s;
+	cr_assert_eq(fdset_new(&s), ERR_OK);
+	cr_assert(fdset_add(s, a) == ERR_OK && fdset_add(s, b) == ERR_OK);
+	cr_assert_eq(fdset_save(s, ns, &out, &msg), ERR_OK, "%s", msg.text);
+	cr_assert(fdtable_save_in(a, s, &out) == ERR_OK && fdtable_save_in(b, s, &out) == ERR_OK);
+	fdset_free(s);
+	return out;
+}
+
+static enum err load_two(struct world *w, struct rd in, struct fdset **s, struct fdtable *t[2],
+                         struct errmsg *msg)
+{
+	struct fdtable_loader l = {.open_mount = open_mount, .open_stream = open_stream, .ctx = w};
+	t[0] = t[1] = NULL;
+	enum err e = fdset_load(&in, &l, s, msg);
+	for (int i = 0; i < 2 && e == ERR_OK; i++)
+		e = fdtable_load_in(&in, *s, &t[i], msg);
+	return e == ERR_OK ? fdset_check(*s, msg) : e;
+}
+
+static void free_two(struct fdset *s, struct fdtable *t[2])
+{
+	fdtable_free(t[0]);
+	fdtable_free(t[1]);
+	fdset_free(s);
+}
+
+Test(fdtable, what_relatives_share_is_written_once_and_shared_again)
+{
+	struct world w = busy_world();
+	struct fdtable *b = relative_of(&w), *t[2];
+	struct fdset *s;
+	struct errmsg msg = {0};
+	struct wr bytes = save_two(w.t, b, w.ns);
+	cr_assert_eq(load_two(&w, rd_of(bytes.data, bytes.size), &s, t, &msg), ERR_OK, "%s",
+	             msg.text);
+	struct wr again = save_two(t[0], t[1], fdset_ns(s));
+	cr_expect(bytes.size == again.size && !memcmp(bytes.data, again.data, bytes.size));
+	cr_expect_eq(entry(t[0], 4)->file, entry(t[1], 4)->file);
+	cr_expect_neq(entry(t[1], 9)->file, entry(t[1], 10)->file);
+	cr_expect_eq(entry(t[1], 9)->file->obj, entry(t[1], 10)->file->obj);
+	write_text(t[1], 10, "!");
+	expect_text(t[0], 10, "in flight!");
+	wr_free(&bytes);
+	wr_free(&again);
+	free_two(s, t);
+	fdtable_free(b);
+	world_free(&w);
+}
+
+Test(fdtable, damaged_bytes_of_relatives_are_refused, .timeout = 60)
+{
+	struct world w = busy_world();
+	struct fdtable *b = relative_of(&w);
+	struct wr a = save_two(w.t, b, w.ns);
+	for (size_t i = 0; i < a.size * 4; i++) {
+		struct fdtable *t[2];
+		struct fdset *s = NULL;
+		struct errmsg msg = {0};
+		uint8_t *copy = malloc(a.size);
+		memcpy(copy, a.data, a.size);
+		if (i >= a.size)
+			copy[i % a.size] ^= (uint8_t)(1u << (i / a.size * 2));
+		enum err e = load_two(&w, rd_of(copy, i < a.size ? i : a.size), &s, t, &msg);
+		cr_expect(e == ERR_OK || msg.text[0], "no message");
+		cr_expect(i >= a.size || e != ERR_OK, "cut at %zu is taken", i);
+		free_two(s, t);
+		free(copy);
+	}
+	wr_free(&a);
+	fdtable_free(b);
+	world_free(&w);
+}
+
 /* Cut off anywhere, or with any byte changed: one clear error or a table that is sound, never a crash. */
 Test(fdtable, damaged_bytes_are_refused, .timeout = 60)
 {
