@@ -4,6 +4,7 @@
 #include "node/control.h"
 #include "node/link.h"
 #include "node/node.h"
+#include "node/relay.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,9 @@ struct asks {
 struct ask {
 	struct control_call *call; /* NULL: the client is gone */
 	char peer[DEVICE_NAME_MAX + 1];
+	uint8_t device[DEVICE_ID_SIZE];
+	bool joins; /* the row that comes names a process: the call's client is joined to it */
+	uint16_t cols, rows;
 };
 
 static void on_gone(void *ctx)
@@ -51,6 +55,19 @@ static void put_value(struct control_call *c, const struct control_value *v)
 	}
 }
 
+static bool read_hex(const char *text, uint8_t *out, size_t size)
+{
+	if (strlen(text) != 2 * size || strspn(text, "0123456789abcdef") != 2 * size)
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		unsigned byte;
+		if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+			return false;
+		out[i] = (uint8_t)byte;
+	}
+	return true;
+}
+
 static enum err err_by_name(const char *name)
 {
 	for (int e = 0; e < ERR_COUNT; e++)
@@ -68,6 +85,26 @@ static void end_call(struct ask *a, enum err e, const char *text)
 	a->call = NULL;
 }
 
+/* The client is told of the process as if it were here, then follows it as one that has moved. */
+static void join(struct ask *a, const struct control_values *v)
+{
+	const struct control_value *pid = control_values_find(v, "pid");
+	const struct control_value *uid = control_values_find(v, "uid");
+	uint8_t bytes[PROCESS_UID_SIZE];
+	struct relay_start start = {
+	    .call = a->call, .uid = bytes, .device = a->device, .cols = a->cols, .rows = a->rows};
+	if (!pid || pid->type != CONTROL_U64 || !uid || uid->type != CONTROL_TEXT ||
+	    !read_hex(uid->text.p, bytes, sizeof bytes)) {
+		end_call(a, ERR_MALFORMED, "the answer names no process");
+		return;
+	}
+	control_row(a->call);
+	control_put_u64(a->call, "pid", pid->u64);
+	control_row_end(a->call);
+	relay_begin(control_node(a->call), &start);
+	a->call = NULL;
+}
+
 /* A row, or the end, with which the call is over. */
 static void pass_on(struct ask *a, const struct control_values *v)
 {
@@ -78,6 +115,10 @@ static void pass_on(struct ask *a, const struct control_values *v)
 		bool fit = text && text->type == CONTROL_TEXT &&
 		           name_is_fit(text->text.p, text->text.size);
 		end_call(a, e, fit ? text->text.p : err_text(e));
+		return;
+	}
+	if (a->joins) {
+		join(a, v);
 		return;
 	}
 	control_row(a->call);
@@ -107,7 +148,7 @@ static void on_reply(void *ctx, enum err e, const uint8_t *reply, size_t size)
 
 /* Takes the call and empties the map. */
 static void ask(struct node *n, struct control_call *c, const char *to, struct control_map *m,
-                uint32_t timeout_ms)
+                uint32_t timeout_ms, bool joins)
 {
 	struct errmsg msg = {0};
 	struct peer *p = NULL;
@@ -119,6 +160,10 @@ static void ask(struct node *n, struct control_call *c, const char *to, struct c
 	if (e == ERR_OK) {
 		a->call = c;
 		snprintf(a->peer, sizeof a->peer, "%s", peer_name(p));
+		memcpy(a->device, peer_id(p), sizeof a->device);
+		a->joins = joins;
+		a->cols = (uint16_t)control_u64_or(c, "cols", 0);
+		a->rows = (uint16_t)control_u64_or(c, "rows", 0);
 		control_on_gone(c, on_gone, a);
 		link_call(n, peer_id(p), LINK_SERVICE_ASK, frame.data, frame.size, timeout_ms,
 		          on_reply, a);
@@ -135,7 +180,7 @@ void ask_ps(struct node *n, struct control_call *c, const char *peer, bool all)
 	struct control_map m = {0};
 	control_map_text(&m, "ask", "ps");
 	control_map_flag(&m, "all", all);
-	ask(n, c, peer, &m, ASK_TIMEOUT_MS);
+	ask(n, c, peer, &m, ASK_TIMEOUT_MS, false);
 }
 
 void control_bring(struct node *n, struct control_call *c)
@@ -150,10 +195,59 @@ void control_bring(struct node *n, struct control_call *c)
 	}
 	control_map_text(&m, "ask", "bring");
 	control_map_u64(&m, "pid", pid);
-	ask(n, c, peer, &m, ASK_BRING_TIMEOUT_MS);
+	ask(n, c, peer, &m, ASK_BRING_TIMEOUT_MS, false);
+}
+
+static const char *const shell_texts[] = {"command", "term", "colorterm"};
+static const char *const shell_flags[] = {"in_terminal", "out_terminal", "err_terminal"};
+static const char *const shell_sizes[] = {"cols", "rows"};
+
+void ask_shell(struct node *n, struct control_call *c, const char *peer)
+{
+	struct control_map m = {0};
+	char *const *mounts;
+	uint32_t count;
+	if (control_list(c, "mounts", &mounts, &count) != ERR_OK || count ||
+	    control_str_or(c, "system", NULL)) {
+		control_fail(
+		    c, ERR_USAGE,
+		    "folders and images of this device are not for a shell on another one");
+		return;
+	}
+	control_map_text(&m, "ask", "shell");
+	for (int i = 0; i < 3; i++) {
+		const char *text = control_str_or(c, shell_texts[i], NULL);
+		if (text)
+			control_map_text(&m, shell_texts[i], text);
+		control_map_flag(&m, shell_flags[i], control_flag(c, shell_flags[i]));
+	}
+	for (int i = 0; i < 2; i++)
+		control_map_u64(&m, shell_sizes[i], control_u64_or(c, shell_sizes[i], 0));
+	ask(n, c, peer, &m, ASK_SHELL_TIMEOUT_MS, true);
 }
 
 /* ---- answering ---- */
+
+/* Only what a shell needs: neither folders nor images. */
+static enum err translate_shell(const struct control_values *v, struct control_map *out)
+{
+	control_map_text(out, "request", "shell");
+	control_map_flag(out, "detached", true);
+	for (int i = 0; i < 3; i++) {
+		const struct control_value *text = control_values_find(v, shell_texts[i]);
+		const struct control_value *flag = control_values_find(v, shell_flags[i]);
+		if (text && text->type == CONTROL_TEXT)
+			control_map_text(out, shell_texts[i], text->text.p);
+		control_map_flag(out, shell_flags[i],
+		                 flag && flag->type == CONTROL_FLAG && flag->flag);
+	}
+	for (int i = 0; i < 2; i++) {
+		const struct control_value *size = control_values_find(v, shell_sizes[i]);
+		control_map_u64(out, shell_sizes[i],
+		                size && size->type == CONTROL_U64 ? size->u64 : 0);
+	}
+	return ERR_OK;
+}
 
 static void answer(void *ctx, enum err e, const uint8_t *frames, size_t size)
 {
@@ -178,6 +272,8 @@ static enum err translate(const struct link_caller *call, const struct control_v
 		control_map_flag(out, "all", all && all->type == CONTROL_FLAG && all->flag);
 		return ERR_OK;
 	}
+	if (!strcmp(what->text.p, "shell"))
+		return translate_shell(v, out);
 	if (strcmp(what->text.p, "bring") != 0 || !pid || pid->type != CONTROL_U64)
 		return ERR_UNSUPPORTED;
 	char id[2 * DEVICE_ID_SIZE + 1];

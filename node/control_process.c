@@ -12,6 +12,7 @@
 #include "node/link.h"
 #include "node/moves.h"
 #include "node/node.h"
+#include "node/run.h"
 #include "node/saver.h"
 #include "node/session.h"
 
@@ -292,6 +293,7 @@ static void run_started(void *ctx, struct process *p, enum err e, const struct e
 	control_row(c);
 	control_put_u64(c, "pid", p->pid);
 	control_put_str(c, "name", p->name);
+	control_put_hex(c, "uid", p->uid, sizeof p->uid);
 	control_row_end(c);
 	if (detached)
 		control_end(c, ERR_OK, NULL);
@@ -299,20 +301,42 @@ static void run_started(void *ctx, struct process *p, enum err e, const struct e
 		session_start(p, c, SESSION_OWNS);
 }
 
-/* "mounts" is a list of triples: host path, guest path, "ro" or "rw". */
-static enum err read_mounts(struct control_call *c, struct process_mount *out, uint32_t *count)
+enum err run_mounts(struct control_call *c, struct process_mount *out, uint32_t *count,
+                    struct errmsg *msg)
 {
 	char *const *list;
 	uint32_t n;
-	TRY(control_list(c, "mounts", &list, &n));
-	if (n % 3 || n / 3 > PROCESS_MOUNTS_MAX)
-		return ERR_LIMIT;
+	if (control_list(c, "mounts", &list, &n) != ERR_OK || n % 3 || n / 3 > PROCESS_MOUNTS_MAX)
+		return err_set(msg, ERR_LIMIT, "at most %d folders can be given to a program",
+		               PROCESS_MOUNTS_MAX);
 	for (uint32_t i = 0; i < n / 3; i++)
 		out[i] = (struct process_mount){.host = list[3 * i],
 		                                .guest = list[3 * i + 1],
 		                                .readonly = !strcmp(list[3 * i + 2], "ro")};
 	*count = n / 3;
 	return ERR_OK;
+}
+
+void run_terminal(struct control_call *c, struct tty_config *out)
+{
+	out->is_terminal[TTY_IN] = control_flag(c, "in_terminal");
+	out->is_terminal[TTY_OUT] = control_flag(c, "out_terminal");
+	out->is_terminal[TTY_ERR] = control_flag(c, "err_terminal");
+	out->cols = (uint16_t)control_u64_or(c, "cols", 0);
+	out->rows = (uint16_t)control_u64_or(c, "rows", 0);
+	out->attached = !control_flag(c, "detached");
+}
+
+void run_process(struct control_call *c, const struct process_config *cfg)
+{
+	struct run *r = malloc(sizeof *r);
+	if (!r) {
+		control_end(c, ERR_NOMEM, NULL);
+		return;
+	}
+	*r = (struct run){.call = c, .detached = control_flag(c, "detached")};
+	control_on_gone(c, run_gone, r);
+	process_create(control_node(c), cfg, run_started, r);
 }
 
 static enum err read_display(struct control_call *c, struct display_options *out,
@@ -343,9 +367,7 @@ static enum err read_config(struct control_call *c, struct process_config *cfg,
 	    control_list(c, "env", &cfg->env, &cfg->nenv) != ERR_OK)
 		return err_set(msg, ERR_USAGE,
 		               "the request needs arguments and environment as lists of texts");
-	if (read_mounts(c, mounts, &cfg->nmounts) != ERR_OK)
-		return err_set(msg, ERR_LIMIT, "at most %d folders can be given to a program",
-		               PROCESS_MOUNTS_MAX);
+	TRY(run_mounts(c, mounts, &cfg->nmounts, msg));
 	cfg->mounts = mounts;
 	cfg->name = control_str_or(c, "name", NULL);
 	cfg->max_memory_pages = (uint32_t)control_u64_or(c, "max_memory_pages", 0);
@@ -354,12 +376,7 @@ static enum err read_config(struct control_call *c, struct process_config *cfg,
 		return err_set(msg, ERR_USAGE, "checkpoints are at most %d seconds apart",
 		               PROCESS_CHECKPOINT_MAX);
 	cfg->checkpoint_s = (uint32_t)every_s;
-	cfg->tty.is_terminal[TTY_IN] = control_flag(c, "in_terminal");
-	cfg->tty.is_terminal[TTY_OUT] = control_flag(c, "out_terminal");
-	cfg->tty.is_terminal[TTY_ERR] = control_flag(c, "err_terminal");
-	cfg->tty.cols = (uint16_t)control_u64_or(c, "cols", 0);
-	cfg->tty.rows = (uint16_t)control_u64_or(c, "rows", 0);
-	cfg->tty.attached = !control_flag(c, "detached");
+	run_terminal(c, &cfg->tty);
 	return read_display(c, &cfg->display, msg);
 }
 
@@ -369,14 +386,10 @@ void control_run(struct node *n, struct control_call *c)
 	struct process_mount mounts[PROCESS_MOUNTS_MAX];
 	struct errmsg msg = {0};
 	enum err e = read_config(c, &cfg, mounts, &msg);
-	struct run *r = e == ERR_OK ? malloc(sizeof *r) : NULL;
-	if (!r) {
-		control_end(c, e == ERR_OK ? ERR_NOMEM : e, &msg);
-		return;
-	}
-	*r = (struct run){.call = c, .detached = control_flag(c, "detached")};
-	control_on_gone(c, run_gone, r);
-	process_create(n, &cfg, run_started, r);
+	if (e == ERR_OK)
+		run_process(c, &cfg);
+	else
+		control_end(c, e, &msg);
 }
 
 /* ---- attach, logs ---- */

@@ -12,6 +12,7 @@
 #include "node/process_build.h"
 #include "node/process_section.h"
 #include "node/process_table.h"
+#include "node/questions.h"
 #include "node/session.h"
 #include "node/wali/wali.h"
 #include "node/wasi.h"
@@ -90,6 +91,7 @@ void process_free(struct process *p)
 {
 	if (!p)
 		return;
+	questions_drop(p);
 	struct process_insides in = process_take_insides(p);
 	process_insides_free(&in);
 	if (p->terminal)
@@ -163,6 +165,7 @@ static enum err fill_from_config(struct process *p, const struct process_config 
 	os_random(p->uid, sizeof p->uid);
 	p->epoch = 1;
 	p->parent = cfg->parent;
+	p->controls = cfg->controls;
 	p->created_unix_ms = (int64_t)(os_wall_ns() / 1000000);
 	p->display = cfg->display;
 	p->checkpoint_s = cfg->checkpoint_s;
@@ -207,6 +210,7 @@ static enum err prepare_new(struct process *p, const struct process_config *cfg,
 static void become_copy(struct process *p)
 {
 	p->is_copy = true;
+	p->controls = false; /* a snapshot may be anybody's */
 	memcpy(p->copy_of, p->uid, sizeof p->copy_of);
 	os_random(p->uid, sizeof p->uid);
 	p->epoch = 1;
@@ -273,6 +277,7 @@ static enum err fill_from_parent(struct process *p, const struct process *parent
 	os_random(p->uid, sizeof p->uid);
 	p->epoch = 1;
 	p->parent = parent->pid;
+	p->controls = parent->controls;
 	p->created_unix_ms = (int64_t)(os_wall_ns() / 1000000);
 	p->display.display = "headless";
 	p->begun = parent->begun;

@@ -105,6 +105,7 @@ struct process_config {
 	struct display_options display;
 	uint32_t max_memory_pages; /* 0: no limit but the module's */
 	uint32_t parent;           /* pid or 0 */
+	bool controls;             /* as struct process's */
 	uint32_t
 	    checkpoint_s; /* seconds between checkpoints (saver.h); 0: none, or PROCESS_CHECKPOINT_DEFAULT */
 };
@@ -178,8 +179,11 @@ struct process {
 	atomic_bool tty_news; /* any thread: the terminal has changed, relatives may wait for it */
 	_Atomic uint64_t
 	    foreground_signals; /* any thread: for those in its foreground; n is bit n - 1 */
-	void *move;             /* L: migrate's own state of this process, or NULL */
-	uint8_t gone_to[32];    /* L: device it went to, set before process_forget(); zero: none */
+	bool
+	    controls; /* C: it may see and control all of the node's processes by /proc; children may too */
+	struct question *question; /* questions.c's lock: what it waits to hear, or NULL */
+	void *move;                /* L: migrate's own state of this process, or NULL */
+	uint8_t gone_to[32]; /* L: device it went to, set before process_forget(); zero: none */
 	uint64_t
 	    lonely_ms; /* L: since when output waits for a client that is not there; 0: it does not */
 	struct process *next; /* L: table order: by pid */

@@ -8,6 +8,7 @@
 #include "node/fs_remote.h"
 #include "node/modules.h"
 #include "node/node.h"
+#include "node/questions.h"
 #include "node/wali/family.h"
 #include "node/wali/objects.h"
 #include "node/wali/wali.h"
@@ -205,6 +206,22 @@ static void linux_log(void *ctx, const char *text)
 	node_log(p->node, LOG_INFO, "linux", "%u (%s): %s", p->pid, p->name, text);
 }
 
+/* Any relative's thread, with the family's lock: while that is held p has a worker. */
+static void linux_about(void *ctx, struct wali_about *out)
+{
+	struct process *p = ctx;
+	*out = (struct wali_about){.pid = p->pid,
+	                           .cpu_ns = p->cpu_ns_before + worker_cpu_ns(p->worker),
+	                           .created_unix_ms = p->created_unix_ms,
+	                           .device = p->node->name,
+	                           .controls = p->controls};
+}
+
+static enum ferr linux_ask(void *ctx, const char *question, bool asked, struct wr *out)
+{
+	return questions_ask(ctx, question, asked, out);
+}
+
 static struct wali_config linux_config(struct process *p)
 {
 	return (struct wali_config){
@@ -222,6 +239,8 @@ static struct wali_config linux_config(struct process *p)
 	             .exec_failed = linux_exec_failed,
 	             .load = linux_load,
 	             .log = linux_log,
+	             .about = linux_about,
+	             .ask = linux_ask,
 	             .ctx = p},
 	};
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECTION_VERSION = 3, SECTION_FIELDS = 15 };
+enum { SECTION_VERSION = 4, SECTION_FIELDS = 16 };
 
 static const char headless[] = "headless";
 
@@ -19,7 +19,7 @@ static bool is_headless(const struct process *p)
 
 /*	[version, pid, uid, epoch, name, [argument...], parent, created unix ms, cpu ns, begun, frame hash, unpaced,
  *	 checkpoint seconds,
- *	 headless, terminal] */
+ *	 headless, controls, terminal] */
 enum err process_section_save(struct process *p, struct wr *out)
 {
 	pack_array(out, SECTION_FIELDS);
@@ -39,6 +39,7 @@ enum err process_section_save(struct process *p, struct wr *out)
 	pack_bool(out, p->display.unpaced);
 	pack_u64(out, p->checkpoint_s);
 	pack_bool(out, is_headless(p));
+	pack_bool(out, p->controls);
 	return tty_save(p->tty, out);
 }
 
@@ -88,6 +89,7 @@ static enum err load_fields(struct rd *in, struct process *p)
 		return ERR_INVALID;
 	bool none;
 	TRY(unpack_bool(in, &none));
+	TRY(unpack_bool(in, &p->controls));
 	p->display.display = none ? headless : NULL;
 	return p->pid && p->pid <= PROCESS_PID_MAX && p->name[0] ? ERR_OK : ERR_INVALID;
 }

@@ -6,6 +6,7 @@
 #include "proto/control.h"
 #include "node/solo.h"
 #include "shell/console.h"
+#include "shell/mounts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,70 +59,11 @@ static char *join(struct arena *a, const char *left, const char *right)
 	return out;
 }
 
-/* "dd/", "./dd" and "/a//dd" are "/dd", "/dd" and "/a/dd": programs compare a folder's name with what they open. ".." stays: what is
- * given as ../dd is opened as ../dd. NULL: out of memory. */
-static char *guest_path(struct arena *a, const char *text)
-{
-	char *out = arena_alloc(a, 1, strlen(text) + 2);
-	size_t n = 0;
-	for (const char *p = text; out && *p;) {
-		size_t size = strcspn(p, "/");
-		if (size && !(size == 1 && *p == '.')) {
-			out[n++] = '/';
-			memcpy(out + n, p, size);
-			n += size;
-		}
-		p += size + (p[size] == '/');
-	}
-	if (out && !n)
-		out[n++] = '/';
-	if (out)
-		out[n] = 0;
-	return out;
-}
-
-/* "HOST::GUEST:ro" */
-static int parse_mount(struct shell *sh, struct arena *a, const char *text,
-                       struct process_mount *out)
-{
-	char *copy = arena_copy(a, text, strlen(text)), *resolved;
-	if (!copy)
-		return shell_fail(sh, "out of memory");
-	size_t size = strlen(copy);
-	out->readonly = size > 3 && !strcmp(copy + size - 3, ":ro");
-	if (out->readonly)
-		copy[size - 3] = 0;
-	char *split = strstr(copy + path_drive_size(copy), "::");
-	if (split)
-		*split = 0;
-	if (!(resolved = path_resolve(copy)))
-		return shell_fail(sh, "--dir %s: there is no folder \"%s\"", text, copy);
-	out->host = arena_copy(a, resolved, strlen(resolved));
-	free(resolved);
-	if (!split)
-		path_to_guest(copy);
-	out->guest = guest_path(a, split ? split + 2 : copy);
-	return out->host && out->guest ? 0 : shell_fail(sh, "out of memory");
-}
-
 static int parse_mounts(struct shell *sh, struct program *p)
 {
-	uint32_t count;
-	const char *const *dirs = shell_list(sh, "dir", &count);
-	if (count > PROCESS_MOUNTS_MAX)
-		return shell_usage(sh, "at most %d folders can be given to a program",
-		                   PROCESS_MOUNTS_MAX);
-	for (uint32_t i = 0; i < count; i++) {
-		int bad = parse_mount(sh, &p->arena, dirs[i], &p->mounts[i]);
-		if (bad)
-			return bad;
-		p->mount_args[3 * i] = p->mounts[i].host;
-		p->mount_args[3 * i + 1] = p->mounts[i].guest;
-		p->mount_args[3 * i + 2] = p->mounts[i].readonly ? "ro" : "rw";
-	}
 	p->cfg.mounts = p->mounts;
-	p->cfg.nmounts = count;
-	return 0;
+	return mounts_parse(sh, &p->arena, PROCESS_MOUNTS_MAX, p->mounts, p->mount_args,
+	                    &p->cfg.nmounts);
 }
 
 /* name: "TERM=" */

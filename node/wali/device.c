@@ -5,6 +5,8 @@
  */
 #include "node/wali/device.h"
 
+#include "node/wali/proc.h"
+
 #include "base/os.h"
 
 #include <stdio.h>
@@ -74,7 +76,7 @@ static enum ferr device_read(struct vfs_obj *o, uint64_t offset, const struct vf
 		return read_event(d, iov, done);
 	if (d->kind == DEVICE_EPOLL)
 		return FE_INVAL;
-	if (d->kind == DEVICE_TEXT) {
+	if (d->kind == DEVICE_TEXT || d->kind == DEVICE_CTL) {
 		*done = read_text(d, offset, iov);
 		return FE_OK;
 	}
@@ -111,6 +113,7 @@ static enum ferr device_write(struct vfs_obj *o, uint64_t offset, unsigned flags
 	case DEVICE_EVENT: return n ? write_event(d, iov, done) : FE_INVAL;
 	case DEVICE_DIR:
 	case DEVICE_TEXT:
+	case DEVICE_CTL: /* files.c asks wali_proc_control() */
 	case DEVICE_EPOLL: return FE_BADF;
 	default: break;
 	}
@@ -140,8 +143,9 @@ static enum ferr device_set_size(struct vfs_obj *o, uint64_t size_bytes)
 static enum ferr device_stat(struct vfs_obj *o, struct vfs_stat *out)
 {
 	const struct device *d = device_of(o);
-	*out = (struct vfs_stat){.dev = 5, .ino = 2 + d->kind, .nlink = 1, .type = o->type};
-	if (d->kind == DEVICE_TEXT)
+	*out = (struct vfs_stat){
+	    .dev = 5, .ino = d->ino ? d->ino : 2 + d->kind, .nlink = 1, .type = o->type};
+	if (d->kind == DEVICE_TEXT || d->kind == DEVICE_LINK)
 		out->size_bytes = d->text_size;
 	return FE_OK;
 }
@@ -206,7 +210,8 @@ struct device *wali_device_alloc(enum device_kind kind)
 		return NULL;
 	bool dir = kind == DEVICE_DIR;
 	enum vfs_type type = dir                                            ? VFS_TYPE_DIR
-	                     : kind == DEVICE_TEXT                          ? VFS_TYPE_FILE
+	                     : kind == DEVICE_TEXT || kind == DEVICE_CTL    ? VFS_TYPE_FILE
+	                     : kind == DEVICE_LINK                          ? VFS_TYPE_SYMLINK
 	                     : kind == DEVICE_EVENT || kind == DEVICE_EPOLL ? VFS_TYPE_STREAM
 	                                                                    : VFS_TYPE_CHAR;
 	vfs_obj_init(&d->base, dir ? &dir_ops : &file_ops, type);
@@ -220,6 +225,16 @@ enum ferr wali_device_path(struct vfs_obj *o, char out[VFS_PATH_MAX])
 	if (!d || d->kind != DEVICE_DIR)
 		return FE_NOTDIR;
 	snprintf(out, VFS_PATH_MAX, "%s", d->path);
+	return FE_OK;
+}
+
+enum ferr wali_device_link(struct vfs_obj *o, uint8_t *out, size_t *size)
+{
+	const struct device *d = wali_device(o);
+	if (!d || d->kind != DEVICE_LINK)
+		return FE_INVAL;
+	*size = d->text_size < *size ? d->text_size : *size;
+	memcpy(out, d->text, *size);
 	return FE_OK;
 }
 
@@ -268,6 +283,8 @@ static struct vfs_obj *folder(const struct vfs_ns *ns, const char *path)
 	uint32_t found = list_mounts(ns, path, &w);
 	if (root && !has_name(&w, "dev", 3))
 		put_name(&w, VFS_TYPE_DIR, "dev", 3);
+	if (root && !has_name(&w, "proc", 4))
+		put_name(&w, VFS_TYPE_DIR, "proc", 4);
 	for (size_t i = 0; dev && i < DEVICES; i++)
 		put_name(&w, VFS_TYPE_CHAR, devices[i].name, strlen(devices[i].name));
 	if (dev)
@@ -295,10 +312,25 @@ static struct vfs_obj *device_named(const char *name)
 	return NULL;
 }
 
+/* As an image names it: the number of the process. */
+static struct vfs_obj *ctl_named(const char *pid)
+{
+	struct device *d = wali_device_alloc(DEVICE_CTL);
+	char path[32];
+	snprintf(path, sizeof path, "/proc/%.10s/ctl", pid);
+	if (d && !(d->path = strdup(path))) {
+		vfs_unref(&d->base);
+		return NULL;
+	}
+	return d ? &d->base : NULL;
+}
+
 enum err wali_open_stream(const char *name, struct vfs_obj **out)
 {
 	if (!strncmp(name, "dir /", 5))
 		*out = folder(NULL, !strcmp(name + 4, "/dev") ? "/dev" : "/");
+	else if (!strncmp(name, "ctl ", 4))
+		*out = ctl_named(name + 4);
 	else if (!strncmp(name, "eventfd ", 8))
 		*out = (struct vfs_obj *)wali_device_alloc(DEVICE_EVENT);
 	else if (!strncmp(name, "epoll ", 6))
@@ -366,6 +398,8 @@ enum ferr wali_device_at(struct wali *k, struct wali_at *at)
 {
 	bool in_dev = !strncmp(at->whole, "/dev/", 5);
 	at->mount = NULL;
+	if (wali_in_proc(k, at->whole))
+		return wali_proc_at(k, at);
 	if (!in_dev) {
 		at->dev = folder(k->w->ns, at->whole);
 		snprintf(at->dev_name, sizeof at->dev_name, "dir %.11s", at->whole);

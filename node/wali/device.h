@@ -15,6 +15,8 @@ enum device_kind {
 	DEVICE_DIR,
 	DEVICE_EVENT,
 	DEVICE_EPOLL,
+	DEVICE_CTL,  /* /proc/PID/ctl: text is the last answer */
+	DEVICE_LINK, /* a symbolic link of /proc */
 };
 
 enum { WATCHES_MAX = FDTABLE_MAX };
@@ -31,7 +33,8 @@ struct device {
 	enum device_kind kind;
 	char *text; /* TEXT: the bytes; DIR: type, name, NUL for each entry. Owned */
 	size_t text_size;
-	char *path; /* DIR: owned */
+	char *path;   /* DIR, CTL: owned */
+	uint64_t ino; /* 0: by its kind */
 
 	uint64_t count; /* EVENT */
 	bool semaphore;
@@ -46,5 +49,7 @@ struct device {
 
 struct device *wali_device(struct vfs_obj *o);
 struct device *wali_device_alloc(enum device_kind kind);
+/* A symbolic link's text, cut off at *size. INVAL: it is none. */
+enum ferr wali_device_link(struct vfs_obj *o, uint8_t *out, size_t *size);
 /* The epoll's watches are of k's descriptors. */
 void wali_own_epoll(struct wali *k, struct device *d);

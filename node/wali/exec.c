@@ -20,8 +20,8 @@ struct words {
 
 struct exec {
 	struct words args, env;
-	char path[VFS_PATH_MAX];
-	uint8_t *bytes; /* of the file. Owned */
+	char path[VFS_PATH_MAX], first[VFS_PATH_MAX]; /* first: as it was asked for */
+	uint8_t *bytes;                               /* of the file. Owned */
 	size_t size;
 	char line[LINE_MAX + 1];
 };
@@ -194,6 +194,13 @@ static void preopen_mounts(struct wasi *w)
 		fdtable_preopen(w->fds, vfs_ns_at(w->ns, i), &fd);
 }
 
+/* The last name of what was asked for, a script's own too. */
+static void set_comm(struct task *t, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	snprintf(t->comm, sizeof t->comm, "%.15s", slash ? slash + 1 : path);
+}
+
 static void take_over(struct wali *k, struct exec *x)
 {
 	wali_maps_write(k);
@@ -207,6 +214,9 @@ static void take_over(struct wali *k, struct exec *x)
 	x->args = x->env = (struct words){0};
 	k->w->poll_pending = false;
 	k->exec_path = strdup(x->path);
+	free(k->exe);
+	k->exe = strdup(x->path);
+	set_comm(k->task, x->first);
 	k->task->has_execed = true;
 	k->task->runs = false; /* a WASI program's calls do not say */
 }
@@ -214,6 +224,7 @@ static void take_over(struct wali *k, struct exec *x)
 static int64_t execute(struct wali *k, const uint64_t *a, struct exec *x)
 {
 	WTRY(wali_text(k, a[0], x->path, sizeof x->path));
+	snprintf(x->first, sizeof x->first, "%s", x->path);
 	WTRY(read_words(k, a[1], &x->args));
 	WTRY(read_words(k, a[2], &x->env));
 	WTRY(find_program(k, x));

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	INPUT_FLAGS = 0x500,  /* ICRNL IXON */
@@ -60,6 +61,8 @@ struct task *family_add(struct family *f, uint32_t pid, const struct task *paren
 	t->parent = parent ? parent->pid : 0;
 	t->group = parent ? parent->group : pid;
 	t->session = parent ? parent->session : pid;
+	if (parent)
+		memcpy(t->comm, parent->comm, sizeof t->comm);
 	t->next = f->tasks;
 	f->tasks = t;
 	f->alive++;
@@ -203,6 +206,7 @@ bool family_end(struct family *f, struct task *t, int status)
 	t->status = status;
 	t->thread = NULL;
 	t->waker = NULL;
+	t->wali = NULL;
 	end_session(f, t);
 	if (!--f->alive) {
 		family_free(f);

@@ -41,6 +41,7 @@ enum {
 };
 
 struct thread;
+struct wali;
 
 enum task_state { TASK_RUNS, TASK_STOPPED, TASK_ZOMBIE };
 
@@ -57,6 +58,8 @@ struct task {
 	uint64_t alarm_ns;     /* host monotonic time at which it is to be poked; 0: never */
 	struct thread *thread; /* asked to stop when a signal comes; NULL: not now */
 	struct os_wake *waker;
+	struct wali *wali; /* NULL: it is being made, or has ended */
+	char comm[16];     /* what Linux calls it */
 	struct task *next;
 };
 
@@ -77,6 +80,7 @@ struct family {
 	struct os_wake alarm_wake; /* of the thread that watches the alarms, once there is one */
 	pthread_t alarm_thread;
 	bool has_alarms, ends;
+	uint64_t cpu_shown_ns; /* the most that /proc has said that all have used */
 };
 
 struct family *family_new(void);

@@ -1,5 +1,5 @@
 /* files.c - calls on open files: reading, writing, offsets, descriptors, listings, what stat says. */
-#include "node/wali/device.h"
+#include "node/wali/proc.h"
 
 #include "vfs/pipe.h"
 #include "vfs/stream.h"
@@ -129,6 +129,9 @@ static int64_t write_file(struct wali *k, struct vfs_file *f, struct io *io, con
 		return NO(ROFS);
 	if (at && !vfs_has_offset(f->obj))
 		return NO(SPIPE);
+	struct device *d = wali_device(f->obj);
+	if (d && d->kind == DEVICE_CTL)
+		return io->count ? wali_proc_control(k, d, io->v[0].p, io->v[0].size) : 0;
 	uint64_t before = wali_progress(k);
 	io_skip(io, before);
 	unsigned flags = f->flags & (VFS_DSYNC | VFS_SYNC | (at ? 0 : VFS_APPEND));

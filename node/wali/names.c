@@ -1,5 +1,5 @@
 /* names.c - calls on names: open, stat, make, remove, rename, links, the current folder. Where a name leads is path.c's. */
-#include "node/wali/wali_state.h"
+#include "node/wali/device.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -282,10 +282,11 @@ static int64_t read_link(struct wali *k, uint64_t dirfd, uint64_t path, uint64_t
 	if ((int32_t)arg32(room) <= 0)
 		return NO(INVAL);
 	enum ferr e = wali_at(k, dirfd, path, false, &at);
-	if (e == FE_OK)
-		e = at.dev || !strcmp(at.path, ".")
-		        ? FE_INVAL
-		        : vfs_readlink(at.dir, at.path, (char *)p, &size);
+	if (e == FE_OK && at.dev)
+		e = wali_device_link(at.dev, p, &size);
+	else if (e == FE_OK)
+		e = !strcmp(at.path, ".") ? FE_INVAL
+		                          : vfs_readlink(at.dir, at.path, (char *)p, &size);
 	wali_at_end(&at);
 	WTRY(e);
 	return (int64_t)size;

@@ -5,7 +5,7 @@
  * leads out. Such a path, and one with "..", is walked here a name at a time, so that links mean what they mean on Linux: the
  * guest's tree, never the host's.
  */
-#include "node/wali/wali_state.h"
+#include "node/wali/proc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,9 +87,19 @@ static enum ferr splice(struct walked *w, const char *rest, const char *link, si
 	return FE_OK;
 }
 
+/* The link that the path is; another answer than OK: it is none. */
+static enum ferr link_of(struct wali *k, const char *path, char *link, size_t *size)
+{
+	const char *below;
+	if (wali_in_proc(k, path))
+		return wali_proc_link(k, path, link, size);
+	struct vfs_mount *m = vfs_ns_find(k->w->ns, path, &below);
+	return m && strcmp(below, ".") ? vfs_readlink(m->root, below, link, size) : FE_INVAL;
+}
+
 static enum ferr walk_names(struct wali *k, struct walked *w, bool follow)
 {
-	const char *at = w->rest, *name, *below;
+	const char *at = w->rest, *name;
 	char link[VFS_PATH_MAX];
 	size_t n;
 	w->out[0] = 0;
@@ -104,9 +114,8 @@ static enum ferr walk_names(struct wali *k, struct walked *w, bool follow)
 			return FE_NAMETOOLONG;
 		if (!follow && !*at)
 			continue;
-		struct vfs_mount *m = vfs_ns_find(k->w->ns, w->out, &below);
 		size_t size = sizeof link - 1;
-		if (!m || !strcmp(below, ".") || vfs_readlink(m->root, below, link, &size) != FE_OK)
+		if (link_of(k, w->out, link, &size) != FE_OK)
 			continue;
 		char rest[2 * VFS_PATH_MAX];
 		snprintf(rest, sizeof rest, "%s", at);
@@ -175,7 +184,7 @@ static enum ferr find(struct wali *k, struct wali_at *at)
 	if (!at->whole[0])
 		strcpy(at->whole, "/");
 	struct vfs_mount *m = vfs_ns_find(k->w->ns, at->whole, &below);
-	if (!m || is_in_dev(at->whole, m))
+	if (!m || is_in_dev(at->whole, m) || wali_in_proc(k, at->whole))
 		return wali_device_at(k, at);
 	at->mount = m;
 	at->dir = m->root;
@@ -191,6 +200,7 @@ enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, bool fo
 	bool fits;
 	at->mount = NULL;
 	at->dir = at->dev = NULL;
+	at->fixed = false;
 	if (!path[0])
 		return FE_NOENT;
 	FTRY(base_of(k, dirfd, path, base));
@@ -200,7 +210,9 @@ enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, bool fo
 	bool walked = tidy(full, at->whole, &fits);
 	if (!fits)
 		return FE_NAMETOOLONG;
-	if (walked)
+	if (follow)
+		wali_proc_magic(k, at->whole);
+	if (walked || wali_in_proc(k, at->whole))
 		FTRY(walk_whole(k, full, follow, at->whole));
 	FTRY(find(k, at));
 	if (walked || at->dev || vfs_stat_at(at->dir, at->path, follow, &st) != FE_NOTCAPABLE)
@@ -242,6 +254,10 @@ static enum ferr open_device(struct wali_at *at, unsigned flags, struct vfs_file
 		return FE_EXIST;
 	if (flags & VFS_DIRECTORY && at->dev->type != VFS_TYPE_DIR)
 		return FE_NOTDIR;
+	if (at->dev->type == VFS_TYPE_SYMLINK)
+		return FE_LOOP;
+	if (flags & VFS_WRITE && at->fixed)
+		return FE_ACCES;
 	if (flags & VFS_WRITE && at->dev->type == VFS_TYPE_DIR)
 		return FE_ISDIR;
 	*out = vfs_file_new(vfs_ref(at->dev), NULL, NULL, flags);

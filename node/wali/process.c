@@ -23,6 +23,7 @@ static enum err copy_wali(struct wali *k, struct wasi *w, struct wali **out)
 		wali_free(child);
 		return ERR_NOMEM;
 	}
+	child->exe = k->exe ? strdup(k->exe) : NULL;
 	child->umask = k->umask;
 	child->brk_start = k->brk_start;
 	child->brk_end = k->brk_end;
@@ -75,6 +76,7 @@ void wali_child_adopt(struct wali_child *c, const struct wali_host *host, struct
 	k->w->wait = wait;
 	k->task->pid = pid;
 	k->task->waker = waker;
+	k->task->wali = k;
 	poke_parent(k->family, k->task);
 	c->wali = NULL;
 	c->wasi = NULL;

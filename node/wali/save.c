@@ -464,6 +464,7 @@ enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out
 		               err_text(e));
 	}
 	k->task->pending = pending;
+	wali_set_first(k);
 	k->w->family = k->family;
 	own_pipes(k);
 	*out = k;

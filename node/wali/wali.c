@@ -63,6 +63,15 @@ enum err wali_alloc(const struct wali_config *c, struct wali **out)
 	return ERR_NOMEM;
 }
 
+/* What /proc says of one that has not been made by another. */
+void wali_set_first(struct wali *k)
+{
+	const char *name = k->w->args.count ? k->w->args.list[0] : "program";
+	const char *slash = strrchr(name, '/');
+	snprintf(k->task->comm, sizeof k->task->comm, "%.15s", slash ? slash + 1 : name);
+	k->task->wali = k;
+}
+
 enum err wali_new(const struct wali_config *c, struct wali **out)
 {
 	struct wali *k;
@@ -73,6 +82,8 @@ enum err wali_new(const struct wali_config *c, struct wali **out)
 	k->w->family = k->family;
 	if (k->host.tty_set)
 		k->host.tty_set(k->host.ctx, &k->family->terminal);
+	if (k->task)
+		wali_set_first(k);
 	family_unlock(k->family);
 	*out = k;
 	return k->task ? ERR_OK : ERR_NOMEM;
@@ -88,6 +99,8 @@ void wali_free(struct wali *k)
 	free(k->handlers);
 	free(k->cwd);
 	free(k->exec_path);
+	free(k->exe);
+	free(k->proc_text);
 	if (k->exec)
 		module_unref(k->exec);
 	free(k);

@@ -27,6 +27,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "engine/engine.h"
+#include "vfs/ferr.h"
 
 struct family;
 struct family_terminal;
@@ -39,6 +40,17 @@ struct wali_child;
 struct wasi;
 
 enum { WALI_TYPED_MAX = 4096 };
+
+/* What a process's runner knows of it. */
+struct wali_about {
+	uint32_t pid; /* as the node counts */
+	uint64_t cpu_ns;
+	int64_t created_unix_ms;
+	const char
+	    *device; /* the device's name; lives as long as the runner. NULL: there is no node */
+	bool
+	    controls; /* it may see and control all processes of the node, as the node's user does */
+};
 
 /* What the process's runner does for it. Functions are called on the process's thread with the family's lock held; NULL ones are not
  * to be had (then the call says ENOSYS, or ENOTTY). */
@@ -62,6 +74,12 @@ struct wali_host {
 	/* A program's bytes (taken: free()) as a module: from a cache, or loaded. */
 	enum err (*load)(void *ctx, uint8_t *bytes, size_t size, struct module **out,
 	                 struct errmsg *msg);
+	/* Called by any relative's thread too. */
+	void (*about)(void *ctx, struct wali_about *out);
+	/* A question to the node, for /proc: "processes", "peers", "device", "control PID COMMAND". INPROGRESS: the process is woken when the
+	 * answer is there, and asks again. asked: it has asked before, so when nobody knows of it the process has moved meanwhile: OK. The
+	 * answer's text is added to out, also when an error is answered. */
+	enum ferr (*ask)(void *ctx, const char *question, bool asked, struct wr *out);
 	/* Says something to whoever keeps the log. */
 	void (*log)(void *ctx, const char *text);
 	void *ctx;

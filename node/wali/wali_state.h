@@ -99,6 +99,9 @@ struct wali {
 	struct module *exec; /* the program that takes this one's place ... */
 	char *exec_path;     /* ... and the name it was found by */
 	uint64_t rlimits[16][2];
+	char *exe;       /* the program's path in the guest's tree; NULL: it has none */
+	char *proc_text; /* what /proc knows of processes that are no relatives, or NULL ... */
+	uint64_t proc_text_ns; /* ... and since when, on the host's monotonic clock */
 	bool unknown_told;
 };
 
@@ -134,6 +137,8 @@ uint64_t wali_progress(struct wali *k);
 /* The instant, on the guest's clock, at which the call under way gives up: kept over tries. relative_ns WAIT_FOREVER: never. */
 uint64_t wali_deadline(struct wali *k, uint64_t relative_ns);
 
+/* k is its task's: names for /proc. */
+void wali_set_first(struct wali *k);
 /* A struct wali without a task. */
 enum err wali_alloc(const struct wali_config *c, struct wali **out);
 
@@ -157,6 +162,7 @@ struct wali_at {
 	struct vfs_obj *dev;      /* owned: a device or folder that no mount has */
 	char dev_name[16];
 	bool wants_dir; /* the path ended in a slash */
+	bool fixed;     /* dev cannot be written to */
 };
 /* Where a path of the guest leads. follow: also when its last name is a symbolic link. */
 enum ferr wali_at(struct wali *k, uint64_t dirfd, uint64_t path, bool follow, struct wali_at *out);

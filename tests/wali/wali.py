@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-NAMES = ['files', 'signals', 'processes', 'polling']
+NAMES = ['files', 'signals', 'processes', 'polling', 'proc']
 TIMEOUT = 120
 
 

@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""system.py - `wasmos shell` as a person uses it, and /proc as the programs in it do: one node, then two.
+
+	tests/wali/system.py WASMOS [WORD...]       only cases whose name holds a WORD
+
+Skipped where scripts/userland has not made bash, busybox and the system's own tools.
+"""
+import contextlib
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+os.environ['WASMOS'] = sys.argv[1]
+sys.path.insert(0, os.path.join(HERE, '..', 'e2e'))
+sys.path.insert(0, os.path.join(HERE, '..', '..', 'scripts'))
+import cases  # noqa: E402
+import nodes  # noqa: E402
+
+CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+IMAGE = os.path.join(os.environ.get('WASMOS_USERLAND') or os.path.join(CACHE, 'wasmos', 'userland'), 'image')
+PATIENCE_S = 30
+
+
+class Terminal:
+    """A command at a terminal of 100 columns: what is typed and what appears."""
+
+    def __init__(self, node, *words):
+        self.out = ''
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ.update(node.env, TERM='xterm', COLUMNS='100', LINES='30')
+            os.execv(node.program[0], [*node.program, *words])
+
+    def see(self, pattern):
+        end = time.monotonic() + PATIENCE_S
+        while not (m := re.search(pattern, self.out)):
+            if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
+                raise AssertionError(f'{pattern!r} is not in {self.out!r}')
+            try:
+                text = os.read(self.fd, 4096).decode(errors='replace')
+            except OSError:
+                raise AssertionError(f'it ended; {pattern!r} is not in {self.out!r}') from None
+            self.out = re.sub(r'\x1b\[[0-9;?]*[a-zA-Z]', '', self.out + text.replace('\r', ''))
+        self.out = self.out[m.end():]
+        return m
+
+    def type(self, keys):
+        os.write(self.fd, keys.encode())
+
+    def do(self, line, pattern):
+        self.type(line + '\r')
+        return self.see(pattern)
+
+    def status(self):
+        while True:
+            try:
+                if not os.read(self.fd, 4096):
+                    break
+            except OSError:
+                break
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+class System:
+    def __init__(self, folder):
+        self.desk = nodes.Node(folder + '/desk', 'desk')
+        self.phone = nodes.Node(folder + '/phone', 'phone')
+        self.folder = folder
+
+    def shell(self, *words):
+        return Terminal(self.desk, 'shell', *words)
+
+    def run(self, text, *words):
+        """What `wasmos shell -c` prints; it must succeed."""
+        return self.desk.call('shell', '-c', text, *words)
+
+
+def prompt(t, device='desk', folder='~'):
+    t.see(re.escape(f'user@{device}:{folder}$ '))
+
+
+def test_a_shell_has_a_prompt_a_home_and_passes_its_status_on(s):
+    t = s.shell()
+    prompt(t)
+    t.do('pwd', '\n/home/user\n')
+    t.do('echo kept >note; cd /; exit 7', 'exit')
+    assert t.status() == 7
+    assert s.run('cat note') == 'kept\n'
+
+
+def test_history_and_completion_are_there(s):
+    t = s.shell()
+    prompt(t)
+    t.do('echo some"thing"', '\nsomething\n')
+    t.type('exit\r')
+    t.status()
+    t = s.shell()
+    prompt(t)
+    t.type('\x1b[A\x1b[A\r')
+    t.see('\nsomething\n')
+    t.type('ls /etc/pass\t\r')
+    t.see('\n/etc/passwd\n')
+    t.do('exit 0', '')
+    assert t.status() == 0
+
+
+def test_jobs_stop_and_go_on(s):
+    t = s.shell()
+    prompt(t)
+    t.type('sleep 100\r')
+    time.sleep(0.5)
+    t.type('\x1a')
+    t.see('Stopped')
+    t.do('bg', re.escape('[1]+ sleep 100 &'))
+    t.do('ps', r'user +sleep 100')
+    t.do('kill %1', 'Terminated')
+    t.do('exit 0', '')
+    assert t.status() == 0
+
+
+def test_a_detached_shell_is_found_again(s):
+    t = s.shell()
+    prompt(t)
+    t.do('mark=here', '')
+    prompt(t)
+    t.type('\x10\x11')
+    pid = t.see(r'wasmos attach (\d+)').group(1)
+    assert t.status() == 0
+    t = Terminal(s.desk, 'attach', pid)
+    t.do('echo is $mark', 'is here')
+    t.do('exit 3', '')
+    assert t.status() == 3
+
+
+def test_a_shell_sees_and_controls_all_programs_of_its_node(s):
+    pid = s.desk.start([os.path.join(IMAGE, 'bin', 'dash'), '-c', 'sleep 100; exit 1'], '--dir', IMAGE + '::/:ro', '--env', 'PATH=/bin')
+    assert re.search(rf'^ *{pid} .*sleep 100', s.run('ps'), re.M)
+    assert s.run(f'cat /proc/{pid}/comm') == 'dash\n'
+    s.run(f'wasmos kill -9 {pid}')
+    assert s.desk.wait(pid)['status'] == 137
+    assert s.run('cat /proc/sys/kernel/hostname') == 'desk\n'
+
+
+def test_another_program_sees_its_family_only(s):
+    t = s.shell()
+    prompt(t)
+    out = s.desk.call('run', '--dir', IMAGE + '::/:ro', '--env', 'PATH=/bin', os.path.join(IMAGE, 'bin', 'dash'), '-c',
+                      'sleep 9 & ps; kill $!; cat /proc/sys/kernel/hostname /proc/wasmos/peers; ls -d /proc/[0-9]*')
+    assert 'bash' not in out and 'sleep 9' in out and '\nwasmos\n' in out and 'desk' not in out, out
+    assert len(re.findall(r'^/proc/\d+$', out, re.M)) == 1, out
+    t.do('exit 0', '')
+    t.status()
+
+
+def test_a_folder_is_mounted_and_the_image_is_not_written_to(s):
+    given = os.path.join(s.folder, 'given')
+    os.makedirs(given, exist_ok=True)
+    assert 'on /given type host (rw)' in s.run('mount; echo told >/given/file', '--dir', given + '::/given')
+    with open(os.path.join(given, 'file'), encoding='utf-8') as f:
+        assert f.read() == 'told\n'
+    assert s.run('echo x 2>/dev/null >/bin/new || echo refused') == 'refused\n'
+
+
+def test_what_is_no_image_is_refused(s):
+    r = subprocess.run(s.desk.command('shell', '--system', s.folder), env=s.desk.env, capture_output=True, text=True, check=False)
+    assert r.returncode == 1 and 'is no system image' in r.stderr, r.stderr
+
+
+def test_a_shell_on_another_device(s):
+    t = s.shell('phone')
+    prompt(t, 'phone')
+    t.do('peers', 'phone .*this device')
+    t.do('exit 4', '')
+    assert t.status() == 4
+
+
+def test_a_program_moves_by_a_word_in_the_shell(s):
+    pid = s.desk.start([os.path.join(IMAGE, 'bin', 'lua'), '-e', 'io.read()'])
+    out = s.run(f'migrate {pid} phone')
+    there = re.match(r'moved to phone; there it is (\d+), and stood still for [\d.]+ ms\n', out)
+    assert there, out
+    s.phone.call('kill', there.group(1))
+    out = s.run('migrate $$ nowhere 2>&1; migrate 999998 phone 2>&1; migrate 1x phone 2>&1; true')
+    assert 'nowhere' in out and 'there is no process 999998' in out and 'is named by its number' in out, out
+
+
+def main():
+    for name in ('bash', 'busybox', 'wasmos', 'lua'):
+        if not os.path.exists(os.path.join(IMAGE, 'bin', name)):
+            print(f'1..0 # SKIP {name} is not made: scripts/userland makes it')
+            sys.exit(77)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ['WASMOS_SYSTEM'] = IMAGE
+        s = System(folder)
+        for node in (s.desk, s.phone):
+            node.env['WASMOS_SYSTEM'] = IMAGE
+            node.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        try:
+            nodes.pair(s.desk, s.phone)
+            sys.exit(cases.run(globals(), sys.argv[2:], fixture=lambda: contextlib.nullcontext(s)))
+        finally:
+            for node in (s.desk, s.phone):
+                subprocess.run(node.command('down', '--end'), env=node.env, check=False)
+
+
+main()
