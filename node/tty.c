@@ -349,7 +349,7 @@ size_t tty_typed(struct tty *t, uint8_t *bytes)
 void tty_set_typed(struct tty *t, const uint8_t *bytes, size_t size)
 {
 	pthread_mutex_lock(&t->lock);
-	if (t->line && size && size <= TTY_LINE_MAX) {
+	if (t->line && size && size < TTY_LINE_MAX) {
 		memcpy(t->line->bytes, bytes, size);
 		t->line->size = (uint16_t)size;
 	}

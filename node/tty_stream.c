@@ -57,6 +57,13 @@ static bool stream_is_tty(void *ctx)
 	return tty_is_terminal(s->tty, s->which);
 }
 
+static size_t stream_pending(void *ctx)
+{
+	struct stream *s = ctx;
+	bool hangup;
+	return tty_readable_size(s->tty, &hangup);
+}
+
 static void stream_close(void *ctx)
 {
 	struct stream *s = ctx;
@@ -69,6 +76,7 @@ static const struct vfs_stream_ops stream_ops = {
     .write = stream_write,
     .ready = stream_ready,
     .is_tty = stream_is_tty,
+    .pending = stream_pending,
     .close = stream_close,
 };
 

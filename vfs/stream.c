@@ -76,11 +76,20 @@ static os_handle stream_wait_handle(struct vfs_obj *o, unsigned events)
 	return s->ops->wait_handle ? s->ops->wait_handle(s->ctx, events) : OS_NO_HANDLE;
 }
 
+static enum ferr stream_stat(struct vfs_obj *o, struct vfs_stat *out)
+{
+	struct stream *s = stream_of(o);
+	if (s->ops->stat)
+		s->ops->stat(s->ctx, out);
+	return FE_OK;
+}
+
 static const struct vfs_ops stream_vfs_ops = {
     .name = "stream",
     .close = stream_close,
     .read = stream_read,
     .write = stream_write,
+    .stat = stream_stat,
     .ready = stream_ready,
     .wait_handle = stream_wait_handle,
 };
@@ -107,6 +116,20 @@ bool vfs_is_terminal(const struct vfs_obj *o)
 {
 	const struct stream *s = (const struct stream *)o;
 	return o->ops == &stream_vfs_ops && s->ops->is_tty && s->ops->is_tty(s->ctx);
+}
+
+size_t vfs_pending(struct vfs_obj *o)
+{
+	struct stream *s = o->ops == &stream_vfs_ops ? stream_of(o) : NULL;
+	if (s && s->ops->pending)
+		return s->ops->pending(s->ctx);
+	return vfs_ready(o, VFS_READABLE) & VFS_READABLE ? 1 : 0;
+}
+
+void *vfs_stream_ctx(const struct vfs_obj *o, const struct vfs_stream_ops *ops)
+{
+	const struct stream *s = (const struct stream *)o;
+	return o->ops == &stream_vfs_ops && s->ops == ops ? s->ctx : NULL;
 }
 
 /* ---- null ---- */

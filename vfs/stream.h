@@ -24,7 +24,10 @@ struct vfs_stream_ops {
 	 * OS_NO_HANDLE: the waker is poked. NULL: OS_NO_HANDLE. */
 	os_handle (*wait_handle)(void *ctx, unsigned events);
 	bool (*is_tty)(void *ctx);
-	void (*close)(void *ctx); /* NULL: nothing to do */
+	size_t (*pending)(void *ctx); /* bytes that one read gives now; NULL: not known */
+	void (*stat)(void *ctx,
+	             struct vfs_stat *out); /* NULL: it has no number. out has its type */
+	void (*close)(void *ctx);           /* NULL: nothing to do */
 };
 
 /* NULL when memory ran out. ctx is given to ops->close at the end. */
@@ -35,6 +38,12 @@ struct vfs_obj *vfs_null_new(void);
 
 /* True for a stream whose provider says that it is a terminal. */
 bool vfs_is_terminal(const struct vfs_obj *o);
+
+/* Bytes that a read gives now. Not known, it is one when there are any. */
+size_t vfs_pending(struct vfs_obj *o);
+
+/* The ctx of a stream that has these ops; NULL: it is none. */
+void *vfs_stream_ctx(const struct vfs_obj *o, const struct vfs_stream_ops *ops);
 
 /* The host's fd, a number of the C library's, as a stream (solo programs, tests): never blocks where the
  * system lets it ask first, closes the fd only when it owns it. hostfd_*.c. */

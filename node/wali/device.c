@@ -1,13 +1,14 @@
 /* device.c - files that no mount has: /dev/null and its like, the folders above the mounts, eventfd and epoll as open files.
  *
  * An image names one by its stream name (vfs_file.stream): "null", "zero", "full", "random", "urandom", "environ", "dir /dev",
- * "eventfd 7"; what an eventfd or an epoll holds stands in section "linux" under the same name.
+ * "eventfd 7", "ptmx 0", "pts 0" (pty.h); what an eventfd, an epoll or a pty holds stands in section "linux" under the same name.
  */
 #include "node/wali/device.h"
 
 #include "node/wali/proc.h"
 
 #include "base/os.h"
+#include "node/wali/pty.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,6 +148,10 @@ static enum ferr device_stat(struct vfs_obj *o, struct vfs_stat *out)
 	    .dev = 5, .ino = d->ino ? d->ino : 2 + d->kind, .nlink = 1, .type = o->type};
 	if (d->kind == DEVICE_TEXT || d->kind == DEVICE_LINK)
 		out->size_bytes = d->text_size;
+	if (d->kind == DEVICE_PTMX)
+		out->ino = 2;
+	if (d->kind == DEVICE_PTS)
+		out->dev = 6, out->ino = PTY_INO | d->count;
 	return FE_OK;
 }
 
@@ -274,10 +279,31 @@ static uint32_t list_mounts(const struct vfs_ns *ns, const char *path, struct wr
 	return found;
 }
 
-static struct vfs_obj *folder(const struct vfs_ns *ns, const char *path)
+static void list_ptys(struct family *f, struct wr *w)
+{
+	char number[12];
+	put_name(w, VFS_TYPE_CHAR, "ptmx", 4);
+	for (struct pty *p = f ? pty_next(f, NULL) : NULL; p; p = pty_next(f, p)) {
+		snprintf(number, sizeof number, "%u", pty_number(p));
+		put_name(w, VFS_TYPE_CHAR, number, strlen(number));
+	}
+}
+
+static void list_devices(struct wr *w)
+{
+	static const char *const others[] = {"tty", "ptmx"};
+	for (size_t i = 0; i < DEVICES; i++)
+		put_name(w, VFS_TYPE_CHAR, devices[i].name, strlen(devices[i].name));
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		put_name(w, VFS_TYPE_CHAR, others[i], strlen(others[i]));
+	put_name(w, VFS_TYPE_DIR, "pts", 3);
+}
+
+static struct vfs_obj *folder(const struct vfs_ns *ns, struct family *f, const char *path)
 {
 	struct wr w = {0};
-	bool root = !strcmp(path, "/"), dev = !strcmp(path, "/dev");
+	bool root = !strcmp(path, "/"), dev = !strcmp(path, "/dev"),
+	     pts = !strcmp(path, "/dev/pts");
 	put_name(&w, VFS_TYPE_DIR, ".", 1);
 	put_name(&w, VFS_TYPE_DIR, "..", 2);
 	uint32_t found = list_mounts(ns, path, &w);
@@ -285,12 +311,12 @@ static struct vfs_obj *folder(const struct vfs_ns *ns, const char *path)
 		put_name(&w, VFS_TYPE_DIR, "dev", 3);
 	if (root && !has_name(&w, "proc", 4))
 		put_name(&w, VFS_TYPE_DIR, "proc", 4);
-	for (size_t i = 0; dev && i < DEVICES; i++)
-		put_name(&w, VFS_TYPE_CHAR, devices[i].name, strlen(devices[i].name));
 	if (dev)
-		put_name(&w, VFS_TYPE_CHAR, "tty", 3);
+		list_devices(&w);
+	if (pts)
+		list_ptys(f, &w);
 	struct device *d =
-	    wr_ok(&w) && (root || dev || found) ? wali_device_alloc(DEVICE_DIR) : NULL;
+	    wr_ok(&w) && (root || dev || pts || found) ? wali_device_alloc(DEVICE_DIR) : NULL;
 	if (!d) {
 		wr_free(&w);
 		return NULL;
@@ -328,9 +354,13 @@ static struct vfs_obj *ctl_named(const char *pid)
 enum err wali_open_stream(const char *name, struct vfs_obj **out)
 {
 	if (!strncmp(name, "dir /", 5))
-		*out = folder(NULL, !strcmp(name + 4, "/dev") ? "/dev" : "/");
+		*out = folder(NULL, NULL, name + 4);
 	else if (!strncmp(name, "ctl ", 4))
 		*out = ctl_named(name + 4);
+	else if (!strncmp(name, "ptmx ", 5))
+		*out = pty_end_new(true, (uint32_t)strtoul(name + 5, NULL, 10));
+	else if (!strncmp(name, "pts ", 4))
+		*out = pty_end_new(false, (uint32_t)strtoul(name + 4, NULL, 10));
 	else if (!strncmp(name, "eventfd ", 8))
 		*out = (struct vfs_obj *)wali_device_alloc(DEVICE_EVENT);
 	else if (!strncmp(name, "epoll ", 6))
@@ -383,14 +413,62 @@ static enum ferr fd_device(struct wali *k, struct wali_at *at, const char *name)
 	return FE_OK;
 }
 
+static struct vfs_obj *pty_device(enum device_kind kind, uint32_t number)
+{
+	struct device *d = wali_device_alloc(kind);
+	if (!d)
+		return NULL;
+	d->count = number;
+	return &d->base;
+}
+
+/* /dev/pts, and what is in it. */
+static enum ferr pts_device(struct wali *k, struct wali_at *at, const char *name)
+{
+	char *end;
+	if (!strcmp(name, "ptmx")) {
+		at->dev = pty_device(DEVICE_PTMX, 0);
+		return at->dev ? FE_OK : FE_NOMEM;
+	}
+	unsigned long number = strtoul(name, &end, 10);
+	if (*name < '0' || *name > '9' || *end || number >= PTYS_MAX ||
+	    !pty_find(k->family, (uint32_t)number))
+		return FE_NOENT;
+	at->dev = pty_device(DEVICE_PTS, (uint32_t)number);
+	return at->dev ? FE_OK : FE_NOMEM;
+}
+
 static enum ferr tty_device(struct wali *k, struct wali_at *at)
 {
 	const char *name;
-	bool mine = k->task && k->family->terminal.session == k->task->session;
+	struct family_terminal *t =
+	    k->task ? family_terminal_of(k->family, k->task->session) : NULL;
+	bool mine = t == &k->family->terminal;
+	if (t && t->is_pty) {
+		at->dev = pty_device(DEVICE_PTS, pty_number(pty_of_terminal(t)));
+		return at->dev ? FE_OK : FE_NOMEM;
+	}
 	at->dev = mine && k->host.tty_open ? k->host.tty_open(k->host.ctx, &name) : NULL;
 	if (!at->dev)
 		return FE_NXIO;
 	snprintf(at->dev_name, sizeof at->dev_name, "%s", name);
+	return FE_OK;
+}
+
+enum ferr wali_device_open(struct wali *k, struct wali_at *at)
+{
+	struct device *d = wali_device(at->dev);
+	struct vfs_obj *o;
+	uint32_t number = d ? (uint32_t)d->count : 0;
+	if (!d || (d->kind != DEVICE_PTMX && d->kind != DEVICE_PTS))
+		return FE_OK;
+	struct pty *p = d->kind == DEVICE_PTS ? pty_find(k->family, number) : NULL;
+	if (d->kind == DEVICE_PTS && !p)
+		return FE_IO;
+	FTRY(p ? pty_open(p, &o) : pty_new(k->family, &number, &o));
+	snprintf(at->dev_name, sizeof at->dev_name, "%s %u", p ? "pts" : "ptmx", number);
+	vfs_unref(at->dev);
+	at->dev = o;
 	return FE_OK;
 }
 
@@ -400,14 +478,16 @@ enum ferr wali_device_at(struct wali *k, struct wali_at *at)
 	at->mount = NULL;
 	if (wali_in_proc(k, at->whole))
 		return wali_proc_at(k, at);
-	if (!in_dev) {
-		at->dev = folder(k->w->ns, at->whole);
+	if (!in_dev || !strcmp(at->whole, "/dev/pts")) {
+		at->dev = folder(k->w->ns, k->family, at->whole);
 		snprintf(at->dev_name, sizeof at->dev_name, "dir %.11s", at->whole);
 		return at->dev ? FE_OK : FE_NOENT;
 	}
 	const char *name = at->whole + 5;
 	if (!strcmp(name, "tty"))
 		return tty_device(k, at);
+	if (!strcmp(name, "ptmx") || !strncmp(name, "pts/", 4))
+		return pts_device(k, at, name[1] == 't' && name[2] == 's' ? name + 4 : name);
 	at->dev = device_named(name);
 	if (!at->dev)
 		return fd_device(k, at, name);

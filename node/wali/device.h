@@ -17,6 +17,8 @@ enum device_kind {
 	DEVICE_EPOLL,
 	DEVICE_CTL,  /* /proc/PID/ctl: text is the last answer */
 	DEVICE_LINK, /* a symbolic link of /proc */
+	DEVICE_PTMX, /* what a name stands for: opening it makes a pty ... */
+	DEVICE_PTS,  /* ... or opens count's slave */
 };
 
 enum { WATCHES_MAX = FDTABLE_MAX };

@@ -3,6 +3,7 @@
 
 #include "base/os_thread.h"
 #include "engine/engine.h"
+#include "node/wali/pty.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,21 +15,61 @@ enum {
 	LOCAL_FLAGS = 0x8a3b, /* ISIG ICANON ECHO ECHOE ECHOK ECHOCTL ECHOKE IEXTEN */
 };
 
-struct family *family_new(void)
+/* ---- terminals ---- */
+
+void family_terminal_reset(struct family_terminal *t)
 {
 	static const uint8_t keys[] = {3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22};
+	*t = (struct family_terminal){.iflag = INPUT_FLAGS,
+	                              .oflag = OUTPUT_FLAGS,
+	                              .cflag = CONTROL_FLAGS,
+	                              .lflag = LOCAL_FLAGS};
+	memcpy(t->cc, keys, sizeof keys);
+}
+
+void family_terminal_save(const struct family_terminal *t, struct wr *out)
+{
+	wr_u32(out, t->iflag);
+	wr_u32(out, t->oflag);
+	wr_u32(out, t->cflag);
+	wr_u32(out, t->lflag);
+	wr_u8(out, t->line);
+	wr_bytes(out, t->cc, sizeof t->cc);
+}
+
+enum err family_terminal_load(struct family_terminal *t, struct rd *in)
+{
+	const uint8_t *keys;
+	TRY(rd_u32(in, &t->iflag));
+	TRY(rd_u32(in, &t->oflag));
+	TRY(rd_u32(in, &t->cflag));
+	TRY(rd_u32(in, &t->lflag));
+	TRY(rd_u8(in, &t->line));
+	TRY(rd_bytes(in, sizeof t->cc, &keys));
+	memcpy(t->cc, keys, sizeof t->cc);
+	return ERR_OK;
+}
+
+struct family_terminal *family_terminal_of(struct family *f, uint32_t session)
+{
+	if (session && f->terminal.session == session)
+		return &f->terminal;
+	for (struct pty *p = pty_next(f, NULL); p && session; p = pty_next(f, p))
+		if (pty_terminal(p)->session == session)
+			return pty_terminal(p);
+	return NULL;
+}
+
+/* ---- processes ---- */
+
+struct family *family_new(void)
+{
 	struct family *f = calloc(1, sizeof *f);
 	if (!f)
 		return NULL;
 	pthread_mutex_init(&f->lock, NULL);
 	f->next_pid = 1;
-	struct family_terminal *t = &f->terminal;
-	t->iflag = INPUT_FLAGS;
-	t->oflag = OUTPUT_FLAGS;
-	t->cflag = CONTROL_FLAGS;
-	t->lflag = LOCAL_FLAGS;
-	for (size_t i = 0; i < sizeof keys; i++)
-		t->cc[i] = keys[i];
+	family_terminal_reset(&f->terminal);
 	return f;
 }
 
@@ -177,6 +218,7 @@ static void end_alarms(struct family *f)
 
 static void family_free(struct family *f)
 {
+	ptys_settle(f);
 	while (f->tasks)
 		family_remove(f, f->tasks);
 	f->ends = true;
@@ -189,15 +231,16 @@ static void family_free(struct family *f)
 /* The leader of a session hangs up its terminal's foreground. */
 static void end_session(struct family *f, struct task *t)
 {
-	if (t->session != t->pid || f->terminal.session != t->pid)
+	struct family_terminal *tty = family_terminal_of(f, t->pid);
+	if (t->session != t->pid || !tty)
 		return;
 	for (struct task *o = f->tasks; o; o = o->next)
-		if (o != t && o->session == t->pid && o->group == f->terminal.foreground &&
+		if (o != t && o->session == t->pid && o->group == tty->foreground &&
 		    o->state != TASK_ZOMBIE) {
 			family_raise(f, o, LINUX_SIGHUP);
 			family_raise(f, o, LINUX_SIGCONT);
 		}
-	f->terminal.session = f->terminal.foreground = 0;
+	tty->session = tty->foreground = 0;
 }
 
 bool family_end(struct family *f, struct task *t, int status)
@@ -218,6 +261,18 @@ bool family_end(struct family *f, struct task *t, int status)
 	family_tell_parent(f, t);
 	drop_nobodys(f);
 	return false;
+}
+
+bool family_is_orphaned(struct family *f, uint32_t group)
+{
+	for (const struct task *t = f->tasks; t; t = t->next) {
+		const struct task *parent =
+		    t->group == group && t->state != TASK_ZOMBIE ? family_find(f, t->parent) : NULL;
+		if (parent && parent->state != TASK_ZOMBIE && parent->session == t->session &&
+		    parent->group != group)
+			return false;
+	}
+	return true;
 }
 
 void family_raise(struct family *f, struct task *t, int signal)

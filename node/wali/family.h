@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "base/bytes.h"
 #include "base/err.h"
 #include "base/os.h"
 
@@ -69,7 +70,10 @@ struct family_terminal {
 	uint8_t line, cc[19];
 	uint32_t session, foreground;
 	uint16_t cols, rows; /* as told last: WINCH when they change */
+	bool is_pty;         /* pty.h; else the family's own, which is its first process's */
 };
+
+struct pty;
 
 struct family {
 	pthread_mutex_t lock;
@@ -77,6 +81,7 @@ struct family {
 	uint32_t alive;    /* tasks that are no zombies */
 	uint32_t next_pid; /* for who has no table of processes */
 	struct family_terminal terminal;
+	struct pty *ptys;          /* pty.h */
 	struct os_wake alarm_wake; /* of the thread that watches the alarms, once there is one */
 	pthread_t alarm_thread;
 	bool has_alarms, ends;
@@ -103,6 +108,15 @@ void family_tell_parent(struct family *f, struct task *t);
 void family_poke(struct task *t);
 /* Some task's alarm_ns has changed. The first call starts a thread, which pokes tasks whose time has come. */
 void family_watch_alarms(struct family *f);
+/* A terminal as a new one is: lines, echo, signals; nobody's. */
+void family_terminal_reset(struct family_terminal *t);
+/* Its settings. Hostile bytes. */
+void family_terminal_save(const struct family_terminal *t, struct wr *out);
+enum err family_terminal_load(struct family_terminal *t, struct rd *in);
+/* The controlling terminal of a session; NULL: it has none. */
+struct family_terminal *family_terminal_of(struct family *f, uint32_t session);
+/* Nobody of the session outside the group is the parent of one of it: who stops there would never go on. */
+bool family_is_orphaned(struct family *f, uint32_t group);
 /* Raises a signal for a task. */
 void family_raise(struct family *f, struct task *t, int signal);
 /* As kill(2): pid > 0, 0 (the group of from), -1 (all but from), < -1 (a group). SRCH, INVAL. */

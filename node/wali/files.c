@@ -4,6 +4,7 @@
 #include "vfs/pipe.h"
 #include "vfs/stream.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum ferr wali_fd(struct wali *k, uint64_t fd, struct fd_entry **out)
@@ -69,23 +70,6 @@ static void io_skip(struct io *io, uint64_t n)
 	}
 }
 
-/* Of the foreground: another one that reads its terminal is stopped until it is. */
-static bool in_background(struct wali *k, const struct vfs_file *f)
-{
-	const struct family_terminal *t = &k->family->terminal;
-	return k->task && t->session == k->task->session && t->foreground != k->task->group &&
-	       wali_is_terminal(f->obj);
-}
-
-static int64_t stop_background(struct wali *k)
-{
-	uint64_t bit = UINT64_C(1) << (LINUX_SIGTTIN - 1);
-	if (k->blocked & bit || k->actions[LINUX_SIGTTIN].handler == SIG_IGNORE)
-		return NO(IO);
-	family_kill(k->family, k->task, -(int64_t)k->task->group, LINUX_SIGTTIN);
-	return wali_block(k, true);
-}
-
 static int64_t read_file(struct wali *k, struct vfs_file *f, struct io *io, const uint64_t *at)
 {
 	size_t done = 0;
@@ -95,8 +79,10 @@ static int64_t read_file(struct wali *k, struct vfs_file *f, struct io *io, cons
 		return NO(ISDIR);
 	if (at && !vfs_has_offset(f->obj))
 		return NO(SPIPE);
-	if (in_background(k, f))
-		return stop_background(k);
+	bool empty = false;
+	int64_t r = wali_is_terminal(f->obj) ? wali_terminal_may_read(k, f, io->total, &empty) : 0;
+	if (r || empty)
+		return r;
 	enum ferr e = vfs_read(f->obj, at ? *at : f->offset, io->v, io->count, &done);
 	if (e == FE_AGAIN)
 		return f->flags & VFS_NONBLOCK ? NO(AGAIN) : wali_block_on(k, f->obj, VFS_READABLE);
@@ -132,6 +118,9 @@ static int64_t write_file(struct wali *k, struct vfs_file *f, struct io *io, con
 	struct device *d = wali_device(f->obj);
 	if (d && d->kind == DEVICE_CTL)
 		return io->count ? wali_proc_control(k, d, io->v[0].p, io->v[0].size) : 0;
+	int64_t r = wali_is_terminal(f->obj) ? wali_terminal_may_write(k, f->obj) : 0;
+	if (r)
+		return r;
 	uint64_t before = wali_progress(k);
 	io_skip(io, before);
 	unsigned flags = f->flags & (VFS_DSYNC | VFS_SYNC | (at ? 0 : VFS_APPEND));
@@ -252,6 +241,15 @@ int64_t wali_add_file(struct wali *k, struct vfs_file *f, uint32_t linux_flags)
 	WTRY(wali_fd(k, fd, &e));
 	e->cloexec = linux_flags & O_CLOEXEC_;
 	return fd;
+}
+
+struct vfs_file *wali_stream_file(struct vfs_obj *o, const char *kind, uint32_t number,
+                                  unsigned flags)
+{
+	struct vfs_file *f = vfs_file_new(o, NULL, NULL, flags);
+	if (f)
+		snprintf(f->stream, sizeof f->stream, "%s%u", kind, number % 100000);
+	return f;
 }
 
 int64_t wali_close(struct wali *k, const uint64_t *a)

@@ -29,7 +29,7 @@ static unsigned open_flags(uint32_t flags)
 
 static int64_t open_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t flags)
 {
-	enum { NOFOLLOW = 0400000, EXCL_CREAT = 0300, TMPFILE = 020000000 };
+	enum { NOFOLLOW = 0400000, EXCL_CREAT = 0300, TMPFILE = 020000000, NOCTTY = 0400 };
 	struct wali_at at;
 	struct vfs_file *f;
 	bool follow = !(flags & NOFOLLOW) && (flags & EXCL_CREAT) != EXCL_CREAT;
@@ -42,6 +42,8 @@ static int64_t open_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t
 		e = wali_open_at(k, &at, open_flags(flags), &f);
 	wali_at_end(&at);
 	WTRY(e);
+	if (!(flags & NOCTTY) && wali_is_terminal(f->obj))
+		wali_terminal_opened(k, f->obj);
 	return wali_add_file(k, f, flags);
 }
 

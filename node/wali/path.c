@@ -248,7 +248,8 @@ void wali_at_end(struct wali_at *at)
 
 /* ---- opening ---- */
 
-static enum ferr open_device(struct wali_at *at, unsigned flags, struct vfs_file **out)
+static enum ferr open_device(struct wali *k, struct wali_at *at, unsigned flags,
+                             struct vfs_file **out)
 {
 	if (flags & VFS_CREATE && flags & VFS_EXCLUSIVE)
 		return FE_EXIST;
@@ -260,6 +261,7 @@ static enum ferr open_device(struct wali_at *at, unsigned flags, struct vfs_file
 		return FE_ACCES;
 	if (flags & VFS_WRITE && at->dev->type == VFS_TYPE_DIR)
 		return FE_ISDIR;
+	FTRY(wali_device_open(k, at));
 	*out = vfs_file_new(vfs_ref(at->dev), NULL, NULL, flags);
 	if (*out)
 		snprintf((*out)->stream, sizeof(*out)->stream, "%s", at->dev_name);
@@ -292,8 +294,8 @@ enum ferr wali_open_at(struct wali *k, struct wali_at *at, unsigned flags, struc
 	if (at->wants_dir)
 		flags |= VFS_DIRECTORY;
 	if (at->dev)
-		return open_device(at, flags & (KEPT | VFS_CREATE | VFS_EXCLUSIVE | VFS_DIRECTORY),
-		                   out);
+		return open_device(
+		    k, at, flags & (KEPT | VFS_CREATE | VFS_EXCLUSIVE | VFS_DIRECTORY), out);
 	FTRY(at->mount->read_only ? open_read_only(at, flags, &obj)
 	                          : vfs_open(at->dir, at->path, flags, &obj));
 	*out = vfs_file_new(obj, at->mount, at->path, flags & KEPT);

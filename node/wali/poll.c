@@ -256,12 +256,10 @@ static int64_t add_device(struct wali *k, struct device *d, const char *kind, ui
 		return NO(NOMEM);
 	d->wake = family_wake;
 	d->wake_ctx = k->family;
-	struct vfs_file *f = vfs_file_new(
-	    &d->base, NULL, NULL, VFS_READ | VFS_WRITE | (flags & NONBLOCK ? VFS_NONBLOCK : 0));
-	if (!f)
-		return NO(NOMEM);
-	snprintf(f->stream, sizeof f->stream, "%s%u", kind, free_number(k, kind) % 100000);
-	return wali_add_file(k, f, flags);
+	struct vfs_file *f =
+	    wali_stream_file(&d->base, kind, free_number(k, kind),
+	                     VFS_READ | VFS_WRITE | (flags & NONBLOCK ? VFS_NONBLOCK : 0));
+	return f ? wali_add_file(k, f, flags) : NO(NOMEM);
 }
 
 int64_t wali_eventfd2(struct wali *k, const uint64_t *a)

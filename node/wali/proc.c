@@ -1,6 +1,8 @@
 /* proc.c - the tree of /proc: who is there, names, links, listings, and commands for a process. */
 #include "node/wali/proc.h"
 
+#include "node/wali/pty.h"
+
 #include "base/os.h"
 #include "vfs/memory.h"
 
@@ -260,6 +262,13 @@ static enum ferr file_name(const struct fd_entry *e, char *out, size_t *size)
 		snprintf(text, sizeof text, "%s%s%s%s", is_root ? "" : f->mount->guest,
 		         strcmp(path, ".") || is_root ? "/" : "", strcmp(path, ".") ? path : "",
 		         r == FE_NOENT ? " (deleted)" : "");
+	} else if (pty_is_end(f->obj)) {
+		snprintf(text, sizeof text, "/dev/%s", f->stream);
+		char *space = strchr(text, ' ');
+		if (space && pty_is_master(f->obj))
+			*space = 0;
+		else if (space)
+			*space = '/';
 	} else if (wali_is_terminal(f->obj)) {
 		strcpy(text, "/dev/tty");
 	} else if (wali_device_path(f->obj, dir) == FE_OK) {

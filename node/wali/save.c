@@ -2,7 +2,7 @@
  *
  * Little-endian; text is u16 size, bytes. In this order:
  *
- *	u32 version 1
+ *	u32 version 2 (1: without ptys)
  *	text current folder, u32 umask, u32 brk start, u32 brk end
  *	u16 maps, by address, each: u32 start, u32 end, u8 flags (1 shared, 2 writable, 4 of a file), with 4: u32 descriptor, u64 offset
  *	u64 blocked signals, u64 waiting signals
@@ -15,18 +15,20 @@
  *	u16 descriptors that exec closes, each: u32
  *	u16 eventfds and epolls, each: u32 descriptor, u8 kind; an eventfd: u64 count, u8 semaphore; an epoll: u16 watches, each: u32
  *	    descriptor, u32 events, u32 last, u64 data
+ *	u32 the process's number; u16 ptys, as pty.c writes them
  *
  * A process that has relatives cannot move yet: they share files and pipes.
  */
 #include "node/wali/device.h"
 
 #include "node/text.h"
+#include "node/wali/pty.h"
 #include "vfs/pipe.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT_VERSION = 1 };
+enum { FORMAT_VERSION = 2, VERSION_WITHOUT_PTYS = 1 };
 enum { MAP_SHARED_FLAG = 1, MAP_WRITABLE_FLAG = 2, MAP_FILE_FLAG = 4 };
 enum { SLOT_UNTIL = 1, SLOT_RESULT = 2, SLOT_MASK = 4, SLOT_INTERRUPTED = 8 };
 
@@ -193,6 +195,8 @@ static enum err save_all(struct wali *k, struct wr *out, struct errmsg *msg)
 	save_terminal(k, out);
 	save_cloexec(k, out);
 	save_devices(k, out);
+	wr_u32(out, k->task ? k->task->pid : 0);
+	ptys_save(k->family, out);
 	return wr_ok(out) ? ERR_OK : ERR_NOMEM;
 }
 
@@ -425,6 +429,29 @@ static enum err load_devices(struct rd *in, struct wali *k)
 	return ERR_OK;
 }
 
+struct renamed {
+	uint32_t before, now;
+};
+
+static uint32_t number_of(void *ctx, uint32_t pid)
+{
+	const struct renamed *r = ctx;
+	return pid == r->before ? r->now : 0;
+}
+
+static enum err load_ptys(struct rd *in, struct wali *k)
+{
+	struct renamed r = {.now = k->task->pid};
+	struct fd_entry *e;
+	TRY(rd_u32(in, &r.before));
+	TRY(ptys_load(k->family, in, number_of, &r));
+	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++)
+		if (wali_fd(k, fd, &e) == FE_OK)
+			ptys_attach(k->family, e->file->obj);
+	ptys_settle(k->family);
+	return ERR_OK;
+}
+
 static void own_pipes(struct wali *k)
 {
 	struct fd_entry *e;
@@ -438,7 +465,7 @@ static enum err load_all(struct rd *in, struct wali *k, uint64_t *pending)
 {
 	uint32_t version;
 	TRY(rd_u32(in, &version));
-	if (version != FORMAT_VERSION)
+	if (version != FORMAT_VERSION && version != VERSION_WITHOUT_PTYS)
 		return ERR_UNSUPPORTED;
 	TRY(load_cwd(in, k));
 	TRY(load_memory(in, k));
@@ -446,7 +473,8 @@ static enum err load_all(struct rd *in, struct wali *k, uint64_t *pending)
 	TRY(load_slots(in, k));
 	TRY(load_terminal(in, k));
 	TRY(load_cloexec(in, k));
-	return load_devices(in, k);
+	TRY(load_devices(in, k));
+	return version == FORMAT_VERSION ? load_ptys(in, k) : ERR_OK;
 }
 
 enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out,

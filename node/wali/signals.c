@@ -143,7 +143,7 @@ static enum wali_turn end_by(struct wali *k, int signal)
 static enum wali_turn stop_by(struct wali *k, int signal)
 {
 	struct task *t = k->task;
-	if (signal != LINUX_SIGSTOP && !family_find(k->family, t->parent))
+	if (signal != LINUX_SIGSTOP && family_is_orphaned(k->family, t->group))
 		return WALI_RUN; /* nobody is there who could let it go on */
 	t->state = TASK_STOPPED;
 	t->status = signal << 8 | 0x7f;

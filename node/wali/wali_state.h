@@ -146,12 +146,22 @@ enum err wali_alloc(const struct wali_config *c, struct wali **out);
 enum ferr wali_fd(struct wali *k, uint64_t fd, struct fd_entry **out);
 int64_t wali_add_file(struct wali *k, struct vfs_file *f, uint32_t linux_flags);
 bool wali_is_terminal(const struct vfs_obj *o);
+/* A stream that no mount has as an open file, called "KIND NUMBER" in an image. Takes o. NULL: no memory. */
+struct vfs_file *wali_stream_file(struct vfs_obj *o, const char *kind, uint32_t number,
+                                  unsigned flags);
 /* As a struct stat and a struct statx. */
 enum { WALI_STAT_SIZE = 144, WALI_STATX_SIZE = 256 };
 uint32_t wali_mode(const struct vfs_stat *st, bool read_only);
 enum ferr wali_stat_fd(const struct fd_entry *e, struct vfs_stat *st, bool *read_only);
 void wali_put_statx(uint8_t *p, const struct vfs_stat *st, bool read_only);
 void wali_put_stat(struct wali *k, uint8_t *p, const struct vfs_stat *st, bool read_only);
+
+/* ---- terminal.c ---- */
+/* Whether a terminal may be read now: 0, else the call's answer (it stops, it waits for more keys). *empty: the read gives nothing. */
+int64_t wali_terminal_may_read(struct wali *k, struct vfs_file *f, uint64_t room, bool *empty);
+int64_t wali_terminal_may_write(struct wali *k, const struct vfs_obj *o);
+/* A session's leader that has no terminal gets the one it opens. */
+void wali_terminal_opened(struct wali *k, const struct vfs_obj *o);
 
 /* ---- path.c ---- */
 struct wali_at {
@@ -196,5 +206,7 @@ void wali_set_alarm(struct wali *k);
 /* ---- device.c ---- */
 /* Fills dev and dev_name for whole. NOENT. */
 enum ferr wali_device_at(struct wali *k, struct wali_at *at);
+/* What stands for something that is made when it is opened becomes that. IO: its other end is closed. */
+enum ferr wali_device_open(struct wali *k, struct wali_at *at);
 /* A folder's path in the guest's tree. NOTDIR. */
 enum ferr wali_device_path(struct vfs_obj *o, char out[VFS_PATH_MAX]);

@@ -1,4 +1,4 @@
-/* linux.c - hostile bytes as section "linux": folder, maps, signals, slots, terminal, eventfd and epoll. */
+/* linux.c - hostile bytes as section "linux": folder, maps, signals, slots, terminal, eventfd, epoll, ptys. */
 #include "node/wait.h"
 #include "node/wali/wali.h"
 #include "node/wasi.h"
@@ -23,7 +23,7 @@ static void add(struct fdtable *fds, struct vfs_obj *o, const char *stream)
 		abort();
 }
 
-/* 0 null, 1 an eventfd, 2 an epoll, 3 a file, 4 and 5 a pipe. */
+/* 0 null, 1 an eventfd, 2 an epoll, 3 a file, 4 and 5 a pipe, 6 and 7 a pty. */
 static struct wasi *new_wasi(struct wait *wait)
 {
 	struct wasi_config c = {.wait = wait, .ns = vfs_ns_new()};
@@ -46,6 +46,12 @@ static struct wasi *new_wasi(struct wait *wait)
 	add(c.fds, o, "");
 	add(c.fds, ends[0], "");
 	add(c.fds, ends[1], "");
+	if (wali_open_stream("ptmx 0", &o) != ERR_OK)
+		abort();
+	add(c.fds, o, "ptmx 0");
+	if (wali_open_stream("pts 0", &o) != ERR_OK)
+		abort();
+	add(c.fds, o, "pts 0");
 	if (wasi_new(&c, &w, &msg) != ERR_OK)
 		abort();
 	return w;

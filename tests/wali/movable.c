@@ -46,6 +46,7 @@ static u64 number(const char *s)
 
 void _start(void)
 {
+	/* what was typed of a line in a pty, too */
 	char arg[32] = "100", dir[64];
 	int p[2];
 	u64 often[4] = {0, 5000, 0, 5000}, v, h = 0;
@@ -63,6 +64,9 @@ void _start(void)
 	s64 event = sys_eventfd2(0, 0), epoll = sys_epoll_create1(0);
 	sys_epoll_ctl((int)epoll, 1, (int)event, &ev);
 	sys_pipe(p);
+	int unlock = 0, master = (int)sys_open("/dev/ptmx", RDWR, 0);
+	sys_ioctl(master, 0x40045431, &unlock);
+	int slave = (int)sys_open("/dev/pts/0", RDWR, 0);
 	map = (u8 *)(u32)sys_mmap(0, 100000, 3, 0x22, -1, 0);
 	struct action a = {on_alarm, RESTART, 0, 0};
 	sys_rt_sigaction(SIGALRM_, &a, 0, 8);
@@ -73,7 +77,16 @@ void _start(void)
 		if (!r)
 			throw_up((int)(i % 30), (int)i + 1);
 		h = mix(h, (u64)r);
+		sys_write(master, "half", 4);
 		sys_nanosleep(&t, 0);
+		v = 0;
+		sys_write(master, "\r", 1);
+		sys_read(slave, &v, 8);
+		h = mix(h, v);
+		sys_write(slave, &(char){'o'}, 1);
+		v = 0;
+		sys_read(master, &v, 8);
+		h = mix(h, v);
 		v = i;
 		sys_write((int)event, &(u64){1}, 8);
 		while (sys_epoll_pwait((int)epoll, &got, 1, -1, 0, 8) != 1)

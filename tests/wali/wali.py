@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-NAMES = ['files', 'signals', 'processes', 'polling', 'proc']
+NAMES = ['files', 'signals', 'processes', 'polling', 'proc', 'ptys']
 TIMEOUT = 120
 
 
