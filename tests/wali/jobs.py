@@ -6,54 +6,23 @@
 Skipped where scripts/userland has not made dash and busybox.
 """
 import os
-import pty
 import re
-import select
 import sys
 import tempfile
 import time
 
-CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-IMAGE = os.path.join(os.environ.get('WASMOS_USERLAND') or os.path.join(CACHE, 'wasmos', 'userland'), 'image')
-PATIENCE_S = 20
+from terminal import IMAGE, Terminal
 
 
-class Shell:
+class Shell(Terminal):
     def __init__(self, *options):
-        self.pid, self.fd = pty.fork()
-        self.out = ''
-        if self.pid == 0:
-            os.execv(sys.argv[1], [sys.argv[1], 'run', *options, '--env', 'PATH=/bin', '--env', 'PS1=ready> ', '--dir',
-                                   os.path.join(IMAGE, 'bin') + '::/bin:ro', os.path.join(IMAGE, 'bin', 'dash'), '-i'])
-
-    def see(self, pattern):
-        """Waits until the pattern was printed since the last time."""
-        end = time.monotonic() + PATIENCE_S
-        while not (m := re.search(pattern, self.out)):
-            if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
-                raise AssertionError(f'{pattern!r} is not in {self.out!r}')
-            try:
-                self.out += os.read(self.fd, 4096).decode(errors='replace').replace('\r', '')
-            except OSError:
-                raise AssertionError(f'it ended; {pattern!r} is not in {self.out!r}') from None
-        self.out = self.out[m.end():]
-
-    def type(self, keys):
-        os.write(self.fd, keys.encode())
+        super().__init__([sys.argv[1], 'run', *options, '--env', 'PATH=/bin', '--env', 'PS1=ready> ', '--dir',
+                          os.path.join(IMAGE, 'bin') + '::/bin:ro', os.path.join(IMAGE, 'bin', 'dash'), '-i'])
 
     def do(self, line, pattern):
         self.type(line + '\r')
         self.see(re.escape(line) + '\n')
         self.see(pattern)
-
-    def status(self):
-        while True:
-            try:
-                if not os.read(self.fd, 4096):
-                    break
-            except OSError:
-                break
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 def shell():

@@ -1,0 +1,47 @@
+"""terminal.py - a command in a terminal of its own, as a person has it: what it prints is waited for, keys are typed.
+
+	t = Terminal(['wasmos', 'run', 'program.wasm'])
+	t.see('name: '); t.type('me\r'); assert t.status() == 0
+"""
+import os
+import pty
+import re
+import select
+import time
+
+PATIENCE_S = 20
+CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+IMAGE = os.path.join(os.environ.get('WASMOS_USERLAND') or os.path.join(CACHE, 'wasmos', 'userland'), 'image')
+
+
+class Terminal:
+    def __init__(self, argv, env=None):
+        self.pid, self.fd = pty.fork()
+        self.out = ''
+        if self.pid == 0:
+            os.execve(argv[0], argv, dict(os.environ, **(env or {})))
+
+    def see(self, pattern):
+        """Waits until the pattern was printed since the last time."""
+        end = time.monotonic() + PATIENCE_S
+        while not (m := re.search(pattern, self.out)):
+            if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
+                raise AssertionError(f'{pattern!r} is not in {self.out!r}')
+            try:
+                self.out += os.read(self.fd, 4096).decode(errors='replace').replace('\r', '')
+            except OSError:
+                raise AssertionError(f'it ended; {pattern!r} is not in {self.out!r}') from None
+        self.out = self.out[m.end():]
+
+    def type(self, keys):
+        os.write(self.fd, keys.encode())
+
+    def status(self):
+        """Reads to the end; the exit status."""
+        while True:
+            try:
+                if not os.read(self.fd, 4096):
+                    break
+            except OSError:
+                break
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
