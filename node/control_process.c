@@ -15,6 +15,7 @@
 #include "node/run.h"
 #include "node/saver.h"
 #include "node/session.h"
+#include "node/sockets/socket.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -358,6 +359,18 @@ static enum err read_display(struct control_call *c, struct display_options *out
 	    "there is no display called \"%.40s\"; there are auto, sdl2, terminal, headless", name);
 }
 
+static enum err read_net(struct control_call *c, uint8_t *out, struct errmsg *msg)
+{
+	enum net_mode m;
+	const char *name = control_str_or(c, "net", net_mode_name(NET_NONE));
+	if (!net_mode_find(name, &m))
+		return err_set(
+		    msg, ERR_USAGE,
+		    "there is no network called \"%.40s\"; there are none, system, lan, all", name);
+	*out = (uint8_t)m;
+	return ERR_OK;
+}
+
 static enum err read_config(struct control_call *c, struct process_config *cfg,
                             struct process_mount *mounts, struct errmsg *msg)
 {
@@ -376,6 +389,7 @@ static enum err read_config(struct control_call *c, struct process_config *cfg,
 		return err_set(msg, ERR_USAGE, "checkpoints are at most %d seconds apart",
 		               PROCESS_CHECKPOINT_MAX);
 	cfg->checkpoint_s = (uint32_t)every_s;
+	TRY(read_net(c, &cfg->net_mode, msg));
 	run_terminal(c, &cfg->tty);
 	return read_display(c, &cfg->display, msg);
 }

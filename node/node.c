@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/os.h"
 #include "node/home.h"
+#include "node/sockets/socket.h"
 #include "node/keeper.h"
 #include "node/process_table.h"
 #include "node/stop.h"
@@ -131,6 +132,7 @@ static enum err open_inside(struct node *n, struct errmsg *msg)
 
 static void free_node(struct node *n)
 {
+	net_free(n->net);
 	if (n->log)
 		node_log_close(n);
 	file_lock_free(n->lock);

@@ -169,6 +169,7 @@ static enum err fill_from_config(struct process *p, const struct process_config 
 	p->created_unix_ms = (int64_t)(os_wall_ns() / 1000000);
 	p->display = cfg->display;
 	p->checkpoint_s = cfg->checkpoint_s;
+	p->net_mode = cfg->net_mode;
 	p->argv = calloc(cfg->argc + 1, sizeof *p->argv);
 	if (!p->argv)
 		return ERR_NOMEM;
@@ -281,6 +282,7 @@ static enum err fill_from_parent(struct process *p, const struct process *parent
 	p->created_unix_ms = (int64_t)(os_wall_ns() / 1000000);
 	p->display.display = "headless";
 	p->begun = parent->begun;
+	p->net_mode = parent->net_mode;
 	p->argv = calloc(parent->argc + 1, sizeof *p->argv);
 	for (uint32_t i = 0; p->argv && i < parent->argc; i++) {
 		p->argv[i] = strdup(parent->argv[i]);

@@ -106,6 +106,7 @@ struct process_config {
 	uint32_t max_memory_pages; /* 0: no limit but the module's */
 	uint32_t parent;           /* pid or 0 */
 	bool controls;             /* as struct process's */
+	uint8_t net_mode;          /* enum net_mode of node/sockets/socket.h: what it may reach */
 	uint32_t
 	    checkpoint_s; /* seconds between checkpoints (saver.h); 0: none, or PROCESS_CHECKPOINT_DEFAULT */
 };
@@ -158,6 +159,7 @@ struct process {
 	atomic_bool was_interrupted;    /* any thread: ^C twice at a screen drawn in the terminal */
 	struct display_options display; /* C: strings are static */
 	uint32_t checkpoint_s;          /* C: as in process_config; goes along when it moves */
+	uint8_t net_mode;               /* C: as in process_config */
 	process_started_fn started_fn;  /* L: until it was called */
 	void *started_ctx;
 	uint64_t cpu_ns_before; /* C: used on other devices or before a restart */

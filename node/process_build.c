@@ -228,6 +228,8 @@ static struct wali_config linux_config(struct process *p)
 	    .wasi = p->wasi,
 	    .waker = p->waker,
 	    .pid = p->pid,
+	    .net = p->node->net,
+	    .net_mode = p->net_mode,
 	    .host = {.tty_size = linux_tty_size,
 	             .tty_set = linux_tty_set,
 	             .tty_typed = linux_tty_typed,

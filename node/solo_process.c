@@ -3,6 +3,7 @@
 
 #include "base/os_thread.h"
 #include "node/own_terminal.h"
+#include "node/sockets/socket.h"
 #include "node/wali/family.h"
 #include "node/wasi.h"
 #include "vfs/stream.h"
@@ -18,6 +19,7 @@ struct solo_group {
 	struct module *modules[GROUP_MODULES]; /* loaded last; under the lock too */
 	uint32_t next_module;
 	struct own_terminal *terminal; /* NULL: none */
+	struct net *net;               /* of this run alone */
 };
 
 /* ---- imports ---- */
@@ -212,6 +214,8 @@ static enum err make_group(struct solo_process *p)
 	p->group = calloc(1, sizeof *p->group);
 	if (!p->group)
 		return ERR_NOMEM;
+	TRY(net_new(NULL, "localhost", &p->group->net));
+	c.net = p->group->net;
 	if (own_terminal_is_there())
 		p->group->terminal = own_terminal_new(NULL, NULL);
 	return wali_new(&c, &p->wali);
@@ -364,5 +368,6 @@ void solo_process_end(struct solo_process *p)
 		if (g->modules[i])
 			module_unref(g->modules[i]);
 	own_terminal_free(g->terminal);
+	net_free(g->net);
 	free(g);
 }

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "proto/control.h"
+#include "node/sockets/socket.h"
 #include "node/solo.h"
 #include "shell/console.h"
 #include "shell/mounts.h"
@@ -21,6 +22,8 @@ static const struct option options[] = {
     {"env", 'e', OPTION_LIST, "K=V", "set an environment variable"},
     {"name", 'n', OPTION_VALUE, "NAME", "what ps calls it (default: the file's name)"},
     {"max-memory", 0, OPTION_VALUE, "MIB", "the most memory it may have"},
+    {"net", 0, OPTION_VALUE, "MODE",
+     "what it may reach: none (only itself), system, lan or all; none unless said"},
     {"checkpoint", 0, OPTION_VALUE, "SECONDS",
      "how often it is saved, to go on from there when the node is killed (0: never)"},
     {"display", 0, OPTION_VALUE, "KIND",
@@ -134,6 +137,16 @@ static int parse_checkpoint(struct shell *sh, struct program *p)
 	                   &p->cfg.checkpoint_s);
 }
 
+static int parse_net(struct shell *sh, struct program *p)
+{
+	enum net_mode mode = NET_NONE;
+	const char *name = shell_value(sh, "net");
+	if (name && !net_mode_find(name, &mode))
+		return shell_usage(sh, "--net %s: there are none, system, lan and all", name);
+	p->cfg.net_mode = (uint8_t)mode;
+	return 0;
+}
+
 static int parse_display(struct shell *sh, struct program *p)
 {
 	const char *kind = shell_value(sh, "display");
@@ -181,6 +194,7 @@ static int parse_program(struct shell *sh, struct program *p)
 	bad = bad ? bad : parse_env(sh, p);
 	bad = bad ? bad : parse_memory(sh, p);
 	bad = bad ? bad : parse_checkpoint(sh, p);
+	bad = bad ? bad : parse_net(sh, p);
 	return bad ? bad : parse_display(sh, p);
 }
 
@@ -199,6 +213,7 @@ static void put_program(struct client *c, const struct program *p)
 	client_put_flag(c, "err_terminal", cfg->tty.is_terminal[TTY_ERR]);
 	client_put_u64(c, "max_memory_pages", cfg->max_memory_pages);
 	client_put_u64(c, "checkpoint_s", cfg->checkpoint_s);
+	client_put_str(c, "net", net_mode_name((enum net_mode)cfg->net_mode));
 	if (cfg->name)
 		client_put_str(c, "name", cfg->name);
 	if (cfg->display.display)
@@ -247,7 +262,7 @@ static int run(struct shell *sh)
 
 const struct command command_run = {
     .name = "run",
-    .usage = "run [-d] [--solo] [--dir HOST::GUEST] [--env K=V] PROG.wasm [ARGS...]",
+    .usage = "run [-d] [--solo] [--dir HOST::GUEST] [--env K=V] [--net MODE] PROG.wasm [ARGS...]",
     .summary = "run a program",
     .help = "Starts the node if none is up. The program's standard streams are this terminal's (or "
             "pipe's), and its\n"

@@ -82,7 +82,8 @@ enum vfs_open_flags {
 	VFS_RSYNC = 2048,
 };
 
-enum vfs_events { VFS_READABLE = 1, VFS_WRITABLE = 2, VFS_HANGUP = 4 };
+/* Of sockets: ERROR waits to be told, END: the other end writes no more. */
+enum vfs_events { VFS_READABLE = 1, VFS_WRITABLE = 2, VFS_HANGUP = 4, VFS_ERROR = 8, VFS_END = 16 };
 
 struct vfs_dirent {
 	uint64_t next; /* cookie that continues after this entry; never 0 */

@@ -3,6 +3,7 @@
 
 #include "base/os_thread.h"
 #include "engine/engine.h"
+#include "node/sockets/socket.h"
 #include "node/wali/pty.h"
 
 #include <stdlib.h>
@@ -68,6 +69,7 @@ struct family *family_new(void)
 	if (!f)
 		return NULL;
 	pthread_mutex_init(&f->lock, NULL);
+	pthread_mutex_init(&f->wakers, NULL);
 	f->next_pid = 1;
 	family_terminal_reset(&f->terminal);
 	return f;
@@ -91,6 +93,23 @@ void family_wake(void *family)
 			os_wake_post(t->waker);
 }
 
+void family_wake_all(void *family)
+{
+	struct family *f = family;
+	pthread_mutex_lock(&f->wakers);
+	for (struct task *t = f->tasks; t; t = t->next)
+		if (t->waker)
+			os_wake_post(t->waker);
+	pthread_mutex_unlock(&f->wakers);
+}
+
+void family_set_waker(struct family *f, struct task *t, struct os_wake *waker)
+{
+	pthread_mutex_lock(&f->wakers);
+	t->waker = waker;
+	pthread_mutex_unlock(&f->wakers);
+}
+
 struct task *family_add(struct family *f, uint32_t pid, const struct task *parent,
                         struct os_wake *waker)
 {
@@ -105,7 +124,9 @@ struct task *family_add(struct family *f, uint32_t pid, const struct task *paren
 	if (parent)
 		memcpy(t->comm, parent->comm, sizeof t->comm);
 	t->next = f->tasks;
+	pthread_mutex_lock(&f->wakers);
 	f->tasks = t;
+	pthread_mutex_unlock(&f->wakers);
 	f->alive++;
 	if (!parent)
 		f->terminal.session = f->terminal.foreground = pid;
@@ -124,7 +145,9 @@ void family_remove(struct family *f, struct task *t)
 {
 	for (struct task **at = &f->tasks; *at; at = &(*at)->next)
 		if (*at == t) {
+			pthread_mutex_lock(&f->wakers);
 			*at = t->next;
+			pthread_mutex_unlock(&f->wakers);
 			if (t->state != TASK_ZOMBIE)
 				f->alive--;
 			free(t);
@@ -218,12 +241,14 @@ static void end_alarms(struct family *f)
 
 static void family_free(struct family *f)
 {
+	space_free(f->space);
 	ptys_settle(f);
 	while (f->tasks)
 		family_remove(f, f->tasks);
 	f->ends = true;
 	family_unlock(f);
 	end_alarms(f);
+	pthread_mutex_destroy(&f->wakers);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }
@@ -248,8 +273,8 @@ bool family_end(struct family *f, struct task *t, int status)
 	t->state = TASK_ZOMBIE;
 	t->status = status;
 	t->thread = NULL;
-	t->waker = NULL;
 	t->wali = NULL;
+	family_set_waker(f, t, NULL);
 	end_session(f, t);
 	if (!--f->alive) {
 		family_free(f);

@@ -41,6 +41,7 @@ enum {
 	LINUX_SIGWINCH = 28,
 };
 
+struct space;
 struct thread;
 struct wali;
 
@@ -86,11 +87,17 @@ struct family {
 	pthread_t alarm_thread;
 	bool has_alarms, ends;
 	uint64_t cpu_shown_ns; /* the most that /proc has said that all have used */
+	pthread_mutex_t
+	    wakers; /* before changes of tasks and their wakers; the last lock anybody takes */
+	struct space *space; /* its sockets' (node/sockets/socket.h); NULL: no net. Owned */
 };
 
 struct family *family_new(void);
 /* Any thread. The processes' pipes poke everybody who waits. */
 void family_wake(void *family);
+/* Any thread, without the lock: all of them, as what they wait for may come from other families or from outside. */
+void family_wake_all(void *family);
+void family_set_waker(struct family *f, struct task *t, struct os_wake *waker);
 
 void family_lock(struct family *f);
 void family_unlock(struct family *f);

@@ -1,6 +1,7 @@
 /* files.c - calls on open files: reading, writing, offsets, descriptors, listings, what stat says. */
 #include "node/wali/proc.h"
 
+#include "node/sockets/socket.h"
 #include "vfs/pipe.h"
 #include "vfs/stream.h"
 
@@ -19,13 +20,8 @@ bool wali_is_terminal(const struct vfs_obj *o)
 
 /* ---- reading and writing ---- */
 
-struct io {
-	struct vfs_iov v[VFS_IOVS_MAX];
-	uint32_t count;
-	uint64_t total;
-};
-
-static enum ferr io_of(struct wali *k, uint64_t at, uint64_t count, bool into_guest, struct io *io)
+enum ferr wali_io_of(struct wali *k, uint64_t at, uint64_t count, bool into_guest,
+                     struct wali_io *io)
 {
 	if (arg32(count) > VFS_IOVS_MAX)
 		return FE_INVAL;
@@ -47,8 +43,8 @@ static enum ferr io_of(struct wali *k, uint64_t at, uint64_t count, bool into_gu
 	return FE_OK;
 }
 
-static enum ferr io_one(struct wali *k, uint64_t addr, uint64_t size, bool into_guest,
-                        struct io *io)
+enum ferr wali_io_one(struct wali *k, uint64_t addr, uint64_t size, bool into_guest,
+                      struct wali_io *io)
 {
 	uint32_t n = arg32(size) < INT32_MAX ? arg32(size) : INT32_MAX;
 	const uint8_t *host = into_guest ? wali_out(k, addr, n) : wali_in(k, addr, n);
@@ -60,7 +56,7 @@ static enum ferr io_one(struct wali *k, uint64_t addr, uint64_t size, bool into_
 	return FE_OK;
 }
 
-static void io_skip(struct io *io, uint64_t n)
+void wali_io_skip(struct wali_io *io, uint64_t n)
 {
 	for (uint32_t i = 0; i < io->count && n; i++) {
 		size_t now = io->v[i].size < n ? io->v[i].size : (size_t)n;
@@ -70,7 +66,7 @@ static void io_skip(struct io *io, uint64_t n)
 	}
 }
 
-static int64_t read_file(struct wali *k, struct vfs_file *f, struct io *io, const uint64_t *at)
+static int64_t read_file(struct wali *k, struct vfs_file *f, struct wali_io *io, const uint64_t *at)
 {
 	size_t done = 0;
 	if (!(f->flags & VFS_READ))
@@ -93,9 +89,9 @@ static int64_t read_file(struct wali *k, struct vfs_file *f, struct io *io, cons
 }
 
 /* What was written before the call blocked is part of what it says. */
-static int64_t write_blocked(struct wali *k, struct vfs_file *f, uint64_t before)
+int64_t wali_write_blocked(struct wali *k, struct vfs_file *f, uint64_t before, bool may_wait)
 {
-	if (f->flags & VFS_NONBLOCK)
+	if (!may_wait)
 		return before ? (int64_t)before : NO(AGAIN);
 	struct wali_slot *s = wali_slot(k);
 	if (!s)
@@ -105,7 +101,8 @@ static int64_t write_blocked(struct wali *k, struct vfs_file *f, uint64_t before
 	return r == WALI_BLOCK || !before ? r : (int64_t)before;
 }
 
-static int64_t write_file(struct wali *k, struct vfs_file *f, struct io *io, const uint64_t *at)
+static int64_t write_file(struct wali *k, struct vfs_file *f, struct wali_io *io,
+                          const uint64_t *at)
 {
 	size_t done = 0;
 	uint64_t end = 0;
@@ -122,11 +119,11 @@ static int64_t write_file(struct wali *k, struct vfs_file *f, struct io *io, con
 	if (r)
 		return r;
 	uint64_t before = wali_progress(k);
-	io_skip(io, before);
+	wali_io_skip(io, before);
 	unsigned flags = f->flags & (VFS_DSYNC | VFS_SYNC | (at ? 0 : VFS_APPEND));
 	enum ferr e = vfs_write(f->obj, at ? *at : f->offset, flags, io->v, io->count, &done, &end);
 	if (e == FE_AGAIN)
-		return write_blocked(k, f, before);
+		return wali_write_blocked(k, f, before, !(f->flags & VFS_NONBLOCK));
 	if (e == FE_PIPE && k->task)
 		family_raise(k->family, k->task, LINUX_SIGPIPE);
 	if (e != FE_OK && before)
@@ -138,60 +135,61 @@ static int64_t write_file(struct wali *k, struct vfs_file *f, struct io *io, con
 		return (int64_t)done;
 	}
 	before += done;
-	return before < io->total ? write_blocked(k, f, before) : (int64_t)before;
+	return before < io->total ? wali_write_blocked(k, f, before, !(f->flags & VFS_NONBLOCK))
+	                          : (int64_t)before;
 }
 
 int64_t wali_read(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
-	struct io io;
+	struct wali_io io;
 	WTRY(wali_fd(k, a[0], &e));
-	WTRY(io_one(k, a[1], a[2], true, &io));
+	WTRY(wali_io_one(k, a[1], a[2], true, &io));
 	return read_file(k, e->file, &io, NULL);
 }
 
 int64_t wali_write(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
-	struct io io;
+	struct wali_io io;
 	WTRY(wali_fd(k, a[0], &e));
-	WTRY(io_one(k, a[1], a[2], false, &io));
+	WTRY(wali_io_one(k, a[1], a[2], false, &io));
 	return write_file(k, e->file, &io, NULL);
 }
 
 int64_t wali_readv(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
-	struct io io;
+	struct wali_io io;
 	WTRY(wali_fd(k, a[0], &e));
-	WTRY(io_of(k, a[1], a[2], true, &io));
+	WTRY(wali_io_of(k, a[1], a[2], true, &io));
 	return read_file(k, e->file, &io, NULL);
 }
 
 int64_t wali_writev(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
-	struct io io;
+	struct wali_io io;
 	WTRY(wali_fd(k, a[0], &e));
-	WTRY(io_of(k, a[1], a[2], false, &io));
+	WTRY(wali_io_of(k, a[1], a[2], false, &io));
 	return write_file(k, e->file, &io, NULL);
 }
 
 int64_t wali_pread64(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
-	struct io io;
+	struct wali_io io;
 	WTRY(wali_fd(k, a[0], &e));
-	WTRY(io_one(k, a[1], a[2], true, &io));
+	WTRY(wali_io_one(k, a[1], a[2], true, &io));
 	return (int64_t)a[3] < 0 ? NO(INVAL) : read_file(k, e->file, &io, &a[3]);
 }
 
 int64_t wali_pwrite64(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
-	struct io io;
+	struct wali_io io;
 	WTRY(wali_fd(k, a[0], &e));
-	WTRY(io_one(k, a[1], a[2], false, &io));
+	WTRY(wali_io_one(k, a[1], a[2], false, &io));
 	return (int64_t)a[3] < 0 ? NO(INVAL) : write_file(k, e->file, &io, &a[3]);
 }
 
@@ -486,7 +484,7 @@ enum ferr wali_stat_fd(const struct fd_entry *e, struct vfs_stat *st, bool *read
 		*st = (struct vfs_stat){.type = e->file->obj->type, .nlink = 1, .ino = 1};
 		return FE_OK;
 	}
-	st->type = e->file->obj->type;
+	st->type = vfs_is_socket(e->file->obj) ? VFS_TYPE_DGRAM : e->file->obj->type;
 	return r;
 }
 

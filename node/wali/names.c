@@ -87,6 +87,8 @@ static enum ferr stat_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32
 			r = FE_NOTDIR;
 	}
 	wali_at_end(&at);
+	if (r == FE_OK && wali_is_socket_name(k, st))
+		st->type = VFS_TYPE_DGRAM;
 	return r;
 }
 

@@ -12,7 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IN = 1, PRI = 2, OUT = 4, ERR = 8, HUP = 16, NVAL = 32, RDNORM = 64, WRNORM = 256 };
+enum {
+	IN = 1,
+	PRI = 2,
+	OUT = 4,
+	ERR = 8,
+	HUP = 16,
+	NVAL = 32,
+	RDNORM = 64,
+	WRNORM = 256,
+	RDHUP = 0x2000,
+};
 
 static unsigned vfs_events(uint32_t events)
 {
@@ -26,7 +36,9 @@ static uint32_t ready_now(struct vfs_obj *o, uint32_t events)
 	unsigned ready = vfs_ready(o, VFS_READABLE | VFS_WRITABLE);
 	uint32_t out =
 	    (ready & VFS_READABLE ? IN | RDNORM : 0u) | (ready & VFS_WRITABLE ? OUT | WRNORM : 0u);
+	out |= ready & VFS_END ? RDHUP : 0u;
 	out &= events;
+	out |= ready & VFS_ERROR ? ERR : 0u;
 	if (ready & VFS_HANGUP)
 		out |= vfs_is_pipe(o) && vfs_pipe_writes(o) ? ERR : HUP;
 	return out;

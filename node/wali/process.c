@@ -75,8 +75,8 @@ void wali_child_adopt(struct wali_child *c, const struct wali_host *host, struct
 	k->host = *host;
 	k->w->wait = wait;
 	k->task->pid = pid;
-	k->task->waker = waker;
 	k->task->wali = k;
+	family_set_waker(k->family, k->task, waker);
 	poke_parent(k->family, k->task);
 	c->wali = NULL;
 	c->wasi = NULL;
@@ -87,7 +87,7 @@ void wali_child_undo(struct wali *k)
 {
 	k->task->state = TASK_ZOMBIE;
 	k->task->pid = 0;
-	k->task->waker = NULL;
+	family_set_waker(k->family, k->task, NULL);
 	k->family->alive--;
 	poke_parent(k->family, k->task);
 	k->task = NULL;

@@ -21,6 +21,7 @@
  */
 #include "node/wali/device.h"
 
+#include "node/sockets/socket.h"
 #include "node/text.h"
 #include "node/wali/pty.h"
 #include "vfs/pipe.h"
@@ -176,6 +177,15 @@ static void save_devices(struct wali *k, struct wr *out)
 	patch_u16(out, at, n);
 }
 
+static enum err check_sockets(struct wali *k, struct errmsg *msg)
+{
+	struct fd_entry *e;
+	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++)
+		if (wali_fd(k, fd, &e) == FE_OK && vfs_is_socket(e->file->obj))
+			return err_set(msg, ERR_UNSUPPORTED, "a socket is open");
+	return ERR_OK;
+}
+
 static enum err save_all(struct wali *k, struct wr *out, struct errmsg *msg)
 {
 	if (k->family->alive > 1 || k->family->tasks->next)
@@ -183,6 +193,7 @@ static enum err save_all(struct wali *k, struct wr *out, struct errmsg *msg)
 		    msg, ERR_UNSUPPORTED,
 		    "it has %u other processes: relatives share files and cannot move apart",
 		    k->family->alive - 1);
+	TRY(check_sockets(k, msg));
 	wr_u32(out, FORMAT_VERSION);
 	wr_u16(out, (uint16_t)strlen(k->cwd));
 	wr_bytes(out, k->cwd, strlen(k->cwd));

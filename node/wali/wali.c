@@ -54,7 +54,7 @@ enum err wali_alloc(const struct wali_config *c, struct wali **out)
 	k->umask = 022;
 	k->family = c->family ? c->family : family_new();
 	set_rlimits(k);
-	if (k->cwd && k->family) {
+	if (k->cwd && k->family && wali_open_space(k, c) == ERR_OK) {
 		*out = k;
 		return ERR_OK;
 	}
@@ -235,9 +235,21 @@ int64_t wali_block(struct wali *k, bool restarts)
 	return WALI_BLOCK;
 }
 
+/* A call that may wait only so long gives up like one that may not. */
+static int64_t block_until(struct wali *k, uint64_t relative_ns)
+{
+	if (relative_ns == WAIT_FOREVER)
+		return wali_block(k, true);
+	uint64_t until = wali_deadline(k, relative_ns);
+	if (wasi_clock_ns(k->w) >= until)
+		return NO(AGAIN);
+	wait_until(k->w->wait, wasi_host_time(k->w, until));
+	return wali_block(k, false);
+}
+
 int64_t wali_block_on(struct wali *k, struct vfs_obj *o, unsigned events)
 {
-	int64_t r = wali_block(k, true);
+	int64_t r = block_until(k, wali_patience(o, events));
 	if (r == WALI_BLOCK)
 		wasi_block_on(k->w, o, events);
 	return r;
@@ -419,45 +431,4 @@ static bool resolve(void *ctx, const char *module, const char *name, const char 
 struct host_resolver wali_resolver(struct wali *k)
 {
 	return (struct host_resolver){.resolve = resolve, .ctx = k};
-}
-
-/* ---- sockets: none exist yet, so what is open is never one ---- */
-
-static int64_t not_a_socket(struct wali *k, uint64_t fd)
-{
-	struct fd_entry *e;
-	WTRY(wali_fd(k, fd, &e));
-	return NO(NOTSOCK);
-}
-
-#define SOCKET_CALL(name)                                      \
-	int64_t wali_##name(struct wali *k, const uint64_t *a) \
-	{                                                      \
-		return not_a_socket(k, a[0]);                  \
-	}
-SOCKET_CALL(connect)
-SOCKET_CALL(accept)
-SOCKET_CALL(accept4)
-SOCKET_CALL(sendto)
-SOCKET_CALL(recvfrom)
-SOCKET_CALL(sendmsg)
-SOCKET_CALL(recvmsg)
-SOCKET_CALL(shutdown)
-SOCKET_CALL(bind)
-SOCKET_CALL(listen)
-SOCKET_CALL(getsockname)
-SOCKET_CALL(getpeername)
-SOCKET_CALL(setsockopt)
-SOCKET_CALL(getsockopt)
-
-enum { LINUX_EAFNOSUPPORT = 97 };
-
-int64_t wali_socket(struct wali *k, const uint64_t *a)
-{
-	return -LINUX_EAFNOSUPPORT;
-}
-
-int64_t wali_socketpair(struct wali *k, const uint64_t *a)
-{
-	return -LINUX_EAFNOSUPPORT;
 }

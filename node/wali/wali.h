@@ -32,6 +32,7 @@
 struct family;
 struct family_terminal;
 struct module;
+struct net;
 struct os_wake;
 struct vfs_obj;
 struct wait;
@@ -91,6 +92,8 @@ struct wali_config {
 	struct os_wake *waker; /* borrowed: what ends the process's waits */
 	uint32_t pid;
 	struct family *family; /* NULL: one of its own */
+	struct net *net;       /* borrowed: of a family of its own. NULL: no sockets */
+	uint8_t net_mode;      /* enum net_mode */
 };
 
 /* Whether the module has imports of "wali". */

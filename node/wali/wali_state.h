@@ -143,6 +143,21 @@ void wali_set_first(struct wali *k);
 enum err wali_alloc(const struct wali_config *c, struct wali **out);
 
 /* ---- files.c ---- */
+/* The guest's buffers of a call that reads or writes, as places of the host. */
+struct wali_io {
+	struct vfs_iov v[VFS_IOVS_MAX];
+	uint32_t count;
+	uint64_t total;
+};
+/* Of count struct iovec at at; of one buffer. FAULT, INVAL. */
+enum ferr wali_io_of(struct wali *k, uint64_t at, uint64_t count, bool into_guest,
+                     struct wali_io *io);
+enum ferr wali_io_one(struct wali *k, uint64_t addr, uint64_t size, bool into_guest,
+                      struct wali_io *io);
+/* Without its first n bytes. */
+void wali_io_skip(struct wali_io *io, uint64_t n);
+/* A call that has written before bytes cannot go on: what it says, or WALI_BLOCK. */
+int64_t wali_write_blocked(struct wali *k, struct vfs_file *f, uint64_t before, bool may_wait);
 enum ferr wali_fd(struct wali *k, uint64_t fd, struct fd_entry **out);
 int64_t wali_add_file(struct wali *k, struct vfs_file *f, uint32_t linux_flags);
 bool wali_is_terminal(const struct vfs_obj *o);
@@ -202,6 +217,14 @@ bool wali_has_signal(const struct wali *k);
 void wali_signals_exec(struct wali *k);
 /* After the alarm, or the host's clock under it, has changed. */
 void wali_set_alarm(struct wali *k);
+
+/* ---- sockets.c ---- */
+/* The net's space of the family, when there is a net. */
+enum err wali_open_space(struct wali *k, const struct wali_config *c);
+/* How long a call may wait for the socket (SO_RCVTIMEO, SO_SNDTIMEO); WAIT_FOREVER: for ever, or no socket. */
+uint64_t wali_patience(struct vfs_obj *o, unsigned events);
+/* The file is an AF_UNIX socket's name. */
+bool wali_is_socket_name(struct wali *k, const struct vfs_stat *st);
 
 /* ---- device.c ---- */
 /* Fills dev and dev_name for whole. NOENT. */

@@ -1,0 +1,468 @@
+/* socket.c - life of nets, spaces and sockets, and a socket as an open file. */
+#include "node/sockets/socket_impl.h"
+
+#include "base/os.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct vfs_ops socket_ops;
+
+/* ---- nets ---- */
+
+static const char *const modes[NET_MODES] = {"none", "system", "lan", "all"};
+
+const char *net_mode_name(enum net_mode m)
+{
+	return modes[m];
+}
+
+bool net_mode_find(const char *name, enum net_mode *out)
+{
+	for (int i = 0; i < NET_MODES; i++)
+		if (!strcmp(modes[i], name)) {
+			*out = (enum net_mode)i;
+			return true;
+		}
+	return false;
+}
+
+static void set_device(struct net_device *d, const uint8_t id[32], const char *name)
+{
+	snprintf(d->name, sizeof d->name, "%s", name);
+	d->address4 = address_of_device(id, false);
+	d->address6 = address_of_device(id, true);
+}
+
+enum err net_new(const uint8_t *id, const char *name, struct net **out)
+{
+	static const uint8_t nobody[32];
+	struct net *n = calloc(1, sizeof *n);
+	if (!n || pthread_mutex_init(&n->lock, NULL)) {
+		free(n);
+		return ERR_NOMEM;
+	}
+	n->devices = calloc(1, sizeof *n->devices);
+	if (!n->devices) {
+		net_free(n);
+		return ERR_NOMEM;
+	}
+	n->ndevices = 1;
+	set_device(n->devices, id ? id : nobody, name ? name : "");
+	n->address4 = n->devices->address4;
+	n->address6 = n->devices->address6;
+	*out = n;
+	return ERR_OK;
+}
+
+enum err net_set_peers(struct net *n, const struct net_peer *peers, uint32_t count)
+{
+	struct net_device *list = calloc(count + 1, sizeof *list);
+	if (!list)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < count; i++)
+		set_device(&list[i + 1], peers[i].id, peers[i].name);
+	net_enter(n, NULL);
+	list[0] = n->devices[0];
+	free(n->devices);
+	n->devices = list;
+	n->ndevices = count + 1;
+	net_leave(n);
+	return ERR_OK;
+}
+
+void net_free(struct net *n)
+{
+	if (!n)
+		return;
+	while (n->first)
+		socket_unmake(n->first);
+	pthread_mutex_destroy(&n->lock);
+	free(n->devices);
+	free(n);
+}
+
+struct address net_address(const struct net *n, bool v6)
+{
+	return v6 ? n->address6 : n->address4;
+}
+
+void net_enter(struct net *n, const struct space *caller)
+{
+	pthread_mutex_lock(&n->lock);
+	n->caller = caller;
+}
+
+void net_leave(struct net *n)
+{
+	n->caller = NULL;
+	pthread_mutex_unlock(&n->lock);
+}
+
+/* ---- spaces ---- */
+
+enum err space_new(struct net *n, const struct space_config *c, struct space **out)
+{
+	struct space *s = calloc(1, sizeof *s);
+	uint8_t start[2];
+	if (!s)
+		return ERR_NOMEM;
+	os_random(start, sizeof start);
+	s->net = n;
+	s->cfg = *c;
+	s->last_port =
+	    (uint16_t)(PORT_FIRST + (start[0] | start[1] << 8) % (PORT_LAST - PORT_FIRST));
+	*out = s;
+	return ERR_OK;
+}
+
+/* A socket that was sent over a socket may be its own only owner: what has not arrived never will. */
+static struct queue take_travelling(struct space *s)
+{
+	struct queue all = {0};
+	net_enter(s->net, s);
+	for (struct socket *o = s->net->first; o && !all.first; o = o->next)
+		if (o->space == s && queue_has_files(&o->in)) {
+			all = o->in;
+			o->in = (struct queue){0};
+			socket_recount(o);
+		}
+	net_leave(s->net);
+	return all;
+}
+
+static void orphan_sockets(struct space *s)
+{
+	net_enter(s->net, s);
+	for (struct socket *o = s->net->first; o; o = o->next)
+		if (o->space == s)
+			o->space = NULL;
+	net_leave(s->net);
+}
+
+void space_free(struct space *s)
+{
+	if (!s)
+		return;
+	for (struct queue q = take_travelling(s); q.first; q = take_travelling(s))
+		queue_free(&q);
+	orphan_sockets(s);
+	free(s);
+}
+
+bool space_takes_files(const struct space *s, uint32_t count)
+{
+	for (const struct socket *o = s->net->first; o; o = o->next)
+		for (const struct packet *p = o->space == s ? o->in.first : NULL; p; p = p->next)
+			count += p->files ? p->files->count : 0;
+	return count <= SPACE_FILES_MAX;
+}
+
+enum net_mode space_mode(const struct space *s)
+{
+	return s->cfg.mode;
+}
+
+bool space_has_name(struct space *s, uint64_t dev, uint64_t ino)
+{
+	bool found = false;
+	net_enter(s->net, s);
+	for (const struct socket *o = s->net->first; o && !found; o = o->next)
+		found = o->space == s && o->af == ADDRESS_UNIX && o->bound && o->local.name[0] &&
+		        o->local.dev == dev && o->local.ino == ino;
+	net_leave(s->net);
+	return found;
+}
+
+/* ---- life ---- */
+
+struct socket *socket_of(struct vfs_obj *o)
+{
+	return (struct socket *)o;
+}
+
+bool vfs_is_socket(const struct vfs_obj *o)
+{
+	return o->ops == &socket_ops;
+}
+
+enum ferr socket_make(struct net *n, struct space *s, uint8_t af, uint8_t type, struct socket **out)
+{
+	if (n->count >= NET_SOCKETS_MAX || (s && s->sockets >= SPACE_SOCKETS_MAX))
+		return FE_NFILE;
+	struct socket *o = calloc(1, sizeof *o);
+	if (!o)
+		return FE_NOMEM;
+	vfs_obj_init(&o->base, &socket_ops,
+	             type == SOCKET_DGRAM ? VFS_TYPE_DGRAM : VFS_TYPE_STREAM);
+	o->net = n;
+	o->space = s;
+	o->af = af;
+	o->type = type;
+	o->local.family = o->peer.family = af;
+	if (af == ADDRESS_IP4)
+		o->local = address_ip4(0, 0, 0, 0, 0);
+	o->next = n->first;
+	n->first = o;
+	n->count++;
+	if (s)
+		s->sockets++;
+	*out = o;
+	return FE_OK;
+}
+
+void socket_unmake(struct socket *s)
+{
+	for (struct socket **at = &s->net->first; *at; at = &(*at)->next)
+		if (*at == s) {
+			*at = s->next;
+			break;
+		}
+	s->net->count--;
+	queue_free(&s->in);
+	queue_free(&s->out);
+	socket_recount(s);
+	if (s->space)
+		s->space->sockets--;
+	free(s);
+}
+
+void socket_recount(struct socket *s)
+{
+	size_t bytes = s->in.bytes + s->out.bytes;
+	uint32_t packets = s->in.packets + s->out.packets;
+	if (s->space) {
+		s->space->bytes += bytes - s->counted_bytes;
+		s->space->packets += packets - s->counted_packets;
+	}
+	s->counted_bytes = bytes;
+	s->counted_packets = packets;
+}
+
+void socket_wake(struct socket *s)
+{
+	const struct space *sp = s->space;
+	if (!sp)
+		return;
+	if (sp == s->net->caller)
+		sp->cfg.wake_own(sp->cfg.ctx);
+	else
+		sp->cfg.wake(sp->cfg.ctx);
+}
+
+size_t socket_room(const struct socket *s, const struct queue *q)
+{
+	bool full = s->space &&
+	            (s->space->bytes >= SPACE_BYTES_MAX || s->space->packets >= SPACE_PACKETS_MAX);
+	size_t max = full ? SOCKET_BUFFER_LEAST : SOCKET_BUFFER;
+	if (q->packets >= (full ? SOCKET_PACKETS_LEAST : SOCKET_PACKETS_MAX))
+		return 0;
+	return q->bytes < max ? max - q->bytes : 0;
+}
+
+enum ferr socket_new(struct space *s, enum address_family af, enum socket_type type,
+                     struct vfs_obj **out)
+{
+	struct socket *o;
+	if (type == SOCKET_SEQPACKET && af != ADDRESS_UNIX)
+		return FE_PROTONOSUPPORT;
+	net_enter(s->net, s);
+	enum ferr e = socket_make(s->net, s, (uint8_t)af, (uint8_t)type, &o);
+	net_leave(s->net);
+	if (e == FE_OK)
+		*out = &o->base;
+	return e;
+}
+
+static enum ferr make_pair(struct space *s, enum socket_type type, uint32_t pid,
+                           struct socket *end[2])
+{
+	FTRY(socket_make(s->net, s, ADDRESS_UNIX, (uint8_t)type, &end[0]));
+	enum ferr e = socket_make(s->net, s, ADDRESS_UNIX, (uint8_t)type, &end[1]);
+	if (e != FE_OK) {
+		socket_unmake(end[0]);
+		return e;
+	}
+	for (int i = 0; i < 2; i++)
+		end[i]->own_pid = end[i]->peer_pid = pid;
+	stream_join(end[0], end[1]);
+	return FE_OK;
+}
+
+enum ferr socket_pair(struct space *s, enum socket_type type, uint32_t pid, struct vfs_obj *out[2])
+{
+	struct socket *end[2];
+	net_enter(s->net, s);
+	enum ferr e = make_pair(s, type, pid, end);
+	net_leave(s->net);
+	for (int i = 0; e == FE_OK && i < 2; i++)
+		out[i] = &end[i]->base;
+	return e;
+}
+
+/* ---- as an open file ---- */
+
+static bool is_datagram(const struct socket *s)
+{
+	return s->type == SOCKET_DGRAM;
+}
+
+static void socket_close(struct vfs_obj *o)
+{
+	struct socket *s = socket_of(o);
+	struct net *n = s->net;
+	struct queue in;
+	net_enter(n, s->space);
+	bool unread = s->in.bytes;
+	if (s->mate && unread)
+		s->mate->error = FE_CONNRESET;
+	stream_close(s);
+	in = s->in; /* its files may be sockets: they are closed without the lock */
+	s->in = (struct queue){0};
+	socket_unmake(s);
+	net_leave(n);
+	queue_free(&in);
+}
+
+enum ferr socket_send(struct vfs_obj *o, struct socket_send *send, size_t *done)
+{
+	struct socket *s = socket_of(o);
+	net_enter(s->net, s->space);
+	s->own_pid = send->pid ? send->pid : s->own_pid;
+	if (send->files && !space_takes_files(s->space, send->files->count)) {
+		net_leave(s->net);
+		return FE_NOBUFS;
+	}
+	enum ferr e = is_datagram(s) ? datagram_write(s, send, done)
+	              : send->to     ? FE_ISCONN
+	                             : stream_write(s, send, done);
+	net_leave(s->net);
+	return e;
+}
+
+enum ferr socket_receive(struct vfs_obj *o, struct socket_receive *r, size_t *done)
+{
+	struct socket *s = socket_of(o);
+	r->from = (struct address){0};
+	r->files = NULL;
+	r->pid = 0;
+	net_enter(s->net, s->space);
+	enum ferr e = is_datagram(s) ? datagram_read(s, r, done) : stream_read(s, r, done);
+	net_leave(s->net);
+	if (!r->wants_files) {
+		packet_files_free(r->files);
+		r->files = NULL;
+	}
+	return e;
+}
+
+static enum ferr file_read(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov, size_t n,
+                           size_t *done)
+{
+	struct socket_receive r = {.iov = iov, .n = n};
+	return socket_receive(o, &r, done);
+}
+
+static enum ferr file_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
+                            const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
+{
+	struct socket_send s = {.iov = iov, .n = n};
+	return socket_send(o, &s, done);
+}
+
+/* FIONREAD asks this too: of datagrams it is the first one's size. */
+static enum ferr file_stat(struct vfs_obj *o, struct vfs_stat *out)
+{
+	*out = (struct vfs_stat){
+	    .nlink = 1, .ino = 1, .type = VFS_TYPE_DGRAM, .size_bytes = socket_waiting_bytes(o)};
+	return FE_OK;
+}
+
+static unsigned file_ready(struct vfs_obj *o, unsigned events)
+{
+	struct socket *s = socket_of(o);
+	net_enter(s->net, s->space);
+	unsigned got = is_datagram(s) ? datagram_ready(s) : stream_ready(s);
+	net_leave(s->net);
+	return got & (events | VFS_HANGUP | VFS_ERROR | VFS_END);
+}
+
+static const struct vfs_ops socket_ops = {
+    .name = "socket",
+    .close = socket_close,
+    .read = file_read,
+    .write = file_write,
+    .stat = file_stat,
+    .ready = file_ready,
+};
+
+/* ---- the rest of what is asked ---- */
+
+enum ferr socket_shutdown(struct vfs_obj *o, unsigned how)
+{
+	struct socket *s = socket_of(o);
+	net_enter(s->net, s->space);
+	enum ferr e = stream_shutdown(s, how);
+	net_leave(s->net);
+	return e;
+}
+
+void socket_local(struct vfs_obj *o, struct address *out)
+{
+	struct socket *s = socket_of(o);
+	net_enter(s->net, s->space);
+	*out = s->local;
+	net_leave(s->net);
+}
+
+enum ferr socket_peer(struct vfs_obj *o, struct address *out)
+{
+	struct socket *s = socket_of(o);
+	net_enter(s->net, s->space);
+	*out = s->peer;
+	bool has = s->has_peer;
+	net_leave(s->net);
+	return has ? FE_OK : FE_NOTCONN;
+}
+
+enum ferr socket_error(struct vfs_obj *o)
+{
+	struct socket *s = socket_of(o);
+	net_enter(s->net, s->space);
+	enum ferr e = s->error;
+	s->error = FE_OK;
+	net_leave(s->net);
+	return e;
+}
+
+size_t socket_waiting_bytes(struct vfs_obj *o)
+{
+	struct socket *s = socket_of(o);
+	net_enter(s->net, s->space);
+	const struct packet *p = s->in.first;
+	size_t n = s->type == SOCKET_STREAM ? s->in.bytes : p ? p->end - p->start : 0;
+	net_leave(s->net);
+	return n;
+}
+
+void socket_info(struct vfs_obj *o, struct socket_info *out)
+{
+	struct socket *s = socket_of(o);
+	net_enter(s->net, s->space);
+	*out = (struct socket_info){.af = (enum address_family)s->af,
+	                            .type = (enum socket_type)s->type,
+	                            .listens = s->state == STATE_LISTENS,
+	                            .peer_pid = s->peer_pid};
+	net_leave(s->net);
+}
+
+int32_t *socket_options(struct vfs_obj *o)
+{
+	return socket_of(o)->options;
+}
+
+struct socket_patience *socket_patience(struct vfs_obj *o)
+{
+	return &socket_of(o)->patience;
+}
