@@ -183,8 +183,8 @@ struct process {
 	    foreground_signals; /* any thread: for those in its foreground; n is bit n - 1 */
 	bool
 	    controls; /* C: it may see and control all of the node's processes by /proc; children may too */
-	struct question *question; /* questions.c's lock: what it waits to hear, or NULL */
-	void *move;                /* L: migrate's own state of this process, or NULL */
+	struct question *questions; /* questions.c's lock: what it waits to hear */
+	void *move;                 /* L: migrate's own state of this process, or NULL */
 	uint8_t gone_to[32]; /* L: device it went to, set before process_forget(); zero: none */
 	uint64_t
 	    lonely_ms; /* L: since when output waits for a client that is not there; 0: it does not */

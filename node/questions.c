@@ -1,6 +1,6 @@
 /* questions.c - from a question in /proc to a request, and from its rows to text.
  *
- * Truths, under the lock: a question is its process's (process.question) until it is taken or dropped; it is in the list until the
+ * Truths, under the lock: a question is in its process's list until it is taken or dropped; it is in the list until the
  * loop has begun it; it is freed by whoever finds it without a process and answered.
  */
 #include "node/questions.h"
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUESTION_MAX = 320, ANSWER_MAX = 4 << 20 };
+enum { QUESTION_MAX = 320, ANSWER_MAX = 4 << 20, QUESTIONS_MAX = 8 };
 
 struct question {
 	struct node *node;
@@ -22,7 +22,8 @@ struct question {
 	bool is_over;
 	enum ferr error;
 	struct wr answer;
-	struct question *next; /* that waits for the loop */
+	struct question *next;    /* that waits for the loop */
+	struct question *sibling; /* of the same process */
 };
 
 struct questions {
@@ -252,15 +253,39 @@ static void on_questions(uv_async_t *async)
 
 /* ---- on the process's thread ---- */
 
-/* The lock is held. */
-static enum ferr take(struct process *p, struct wr *out)
+/* The lock is held. NULL: it has not asked that. */
+static struct question **find(struct process *p, const char *text, uint32_t *count)
 {
-	struct question *q = p->question;
+	struct question **found = NULL, **at = &p->questions;
+	for (*count = 0; *at; at = &(*at)->sibling, ++*count)
+		if (!strcmp((*at)->text, text))
+			found = at;
+	return found;
+}
+
+/* The lock is held. */
+static enum ferr take(struct question **at, struct wr *out)
+{
+	struct question *q = *at;
 	enum ferr e = q->error;
-	p->question = NULL;
+	*at = q->sibling;
 	wr_bytes(out, q->answer.data, q->answer.size);
 	free_question(q);
 	return wr_ok(out) ? e : FE_NOMEM;
+}
+
+/* Answers that nobody came for: of calls that a signal has ended. The lock is held. */
+static void forget_answers(struct process *p)
+{
+	for (struct question **at = &p->questions; *at;) {
+		struct question *q = *at;
+		if (!q->is_over) {
+			at = &q->sibling;
+			continue;
+		}
+		*at = q->sibling;
+		free_question(q);
+	}
 }
 
 /* The lock is held. */
@@ -278,7 +303,8 @@ static enum ferr put(struct process *p, const char *text)
 	while (*at)
 		at = &(*at)->next;
 	*at = q;
-	p->question = q;
+	q->sibling = p->questions;
+	p->questions = q;
 	uv_async_send(&qs->async);
 	return FE_INPROGRESS;
 }
@@ -287,18 +313,19 @@ enum ferr questions_ask(struct process *p, const char *question, bool asked, str
 {
 	struct questions *qs = p->node->questions;
 	enum ferr e;
+	uint32_t count;
 	uv_mutex_lock(&qs->lock);
-	struct question *q = p->question;
-	bool mine = q && !strcmp(q->text, question);
-	if (q && q->is_over && !mine) { /* of a call that a signal has ended */
-		p->question = NULL;
-		free_question(q);
-		q = NULL;
-	}
-	if (q)
-		e = mine && q->is_over ? take(p, out) : FE_INPROGRESS;
+	struct question **at = find(p, question, &count);
+	if (at)
+		e = (*at)->is_over ? take(at, out) : FE_INPROGRESS;
+	else if (asked)
+		e = FE_OK;
+	else if (count < QUESTIONS_MAX)
+		e = put(p, question);
 	else
-		e = asked ? FE_OK : put(p, question);
+		e = FE_INPROGRESS;
+	if (count >= QUESTIONS_MAX)
+		forget_answers(p);
 	uv_mutex_unlock(&qs->lock);
 	return e;
 }
@@ -309,14 +336,11 @@ void questions_drop(struct process *p)
 	if (!qs)
 		return;
 	uv_mutex_lock(&qs->lock);
-	struct question *q = p->question;
-	p->question = NULL;
-	bool is_over = q && q->is_over;
-	if (q)
+	forget_answers(p);
+	for (struct question *q = p->questions; q; q = q->sibling)
 		q->process = NULL;
+	p->questions = NULL;
 	uv_mutex_unlock(&qs->lock);
-	if (is_over)
-		free_question(q);
 }
 
 /* ---- the part ---- */
@@ -341,22 +365,14 @@ static void closed(uv_handle_t *h)
 	free(qs);
 }
 
-/* Every process has ended, and the control part has answered what was asked. */
+/* Every process has ended, and the control part has answered what was begun. */
 void questions_close(struct node *n)
 {
 	struct questions *qs = n->questions;
-	while (qs->first) {
-		struct question *q = qs->first;
-		qs->first = q->next;
-		if (q->process)
-			q->process->question = NULL;
-		free_question(q);
-	}
+	for (struct question *q = qs->first; q; q = q->next)
+		q->is_over = true;
 	for (struct process *p = process_first(n); p; p = p->next)
-		if (p->question) {
-			free_question(p->question);
-			p->question = NULL;
-		}
+		questions_drop(p);
 	n->questions = NULL;
 	uv_close((uv_handle_t *)&qs->async, closed);
 }

@@ -592,24 +592,47 @@ static bool is_command(const char *text)
 	return false;
 }
 
+static enum ferr find_alive(struct wali *k, uint32_t pid, struct wali **relative)
+{
+	struct proc_row *row = malloc(sizeof *row);
+	enum ferr e = row ? proc_find(k, pid, row) : FE_NOMEM;
+	if (e == FE_OK && row->state == 'Z')
+		e = FE_SRCH;
+	*relative = e == FE_OK ? row->relative : NULL;
+	free(row);
+	return e == FE_NOENT ? FE_SRCH : e;
+}
+
+int64_t wali_proc_kill(struct wali *k, uint32_t pid, int signal)
+{
+	char question[64];
+	struct wali *relative;
+	struct device answer = {0};
+	if (!proc_about(k).controls)
+		return NO(SRCH);
+	if (!wali_progress(k))
+		WTRY(find_alive(k, pid, &relative));
+	if (!signal)
+		return 0;
+	snprintf(question, sizeof question, "control %u kill %d", pid, signal);
+	int64_t r = ask_for(k, &answer, question);
+	free(answer.text);
+	return r;
+}
+
 static int64_t control(struct wali *k, struct device *d, const char *command)
 {
 	char question[COMMAND_MAX + 32];
 	const char *rest;
 	uint32_t pid;
-	struct proc_row *row = malloc(sizeof *row);
-	enum ferr e =
-	    row && split_pid(d->path + 6, &pid, &rest) ? proc_find(k, pid, row) : FE_NOENT;
-	if (e == FE_OK && row->state == 'Z')
-		e = FE_SRCH;
-	struct wali *r = e == FE_OK ? row->relative : NULL;
-	free(row);
-	WTRY(e);
-	if (!is_command(command))
+	struct wali *relative = NULL;
+	if (!split_pid(d->path + 6, &pid, &rest) || !is_command(command))
 		return NO(INVAL);
-	if (r && !strncmp(command, "kill ", 5))
+	if (!wali_progress(k)) /* else it may have moved already */
+		WTRY(find_alive(k, pid, &relative));
+	if (relative && !strncmp(command, "kill ", 5))
 		return kill_it(k, pid, command + 5);
-	snprintf(question, sizeof question, "control %u %s", r ? proc_about(r).pid : pid, command);
+	snprintf(question, sizeof question, "control %u %s", pid, command);
 	return ask_for(k, d, question);
 }
 

@@ -37,6 +37,9 @@ void wali_proc_magic(struct wali *k, char whole[VFS_PATH_MAX]);
 /* A command for a process, as it was written to its ctl; size is what the call answers. */
 int64_t wali_proc_control(struct wali *k, struct device *d, const void *text, size_t size);
 
+/* kill() of a process that is no relative: ends it, when k has control. SRCH. */
+int64_t wali_proc_kill(struct wali *k, uint32_t pid, int signal);
+
 /* ---- proc.c for proc_text.c ---- */
 
 /* NOENT, INPROGRESS. */

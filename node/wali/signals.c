@@ -10,7 +10,7 @@
  * (SA_RESTART, and a call that allows it), or answers EINTR. When a handler has returned, the engine stops the run
  * (thread_interrupts() says so) and its mask is put back.
  */
-#include "node/wali/wali_state.h"
+#include "node/wali/proc.h"
 
 #include "base/os.h"
 
@@ -371,7 +371,9 @@ int64_t wali_sigaltstack(struct wali *k, const uint64_t *a)
 
 int64_t wali_kill(struct wali *k, const uint64_t *a)
 {
-	return -family_kill(k->family, k->task, (int32_t)arg32(a[0]), (int32_t)arg32(a[1]));
+	int32_t pid = (int32_t)arg32(a[0]), signal = (int32_t)arg32(a[1]);
+	int64_t r = -family_kill(k->family, k->task, pid, signal);
+	return r == NO(SRCH) && pid > 0 ? wali_proc_kill(k, (uint32_t)pid, signal) : r;
 }
 
 int64_t wali_tkill(struct wali *k, const uint64_t *a)

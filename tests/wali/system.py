@@ -119,7 +119,7 @@ def test_jobs_stop_and_go_on(s):
     t.see('Stopped')
     t.do('bg', re.escape('[1]+ sleep 100 &'))
     t.do('ps', r'user +sleep 100')
-    t.do('kill %1', 'Terminated')
+    t.do('kill %1; wait %1; echo "was $?"', 'was 143')
     t.do('exit 0', '')
     assert t.status() == 0
 
@@ -145,6 +145,14 @@ def test_a_shell_sees_and_controls_all_programs_of_its_node(s):
     s.run(f'wasmos kill -9 {pid}')
     assert s.desk.wait(pid)['status'] == 137
     assert s.run('cat /proc/sys/kernel/hostname') == 'desk\n'
+
+
+def test_kill_of_the_shell_reaches_programs_of_the_node(s):
+    pid = s.desk.start([os.path.join(IMAGE, 'bin', 'lua'), '-e', 'while true do end'])
+    rows = {row['pid']: row for row in s.desk.json('top')}
+    assert rows[pid]['device'] == 'desk' and rows[pid]['cpu_percent'] > 5 and rows[pid]['memory_bytes'], rows
+    assert s.run(f'kill -0 {pid} && kill {pid} && echo done') == 'done\n'
+    assert s.desk.wait(pid)['status'] == 143
 
 
 def test_another_program_sees_its_family_only(s):
