@@ -79,6 +79,7 @@ DEF_CMPXCHG(cmpxchg_64, uint64_t, uint64_t)
 static void queue(struct thread *t, struct meminst *m, uint32_t addr, int64_t timeout_ns)
 {
 	t->wait = WAIT_QUEUED;
+	t->wait_seen = false;
 	t->wait_mem = m;
 	t->wait_addr = addr;
 	t->wait_left_ns = timeout_ns < 0 ? -1 : timeout_ns;
@@ -128,6 +129,28 @@ uint32_t thread_notify(struct thread *t, uint32_t addr, uint32_t count)
 	return notify(t->store, t->csp->code->inst->mems[0], addr, count);
 }
 
+/* Who waits longest is moved first, and waits longest there too, of those that were moved. */
+static uint32_t move_waiting(struct store *s, const struct meminst *m, uint32_t addr, uint32_t to,
+                             uint32_t count)
+{
+	uint32_t n = 0;
+	struct thread *t;
+	for (; addr != to && n < count && (t = longest(s, m, addr)) != NULL; n++) {
+		t->wait_addr = to;
+		t->wait_turn = ++s->wait_turns;
+	}
+	return n;
+}
+
+uint32_t thread_requeue(struct thread *t, uint32_t addr, uint32_t count, uint32_t to,
+                        uint32_t moved)
+{
+	uint32_t n = thread_notify(t, addr, count);
+	if (t->csp == t->frames || !t->csp->code->inst->module->nmems)
+		return n;
+	return n + move_waiting(t->store, t->csp->code->inst->mems[0], addr, to, moved);
+}
+
 bool thread_wait_begun(const struct thread *t)
 {
 	return t->wait != WAIT_NO;
@@ -146,6 +169,22 @@ void thread_wait_passed(struct thread *t, int64_t ns)
 	t->wait_left_ns -= ns < t->wait_left_ns ? ns : t->wait_left_ns;
 	if (t->wait_left_ns == 0)
 		t->wait = WAIT_LATE;
+}
+
+int64_t threads_wait_passed(struct store *s, int64_t ns)
+{
+	int64_t next = -1;
+	for (uint32_t i = 0; i < s->nthreads; i++) {
+		struct thread *t = s->threads[i];
+		if (t->wait_seen)
+			thread_wait_passed(t, ns);
+		t->wait_seen = t->wait == WAIT_QUEUED;
+		if (t->wait == WAIT_NO || (t->wait == WAIT_QUEUED && t->wait_left_ns < 0))
+			continue;
+		int64_t left = t->wait == WAIT_QUEUED ? t->wait_left_ns : 0;
+		next = next < 0 || left < next ? left : next;
+	}
+	return next;
 }
 
 static enum trap wait_at(struct thread *t, struct instance *in, uint64_t *v, uint32_t addr,

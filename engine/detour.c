@@ -62,12 +62,14 @@ static struct globalinst *stack_pointer_of(struct instance *in)
 
 static uint32_t stack_pointer_get(const struct thread *t)
 {
+	globals_use(t->store, (struct thread *)t);
 	const struct globalinst *g = stack_pointer_of(t->csp->code->inst);
 	return g ? (uint32_t)g->value : 0;
 }
 
 static void stack_pointer_set(struct thread *t, uint32_t v)
 {
+	globals_use(t->store, t);
 	struct globalinst *g = stack_pointer_of(t->csp->code->inst);
 	if (g)
 		g->value = v;
@@ -109,6 +111,7 @@ static HANDLER_CC void out_resume(const uint64_t *pc, uint64_t *fp, struct threa
 	t->pc = m->pc;
 	t->fp = fp;
 	t->exit = EXIT_STOP;
+	t->news = true;
 }
 
 const handler thread_resume_code[] = {out_resume};

@@ -127,6 +127,14 @@ enum run_status { RUN_DONE, RUN_STOPPED, RUN_BLOCKED, RUN_TRAPPED, RUN_EXITED };
 
 enum err thread_new(struct store *s, struct thread **out);
 void thread_free(struct thread *t);
+/* One more thread of a program that has several, as C programs know them: with mutable globals of its own (a stack pointer, the place of
+ * its thread-local variables), which begin with the values that they have in a new instance, and a sixteenth of the stack. Everything
+ * else it shares. May be called in a host call. LIMIT: STORE_THREADS_MAX; NOMEM. */
+enum { STORE_THREADS_MAX = 1024 };
+enum err thread_spawn(struct instance *in, struct thread **out);
+/* What who made it keeps of it; NULL at first, and not saved. */
+void thread_set_user(struct thread *t, void *user);
+void *thread_user(const struct thread *t);
 struct store *thread_store(struct thread *t);
 /* Pushes a frame for the export (a function); the thread must be idle. nargs must match its type. */
 enum err thread_call_export(struct thread *t, struct instance *in, const char *name,
@@ -178,6 +186,7 @@ bool thread_jumped(struct thread *t, uint64_t *id, uint32_t *value);
 /* ---- several threads of one store, by turns ----
  * One runs at a time, on the host thread that calls threads_run(). Who has more than one thread calls this instead of
  * thread_run(), and store_request_stop() instead of thread_request_stop(). Whose turn it is, is saved with the store.
+ * Threads may come (thread_spawn()) in the middle of a run, and may be freed between two.
  *
  *	while ((st = threads_run(s, &t)) != RUN_EXITED)
  *		st == RUN_DONE && t ? thread_free(t) : st == RUN_BLOCKED ? wait_for_something() : look_after(t, st);
@@ -205,6 +214,9 @@ void thread_wake(struct thread *t);
 bool thread_waits(const struct thread *t, int64_t *left_ns);
 /* So much time went by. */
 void thread_wait_passed(struct thread *t, int64_t ns);
+/* So much time went by for all threads of the store that wait, but those that began since this was called last: they are told from the next
+ * time on, so that none gives up early. How long until one can go on: 0: now; -1: none waits, or all for ever. */
+int64_t threads_wait_passed(struct store *s, int64_t ns);
 /* Whether it has begun to wait, and was not told yet how that ended. */
 bool thread_wait_begun(const struct thread *t);
 /* For host functions that wait on an address of the memory of the instance that called: BLOCKED: return HOST_BLOCK, and ask again
@@ -213,6 +225,9 @@ enum wait_result { WAIT_BLOCKED, WAIT_OK, WAIT_TIMED_OUT };
 enum wait_result thread_wait_on(struct thread *t, uint32_t addr, int64_t timeout_ns);
 /* Wakes up to count threads that wait on the address, the longest waiting first; returns how many. */
 uint32_t thread_notify(struct thread *t, uint32_t addr, uint32_t count);
+/* The same, and of those that wait on, up to `moved` wait on the address `to` from now on. Returns both together. */
+uint32_t thread_requeue(struct thread *t, uint32_t addr, uint32_t count, uint32_t to,
+                        uint32_t moved);
 
 /* ---- state as bytes: docs/formats/image.md, section "engine" ---- */
 

@@ -162,8 +162,9 @@ struct store {
 	uint64_t quantum;
 	struct thread *_Atomic running;
 	_Atomic bool yield_asked, stop_asked;
-	struct thread *spare; /* freed ones */
-	uint32_t exn_free;    /* below, all are taken */
+	struct thread *spare;      /* freed ones */
+	struct thread *globals_of; /* whose values stand in the globals; NULL: the store's own */
+	uint32_t exn_free;         /* below, all are taken */
 	size_t exn_bytes,
 	    exn_collect; /* they take, and may take until unreachable ones are freed */
 	uint32_t ninstances, nmems, ntables, nglobals, nhosts, nthreads, nranges, nnames, ntypes;
@@ -202,10 +203,17 @@ struct thread {
 	const uint64_t *skip_pc;        /* where this run began: no poll before that host call */
 	struct translator *translating; /* a translation that a stop came into; NULL: none */
 	uint64_t exn; /* being thrown: frames are taken off until something catches it (exn.h) */
-	bool blocked; /* in a host call, at its last turn ... */
+	/* Its values of the store's mutable globals, by their index; while they stand in the globals, the store's. NULL: it has the
+	 * store's own. */
+	struct globalinst *globals;
+	uint32_t nglobals;
+	void *user;
+	bool news;          /* its run ended for somebody: HOST_STOP, or the end of a handler */
+	bool blocked;       /* in a host call, at its last turn ... */
 	_Atomic bool woken; /* ... and to be tried again */
 	struct thread *next_spare;
-	uint8_t wait; /* enum wait_state (atomic.h); of a queued thread: */
+	bool wait_seen; /* threads_wait_passed() came by since it began to wait */
+	uint8_t wait;   /* enum wait_state (atomic.h); of a queued thread: */
 	struct meminst *wait_mem;
 	uint32_t wait_addr;
 	int64_t wait_left_ns;    /* -1: for ever */
@@ -216,6 +224,12 @@ struct thread {
 	struct detours *detours; /* handlers and jumps (detour.h); NULL: never any */
 	char where[160];
 };
+
+/* ---- sched.c ---- */
+/* Whose values the globals have from now on; NULL: the store's own. */
+void globals_use(struct store *s, struct thread *t);
+/* Values of its own, which are the store's as yet. */
+enum err thread_own_globals(struct thread *t);
 
 /* ---- store.c ---- */
 /* The store-wide number of a type by its text; UINT32_MAX when memory ran out. */
@@ -279,6 +293,8 @@ struct code *translate(struct instance *in, uint32_t funcidx, struct thread *t);
 void translator_free(struct translator *tr);
 
 /* ---- run.c ---- */
+/* A thread with a sixteenth of the stack, and without globals of its own yet. */
+enum err thread_new_small(struct store *s, struct thread **out);
 /* Keeps for thread_trap_text() where an exception was thrown that nothing caught. */
 void thread_note_thrown(struct thread *t, uint32_t func, uint32_t offset);
 /* The stop word was up at a safepoint: true when the thread has to stop there. */

@@ -65,6 +65,9 @@ static void mark_thread(struct store *s, const struct thread *t, struct exn **to
 		end = t->slots + t->direct->nparams;
 	mark_all(s, t->slots, (size_t)(end - t->slots), todo);
 	mark(s, t->exn, todo);
+	for (uint32_t i = 0; i < t->nglobals; i++)
+		if (t->globals[i].type == VT_EXNREF)
+			mark(s, t->globals[i].value, todo);
 	for (uint32_t i = 0; t->detours && i < t->detours->njumps; i++) {
 		const struct jump *j = &t->detours->jumps[i];
 		mark_all(s, j->values, j->code->nlocals + j->sp->height, todo);

@@ -30,7 +30,7 @@ static void thread_check(const struct thread *t)
 
 /* ---- life ---- */
 
-enum err thread_new(struct store *s, struct thread **out)
+static enum err new_thread(struct store *s, uint32_t slots, uint32_t depth, struct thread **out)
 {
 	struct thread *t = s->spare;
 	if (t)
@@ -42,9 +42,8 @@ enum err thread_new(struct store *s, struct thread **out)
 	memset(t, 0, sizeof *t);
 	t->store = s;
 	size_t page = os_page_size();
-	t->slots_bytes = (((size_t)s->cfg.max_stack_slots + STACK_SLACK) * 8 + page) & ~(page - 1);
-	t->frames_bytes =
-	    (((size_t)s->cfg.max_call_depth + 1) * sizeof(struct frame) + page) & ~(page - 1);
+	t->slots_bytes = (((size_t)slots + STACK_SLACK) * 8 + page) & ~(page - 1);
+	t->frames_bytes = (((size_t)depth + 1) * sizeof(struct frame) + page) & ~(page - 1);
 	t->slots = os_reserve(t->slots_bytes);
 	t->frames = os_reserve(t->frames_bytes);
 	if (!t->slots || !t->frames || os_commit(t->slots, t->slots_bytes) != ERR_OK ||
@@ -54,8 +53,8 @@ enum err thread_new(struct store *s, struct thread **out)
 		free(t);
 		return ERR_NOMEM;
 	}
-	t->stack_end = t->slots + s->cfg.max_stack_slots;
-	t->frames_end = t->frames + s->cfg.max_call_depth + 1;
+	t->stack_end = t->slots + slots;
+	t->frames_end = t->frames + depth + 1;
 	t->frames[0] = (struct frame){.pc = (const uint64_t *)thread_end_code, .fp = t->slots};
 	thread_reset(t);
 	s->threads[s->nthreads++] = t;
@@ -63,11 +62,43 @@ enum err thread_new(struct store *s, struct thread **out)
 	return ERR_OK;
 }
 
+enum err thread_new(struct store *s, struct thread **out)
+{
+	return new_thread(s, s->cfg.max_stack_slots, s->cfg.max_call_depth, out);
+}
+
+/* What a sixteenth is, but for stacks that are small already. */
+static uint32_t sixteenth(uint32_t whole)
+{
+	enum { LEAST = 4096 };
+	uint32_t part = whole / 16;
+	return part >= LEAST ? part : whole < LEAST ? whole : LEAST;
+}
+
+enum err thread_new_small(struct store *s, struct thread **out)
+{
+	return new_thread(s, sixteenth(s->cfg.max_stack_slots), sixteenth(s->cfg.max_call_depth),
+	                  out);
+}
+
+void thread_set_user(struct thread *t, void *user)
+{
+	t->user = user;
+}
+
+void *thread_user(const struct thread *t)
+{
+	return t->user;
+}
+
 void thread_free(struct thread *t)
 {
 	if (!t)
 		return;
 	struct store *s = t->store;
+	if (s->globals_of == t)
+		globals_use(s, NULL);
+	free(t->globals);
 	for (uint32_t i = 0; i < s->nthreads; i++) {
 		if (s->threads[i] == t) {
 			s->turn -= s->turn > i;
@@ -153,7 +184,8 @@ enum err thread_call_func(struct thread *t, uint64_t funcref, const uint64_t *ar
 	type_counts(t->store->types[t->call_type], &nparams, &nresults);
 	if (nargs != nparams)
 		return err_set(msg, ERR_INVALID, "%u arguments for %u parameters", nargs, nparams);
-	if (nparams > t->store->cfg.max_stack_slots || nresults > t->store->cfg.max_stack_slots)
+	size_t room = (size_t)(t->stack_end - t->slots);
+	if (nparams > room || nresults > room)
 		return err_set(msg, ERR_LIMIT, "call stack exhausted");
 	for (uint32_t i = 0; i < nargs; i++)
 		t->slots[i] = args[i];
@@ -264,7 +296,10 @@ static bool host_run(struct thread *t, struct hostfunc *h, u64 *v)
 	case HOST_DONE: return true;
 	case HOST_BLOCK: t->exit = EXIT_BLOCK; return false;
 	case HOST_EXIT: t->exit = EXIT_PROC; return false;
-	case HOST_STOP: t->exit = EXIT_STOP; return false;
+	case HOST_STOP:
+		t->exit = EXIT_STOP;
+		t->news = true;
+		return false;
 	case HOST_TRAP: break;
 	}
 	t->exit = EXIT_TRAP;
@@ -403,6 +438,8 @@ enum run_status thread_run(struct thread *t)
 	if (!t->busy)
 		return RUN_DONE;
 	t->skip_pc = t->pc;
+	t->news = false;
+	globals_use(t->store, t);
 	if (t->direct) {
 		t->exit = EXIT_DONE;
 		host_run(t, t->direct, t->slots);

@@ -5,6 +5,9 @@
  * thread that blocked in a host call is passed over until somebody wakes it, or until threads_run() is called again: to try a
  * host call too early does no harm. One that waits in memory.atomic.wait is passed over until it is woken or its time is over.
  *
+ * Threads of thread_spawn() have values of their own for the mutable globals. They are exchanged with those that stand in the
+ * globals when such a thread's turn begins, so compiled code, tables and everything else is shared and a thread costs its stack.
+ *
  * Requests come from other host threads: they raise a flag of the store and then the stop word of the thread that `running`
  * names. A struct thread is not given back while its store lives (run.c), so that a late request hits nobody's memory.
  */
@@ -12,6 +15,65 @@
 #include "engine/exec.h"
 
 #include <stdlib.h>
+
+/* ---- globals of their own ---- */
+
+static void exchange(struct store *s, struct thread *t)
+{
+	for (uint32_t i = 0; i < t->nglobals; i++) {
+		struct globalinst *g = s->globals[i], was = *g;
+		if (!g->mut)
+			continue;
+		*g = t->globals[i];
+		t->globals[i] = was;
+	}
+}
+
+void globals_use(struct store *s, struct thread *t)
+{
+	struct thread *to = t && t->globals ? t : NULL;
+	if (s->globals_of == to)
+		return;
+	if (s->globals_of)
+		exchange(s, s->globals_of);
+	if (to)
+		exchange(s, to);
+	s->globals_of = to;
+}
+
+enum err thread_own_globals(struct thread *t)
+{
+	struct store *s = t->store;
+	struct thread *now = s->globals_of;
+	t->globals = calloc(s->nglobals + 1u, sizeof *t->globals);
+	if (!t->globals)
+		return ERR_NOMEM;
+	t->nglobals = s->nglobals;
+	globals_use(s, NULL);
+	for (uint32_t i = 0; i < s->nglobals; i++)
+		t->globals[i] = *s->globals[i];
+	globals_use(s, now);
+	return ERR_OK;
+}
+
+enum err thread_spawn(struct instance *in, struct thread **out)
+{
+	const struct module *m = in->module;
+	struct thread *t;
+	if (in->store->nthreads >= STORE_THREADS_MAX)
+		return ERR_LIMIT;
+	TRY(thread_new_small(in->store, &t));
+	if (thread_own_globals(t) != ERR_OK) {
+		thread_free(t);
+		return ERR_NOMEM;
+	}
+	for (uint32_t i = m->nimport_globals; i < m->nglobals; i++)
+		t->globals[in->globals[i]->index].value = constexpr_eval(in, m->globals[i].init);
+	*out = t;
+	return ERR_OK;
+}
+
+/* ---- turns ---- */
 
 void thread_wake(struct thread *t)
 {
@@ -73,7 +135,7 @@ enum run_status threads_run(struct store *s, struct thread **at)
 		bool yields = atomic_exchange(&s->yield_asked, false) || s->quantum;
 		if (st == RUN_BLOCKED)
 			t->blocked = t->wait == WAIT_NO;
-		else if (st != RUN_STOPPED || !(yields || atomic_load(&s->stop_asked))) {
+		else if (st != RUN_STOPPED || t->news || !(yields || atomic_load(&s->stop_asked))) {
 			*at = t;
 			return st;
 		}

@@ -13,7 +13,8 @@
  *	for each instance: u32 ids of imported functions; u32 store indices of its tables, memories, globals and tags (whole
  *	    index spaces); u8 dropped, for each element segment, for each data segment
  *	leb n; registered names: text, leb instance
- *	leb n, leb index of the one whose turn it is; threads: u8 state; busy: text type of the outermost call;
+ *	leb n, leb index of the one whose turn it is; threads: u8 state; with globals of its own (state + 0x80): leb how many globals
+ *	    there are, values of those that are mutable (those above are the store's); busy: text type of the outermost call;
  *	    in frames: leb n; frames, outermost first: u32 function id, u32 offset of the safepoint,
  *	        values of locals, leb height, values of operands
  *	    in a host function called from outside: u32 id, values of arguments
@@ -42,12 +43,11 @@
 
 enum { RANGE_INSTANCE, RANGE_HOST };
 #define INTERRUPTED 0x80000000u
-enum { THREAD_IDLE, THREAD_FRAMES, THREAD_DIRECT, THREAD_UNWINDING };
+enum { THREAD_IDLE, THREAD_FRAMES, THREAD_DIRECT, THREAD_UNWINDING, THREAD_OWN_GLOBALS = 0x80 };
 
 /* Limits of what is loaded. */
 #define STATE_MAX_SLOTS (64u << 20)
 #define STATE_MAX_DEPTH (16u << 20)
-#define STATE_MAX_THREADS 1024u
 
 static inline bool is_wide_value(uint8_t type)
 {

@@ -208,7 +208,7 @@ static enum err load_wait(struct load *l, struct thread *t)
 /* Those that wait are 0, 1, 2 ... in some order. */
 static enum err check_queue(struct load *l)
 {
-	bool taken[STATE_MAX_THREADS] = {0};
+	bool taken[STORE_THREADS_MAX] = {0};
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < l->s->nthreads; i++)
 		n += l->s->threads[i]->wait == WAIT_QUEUED;
@@ -231,8 +231,8 @@ static enum err load_direct(struct load *l, struct thread *t)
 	const struct func_range *r = store_func(l->s, id);
 	if (!r || !r->host || r->host->type != t->call_type)
 		return BAD(l, "function %u is no such host function", id);
-	if (r->host->nparams > l->s->cfg.max_stack_slots ||
-	    r->host->nresults > l->s->cfg.max_stack_slots)
+	size_t room = (size_t)(t->stack_end - t->slots);
+	if (r->host->nparams > room || r->host->nresults > room)
 		return err_set(l->msg, ERR_LIMIT, "engine state: call stack exhausted");
 	const char *text = l->s->types[t->call_type] + 1;
 	for (uint32_t i = 0; i < r->host->nparams; i++)
@@ -241,12 +241,29 @@ static enum err load_direct(struct load *l, struct thread *t)
 	return ERR_OK;
 }
 
+static enum err load_own_globals(struct load *l, struct thread *t)
+{
+	uint32_t n;
+	TRY(get_count(l, 0, &n));
+	TRY(thread_own_globals(t));
+	if (n != t->nglobals)
+		return BAD(l, "a thread has %u globals of %u", n, t->nglobals);
+	for (uint32_t i = 0; i < n; i++)
+		if (t->globals[i].mut)
+			TRY(get_value(l, t->globals[i].type, &t->globals[i].value));
+	return ERR_OK;
+}
+
 static enum err load_thread(struct load *l)
 {
 	struct thread *t;
 	uint8_t state;
-	TRY(thread_new(l->s, &t));
 	GET(l, rd_u8(l->r, &state));
+	bool own = l->version > 1 && state & THREAD_OWN_GLOBALS;
+	TRY(own ? thread_new_small(l->s, &t) : thread_new(l->s, &t));
+	if (own)
+		TRY(load_own_globals(l, t));
+	state &= own ? (uint8_t)~THREAD_OWN_GLOBALS : UINT8_MAX;
 	if (state > (l->version < 2 ? THREAD_DIRECT : THREAD_UNWINDING))
 		return BAD(l, "thread state %u", state);
 	if (state == THREAD_IDLE)
@@ -264,7 +281,7 @@ enum err load_threads(struct load *l)
 {
 	uint32_t n;
 	TRY(get_count(l, 1, &n));
-	if (n > STATE_MAX_THREADS)
+	if (n > STORE_THREADS_MAX)
 		return err_set(l->msg, ERR_LIMIT, "engine state: %u threads", n);
 	if (l->version > 1)
 		GET(l, rd_leb_u32(l->r, &l->s->turn));

@@ -267,15 +267,27 @@ static void put_wait(struct wr *w, const struct thread *t)
 	wr_leb_u32(w, place_in_queue(t));
 }
 
+static void put_own_globals(struct save *sv, const struct thread *t)
+{
+	wr_leb_u32(sv->w, t->nglobals);
+	for (uint32_t i = 0; i < t->nglobals; i++)
+		if (t->globals[i].mut)
+			put_value(sv, t->globals[i].type, t->globals[i].value);
+}
+
 static enum err put_thread(struct save *sv, const struct thread *t)
 {
 	struct wr *w = sv->w;
-	if (!t->busy) {
-		wr_u8(w, THREAD_IDLE);
+	uint8_t state = !t->busy    ? THREAD_IDLE
+	                : t->direct ? THREAD_DIRECT
+	                : t->exn    ? THREAD_UNWINDING
+	                            : THREAD_FRAMES;
+	wr_u8(w, state | (t->globals ? THREAD_OWN_GLOBALS : 0));
+	if (t->globals)
+		put_own_globals(sv, t);
+	if (!t->busy)
 		return ERR_OK;
-	}
 	const char *type = t->store->types[t->call_type];
-	wr_u8(w, t->direct ? THREAD_DIRECT : t->exn ? THREAD_UNWINDING : THREAD_FRAMES);
 	put_text(w, type);
 	if (!t->direct)
 		TRY(put_frames(sv, t));
@@ -355,6 +367,7 @@ enum err store_save(struct store *s, unsigned flags, struct wr *out)
 			return ERR_STATE;
 	struct save sv = {.w = out, .s = s};
 	sv.last = &sv.first;
+	globals_use(s, NULL);
 	put_head(out, s, flags);
 	put_functions(out, s);
 	put_memories(out, s);

@@ -47,7 +47,6 @@ struct node;
 struct os_wake;
 struct process;
 struct store;
-struct thread;
 struct wasi;
 struct worker;
 
@@ -172,7 +171,7 @@ struct process {
 	struct module *module;     /* W */
 	struct store *store;       /* W; NULL before it started and after it ended */
 	struct instance *instance; /* W */
-	struct thread *thread;     /* W */
+	bool stands;               /* W, under the worker's lock: the store may be asked to stop */
 	struct wasi *wasi;         /* W */
 	struct drivers *drivers;   /* W */
 	struct wali *wali;         /* W: of a Linux program, and of what it started; else NULL */

@@ -333,7 +333,7 @@ enum err build_program(struct process *p, pthread_mutex_t *lock, struct errmsg *
 	TRY(store_instantiate(p->store, p->module, &r, &p->instance, msg));
 	TRY(thread_new(p->store, &t));
 	pthread_mutex_lock(lock);
-	p->thread = t;
+	p->stands = true;
 	pthread_mutex_unlock(lock);
 	p->begun = thread_call_start(t, p->instance) != ERR_OK;
 	if (!p->begun)
@@ -380,8 +380,9 @@ static enum err rebuild_child(struct process *p, struct wali_child *c, struct er
 	TRY(drivers_config(p, &dc, msg));
 	TRY(drivers_new(&dc, &p->drivers));
 	TRY(store_load(&in, &f, &r, &p->store, msg));
+	wali_child_threads(c, p->store);
 	p->instance = store_instance(p->store, 0);
-	p->thread = store_thread(p->store, 0);
+	p->stands = true;
 	return ERR_OK;
 }
 
@@ -468,12 +469,18 @@ static enum err load_engine(struct process *p, struct rd in, struct errmsg *msg)
 	TRY(store_load(&in, &f, &r, &p->store, msg));
 	TRY(check_end(&in, "engine", msg));
 	p->instance = store_instance(p->store, 0);
-	if (store_thread_count(p->store) != 1 || !p->instance)
+	uint32_t threads = store_thread_count(p->store);
+	if (!threads || (threads > 1 && !p->wali) || !p->instance)
+		return err_set(msg, ERR_INVALID, "section engine: %u threads and %s instance",
+		               threads, p->instance ? "an" : "no");
+	for (uint32_t i = 0; i < threads; i++)
+		if (!thread_depth(store_thread(p->store, i)))
+			return err_set(msg, ERR_INVALID, "section engine: thread %u has no frame",
+			               i);
+	if (p->wali && !wali_fits(p->wali, p->store))
 		return err_set(msg, ERR_INVALID,
-		               "section engine: a process has one thread and one instance");
-	p->thread = store_thread(p->store, 0);
-	if (!thread_depth(p->thread) || (p->wali && !wali_fits(p->wali, p->thread)))
-		return err_set(msg, ERR_INVALID, "section engine: the thread has no frame");
+		               "section engine: other threads than section linux has");
+	p->stands = true;
 	return ERR_OK;
 }
 
@@ -617,10 +624,10 @@ enum err build_for_restore(struct process *p, const struct process_sections *s,
 
 struct process_insides process_take_insides(struct process *p)
 {
-	struct process_insides in = {p->module, p->store, p->thread, p->wasi, p->wali, p->drivers};
+	struct process_insides in = {p->module, p->store, p->wasi, p->wali, p->drivers};
 	p->module = NULL;
 	p->store = NULL;
-	p->thread = NULL;
+	p->stands = false;
 	p->instance = NULL;
 	p->wasi = NULL;
 	p->wali = NULL;

@@ -21,7 +21,7 @@ enum err build_for_restore(struct process *p, const struct process_sections *s,
 void build_for_fork(struct wali_child *c, struct worker_setup *out);
 /* There will be no such process. */
 void build_no_child(struct wali_child *c);
-/* exec: store, instance and thread of p->module, standing before its start; p->thread is set under lock. */
+/* exec: store, instance and thread of p->module, standing before its start; p->stands is set under lock. */
 enum err build_program(struct process *p, pthread_mutex_t *lock, struct errmsg *msg);
 
 /* The insides of a process as one piece, so that they can be taken down on another thread: closing remote files and
@@ -29,7 +29,6 @@ enum err build_program(struct process *p, pthread_mutex_t *lock, struct errmsg *
 struct process_insides {
 	struct module *module;
 	struct store *store;
-	struct thread *thread;
 	struct wasi *wasi;
 	struct wali *wali;
 	struct drivers *drivers;

@@ -137,8 +137,8 @@ static enum err rebuild(struct solo_process *p, struct errmsg *msg)
 	struct module_finder f = {find_module, p};
 	struct host_resolver r = resolver_of(p);
 	TRY(store_load(&in, &f, &r, &p->store, msg));
+	wali_child_threads(p->child, p->store);
 	p->instance = store_instance(p->store, 0);
-	p->thread = store_thread(p->store, 0);
 	return ERR_OK;
 }
 
@@ -221,14 +221,14 @@ static enum err make_group(struct solo_process *p)
 	return wali_new(&c, &p->wali);
 }
 
-static enum err stand_before_start(struct solo_process *p, struct errmsg *msg)
+static enum err stand_before_start(struct solo_process *p, struct thread *t, struct errmsg *msg)
 {
 	p->begun = false;
-	enum err e = thread_call_start(p->thread, p->instance);
+	enum err e = thread_call_start(t, p->instance);
 	if (e != ERR_NOTFOUND)
 		return e;
 	p->begun = true;
-	e = thread_call_export(p->thread, p->instance, "_start", NULL, 0, msg);
+	e = thread_call_export(t, p->instance, "_start", NULL, 0, msg);
 	if (e == ERR_NOTFOUND)
 		return err_set(
 		    msg, ERR_INVALID,
@@ -240,10 +240,11 @@ static enum err instantiate(struct solo_process *p, struct errmsg *msg)
 {
 	struct store_config sc = {.max_memory_pages = p->max_memory_pages};
 	struct host_resolver r = resolver_of(p);
+	struct thread *t;
 	TRY(store_new(&sc, &p->store));
 	TRY(store_instantiate(p->store, p->module, &r, &p->instance, msg));
-	TRY(thread_new(p->store, &p->thread));
-	return stand_before_start(p, msg);
+	TRY(thread_new(p->store, &t));
+	return stand_before_start(p, t, msg);
 }
 
 enum err solo_process_start(struct solo_process *p, struct errmsg *msg)
@@ -255,23 +256,23 @@ enum err solo_process_start(struct solo_process *p, struct errmsg *msg)
 
 /* ---- running ---- */
 
-/* The start function is over: on to _start. False: the program is over. */
-static bool next_call(struct solo_process *p)
+/* A call is over: of the start function (on to _start), of a thread, or (false) of the program. */
+static bool next_call(struct solo_process *p, struct thread *t)
 {
 	struct errmsg msg = {0};
 	if (p->begun)
-		return false;
+		return p->wali && wali_thread_over(p->wali, t);
 	p->begun = true;
-	if (thread_call_export(p->thread, p->instance, "_start", NULL, 0, &msg) == ERR_OK)
+	if (thread_call_export(t, p->instance, "_start", NULL, 0, &msg) == ERR_OK)
 		return true;
 	say(NULL, msg.text);
 	return false;
 }
 
-static void tell_trap(struct solo_process *p)
+static void tell_trap(struct thread *t)
 {
 	char where[128] = "";
-	const char *text = thread_trap_text(p->thread, where, sizeof where);
+	const char *text = thread_trap_text(t, where, sizeof where);
 	fprintf(stderr, "wasmos: trap: %s in %s\n", text, where);
 }
 
@@ -285,7 +286,7 @@ static bool exec(struct solo_process *p, int *signal)
 	if (!m)
 		return false;
 	struct module *old = p->module;
-	wali_standing(p->wali, NULL);
+	wali_leave_store(p->wali);
 	store_free(p->store);
 	module_unref(old);
 	p->module = m;
@@ -307,7 +308,7 @@ static bool take_turn(struct solo_process *p)
 {
 	for (;;) {
 		wait_clear(&p->wait);
-		enum wali_turn turn = p->wali ? wali_turn(p->wali, p->thread) : WALI_RUN;
+		enum wali_turn turn = p->wali ? wali_turn(p->wali, p->store) : WALI_RUN;
 		if (turn != WALI_WAIT)
 			return turn == WALI_RUN;
 		wait_for_it(p);
@@ -317,20 +318,22 @@ static bool take_turn(struct solo_process *p)
 /* Until it is over; *signal: what ended it. */
 static int run(struct solo_process *p, int *signal)
 {
+	struct thread *t;
 	while (take_turn(p)) {
-		wait_clear(&p->wait);
-		switch (thread_run(p->thread)) {
+		switch (turns_run(&p->turns, p->store, &t)) {
 		case RUN_STOPPED: break;
 		case RUN_BLOCKED: wait_for_it(p); break;
 		case RUN_DONE:
-			if (!next_call(p))
+			if (!next_call(p, t))
 				return 0;
 			break;
 		case RUN_TRAPPED:
-			tell_trap(p);
+			tell_trap(t);
 			*signal = LINUX_SIGILL;
 			return 134;
 		case RUN_EXITED:
+			if (p->wali && wali_thread_over(p->wali, t))
+				break;
 			if (!exec(p, signal))
 				return (int)(wasi_exit_code(p->wasi) & 0xff);
 			break;
@@ -343,7 +346,10 @@ static int run(struct solo_process *p, int *signal)
 void solo_process_run(struct solo_process *p, int *status)
 {
 	int signal = 0;
+	p->turns.wasi = p->wasi;
+	p->turns.wait = &p->wait;
 	*status = run(p, &signal);
+	turns_end(&p->turns);
 	if (!p->wali)
 		return;
 	if (wali_pid(p->wali) == 1) {

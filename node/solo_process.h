@@ -12,6 +12,7 @@
 
 #include "base/os.h"
 #include "engine/engine.h"
+#include "node/turns.h"
 #include "node/wait.h"
 #include "node/wali/wali.h"
 
@@ -32,7 +33,7 @@ struct solo_process {
 	struct wali *wali; /* NULL: a WASI program that nobody forked */
 	struct store *store;
 	struct instance *instance;
-	struct thread *thread;
+	struct turns turns;
 	bool begun; /* the start function is over */
 
 	struct solo_group *group; /* NULL as wali is */
@@ -42,7 +43,7 @@ struct solo_process {
 	struct solo_process *next;
 };
 
-/* Store, instance and thread, standing before the start function or _start. Errors: what linking says; INVALID: no _start. */
+/* Store, instance and a thread, standing before the start function or _start. Errors: what linking says; INVALID: no _start. */
 enum err solo_process_start(struct solo_process *p, struct errmsg *msg);
 /* Until it ends: its status, or 128 + signal, or 134 after a trap, which is told on standard error. */
 void solo_process_run(struct solo_process *p, int *status);

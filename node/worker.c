@@ -12,6 +12,7 @@
 #include "node/node.h"
 #include "node/drivers/drivers.h"
 #include "node/process_build.h"
+#include "node/turns.h"
 #include "node/wali/family.h"
 #include "node/wali/wali.h"
 #include "node/wasi.h"
@@ -37,6 +38,7 @@ struct worker {
 	struct letter started, frozen, ended; /* started is FAILED's too */
 	struct letter forked, exec, execed;
 	atomic_bool exec_asked; /* exec is in the mailbox */
+	struct turns turns;     /* the worker's thread's */
 };
 
 static void post(struct worker *w, struct letter *l)
@@ -88,8 +90,8 @@ void worker_execed(struct worker *w, const char *name, char **argv, uint32_t arg
 void worker_poll(struct worker *w)
 {
 	pthread_mutex_lock(&w->lock);
-	if (w->p->thread)
-		thread_request_stop(w->p->thread);
+	if (w->p->stands)
+		store_request_stop(w->p->store);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -118,17 +120,19 @@ static void wait_for_it(struct worker *w)
 	atomic_store(&w->waits, false);
 }
 
-/* The start function is over (or there is none): on to _start. False when the program has ended. */
-static bool next_call(struct worker *w, struct exit_record *end)
+/* A call is over: of the start function (on to _start), of a thread, or of the program: then false. */
+static bool next_call(struct worker *w, struct thread *t, struct exit_record *end)
 {
 	struct process *p = w->p;
 	struct errmsg msg = {0};
+	if (p->begun && p->wali && wali_thread_over(p->wali, t))
+		return true;
 	if (p->begun) {
 		*end = (struct exit_record){.reason = END_EXIT, .status = 0};
 		return false;
 	}
 	p->begun = true;
-	if (thread_call_export(p->thread, p->instance, "_start", NULL, 0, &msg) == ERR_OK)
+	if (thread_call_export(t, p->instance, "_start", NULL, 0, &msg) == ERR_OK)
 		return true;
 	*end = (struct exit_record){.reason = END_LOST, .status = 1};
 	snprintf(end->text, sizeof end->text, "%.190s", msg.text);
@@ -148,7 +152,7 @@ static bool take_turn(struct worker *w, bool *over)
 {
 	struct process *p = w->p;
 	pass_on_signals(p);
-	switch (wali_turn(p->wali, p->thread)) {
+	switch (wali_turn(p->wali, p->store)) {
 	case WALI_RUN: return true;
 	case WALI_END: *over = true; return false;
 	case WALI_WAIT: break;
@@ -162,10 +166,10 @@ static bool take_turn(struct worker *w, bool *over)
 static enum err replace_program(struct worker *w, struct module *m, struct errmsg *msg)
 {
 	struct process *p = w->p;
-	wali_standing(p->wali, NULL);
+	wali_leave_store(p->wali);
 	pthread_mutex_lock(&w->lock);
 	struct store *old = p->store;
-	p->thread = NULL;
+	p->stands = false;
 	p->store = NULL;
 	p->instance = NULL;
 	pthread_mutex_unlock(&w->lock);
@@ -211,10 +215,10 @@ static bool exec(struct worker *w, struct exit_record *end)
 	return e == ERR_OK;
 }
 
-static void record_trap(struct process *p, struct exit_record *end)
+static void record_trap(struct thread *t, struct exit_record *end)
 {
 	char where[128] = "";
-	const char *text = thread_trap_text(p->thread, where, sizeof where);
+	const char *text = thread_trap_text(t, where, sizeof where);
 	*end = (struct exit_record){.reason = END_TRAP, .status = 134};
 	snprintf(end->text, sizeof end->text, "%s%s%s", text ? text : "trap",
 	         where[0] ? " in " : "", where);
@@ -224,6 +228,7 @@ static void record_trap(struct process *p, struct exit_record *end)
 static bool run_once(struct worker *w, struct exit_record *end)
 {
 	struct process *p = w->p;
+	struct thread *t;
 	bool over = false;
 	wait_clear(&p->wait);
 	if (p->wali && !take_turn(w, &over)) {
@@ -232,15 +237,17 @@ static bool run_once(struct worker *w, struct exit_record *end)
 			                            .status = 128 + wali_end_signal(p->wali)};
 		return over;
 	}
-	switch (thread_run(p->thread)) {
+	switch (turns_run(&w->turns, p->store, &t)) {
 	case RUN_STOPPED: return false;
 	case RUN_BLOCKED:
 		if (!atomic_load(&w->want))
 			wait_for_it(w);
 		return false;
-	case RUN_DONE: return !next_call(w, end);
-	case RUN_TRAPPED: record_trap(p, end); return true;
+	case RUN_DONE: return !next_call(w, t, end);
+	case RUN_TRAPPED: record_trap(t, end); return true;
 	case RUN_EXITED:
+		if (p->wali && wali_thread_over(p->wali, t))
+			return false;
 		end->text[0] = 0;
 		if (exec(w, end))
 			return false;
@@ -306,7 +313,9 @@ static void *worker_main(void *arg)
 	post(w, &w->started);
 	if (failed)
 		return NULL;
+	w->turns = (struct turns){.wasi = w->p->wasi, .wait = &w->p->wait};
 	run(w, &w->ended.end);
+	turns_end(&w->turns);
 	if (w->p->wali)
 		end_linux(w->p, &w->ended.end);
 	end_screen(w->p, &w->ended.end);

@@ -8,7 +8,7 @@
  *	LOOP                                   WORKER
  *	worker_start ------------------------> setup(): load, check, instantiate
  *	        <------------- LETTER_STARTED  (or LETTER_FAILED, and the thread is over)
- *	                                       thread_run / os_wait / thread_run ...
+ *	                                       turns_run / os_wait / turns_run ...
  *	worker_freeze: stop word, stop, poke > at a safepoint
  *	        <-------------- LETTER_FROZEN  parked on a condition variable
  *	worker_thaw -------------------------> runs on

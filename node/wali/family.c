@@ -157,8 +157,8 @@ void family_remove(struct family *f, struct task *t)
 
 void family_poke(struct task *t)
 {
-	if (t->thread)
-		thread_request_stop(t->thread);
+	if (t->store)
+		store_request_stop(t->store);
 	if (t->waker)
 		os_wake_post(t->waker);
 }
@@ -272,7 +272,7 @@ bool family_end(struct family *f, struct task *t, int status)
 {
 	t->state = TASK_ZOMBIE;
 	t->status = status;
-	t->thread = NULL;
+	t->store = NULL;
 	t->wali = NULL;
 	family_set_waker(f, t, NULL);
 	end_session(f, t);

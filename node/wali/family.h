@@ -42,7 +42,7 @@ enum {
 };
 
 struct space;
-struct thread;
+struct store;
 struct wali;
 
 enum task_state { TASK_RUNS, TASK_STOPPED, TASK_ZOMBIE };
@@ -56,9 +56,9 @@ struct task {
 	bool ignores_children; /* they leave no zombies */
 	bool runs; /* its last Linux call was done: nothing is waited for, so nobody pokes it */
 	bool has_execed;
-	uint64_t pending;      /* signal n is bit n - 1 */
-	uint64_t alarm_ns;     /* host monotonic time at which it is to be poked; 0: never */
-	struct thread *thread; /* asked to stop when a signal comes; NULL: not now */
+	uint64_t pending;    /* signal n is bit n - 1 */
+	uint64_t alarm_ns;   /* host monotonic time at which it is to be poked; 0: never */
+	struct store *store; /* its threads are asked to stop when a signal comes; NULL: not now */
 	struct os_wake *waker;
 	struct wali *wali; /* NULL: it is being made, or has ended */
 	char comm[16];     /* what Linux calls it */

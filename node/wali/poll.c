@@ -58,9 +58,9 @@ static int64_t use_mask(struct wali *k, uint64_t addr)
 	if (!s)
 		return NO(NOMEM);
 	if (!s->has_mask)
-		s->mask = k->blocked;
+		s->mask = k->me->blocked;
 	s->has_mask = true;
-	k->blocked = mask & WALI_BLOCKABLE;
+	k->me->blocked = mask & WALI_BLOCKABLE;
 	return 0;
 }
 

@@ -32,11 +32,11 @@ enum ferr proc_ask(struct wali *k, const char *question, struct wr *answer)
 static uint64_t memory_of(const struct wali *asker, const struct task *t)
 {
 	uint64_t sum = 0, size;
-	struct thread *thread = t == asker->task ? asker->t : t->thread;
-	if (!thread)
+	struct store *store = t == asker->task ? thread_store(asker->t) : t->store;
+	if (!store)
 		return 0;
-	for (uint32_t i = 0; i < store_memory_count(thread_store(thread)); i++) {
-		store_memory(thread_store(thread), i, &size);
+	for (uint32_t i = 0; i < store_memory_count(store); i++) {
+		store_memory(store, i, &size);
 		sum += size;
 	}
 	return sum;

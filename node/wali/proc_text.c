@@ -317,13 +317,13 @@ enum ferr proc_text_stat(struct wali *k, const struct proc_row *row, struct wr *
 	const struct wali *r = row->relative;
 	const struct family_terminal *t = &k->family->terminal;
 	bool mine = r && t->session == row->session;
-	put(out, "%u (%s) %c %u %u %u %d %d 0 0 0 0 0 %llu 0 0 0 20 0 1 0 %llu %llu %llu ",
+	put(out, "%u (%s) %c %u %u %u %d %d 0 0 0 0 0 %llu 0 0 0 20 0 %u 0 %llu %llu %llu ",
 	    row->pid, row->comm, row->state, row->parent, row->group, row->session, mine ? TTY : 0,
-	    mine ? (int)t->foreground : -1, ticks(row->cpu_ns), start_ticks(k, row),
-	    (ull)row->memory_bytes, (ull)row->memory_bytes / PAGE);
+	    mine ? (int)t->foreground : -1, ticks(row->cpu_ns), r ? r->nthreads : 1,
+	    start_ticks(k, row), (ull)row->memory_bytes, (ull)row->memory_bytes / PAGE);
 	put(out, "18446744073709551615 0 0 0 0 0 %llu %llu %llu %llu ",
-	    r ? (ull)r->task->pending : 0, r ? (ull)r->blocked : 0, (ull)signals(r, true),
-	    (ull)signals(r, false));
+	    r ? (ull)r->task->pending : 0, r ? (ull)r->threads[0]->blocked : 0,
+	    (ull)signals(r, true), (ull)signals(r, false));
 	put(out, "0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
 	return FE_OK;
 }
@@ -356,10 +356,10 @@ enum ferr proc_text_status(struct wali *k, const struct proc_row *row, struct wr
 	put(out, "TracerPid:\t0\nUid:\t%d\t%d\t%d\t%d\nGid:\t%d\t%d\t%d\t%d\nFDSize:\t%u\n",
 	    WALI_UID, WALI_UID, WALI_UID, WALI_UID, WALI_UID, WALI_UID, WALI_UID, WALI_UID,
 	    r ? fdtable_size(r->w->fds) : 0);
-	put(out, "VmSize:\t%8llu kB\nVmRSS:\t%8llu kB\nThreads:\t1\n", (ull)row->memory_bytes / KIB,
-	    (ull)row->memory_bytes / KIB);
+	put(out, "VmSize:\t%8llu kB\nVmRSS:\t%8llu kB\nThreads:\t%u\n",
+	    (ull)row->memory_bytes / KIB, (ull)row->memory_bytes / KIB, r ? r->nthreads : 1);
 	put(out, "SigPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
-	    r ? (ull)r->task->pending : 0, r ? (ull)r->blocked : 0, (ull)signals(r, true),
-	    (ull)signals(r, false));
+	    r ? (ull)r->task->pending : 0, r ? (ull)r->threads[0]->blocked : 0,
+	    (ull)signals(r, true), (ull)signals(r, false));
 	return FE_OK;
 }

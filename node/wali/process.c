@@ -6,6 +6,23 @@
 
 /* ---- fork ---- */
 
+/* The child's one thread is as the one that forks. */
+static bool copy_thread(const struct wali_thread *me, struct wali_thread *th)
+{
+	th->handlers = malloc((me->nhandlers + 1) * sizeof *th->handlers);
+	th->slots = malloc(me->slots_cap * sizeof *th->slots);
+	if (!th->handlers || !th->slots)
+		return false;
+	if (me->nhandlers)
+		memcpy(th->handlers, me->handlers, me->nhandlers * sizeof *th->handlers);
+	memcpy(th->slots, me->slots, me->nslots * sizeof *th->slots);
+	th->nhandlers = me->nhandlers;
+	th->nslots = me->nslots;
+	th->slots_cap = me->slots_cap;
+	th->blocked = me->blocked;
+	return true;
+}
+
 /* A copy for the child, standing before the same call, which will answer 0 there. */
 static enum err copy_wali(struct wali *k, struct wasi *w, struct wali **out)
 {
@@ -14,12 +31,10 @@ static enum err copy_wali(struct wali *k, struct wasi *w, struct wali **out)
 	TRY(wali_alloc(&c, &child));
 	char *cwd = strdup(k->cwd);
 	struct wali_map *maps = malloc((k->nmaps + 1) * sizeof *maps);
-	struct wali_frame *handlers = malloc((k->nhandlers + 1) * sizeof *handlers);
 	free(child->cwd);
 	child->cwd = cwd;
 	child->maps = maps;
-	child->handlers = handlers;
-	if (!cwd || !maps || !handlers) {
+	if (!cwd || !maps || !copy_thread(k->me, child->me)) {
 		wali_free(child);
 		return ERR_NOMEM;
 	}
@@ -33,14 +48,8 @@ static enum err copy_wali(struct wali *k, struct wasi *w, struct wali **out)
 	for (uint32_t i = 0; i < k->nmaps; i++)
 		if (maps[i].file)
 			maps[i].file->refs++;
-	if (k->nhandlers)
-		memcpy(handlers, k->handlers, k->nhandlers * sizeof *handlers);
-	child->nhandlers = k->nhandlers;
-	child->blocked = k->blocked;
 	memcpy(child->actions, k->actions, sizeof child->actions);
 	memcpy(child->rlimits, k->rlimits, sizeof child->rlimits);
-	memcpy(child->slots, k->slots, sizeof child->slots);
-	child->nslots = k->nslots;
 	*out = child;
 	return ERR_OK;
 }
@@ -50,11 +59,13 @@ static enum err copy_process(struct wali *k, struct wali_child *c)
 {
 	struct wasi *w;
 	TRY(store_save(thread_store(k->t), SAVE_MEMORY, &c->state));
+	while (k->threads[c->thread] != k->me)
+		c->thread++;
 	TRY(wasi_fork(k->w, &w));
 	c->wasi = w;
 	w->family = k->family;
 	TRY(copy_wali(k, w, &c->wali));
-	struct wali_slot *s = &c->wali->slots[c->wali->nslots - 1];
+	struct wali_slot *s = &c->wali->me->slots[c->wali->me->nslots - 1];
 	s->has_result = true;
 	s->result = 0;
 	c->module = module_ref(instance_module(k->in));
@@ -75,11 +86,19 @@ void wali_child_adopt(struct wali_child *c, const struct wali_host *host, struct
 	k->host = *host;
 	k->w->wait = wait;
 	k->task->pid = pid;
+	k->me->tid = pid;
 	k->task->wali = k;
 	family_set_waker(k->family, k->task, waker);
 	poke_parent(k->family, k->task);
 	c->wali = NULL;
 	c->wasi = NULL;
+}
+
+void wali_child_threads(const struct wali_child *c, struct store *s)
+{
+	for (uint32_t i = store_thread_count(s); i > 0; i--)
+		if (i - 1 != c->thread)
+			thread_free(store_thread(s, i - 1));
 }
 
 /* A zombie without a number, for its parent's fork to find. */
@@ -134,6 +153,7 @@ static int64_t make_child(struct wali *k)
 		return NO(NOMEM);
 	}
 	k->born = c->wali->task;
+	k->mother = k->me;
 	k->host.fork(k->host.ctx, c);
 	return born(k);
 }
@@ -141,7 +161,7 @@ static int64_t make_child(struct wali *k)
 int64_t wali_fork(struct wali *k, const uint64_t *a)
 {
 	if (k->born)
-		return born(k);
+		return k->mother == k->me ? born(k) : WALI_BLOCK;
 	if (!k->host.fork)
 		return NO(NOSYS);
 	if (k->family->alive >= FAMILY_MAX || k->task->pending >> (LINUX_SIGKILL - 1) & 1)
@@ -163,11 +183,6 @@ int64_t wali_exit_group(struct wali *k, const uint64_t *a)
 	k->w->exited = true;
 	k->w->exit_code = arg32(a[0]);
 	return WALI_EXIT;
-}
-
-int64_t wali_exit(struct wali *k, const uint64_t *a)
-{
-	return wali_exit_group(k, a);
 }
 
 /* ---- wait ---- */

@@ -2,20 +2,25 @@
  *
  * Little-endian; text is u16 size, bytes. In this order:
  *
- *	u32 version 2 (1: without ptys)
+ *	u32 version 3 (2: of one thread; 1: also without ptys)
  *	text current folder, u32 umask, u32 brk start, u32 brk end
  *	u16 maps, by address, each: u32 start, u32 end, u8 flags (1 shared, 2 writable, 4 of a file), with 4: u32 descriptor, u64 offset
- *	u64 blocked signals, u64 waiting signals
+ *	u64 waiting signals
  *	64 actions, each: u32 handler, u32 restorer, u64 flags, u64 mask
- *	u16 handlers that have not returned, each: u64 mask of before
  *	u64 alarm, u64 its period
- *	u16 slots, by depth, each: u32 depth, u8 flags (1 until, 2 result, 4 mask, 8 interrupted), u64 until, u64 progress, i64 result, u64 mask
+ *	u32 number of the next thread, u16 threads, in the engine's order, each:
+ *	    u32 number, u32 address to clear, u64 blocked signals, u64 waiting signals
+ *	    u16 handlers that have not returned, each: u64 mask of before, u32 its ucontext_t
+ *	    u16 slots, by depth, each: u32 depth, u8 flags (1 until, 2 result, 4 mask, 8 interrupted), u64 until, u64 progress, i64 result, u64 mask
  *	16 limits, each: u64, u64
  *	u32 input, output, control, local flags of the terminal, u8 line, 19 keys; u8 it is the process's own; u16 size, what is typed
  *	u16 descriptors that exec closes, each: u32
  *	u16 eventfds and epolls, each: u32 descriptor, u8 kind; an eventfd: u64 count, u8 semaphore; an epoll: u16 watches, each: u32
  *	    descriptor, u32 events, u32 last, u64 data
  *	u32 the process's number; u16 ptys, as pty.c writes them
+ *
+ * Versions 1 and 2, which are read, know one thread: u64 blocked signals before the waiting ones, u16 handlers (u64 mask each) before the alarm,
+ * and slots behind it.
  *
  * A process that has relatives cannot move yet: they share files and pipes.
  */
@@ -29,7 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT_VERSION = 2, VERSION_WITHOUT_PTYS = 1 };
+enum { FORMAT_VERSION = 3, VERSION_WITHOUT_THREADS = 2, VERSION_WITHOUT_PTYS = 1 };
 enum { MAP_SHARED_FLAG = 1, MAP_WRITABLE_FLAG = 2, MAP_FILE_FLAG = 4 };
 enum { SLOT_UNTIL = 1, SLOT_RESULT = 2, SLOT_MASK = 4, SLOT_INTERRUPTED = 8 };
 
@@ -68,7 +73,6 @@ static enum err save_maps(struct wali *k, struct wr *out, struct errmsg *msg)
 
 static void save_signals(struct wali *k, struct wr *out)
 {
-	wr_u64(out, k->blocked);
 	wr_u64(out, k->task ? k->task->pending : 0);
 	for (int s = 1; s <= LINUX_SIGNALS; s++) {
 		const struct wali_action *act = &k->actions[s];
@@ -77,18 +81,15 @@ static void save_signals(struct wali *k, struct wr *out)
 		wr_u64(out, act->flags);
 		wr_u64(out, act->mask);
 	}
-	wr_u16(out, (uint16_t)k->nhandlers);
-	for (uint32_t i = 0; i < k->nhandlers; i++)
-		wr_u64(out, k->handlers[i].mask);
 	wr_u64(out, k->alarm.at_ns);
 	wr_u64(out, k->alarm.every_ns);
 }
 
-static void save_slots(struct wali *k, struct wr *out)
+static void save_slots(const struct wali_thread *th, struct wr *out)
 {
-	wr_u16(out, (uint16_t)k->nslots);
-	for (uint32_t i = 0; i < k->nslots; i++) {
-		const struct wali_slot *s = &k->slots[i];
+	wr_u16(out, (uint16_t)th->nslots);
+	for (uint32_t i = 0; i < th->nslots; i++) {
+		const struct wali_slot *s = &th->slots[i];
 		wr_u32(out, s->depth);
 		wr_u8(out,
 		      (uint8_t)((s->has_until ? SLOT_UNTIL : 0) |
@@ -98,6 +99,25 @@ static void save_slots(struct wali *k, struct wr *out)
 		wr_u64(out, s->progress);
 		wr_u64(out, (uint64_t)s->result);
 		wr_u64(out, s->mask);
+	}
+}
+
+static void save_threads(struct wali *k, struct wr *out)
+{
+	wr_u32(out, k->next_tid);
+	wr_u16(out, (uint16_t)k->nthreads);
+	for (uint32_t i = 0; i < k->nthreads; i++) {
+		const struct wali_thread *th = k->threads[i];
+		wr_u32(out, th->tid);
+		wr_u32(out, th->clear_tid);
+		wr_u64(out, th->blocked);
+		wr_u64(out, th->pending);
+		wr_u16(out, (uint16_t)th->nhandlers);
+		for (uint32_t h = 0; h < th->nhandlers; h++) {
+			wr_u64(out, th->handlers[h].mask);
+			wr_u32(out, th->handlers[h].context);
+		}
+		save_slots(th, out);
 	}
 }
 
@@ -202,7 +222,7 @@ static enum err save_all(struct wali *k, struct wr *out, struct errmsg *msg)
 	wr_u32(out, k->brk_end);
 	TRY(save_maps(k, out, msg));
 	save_signals(k, out);
-	save_slots(k, out);
+	save_threads(k, out);
 	save_terminal(k, out);
 	save_cloexec(k, out);
 	save_devices(k, out);
@@ -278,10 +298,34 @@ static enum err load_memory(struct rd *in, struct wali *k)
 	return ERR_OK;
 }
 
-static enum err load_signals(struct rd *in, struct wali *k, uint64_t *pending)
+static enum err load_handlers(struct rd *in, struct wali_thread *th, uint32_t version)
 {
 	uint16_t n;
-	TRY(rd_u64(in, &k->blocked));
+	TRY(rd_u16(in, &n));
+	if (n > WALI_SLOTS_MAX)
+		return ERR_MALFORMED;
+	th->handlers = calloc(n + 1u, sizeof *th->handlers);
+	if (!th->handlers)
+		return ERR_NOMEM;
+	for (; th->nhandlers < n; th->nhandlers++) {
+		TRY(rd_u64(in, &th->handlers[th->nhandlers].mask));
+		th->handlers[th->nhandlers].mask &= WALI_BLOCKABLE;
+		if (version > VERSION_WITHOUT_THREADS)
+			TRY(rd_u32(in, &th->handlers[th->nhandlers].context));
+	}
+	return ERR_OK;
+}
+
+static enum err load_blocked(struct rd *in, struct wali_thread *th)
+{
+	TRY(rd_u64(in, &th->blocked));
+	return th->blocked & ~WALI_BLOCKABLE ? ERR_MALFORMED : ERR_OK;
+}
+
+static enum err load_signals(struct rd *in, struct wali *k, uint32_t version, uint64_t *pending)
+{
+	if (version <= VERSION_WITHOUT_THREADS)
+		TRY(load_blocked(in, k->me));
 	TRY(rd_u64(in, pending));
 	for (int s = 1; s <= LINUX_SIGNALS; s++) {
 		struct wali_action *act = &k->actions[s];
@@ -290,23 +334,20 @@ static enum err load_signals(struct rd *in, struct wali *k, uint64_t *pending)
 		TRY(rd_u64(in, &act->flags));
 		TRY(rd_u64(in, &act->mask));
 	}
-	TRY(rd_u16(in, &n));
-	if (n > WALI_SLOTS_MAX || k->blocked & ~WALI_BLOCKABLE ||
-	    k->actions[LINUX_SIGKILL].handler || k->actions[LINUX_SIGSTOP].handler)
+	if (k->actions[LINUX_SIGKILL].handler || k->actions[LINUX_SIGSTOP].handler)
 		return ERR_MALFORMED;
-	k->handlers = calloc(n + 1u, sizeof *k->handlers);
-	if (!k->handlers)
-		return ERR_NOMEM;
-	for (; k->nhandlers < n; k->nhandlers++)
-		TRY(rd_u64(in, &k->handlers[k->nhandlers].mask));
+	if (version <= VERSION_WITHOUT_THREADS)
+		TRY(load_handlers(in, k->me, version));
 	TRY(rd_u64(in, &k->alarm.at_ns));
 	TRY(rd_u64(in, &k->alarm.every_ns));
 	return k->alarm.at_ns > INT64_MAX || k->alarm.every_ns > INT64_MAX ? ERR_MALFORMED : ERR_OK;
 }
 
-static enum err load_slot(struct rd *in, struct wali *k)
+static enum err load_slot(struct rd *in, struct wali_thread *th)
 {
-	struct wali_slot *s = &k->slots[k->nslots];
+	if (!wali_slots_grow(th))
+		return ERR_NOMEM;
+	struct wali_slot *s = &th->slots[th->nslots];
 	uint8_t flags;
 	uint64_t result;
 	TRY(rd_u32(in, &s->depth));
@@ -315,7 +356,7 @@ static enum err load_slot(struct rd *in, struct wali *k)
 	TRY(rd_u64(in, &s->progress));
 	TRY(rd_u64(in, &result));
 	TRY(rd_u64(in, &s->mask));
-	if (flags > 15 || !s->depth || (k->nslots && s[-1].depth >= s->depth) ||
+	if (flags > 15 || !s->depth || (th->nslots && s[-1].depth >= s->depth) ||
 	    s->progress > INT32_MAX)
 		return ERR_MALFORMED;
 	s->result = (int64_t)result;
@@ -324,18 +365,49 @@ static enum err load_slot(struct rd *in, struct wali *k)
 	s->has_result = flags & SLOT_RESULT;
 	s->has_mask = flags & SLOT_MASK;
 	s->interrupted = flags & SLOT_INTERRUPTED;
-	k->nslots++;
+	th->nslots++;
 	return ERR_OK;
 }
 
-static enum err load_slots(struct rd *in, struct wali *k)
+static enum err load_slots(struct rd *in, struct wali_thread *th)
 {
 	uint16_t n;
 	TRY(rd_u16(in, &n));
 	if (n > WALI_SLOTS_MAX)
 		return ERR_MALFORMED;
 	for (; n; n--)
-		TRY(load_slot(in, k));
+		TRY(load_slot(in, th));
+	return ERR_OK;
+}
+
+static enum err load_thread(struct rd *in, struct wali *k, uint32_t version)
+{
+	uint32_t tid;
+	TRY(rd_u32(in, &tid));
+	if (!tid || tid > WALI_TID_LAST)
+		return ERR_MALFORMED;
+	struct wali_thread *th = wali_thread_add(k, tid);
+	if (!th)
+		return ERR_NOMEM;
+	TRY(rd_u32(in, &th->clear_tid));
+	TRY(load_blocked(in, th));
+	TRY(rd_u64(in, &th->pending));
+	TRY(load_handlers(in, th, version));
+	return load_slots(in, th);
+}
+
+/* They take the place of the one that was made with k. */
+static enum err load_threads(struct rd *in, struct wali *k, uint32_t version)
+{
+	uint16_t n;
+	TRY(rd_u32(in, &k->next_tid));
+	TRY(rd_u16(in, &n));
+	if (!n || n > STORE_THREADS_MAX || k->next_tid < WALI_TID_FIRST ||
+	    k->next_tid > WALI_TID_LAST)
+		return ERR_MALFORMED;
+	wali_threads_free(k);
+	for (; n; n--)
+		TRY(load_thread(in, k, version));
 	return ERR_OK;
 }
 
@@ -476,16 +548,17 @@ static enum err load_all(struct rd *in, struct wali *k, uint64_t *pending)
 {
 	uint32_t version;
 	TRY(rd_u32(in, &version));
-	if (version != FORMAT_VERSION && version != VERSION_WITHOUT_PTYS)
+	if (!version || version > FORMAT_VERSION)
 		return ERR_UNSUPPORTED;
 	TRY(load_cwd(in, k));
 	TRY(load_memory(in, k));
-	TRY(load_signals(in, k, pending));
-	TRY(load_slots(in, k));
+	TRY(load_signals(in, k, version, pending));
+	TRY(version <= VERSION_WITHOUT_THREADS ? load_slots(in, k->me)
+	                                       : load_threads(in, k, version));
 	TRY(load_terminal(in, k));
 	TRY(load_cloexec(in, k));
 	TRY(load_devices(in, k));
-	return version == FORMAT_VERSION ? load_ptys(in, k) : ERR_OK;
+	return version > VERSION_WITHOUT_PTYS ? load_ptys(in, k) : ERR_OK;
 }
 
 enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out,
@@ -510,13 +583,23 @@ enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out
 	return ERR_OK;
 }
 
-bool wali_fits(const struct wali *k, struct thread *t)
+static bool thread_fits(const struct wali_thread *th)
+{
+	return th->nhandlers <= thread_interrupts(th->t) &&
+	       (!th->nslots || th->slots[th->nslots - 1].depth <= thread_depth(th->t));
+}
+
+bool wali_fits(struct wali *k, struct store *s)
 {
 	uint64_t size = 0;
-	instance_memory(store_instance(thread_store(t), 0), &size);
 	uint32_t end = k->nmaps ? k->maps[k->nmaps - 1].end : k->brk_end;
-	return end <= size && k->nhandlers <= thread_interrupts(t) &&
-	       (!k->nslots || k->slots[k->nslots - 1].depth <= thread_depth(t));
+	instance_memory(store_instance(s, 0), &size);
+	if (end > size || !wali_threads_join(k, s))
+		return false;
+	for (uint32_t i = 0; i < k->nthreads; i++)
+		if (!thread_fits(k->threads[i]))
+			return false;
+	return true;
 }
 
 void wali_start_clock(struct wali *k)

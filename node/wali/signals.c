@@ -1,6 +1,7 @@
 /* signals.c - signals: what a program wants done, what waits, and their delivery before each run.
  *
- * A signal for a process is a bit of its task. Between two runs of the thread, wali_turn() takes the lowest one that is not blocked:
+ * A signal for a process is a bit of its task, one for a thread a bit of that. Between two runs wali_turn() takes, for each thread, the
+ * lowest that it does not block: a process's signal goes to the first thread that does not.
  *
  *	ignored                nothing
  *	by default             the process ends or stops; CHLD, URG, WINCH: nothing
@@ -8,7 +9,10 @@
  *
  * When the thread stood before a call that had blocked, the call's slot says what happens to it after the handler: it is made again
  * (SA_RESTART, and a call that allows it), or answers EINTR. When a handler has returned, the engine stops the run
- * (thread_interrupts() says so) and its mask is put back.
+ * (thread_interrupts() says so) and its mask is put back: as the handler has left it in its ucontext_t, if it has one.
+ *
+ * A thread through which an exception is on its way can take no handler (thread_interrupt() says STATE): the signal goes on waiting, and
+ * the thread stops at each look at the stop word until it can.
  */
 #include "node/wali/proc.h"
 
@@ -51,7 +55,7 @@ static bool is_ignored(const struct wali *k, int signal)
 
 bool wali_has_signal(const struct wali *k)
 {
-	uint64_t waiting = k->task ? k->task->pending & ~k->blocked : 0;
+	uint64_t waiting = k->task ? (k->task->pending | k->me->pending) & ~k->me->blocked : 0;
 	for (int s = 1; waiting; s++, waiting >>= 1)
 		if (waiting & 1 && !is_ignored(k, s))
 			return true;
@@ -60,24 +64,36 @@ bool wali_has_signal(const struct wali *k)
 
 /* ---- delivery ---- */
 
-/* The handlers that have returned give back the mask of before. */
-static void handlers_returned(struct wali *k, struct thread *t)
+/* Of a siginfo_t, of a ucontext_t and of its uc_sigmask. */
+enum { SIGINFO_SIZE = 128, CONTEXT_SIZE = 920, CONTEXT_MASK = 280 };
+/* pthread_cancel's: whoever waits is to look whether it is meant, whatever the flags of its handler say. */
+enum { SIGNAL_CANCEL = 33 };
+
+static uint64_t mask_after(struct wali *k, const struct wali_frame *f)
 {
-	while (k->nhandlers > thread_interrupts(t))
-		k->blocked = k->handlers[--k->nhandlers].mask;
+	const uint8_t *p = f->context ? wali_in(k, f->context + CONTEXT_MASK, 8) : NULL;
+	return p ? wasi_get_u64(p) & WALI_BLOCKABLE : f->mask;
+}
+
+/* The handlers that have returned give back the mask of before. */
+static void handlers_returned(struct wali *k)
+{
+	struct wali_thread *me = k->me;
+	while (me->nhandlers > thread_interrupts(k->t))
+		me->blocked = mask_after(k, &me->handlers[--me->nhandlers]);
 }
 
 static struct wali_slot *slot_here(struct wali *k)
 {
-	uint32_t depth = thread_depth(k->t);
-	struct wali_slot *s = k->nslots ? &k->slots[k->nslots - 1] : NULL;
-	return s && s->depth == depth ? s : NULL;
+	struct wali_thread *me = k->me;
+	struct wali_slot *s = me->nslots ? &me->slots[me->nslots - 1] : NULL;
+	return s && s->depth == thread_depth(k->t) ? s : NULL;
 }
 
 /* The call that has blocked and is about to be made again, after a handler: it answers EINTR unless it restarts. */
 static void interrupt_call(struct wali *k, uint64_t flags)
 {
-	if (!k->call_waits || (flags & FLAG_RESTART && !k->no_restart))
+	if (!k->me->call_waits || (flags & FLAG_RESTART && !k->me->no_restart))
 		return;
 	struct wali_slot *s = wali_slot(k);
 	if (s)
@@ -89,47 +105,65 @@ static uint64_t mask_before(struct wali *k)
 {
 	struct wali_slot *s = slot_here(k);
 	if (!s || !s->has_mask)
-		return k->blocked;
+		return k->me->blocked;
 	s->has_mask = false;
 	return s->mask;
 }
 
-enum { SIGINFO_SIZE = 128 };
-
-/* Below the handler's stack: the number; who sent it is not known. */
-static uint32_t put_siginfo(struct wali *k, uint32_t at, int signal)
+/* What a handler of three arguments is given, above its stack: the number (who sent it is not known), and the mask that comes back when
+ * it returns. */
+static void put_info(struct wali *k, uint32_t at, int signal, uint64_t mask, uint64_t args[3])
 {
-	uint8_t *p = wali_out(k, at, SIGINFO_SIZE);
-	if (!p)
-		return 0;
-	memset(p, 0, SIGINFO_SIZE);
+	uint8_t *p = wali_out(k, at, SIGINFO_SIZE + CONTEXT_SIZE);
+	if (!p || !at)
+		return;
+	memset(p, 0, SIGINFO_SIZE + CONTEXT_SIZE);
 	wasi_put_u32(p, (uint32_t)signal);
-	return at;
+	wasi_put_u64(p + SIGINFO_SIZE + CONTEXT_MASK, mask);
+	args[1] = at;
+	args[2] = at + SIGINFO_SIZE;
 }
 
-static bool push_handler(struct wali *k, struct thread *t, int signal)
+/* The handler's frame, and what its arguments are; *context: where the mask stands. */
+static enum err push_frame(struct wali *k, int signal, uint64_t mask, uint32_t *context)
 {
-	struct wali_action act = k->actions[signal];
+	const struct wali_action *act = &k->actions[signal];
 	uint64_t args[3] = {(uint64_t)signal, 0, 0};
-	struct wali_frame *p = realloc(k->handlers, (k->nhandlers + 1) * sizeof *p);
-	if (!p)
-		return false;
-	k->handlers = p;
-	bool three = act.flags & FLAG_SIGINFO;
-	interrupt_call(k, act.flags);
-	uint64_t before = mask_before(k);
-	uint32_t stack = thread_stack_below(t, SIGINFO_SIZE);
+	bool three = act->flags & FLAG_SIGINFO;
+	uint32_t stack = thread_stack_below(k->t, three ? SIGINFO_SIZE + CONTEXT_SIZE : 0);
 	if (three)
-		args[1] = put_siginfo(k, stack, signal);
-	if (thread_interrupt(t, act.handler, args, three ? 3 : 1, stack) != ERR_OK)
-		return false;
-	p[k->nhandlers++] = (struct wali_frame){.mask = before};
-	k->blocked |= act.mask | (act.flags & FLAG_NODEFER ? 0 : bit_of(signal));
-	k->blocked &= WALI_BLOCKABLE;
+		put_info(k, stack, signal, mask, args);
+	*context = (uint32_t)args[2];
+	return thread_interrupt(k->t, act->handler, args, three ? 3 : 1, stack);
+}
+
+static enum err push_handler(struct wali *k, int signal)
+{
+	struct wali_thread *me = k->me;
+	struct wali_action act = k->actions[signal];
+	struct wali_frame *p = realloc(me->handlers, (me->nhandlers + 1) * sizeof *p);
+	uint32_t context;
+	if (!p)
+		return ERR_NOMEM;
+	me->handlers = p;
+	interrupt_call(k, signal == SIGNAL_CANCEL ? 0 : act.flags);
+	uint64_t before = mask_before(k);
+	TRY(push_frame(k, signal, before, &context));
+	p[me->nhandlers++] = (struct wali_frame){.mask = before, .context = context};
+	me->blocked |= act.mask | (act.flags & FLAG_NODEFER ? 0 : bit_of(signal));
+	me->blocked &= WALI_BLOCKABLE;
 	if (act.flags & FLAG_RESETHAND)
 		k->actions[signal].handler = SIG_DEFAULT;
-	k->call_waits = false;
-	return true;
+	me->call_waits = false;
+	return ERR_OK;
+}
+
+/* Whether the thread is to stop at each look at the stop word, as soon as one of its signals can be delivered. */
+static void hurry(struct wali *k, bool on)
+{
+	if (k->me->hurries != on)
+		thread_stop_every(k->t, on);
+	k->me->hurries = on;
 }
 
 static enum wali_turn end_by(struct wali *k, int signal)
@@ -152,29 +186,54 @@ static enum wali_turn stop_by(struct wali *k, int signal)
 	return WALI_WAIT;
 }
 
+static enum wali_turn handle(struct wali *k, int signal)
+{
+	enum err e = push_handler(k, signal);
+	if (e != ERR_STATE)
+		return e == ERR_OK ? WALI_RUN : end_by(k, LINUX_SIGSEGV);
+	k->me->pending |= bit_of(signal);
+	hurry(k, true);
+	return WALI_RUN;
+}
+
 /* One signal; RUN: look for the next. */
-static enum wali_turn deliver(struct wali *k, struct thread *t, int signal)
+static enum wali_turn deliver(struct wali *k, int signal)
 {
 	uint32_t handler = k->actions[signal].handler;
 	if (is_ignored(k, signal))
 		return WALI_RUN;
 	if (handler == SIG_DEFAULT)
 		return default_of(signal) == DO_STOP ? stop_by(k, signal) : end_by(k, signal);
-	return push_handler(k, t, signal) ? WALI_RUN : end_by(k, LINUX_SIGSEGV);
+	return handle(k, signal);
 }
 
-static enum wali_turn deliver_all(struct wali *k, struct thread *t)
+/* All for the thread in whose place k is. */
+static enum wali_turn deliver_to_one(struct wali *k)
 {
+	hurry(k, false);
 	for (;;) {
-		uint64_t waiting = k->task->pending & ~k->blocked;
-		if (!waiting)
+		uint64_t waiting = (k->task->pending | k->me->pending) & ~k->me->blocked;
+		if (!waiting || k->me->hurries)
 			return WALI_RUN;
 		int signal = __builtin_ctzll(waiting) + 1;
 		k->task->pending &= ~bit_of(signal);
-		enum wali_turn turn = deliver(k, t, signal);
+		k->me->pending &= ~bit_of(signal);
+		enum wali_turn turn = deliver(k, signal);
 		if (turn != WALI_RUN)
 			return turn;
 	}
+}
+
+static enum wali_turn deliver_all(struct wali *k)
+{
+	for (uint32_t i = 0; i < k->nthreads; i++) {
+		wali_use(k, k->threads[i]);
+		handlers_returned(k);
+		enum wali_turn turn = k->born ? WALI_RUN : deliver_to_one(k);
+		if (turn != WALI_RUN)
+			return turn;
+	}
+	return WALI_RUN;
 }
 
 void wali_set_alarm(struct wali *k)
@@ -209,34 +268,35 @@ static void check_size(struct wali *k)
 		family_kill(k->family, NULL, -(int64_t)t->foreground, LINUX_SIGWINCH);
 }
 
-enum wali_turn wali_turn(struct wali *k, struct thread *t)
+enum wali_turn wali_turn(struct wali *k, struct store *s)
 {
 	enum wali_turn turn = WALI_RUN;
 	family_lock(k->family);
-	k->t = t;
-	k->in = store_instance(thread_store(t), 0);
-	k->task->thread = t;
-	handlers_returned(k, t);
+	wali_threads_join(k, s);
+	k->task->store = s;
 	check_alarm(k);
 	check_size(k);
 	if (k->host.tty_news && k->host.tty_news(k->host.ctx))
 		family_wake(k->family);
 	if (k->task->state == TASK_STOPPED)
 		turn = WALI_WAIT;
-	else if (!k->born)
-		turn = deliver_all(k, t);
+	else
+		turn = deliver_all(k);
 	family_unlock(k->family);
 	return turn;
 }
 
-/* Handlers are gone with the program; what it ignored stays ignored. */
+/* Handlers are gone with the program, and all threads but one; what it ignored stays ignored. */
 void wali_signals_exec(struct wali *k)
 {
 	for (int s = 1; s <= LINUX_SIGNALS; s++)
 		if (k->actions[s].handler != SIG_IGNORE)
 			k->actions[s] = (struct wali_action){0};
-	k->nhandlers = k->nslots = 0;
-	k->call_waits = false;
+	struct wali_thread *me = k->me;
+	wali_thread_only(k, me);
+	me->nhandlers = me->nslots = me->clear_tid = 0;
+	me->call_waits = me->hurries = false;
+	me->tid = k->task->pid;
 }
 
 /* ---- from outside ---- */
@@ -271,6 +331,13 @@ static void put_action(uint8_t *p, const struct wali_action *act)
 	wasi_put_u64(p + 16, act->mask);
 }
 
+static void forget_signal(struct wali *k, int signal)
+{
+	k->task->pending &= ~bit_of(signal);
+	for (uint32_t i = 0; i < k->nthreads; i++)
+		k->threads[i]->pending &= ~bit_of(signal);
+}
+
 int64_t wali_rt_sigaction(struct wali *k, const uint64_t *a)
 {
 	uint32_t signal = arg32(a[0]);
@@ -289,7 +356,7 @@ int64_t wali_rt_sigaction(struct wali *k, const uint64_t *a)
 		                            .restorer = wasi_get_u32(in + 12),
 		                            .mask = wasi_get_u64(in + 16)};
 	if (in && is_ignored(k, (int)signal))
-		k->task->pending &= ~bit_of((int)signal);
+		forget_signal(k, (int)signal);
 	if (in && signal == LINUX_SIGCHLD)
 		k->task->ignores_children =
 		    act->handler == SIG_IGNORE || act->flags & FLAG_NOCLDWAIT;
@@ -303,15 +370,15 @@ int64_t wali_rt_sigprocmask(struct wali *k, const uint64_t *a)
 	enum { BLOCK, UNBLOCK, SETMASK };
 	const uint8_t *in = arg32(a[1]) ? wali_in(k, a[1], 8) : NULL;
 	uint8_t *out = arg32(a[2]) ? wali_out(k, a[2], 8) : NULL;
-	uint64_t old = k->blocked, set = in ? wasi_get_u64(in) & WALI_BLOCKABLE : 0;
+	uint64_t old = k->me->blocked, set = in ? wasi_get_u64(in) & WALI_BLOCKABLE : 0;
 	if (arg32(a[3]) != 8 || (in && arg32(a[0]) > SETMASK))
 		return NO(INVAL);
 	if ((arg32(a[1]) && !in) || (arg32(a[2]) && !out))
 		return NO(FAULT);
 	if (in)
-		k->blocked = arg32(a[0]) == BLOCK     ? old | set
-		             : arg32(a[0]) == UNBLOCK ? old & ~set
-		                                      : set;
+		k->me->blocked = arg32(a[0]) == BLOCK     ? old | set
+		                 : arg32(a[0]) == UNBLOCK ? old & ~set
+		                                          : set;
 	if (out)
 		wasi_put_u64(out, old);
 	return 0;
@@ -324,7 +391,7 @@ int64_t wali_rt_sigpending(struct wali *k, const uint64_t *a)
 		return NO(INVAL);
 	if (!out)
 		return NO(FAULT);
-	wasi_put_u64(out, k->task->pending & k->blocked);
+	wasi_put_u64(out, (k->task->pending | k->me->pending) & k->me->blocked);
 	return 0;
 }
 
@@ -335,9 +402,9 @@ int64_t wali_rt_sigsuspend(struct wali *k, const uint64_t *a)
 	if (!in || !s)
 		return in ? NO(NOMEM) : NO(FAULT);
 	if (!s->has_mask && !s->interrupted) {
-		s->mask = k->blocked;
+		s->mask = k->me->blocked;
 		s->has_mask = true;
-		k->blocked = wasi_get_u64(in) & WALI_BLOCKABLE;
+		k->me->blocked = wasi_get_u64(in) & WALI_BLOCKABLE;
 		if (wali_has_signal(k))
 			family_poke(k->task);
 	}
@@ -374,13 +441,6 @@ int64_t wali_kill(struct wali *k, const uint64_t *a)
 	int32_t pid = (int32_t)arg32(a[0]), signal = (int32_t)arg32(a[1]);
 	int64_t r = -family_kill(k->family, k->task, pid, signal);
 	return r == NO(SRCH) && pid > 0 ? wali_proc_kill(k, (uint32_t)pid, signal) : r;
-}
-
-int64_t wali_tkill(struct wali *k, const uint64_t *a)
-{
-	if ((int32_t)arg32(a[0]) <= 0)
-		return NO(INVAL);
-	return wali_kill(k, a);
 }
 
 /* ---- the alarm: alarm() and setitimer() have one ---- */

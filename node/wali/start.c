@@ -72,7 +72,7 @@ static int64_t set_jump(struct wali *k, uint64_t buf, bool with_mask)
 	}
 	wasi_put_u64(out, id);
 	wasi_put_u64(out + 8, with_mask);
-	wasi_put_u64(out + 16, with_mask ? k->blocked : 0);
+	wasi_put_u64(out + 16, with_mask ? k->me->blocked : 0);
 	return 0;
 }
 
@@ -95,9 +95,9 @@ int64_t wali_aux_sigsetjmp(struct wali *k, const uint64_t *a)
 static void forget_frames(struct wali *k)
 {
 	uint32_t depth = thread_depth(k->t);
-	while (k->nslots && k->slots[k->nslots - 1].depth >= depth)
-		k->nslots--;
-	k->nhandlers = thread_interrupts(k->t);
+	while (k->me->nslots && k->me->slots[k->me->nslots - 1].depth >= depth)
+		k->me->nslots--;
+	k->me->nhandlers = thread_interrupts(k->t);
 }
 
 static int64_t jump(struct wali *k, const uint64_t *a)
@@ -111,7 +111,7 @@ static int64_t jump(struct wali *k, const uint64_t *a)
 		return WALI_TRAP;
 	}
 	if (has_mask)
-		k->blocked = mask & WALI_BLOCKABLE;
+		k->me->blocked = mask & WALI_BLOCKABLE;
 	forget_frames(k);
 	return WALI_STOP;
 }
@@ -124,10 +124,4 @@ int64_t wali_aux_longjmp(struct wali *k, const uint64_t *a)
 int64_t wali_aux__longjmp(struct wali *k, const uint64_t *a)
 {
 	return jump(k, a);
-}
-
-/* One thread a process, as yet. */
-int64_t wali_aux___wasm_thread_spawn(struct wali *k, const uint64_t *a)
-{
-	return NO(AGAIN);
 }

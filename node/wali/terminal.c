@@ -61,7 +61,7 @@ static bool in_background(const struct wali *k, const struct family_terminal *t)
 
 static bool takes_signal(const struct wali *k, int signal)
 {
-	return !(k->blocked >> (signal - 1) & 1) && k->actions[signal].handler != SIG_IGNORE;
+	return !(k->me->blocked >> (signal - 1) & 1) && k->actions[signal].handler != SIG_IGNORE;
 }
 
 /* The whole group stops, and makes the call again in the foreground. */

@@ -3,7 +3,6 @@
 
 #include "base/os.h"
 
-#include <sched.h>
 #include <string.h>
 
 enum {
@@ -127,10 +126,4 @@ int64_t wali_clock_nanosleep(struct wali *k, const uint64_t *a)
 	WTRY(wali_timespec(k, a[2], &ns));
 	uint64_t now = read_clock(k, clock), mine = wasi_clock_ns(k->w);
 	return sleep_until(k, ns > now ? mine + (ns - now) : 0, 0);
-}
-
-int64_t wali_sched_yield(struct wali *k, const uint64_t *a)
-{
-	sched_yield();
-	return 0;
 }

@@ -54,10 +54,12 @@ enum err wali_alloc(const struct wali_config *c, struct wali **out)
 	k->umask = 022;
 	k->family = c->family ? c->family : family_new();
 	set_rlimits(k);
-	if (k->cwd && k->family && wali_open_space(k, c) == ERR_OK) {
+	k->next_tid = WALI_TID_FIRST;
+	if (k->cwd && k->family && wali_thread_add(k, c->pid) && wali_open_space(k, c) == ERR_OK) {
 		*out = k;
 		return ERR_OK;
 	}
+	wali_threads_free(k);
 	free(k->cwd);
 	free(k);
 	return ERR_NOMEM;
@@ -96,7 +98,7 @@ void wali_free(struct wali *k)
 	if (k->task)
 		wali_ended(k, 0, 0);
 	wali_maps_free(k);
-	free(k->handlers);
+	wali_threads_free(k);
 	free(k->cwd);
 	free(k->exec_path);
 	free(k->exe);
@@ -121,10 +123,10 @@ void wali_ended(struct wali *k, int status, int signal)
 	k->family = NULL;
 }
 
-void wali_standing(struct wali *k, struct thread *t)
+void wali_leave_store(struct wali *k)
 {
 	family_lock(k->family);
-	k->task->thread = t;
+	k->task->store = NULL;
 	family_unlock(k->family);
 }
 
@@ -198,19 +200,20 @@ enum ferr wali_text(struct wali *k, uint64_t addr, char *buf, size_t size)
 
 static struct wali_slot *find_slot(struct wali *k)
 {
+	struct wali_thread *me = k->me;
 	uint32_t depth = thread_depth(k->t);
-	while (k->nslots && k->slots[k->nslots - 1].depth > depth)
-		k->nslots--; /* of frames that have returned by a jump */
-	return k->nslots && k->slots[k->nslots - 1].depth == depth ? &k->slots[k->nslots - 1]
-	                                                           : NULL;
+	while (me->nslots && me->slots[me->nslots - 1].depth > depth)
+		me->nslots--; /* of frames that have returned by a jump */
+	struct wali_slot *last = me->nslots ? &me->slots[me->nslots - 1] : NULL;
+	return last && last->depth == depth ? last : NULL;
 }
 
 struct wali_slot *wali_slot(struct wali *k)
 {
 	struct wali_slot *s = find_slot(k);
-	if (s || k->nslots == WALI_SLOTS_MAX)
+	if (s || !wali_slots_grow(k->me))
 		return s;
-	s = &k->slots[k->nslots++];
+	s = &k->me->slots[k->me->nslots++];
 	*s = (struct wali_slot){.depth = thread_depth(k->t)};
 	return s;
 }
@@ -222,8 +225,8 @@ static void end_slot(struct wali *k)
 	if (!s)
 		return;
 	if (s->has_mask)
-		k->blocked = s->mask;
-	k->nslots--;
+		k->me->blocked = s->mask;
+	k->me->nslots--;
 }
 
 int64_t wali_block(struct wali *k, bool restarts)
@@ -231,7 +234,7 @@ int64_t wali_block(struct wali *k, bool restarts)
 	struct wali_slot *s = find_slot(k);
 	if (s && s->interrupted)
 		return NO(INTR);
-	k->no_restart = !restarts;
+	k->me->no_restart = !restarts;
 	return WALI_BLOCK;
 }
 
@@ -285,7 +288,7 @@ static bool take_result(struct wali *k, int64_t *r)
 	if (!s || !s->has_result)
 		return false;
 	*r = s->result;
-	k->nslots--;
+	k->me->nslots--;
 	return true;
 }
 
@@ -293,7 +296,7 @@ static enum host_result over(struct wali *k, int64_t r, uint64_t *a)
 {
 	switch (r) {
 	case WALI_BLOCK:
-		k->call_waits = true;
+		k->me->call_waits = true;
 		k->task->runs = false;
 		return HOST_BLOCK;
 	case WALI_EXIT: return HOST_EXIT;
@@ -302,7 +305,7 @@ static enum host_result over(struct wali *k, int64_t r, uint64_t *a)
 	default: break;
 	}
 	end_slot(k);
-	k->task->runs = true;
+	k->task->runs = k->nthreads == 1; /* else another may wait */
 	a[0] = (uint64_t)r;
 	if (!wali_has_signal(k))
 		return HOST_DONE;
@@ -320,9 +323,8 @@ static enum host_result make(struct wali *k, struct thread *t, uint64_t *a, call
 	enum host_result h;
 	struct family *f = k->family;
 	family_lock(f);
-	k->t = t;
-	k->in = store_instance(thread_store(t), 0);
-	k->call_waits = false;
+	wali_use(k, thread_user(t));
+	k->me->call_waits = false;
 	if (take_result(k, &r)) {
 		a[0] = (uint64_t)r;
 		h = HOST_DONE;

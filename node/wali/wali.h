@@ -4,21 +4,23 @@
  * clock, and adds what Linux knows: the current folder, signals and their handlers, mapped memory, its place among other
  * processes (node/wali/family.h). Nothing is ever passed to the host's own Linux, so it works on every platform and moves.
  *
- * Whoever runs the process (a worker, a solo run) turns like this, on the process's one thread:
+ * Whoever runs the process (a worker, a solo run) turns like this, on one thread of the host, which all of the process's have:
  *
  *	for (;;) {
- *		switch (wali_turn(k, thread)) {         // signals: pushes handlers
+ *		switch (wali_turn(k, store)) {          // signals: pushes handlers
  *		case WALI_RUN: break;
  *		case WALI_WAIT: wait for the waker; continue;    // stopped by a signal
  *		case WALI_END: the process has ended: wasi_exit_code()
  *		}
- *		switch (thread_run(thread)) {
+ *		switch (turns_run(turns, store, &t)) {           // node/turns.h
  *		case RUN_STOPPED: continue;
  *		case RUN_BLOCKED: wait as the struct wait says; continue;
- *		case RUN_EXITED: if ((m = wali_take_exec(k, &path))) { run m instead; continue; } ended; ...
+ *		case RUN_EXITED: if (wali_thread_over(k, t)) continue;
+ *			if ((m = wali_take_exec(k, &path))) { run m instead; continue; } ended; ...
  *
  * A call has either not begun or is committed, as WASI's. What a call that blocked must remember (its deadline, that it was
- * interrupted, a result that waits for a handler to return) stands in a slot of its frame's depth and goes along in an image.
+ * interrupted, a result that waits for a handler to return) stands in a slot of its thread and its frame's depth, and goes along
+ * in an image.
  *
  * Locks: every call holds its family's lock, so files, pipes and processes that relatives share need none of their own.
  */
@@ -33,6 +35,7 @@ struct family;
 struct family_terminal;
 struct module;
 struct net;
+struct store;
 struct os_wake;
 struct vfs_obj;
 struct wait;
@@ -106,8 +109,10 @@ void wali_free(struct wali *k);
 struct host_resolver wali_resolver(struct wali *k);
 
 enum wali_turn { WALI_RUN, WALI_WAIT, WALI_END };
-/* Before each thread_run(). t stands. */
-enum wali_turn wali_turn(struct wali *k, struct thread *t);
+/* Before each turns_run(). The threads stand. */
+enum wali_turn wali_turn(struct wali *k, struct store *s);
+/* After RUN_EXITED, or RUN_DONE of another call than the start function's: whether only that thread is over, and is freed. */
+bool wali_thread_over(struct wali *k, struct thread *t);
 /* After RUN_DONE of _start, a trap or a kill: tells the parent. signal: 0, or what ended it. */
 void wali_ended(struct wali *k, int status, int signal);
 
@@ -119,7 +124,8 @@ void wali_signal_foreground(struct wali *k, int signal);
 
 /* What a process leaves to its child: everything but what its runner makes. */
 struct wali_child {
-	struct wr state; /* the engine's, with memory: store_load() */
+	struct wr state; /* the engine's, with memory: store_load(), then wali_child_threads() */
+	uint32_t thread; /* of its threads the one that forked */
 	struct module *module;
 	struct wasi *wasi;
 	struct wali *wali;
@@ -127,6 +133,8 @@ struct wali_child {
 /* With the family's lock: it is pid now. Its wasi and wali are the caller's then, no more c's. */
 void wali_child_adopt(struct wali_child *c, const struct wali_host *host, struct wait *wait,
                       struct os_wake *waker, uint32_t pid);
+/* Of the store as it was, the thread that forked is left. */
+void wali_child_threads(const struct wali_child *c, struct store *s);
 /* With the lock: there will be no child. */
 void wali_child_undo(struct wali *k);
 /* With the lock while it is not adopted. */
@@ -134,8 +142,8 @@ void wali_child_free(struct wali_child *c);
 
 /* After RUN_EXITED: the program that takes the process over, and the name it was found by (free()); NULL: the process has ended. */
 struct module *wali_take_exec(struct wali *k, char **path);
-/* Which thread relatives may ask to stop; NULL while there is none. wali_turn() sets it too. */
-void wali_standing(struct wali *k, struct thread *t);
+/* The store is about to go: relatives may not ask its threads to stop any more, until the next wali_turn(). */
+void wali_leave_store(struct wali *k);
 /* What ended the process; 0: it ended by itself. */
 int wali_end_signal(const struct wali *k);
 struct family *wali_family(struct wali *k);
@@ -146,8 +154,8 @@ enum err wali_save(struct wali *k, struct wr *out, struct errmsg *msg);
 /* Hostile bytes. The process's open files are there already. */
 enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out,
                    struct errmsg *msg);
-/* Whether what was loaded is of the thread that was. */
-bool wali_fits(const struct wali *k, struct thread *t);
+/* Whether what was loaded is of the threads that were. */
+bool wali_fits(struct wali *k, struct store *s);
 /* The process's clock goes on after a pause: its alarm is set by it. */
 void wali_start_clock(struct wali *k);
 /* An open thing of this personality, by the name that an image gave it: NOTFOUND, NOMEM. */

@@ -32,6 +32,8 @@ enum {
 	WALI_MAPS_MAX = 16384,
 	WALI_ENV_MAX = 1 << 20, /* bytes of a new program's arguments, environment */
 	WALI_UID = 1000,
+	WALI_TID_FIRST = 1 << 20, /* of threads but the first, whose number is the process's */
+	WALI_TID_LAST = (1 << 29) - 1,
 };
 
 /* What the call that the frame at depth is about to make must remember. */
@@ -46,7 +48,22 @@ struct wali_slot {
 
 /* A handler that has not returned. */
 struct wali_frame {
-	uint64_t mask; /* to be put back */
+	uint64_t mask;    /* to be put back ... */
+	uint32_t context; /* ... as it stands in the ucontext_t there; 0: there is none */
+};
+
+/* What is a thread's own. They stand in the order of the engine's threads. */
+struct wali_thread {
+	struct thread *t; /* NULL: not joined with the engine's yet */
+	uint32_t tid;
+	uint32_t clear_tid;        /* where 0 is written, and one woken, when it ends; 0: nowhere */
+	uint64_t blocked, pending; /* signal n is bit n - 1; pending: for it alone */
+	struct wali_frame *handlers;
+	struct wali_slot *slots; /* by depth */
+	uint32_t nhandlers, nslots, slots_cap;
+	bool call_waits; /* the call that it stands before has blocked ... */
+	bool no_restart; /* ... and a handler makes it EINTR in any case */
+	bool hurries; /* it stops as soon as it can: a signal waits until an exception is caught */
 };
 
 struct wali_action {
@@ -73,7 +90,10 @@ struct wali {
 	struct wali_host host;
 	struct family *family;
 	struct task *task;
-	struct thread *t; /* of the call under way */
+	struct wali_thread **threads; /* never none */
+	uint32_t nthreads, next_tid;
+	struct wali_thread *me; /* whose call is under way, or who is given a signal ... */
+	struct thread *t;       /* ... as the engine has it */
 	struct instance *in;
 
 	char *cwd; /* absolute, in the guest's tree */
@@ -83,18 +103,11 @@ struct wali {
 	struct wali_map *maps; /* by address */
 	uint32_t nmaps;
 
-	uint64_t blocked; /* signal n is bit n - 1 */
 	struct wali_action actions[LINUX_SIGNALS + 1];
-	struct wali_frame *handlers;
-	uint32_t nhandlers;
 	struct wali_timer alarm;
 	int end_signal;    /* what ended the process; 0: nothing */
-	bool call_waits;   /* the call that the thread stands before has blocked */
-	struct task *born; /* the call is fork, and this child is being made; NULL: none is */
-
-	struct wali_slot slots[WALI_SLOTS_MAX]; /* by depth */
-	uint32_t nslots;
-	bool no_restart; /* of the call that blocked: a handler makes it EINTR in any case */
+	struct task *born; /* a child that is being made by ...; NULL: none is */
+	struct wali_thread *mother;
 
 	struct module *exec; /* the program that takes this one's place ... */
 	char *exec_path;     /* ... and the name it was found by */
@@ -141,6 +154,18 @@ uint64_t wali_deadline(struct wali *k, uint64_t relative_ns);
 void wali_set_first(struct wali *k);
 /* A struct wali without a task. */
 enum err wali_alloc(const struct wali_config *c, struct wali **out);
+
+/* ---- threads.c ---- */
+/* NULL: no memory. */
+struct wali_thread *wali_thread_add(struct wali *k, uint32_t tid);
+/* All but that one are gone; it waits to be joined with an engine's thread. */
+void wali_thread_only(struct wali *k, struct wali_thread *only);
+void wali_threads_free(struct wali *k);
+/* Joins them with the store's, if they are not. False: they do not fit. */
+bool wali_threads_join(struct wali *k, struct store *s);
+void wali_use(struct wali *k, struct wali_thread *th);
+/* A number for one more slot; false: too many. */
+bool wali_slots_grow(struct wali_thread *th);
 
 /* ---- files.c ---- */
 /* The guest's buffers of a call that reads or writes, as places of the host. */

@@ -76,6 +76,13 @@ def test_a_program_imports_only_what_the_list_of_host_calls_has(w):
         assert call(ROOT / 'scripts' / 'check-imports', w.compile(source, *options)) == (0, '', '')
 
 
+def test_threads_do_what_they_do_on_debian(w):
+    program, native = w.compile('pthreads.c', '-pthread'), w.folder / 'native'
+    if call('cc', '-O2', '-pthread', '-w', HERE / 'pthreads.c', '-o', native)[0]:
+        raise cases.Skip('no C compiler of this machine')
+    assert w.run(program) == call(native), (w.run(program), call(native))
+
+
 def test_an_import_that_no_node_has_is_found(w):
     # The import env.f of type () -> ().
     (w.folder / 'bad.wasm').write_bytes(b'\0asm\1\0\0\0' b'\1\4\1\x60\0\0' b'\2\x09\1\3env\1f\0\0')

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-NAMES = ['files', 'signals', 'processes', 'polling', 'proc', 'ptys', 'sockets']
+NAMES = ['files', 'signals', 'processes', 'polling', 'proc', 'ptys', 'sockets', 'unwinding']
 TIMEOUT = 120
 
 

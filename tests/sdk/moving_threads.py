@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""moving_threads.py - a program of eight threads is moved, suspended, and comes back after its node was killed.
+
+	tests/sdk/moving_threads.py WASMOS [WORD...]       only cases whose name holds a WORD
+
+The program is tests/sdk/pthreads.c, made by wasmos-cc; skipped where the C library was not made.
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(ROOT / 'scripts'), str(HERE.parent / 'e2e')]
+os.environ['WASMOS'] = sys.argv[1]
+import cases  # noqa: E402
+import nodes  # noqa: E402
+
+CACHE = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache') / 'wasmos'
+SDK = pathlib.Path(os.environ.get('WASMOS_SDK') or CACHE / 'sdk')
+ROUNDS, MOVES = '12000', 20
+
+
+def missing(_test):
+    return None if (SDK / 'made').exists() else 'the C library is not made: scripts/setup --sdk && scripts/sdk'
+
+
+class Two:
+    """Two nodes that know each other, the program, and what it says when nobody disturbs it."""
+
+    def __init__(self):
+        self.holder = tempfile.TemporaryDirectory(prefix='wasmos-threads-')
+        folder = pathlib.Path(self.holder.name)
+        self.guest = folder / 'pthreads.wasm'
+        subprocess.run([ROOT / 'sdk' / 'bin' / 'wasmos-cc', '-pthread', '-O2', HERE / 'pthreads.c', '-o', self.guest], check=True)
+        self.unbroken = subprocess.run([sys.argv[1], 'run', '--solo', self.guest, ROUNDS, 'few'], stdout=subprocess.PIPE, text=True,
+                                       timeout=120, check=True).stdout
+        self.a, self.b = (nodes.Node(str(folder / n), n) for n in ('one', 'two'))
+
+    def __enter__(self):
+        for n in (self.a, self.b):
+            n.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        nodes.pair(self.a, self.b)
+        return self
+
+    def __exit__(self, *_):
+        for n in (self.a, self.b):
+            if n.is_up():
+                n.call('down', '--end')
+        self.holder.cleanup()
+
+    def start(self, *options):
+        return self.a.start([self.guest, ROUNDS, 'few'], *options)
+
+    def check(self, node, pid):
+        row = node.wait(pid)
+        assert row['status'] == 0, row
+        assert node.output(pid) == self.unbroken, node.output(pid)
+
+
+def test_eight_threads_are_what_they_were_after_twenty_moves(w):
+    here, there, moved = w.a, w.b, 0
+    pid = w.start()
+    for _ in range(MOVES):
+        try:
+            pid = here.migrate(pid, there)['pid']
+        except nodes.Failed as e:
+            assert 'ended' in str(e), e
+            break
+        moved += 1
+        here, there = there, here
+    w.check(here, pid)
+    assert moved == MOVES, moved
+
+
+def test_eight_threads_survive_suspend_and_resume(w):
+    pid = w.start()
+    for _ in range(5):
+        w.a.call('suspend', pid)
+        w.a.call('resume', pid)
+    w.check(w.a, pid)
+
+
+def test_eight_threads_come_back_after_their_node_was_killed(w):
+    pid = w.start('--checkpoint', '1')
+    while not w.a.process(pid).get('checkpoints'):
+        assert w.a.process(pid)['state'] in ('running', 'waiting')
+    w.a.kill9()
+    w.a.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    w.check(w.a, pid)
+
+
+if __name__ == '__main__':
+    sys.exit(cases.run(globals(), sys.argv[2:], missing, Two))

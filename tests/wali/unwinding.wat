@@ -1,0 +1,32 @@
+;; unwinding.wat - exceptions through 150,000 frames, again and again, under a signal every 200 microseconds: most arrive while one is
+;; on its way, when no handler can be pushed. They wait until it is caught, and none ends the program.
+(module
+  (import "wali" "SYS_rt_sigaction" (func $sigaction (param i32 i32 i32 i32) (result i64)))
+  (import "wali" "SYS_setitimer" (func $setitimer (param i32 i32 i32) (result i64)))
+  (import "wali" "SYS_write" (func $write (param i32 i32 i32) (result i64)))
+  (import "wali" "SYS_exit_group" (func $exit (param i32) (result i64)))
+  (memory (export "memory") 2)
+  (data (i32.const 2048) "ok 1 - a signal that comes while an exception is on its way waits\n1..1\n")
+  (global (export "__stack_pointer") (mut i32) (i32.const 65536))
+  (global $handled (mut i32) (i32.const 0))
+  (table (export "__indirect_function_table") 4 funcref)
+  (elem (i32.const 3) $handler)
+  (tag $thrown)
+  (func $handler (param i32)
+    (global.set $handled (i32.add (global.get $handled) (i32.const 1))))
+  (func $deep (param $frames i32)
+    (if (local.get $frames)
+      (then (call $deep (i32.sub (local.get $frames) (i32.const 1))))
+      (else (throw $thrown))))
+  (func (export "_start")
+    ;; {handler 3, no flags}; every 200 us from 200 us on
+    (i32.store (i32.const 1024) (i32.const 3))
+    (i64.store (i32.const 1108) (i64.const 200))
+    (i64.store (i32.const 1124) (i64.const 200))
+    (drop (call $sigaction (i32.const 14) (i32.const 1024) (i32.const 0) (i32.const 8)))
+    (drop (call $setitimer (i32.const 0) (i32.const 1100) (i32.const 0)))
+    (loop $again
+      (try (do (call $deep (i32.const 150000))) (catch $thrown))
+      (br_if $again (i32.lt_u (global.get $handled) (i32.const 300))))
+    (drop (call $write (i32.const 1) (i32.const 2048) (i32.const 71)))
+    (drop (call $exit (i32.const 0)))))
