@@ -230,6 +230,7 @@ static struct wali_config linux_config(struct process *p)
 	    .pid = p->pid,
 	    .net = p->node->net,
 	    .net_mode = p->net_mode,
+	    .commons = p->node->commons,
 	    .host = {.tty_size = linux_tty_size,
 	             .tty_set = linux_tty_set,
 	             .tty_typed = linux_tty_typed,

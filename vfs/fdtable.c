@@ -78,6 +78,8 @@ void vfs_file_unref(struct vfs_file *f)
 	assert(f->refs > 0);
 	if (--f->refs)
 		return;
+	if (f->released)
+		f->released(f->released_ctx, f);
 	vfs_unref(f->obj);
 	vfs_mount_unref(f->mount);
 	free(f->path);

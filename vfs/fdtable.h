@@ -44,6 +44,9 @@ struct vfs_file {
 	unsigned flags;  /* VFS_READ, VFS_WRITE, VFS_APPEND, VFS_NONBLOCK, VFS_*SYNC */
 	char stream[16]; /* what a stream is called in an image ("stdin"); the node finds it by this
 	                  */
+	void (*released)(void *ctx,
+	                 const struct vfs_file *f); /* the last reference goes; NULL: nobody asks */
+	void *released_ctx;
 };
 
 struct fd_entry {

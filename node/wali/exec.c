@@ -175,12 +175,15 @@ static enum ferr load_module(struct wali *k, struct exec *x)
 	return e == ERR_OK ? FE_OK : e == ERR_NOMEM ? FE_NOMEM : FE_NOEXEC;
 }
 
-static void close_on_exec(struct fdtable *fds)
+static void close_on_exec(struct wali *k)
 {
+	struct fdtable *fds = k->w->fds;
 	struct fd_entry *e;
 	for (uint32_t fd = 0; fd < fdtable_size(fds); fd++)
-		if (fdtable_use(fds, fd, 0, &e) != FE_BADF && e->cloexec)
+		if (fdtable_use(fds, fd, 0, &e) != FE_BADF && e->cloexec) {
+			wali_closing(k, e->file);
 			fdtable_close(fds, fd);
+		}
 }
 
 /* WASI programs know no names but below folders that are open, from descriptor 3 on: what has their numbers gets others. */
@@ -206,7 +209,7 @@ static void take_over(struct wali *k, struct exec *x)
 	wali_maps_write(k);
 	wali_memory_reset(k);
 	wali_signals_exec(k);
-	close_on_exec(k->w->fds);
+	close_on_exec(k);
 	if (!module_is_wali(k->exec))
 		preopen_mounts(k->w);
 	wasi_set_strings(&k->w->args, x->args.list, x->args.count, x->args.bytes);

@@ -4,6 +4,7 @@
 #include "base/os_thread.h"
 #include "engine/engine.h"
 #include "node/sockets/socket.h"
+#include "node/wali/commons.h"
 #include "node/wali/pty.h"
 
 #include <stdlib.h>
@@ -249,6 +250,7 @@ static void family_free(struct family *f)
 	family_unlock(f);
 	end_alarms(f);
 	pthread_mutex_destroy(&f->wakers);
+	commons_unref(f->commons);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

@@ -75,6 +75,7 @@ struct family_terminal {
 };
 
 struct pty;
+struct commons;
 
 struct family {
 	pthread_mutex_t lock;
@@ -83,6 +84,7 @@ struct family {
 	uint32_t next_pid; /* for who has no table of processes */
 	struct family_terminal terminal;
 	struct pty *ptys;          /* pty.h */
+	struct commons *commons;   /* of its node. Owned reference */
 	struct os_wake alarm_wake; /* of the thread that watches the alarms, once there is one */
 	pthread_t alarm_thread;
 	bool has_alarms, ends;

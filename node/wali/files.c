@@ -252,6 +252,9 @@ struct vfs_file *wali_stream_file(struct vfs_obj *o, const char *kind, uint32_t 
 
 int64_t wali_close(struct wali *k, const uint64_t *a)
 {
+	struct fd_entry *e;
+	WTRY(wali_fd(k, a[0], &e));
+	wali_closing(k, e->file);
 	WTRY(fdtable_close(k->w->fds, arg32(a[0])));
 	return 0;
 }
@@ -271,8 +274,11 @@ static int64_t dup_to(struct wali *k, uint64_t from, uint64_t to, bool cloexec)
 		return NO(BADF);
 	if (arg32(from) != arg32(to)) {
 		uint64_t rights = e->rights, inheriting = e->inheriting;
-		e->file->refs++;
-		WTRY(fdtable_add_at(k->w->fds, arg32(to), e->file, rights, inheriting));
+		struct vfs_file *f = e->file;
+		if (wali_fd(k, to, &e) == FE_OK)
+			wali_closing(k, e->file);
+		f->refs++;
+		WTRY(fdtable_add_at(k->w->fds, arg32(to), f, rights, inheriting));
 		WTRY(wali_fd(k, to, &e));
 		e->cloexec = cloexec;
 	}
@@ -312,17 +318,6 @@ static int64_t dup_from(struct wali *k, uint64_t from, uint64_t least, bool cloe
 	return fd;
 }
 
-/* Locks: a system of one user on one device has nobody to keep out, so they are free for all; F_GETLK says so. */
-static int64_t get_lock(struct wali *k, uint64_t at)
-{
-	enum { UNLOCKED = 2 };
-	uint8_t *p = wali_out(k, at, 32);
-	if (!p)
-		return NO(FAULT);
-	wasi_put_u16(p, UNLOCKED);
-	return 0;
-}
-
 int64_t wali_fcntl(struct wali *k, const uint64_t *a)
 {
 	enum {
@@ -334,6 +329,9 @@ int64_t wali_fcntl(struct wali *k, const uint64_t *a)
 		GETLK,
 		SETLK,
 		SETLKW,
+		OFD_GETLK = 36,
+		OFD_SETLK,
+		OFD_SETLKW,
 		DUPFD_CLOEXEC = 1030,
 		GETPIPE_SZ = 1032
 	};
@@ -350,19 +348,15 @@ int64_t wali_fcntl(struct wali *k, const uint64_t *a)
 		e->file->flags |= arg32(a[2]) & O_APPEND_ ? VFS_APPEND : 0;
 		e->file->flags |= arg32(a[2]) & O_NONBLOCK_ ? VFS_NONBLOCK : 0;
 		return 0;
-	case GETLK: return get_lock(k, a[2]);
+	case GETLK:
 	case SETLK:
-	case SETLKW: return wali_in(k, a[2], 32) ? 0 : NO(FAULT);
+	case SETLKW: return wali_fcntl_lock(k, e->file, arg32(a[1]) - GETLK, false, a[2]);
+	case OFD_GETLK:
+	case OFD_SETLK:
+	case OFD_SETLKW: return wali_fcntl_lock(k, e->file, arg32(a[1]) - OFD_GETLK, true, a[2]);
 	case GETPIPE_SZ: return vfs_is_pipe(e->file->obj) ? VFS_PIPE_BYTES : NO(BADF);
 	default: return NO(INVAL);
 	}
-}
-
-int64_t wali_flock(struct wali *k, const uint64_t *a)
-{
-	struct fd_entry *e;
-	WTRY(wali_fd(k, a[0], &e));
-	return 0;
 }
 
 static int64_t make_pipe(struct wali *k, uint64_t out, uint32_t flags)

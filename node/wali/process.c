@@ -108,6 +108,7 @@ void wali_child_undo(struct wali *k)
 	k->task->pid = 0;
 	family_set_waker(k->family, k->task, NULL);
 	k->family->alive--;
+	commons_wait_end(k->family->commons, &k->waiter);
 	poke_parent(k->family, k->task);
 	k->task = NULL;
 	wali_maps_free(k);

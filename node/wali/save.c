@@ -2,7 +2,7 @@
  *
  * Little-endian; text is u16 size, bytes. In this order:
  *
- *	u32 version 3 (2: of one thread; 1: also without ptys)
+ *	u32 version 4 (3: without locks; 2: also of one thread; 1: also without ptys)
  *	text current folder, u32 umask, u32 brk start, u32 brk end
  *	u16 maps, by address, each: u32 start, u32 end, u8 flags (1 shared, 2 writable, 4 of a file), with 4: u32 descriptor, u64 offset
  *	u64 waiting signals
@@ -17,7 +17,7 @@
  *	u16 descriptors that exec closes, each: u32
  *	u16 eventfds and epolls, each: u32 descriptor, u8 kind; an eventfd: u64 count, u8 semaphore; an epoll: u16 watches, each: u32
  *	    descriptor, u32 events, u32 last, u64 data
- *	u32 the process's number; u16 ptys, as pty.c writes them
+ *	u32 the process's number; u16 ptys, as pty.c writes them; u16 locks, as locks.c does
  *
  * Versions 1 and 2, which are read, know one thread: u64 blocked signals before the waiting ones, u16 handlers (u64 mask each) before the alarm,
  * and slots behind it.
@@ -34,13 +34,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT_VERSION = 3, VERSION_WITHOUT_THREADS = 2, VERSION_WITHOUT_PTYS = 1 };
+enum { FORMAT_VERSION = 4, VERSION_WITHOUT_LOCKS = 3, VERSION_WITHOUT_THREADS = 2, VERSION_WITHOUT_PTYS = 1 };
 enum { MAP_SHARED_FLAG = 1, MAP_WRITABLE_FLAG = 2, MAP_FILE_FLAG = 4 };
 enum { SLOT_UNTIL = 1, SLOT_RESULT = 2, SLOT_MASK = 4, SLOT_INTERRUPTED = 8 };
 
 /* ---- writing ---- */
 
-static uint32_t fd_of(struct wali *k, const struct vfs_file *f)
+uint32_t wali_first_fd(struct wali *k, const struct vfs_file *f)
 {
 	struct fd_entry *e;
 	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++)
@@ -61,7 +61,7 @@ static enum err save_maps(struct wali *k, struct wr *out, struct errmsg *msg)
 		                     (m->file ? MAP_FILE_FLAG : 0)));
 		if (!m->file)
 			continue;
-		uint32_t fd = fd_of(k, m->file);
+		uint32_t fd = wali_first_fd(k, m->file);
 		if (fd == UINT32_MAX)
 			return err_set(msg, ERR_UNSUPPORTED,
 			               "a file is mapped that is not open any more");
@@ -189,7 +189,7 @@ static void save_devices(struct wali *k, struct wr *out)
 		const struct device *d =
 		    wali_fd(k, fd, &e) == FE_OK ? wali_device(e->file->obj) : NULL;
 		if (!d || (d->kind != DEVICE_EVENT && d->kind != DEVICE_EPOLL) ||
-		    fd_of(k, e->file) != fd)
+		    wali_first_fd(k, e->file) != fd)
 			continue;
 		save_device(d, fd, out);
 		n++;
@@ -228,6 +228,7 @@ static enum err save_all(struct wali *k, struct wr *out, struct errmsg *msg)
 	save_devices(k, out);
 	wr_u32(out, k->task ? k->task->pid : 0);
 	ptys_save(k->family, out);
+	wali_locks_save(k, out);
 	return wr_ok(out) ? ERR_OK : ERR_NOMEM;
 }
 
@@ -558,7 +559,9 @@ static enum err load_all(struct rd *in, struct wali *k, uint64_t *pending)
 	TRY(load_terminal(in, k));
 	TRY(load_cloexec(in, k));
 	TRY(load_devices(in, k));
-	return version > VERSION_WITHOUT_PTYS ? load_ptys(in, k) : ERR_OK;
+	if (version > VERSION_WITHOUT_PTYS)
+		TRY(load_ptys(in, k));
+	return version > VERSION_WITHOUT_LOCKS ? wali_locks_load(k, in) : ERR_OK;
 }
 
 enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out,

@@ -364,7 +364,7 @@ static int64_t readable(struct wali *k, const struct fd_entry *e, uint64_t out)
 {
 	struct vfs_stat st = {0};
 	const struct vfs_file *f = e->file;
-	if (!vfs_is_pipe(f->obj) && !vfs_has_offset(f->obj))
+	if (wali_is_terminal(f->obj))
 		st.size_bytes = vfs_pending(f->obj);
 	else if (vfs_stat(f->obj, &st) != FE_OK)
 		return NO(IO);

@@ -55,7 +55,9 @@ enum err wali_alloc(const struct wali_config *c, struct wali **out)
 	k->family = c->family ? c->family : family_new();
 	set_rlimits(k);
 	k->next_tid = WALI_TID_FIRST;
-	if (k->cwd && k->family && wali_thread_add(k, c->pid) && wali_open_space(k, c) == ERR_OK) {
+	if (k->family && !k->family->commons)
+		k->family->commons = c->commons ? commons_ref(c->commons) : commons_new();
+	if (k->cwd && k->family && k->family->commons && wali_thread_add(k, c->pid) && wali_open_space(k, c) == ERR_OK) {
 		*out = k;
 		return ERR_OK;
 	}
@@ -115,6 +117,7 @@ void wali_ended(struct wali *k, int status, int signal)
 		return;
 	family_lock(k->family);
 	wali_maps_free(k);
+	wali_locks_end(k);
 	wasi_close_files(k->w);
 	k->w->family = NULL;
 	k->task = NULL;
@@ -325,6 +328,8 @@ static enum host_result make(struct wali *k, struct thread *t, uint64_t *a, call
 	family_lock(f);
 	wali_use(k, thread_user(t));
 	k->me->call_waits = false;
+	if (k->waiter.listed && k->waiting == k->me)
+		commons_wait_end(f->commons, &k->waiter);
 	if (take_result(k, &r)) {
 		a[0] = (uint64_t)r;
 		h = HOST_DONE;

@@ -31,6 +31,7 @@
 #include "engine/engine.h"
 #include "vfs/ferr.h"
 
+struct commons;
 struct family;
 struct family_terminal;
 struct module;
@@ -94,9 +95,10 @@ struct wali_config {
 	struct wali_host host;
 	struct os_wake *waker; /* borrowed: what ends the process's waits */
 	uint32_t pid;
-	struct family *family; /* NULL: one of its own */
 	struct net *net;       /* borrowed: of a family of its own. NULL: no sockets */
 	uint8_t net_mode;      /* enum net_mode */
+	struct family *family;   /* NULL: one of its own ... */
+	struct commons *commons; /* ... among these; NULL: it has nothing in common with others */
 };
 
 /* Whether the module has imports of "wali". */

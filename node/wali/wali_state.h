@@ -7,6 +7,7 @@
 #pragma once
 
 #include "node/wait.h"
+#include "node/wali/commons.h"
 #include "node/wali/family.h"
 #include "node/wali/wali.h"
 #include "node/wasi_state.h"
@@ -116,6 +117,10 @@ struct wali {
 	char *proc_text; /* what /proc knows of processes that are no relatives, or NULL ... */
 	uint64_t proc_text_ns; /* ... and since when, on the host's monotonic clock */
 	bool unknown_told;
+
+	bool has_locks; /* it may have some of its own, which end when it closes the file */
+	struct commons_waiter waiter; /* while a thread waits for a lock; several: each asks again after a while */
+	const struct wali_thread *waiting;
 };
 
 #define WALI_CALL(name, signature, number) int64_t wali_##name(struct wali *k, const uint64_t *a);
@@ -202,6 +207,19 @@ int64_t wali_terminal_may_read(struct wali *k, struct vfs_file *f, uint64_t room
 int64_t wali_terminal_may_write(struct wali *k, const struct vfs_obj *o);
 /* A session's leader that has no terminal gets the one it opens. */
 void wali_terminal_opened(struct wali *k, const struct vfs_obj *o);
+
+/* ---- locks.c ---- */
+enum lock_call { LOCK_ASK, LOCK_SET, LOCK_WAIT };
+int64_t wali_fcntl_lock(struct wali *k, struct vfs_file *f, enum lock_call call, bool description,
+                        uint64_t addr);
+/* Before a descriptor of the file is closed. */
+void wali_closing(struct wali *k, const struct vfs_file *f);
+/* The process ends. */
+void wali_locks_end(struct wali *k);
+void wali_locks_save(struct wali *k, struct wr *out);
+enum err wali_locks_load(struct wali *k, struct rd *in);
+/* The lowest descriptor of an open file. UINT32_MAX: none. */
+uint32_t wali_first_fd(struct wali *k, const struct vfs_file *f);
 
 /* ---- path.c ---- */
 struct wali_at {
