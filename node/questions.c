@@ -332,7 +332,8 @@ enum ferr questions_ask(struct process *p, const char *question, bool asked, str
 
 void questions_drop(struct process *p)
 {
-	struct questions *qs = p->node->questions;
+	/* One that was only read from an image (asleep.c) is of no node. */
+	struct questions *qs = p->node ? p->node->questions : NULL;
 	if (!qs)
 		return;
 	uv_mutex_lock(&qs->lock);
