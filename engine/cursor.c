@@ -1,6 +1,8 @@
 /* cursor.c - bounded reads of LEB128 numbers, names and types out of a module. */
 #include "engine/cursor.h"
 
+#include "engine/opcode.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -149,8 +151,7 @@ enum err cur_valtype(struct cursor *c, uint8_t *out)
 	TRY(cur_u8(c, out));
 	if (is_valtype(*out))
 		return ERR_OK;
-	return cur_fail(c, at, ERR_MALFORMED, "malformed value type 0x%02x%s", *out,
-	                *out == 0x7b ? " (v128: SIMD is not supported)" : "");
+	return cur_fail(c, at, ERR_MALFORMED, "malformed value type 0x%02x", *out);
 }
 
 enum err cur_reftype(struct cursor *c, uint8_t *out)
@@ -160,4 +161,17 @@ enum err cur_reftype(struct cursor *c, uint8_t *out)
 	if (!is_reftype(*out))
 		return cur_fail(c, at, ERR_MALFORMED, "malformed reference type 0x%02x", *out);
 	return ERR_OK;
+}
+
+enum err cur_v128_const(struct cursor *c)
+{
+	const uint8_t *at = c->p - 1, *skipped;
+	uint32_t sub;
+	TRY(cur_u32(c, &sub));
+	if (sub < OPCODE_FD_COUNT && opcodes_fd[sub].text && (0xfd00 | sub) != WOP_v128_const)
+		return cur_fail(c, at, ERR_INVALID, "constant expression required, found %s",
+		                opcodes_fd[sub].text);
+	if ((0xfd00 | sub) != WOP_v128_const)
+		return cur_fail(c, at, ERR_MALFORMED, "illegal opcode 0xfd 0x%02x", sub);
+	return cur_skip(c, 16, &skipped);
 }

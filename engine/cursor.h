@@ -52,5 +52,7 @@ enum err cur_count(struct cursor *c, uint32_t limit, const char *what, uint32_t 
 enum err cur_name(struct cursor *c, struct name *out);
 enum err cur_valtype(struct cursor *c, uint8_t *out);
 enum err cur_reftype(struct cursor *c, uint8_t *out);
+/* In a constant expression, behind the prefix 0xfd: the one vector instruction that may stand there, and its immediate. */
+enum err cur_v128_const(struct cursor *c);
 
 bool utf8_valid(const uint8_t *p, size_t size);

@@ -122,6 +122,7 @@ static enum err skip_const_instr(struct cursor *c, uint8_t op, const uint8_t *at
 	case WOP_i64_const: return cur_s64(c, &i64);
 	case WOP_f32_const: return cur_skip(c, 4, &skipped);
 	case WOP_f64_const: return cur_skip(c, 8, &skipped);
+	case 0xfd: return cur_v128_const(c);
 	case WOP_global_get:
 	case WOP_ref_func: return cur_u32(c, &index);
 	case WOP_ref_null: return cur_reftype(c, &type);

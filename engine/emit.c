@@ -38,13 +38,19 @@ static bool room_for_patch(struct translator *tr)
 
 /* ---- code ---- */
 
-static uint32_t begin(struct translator *tr, uint32_t iop)
+static uint64_t handler_word(const struct translator *tr, uint32_t iop)
+{
+	handler h = iop < IOP_SIMD ? tr->handlers[iop] : handlers_simd[iop - IOP_SIMD];
+	return (uint64_t)(uintptr_t)h;
+}
+
+static uint32_t begin(struct translator *tr, uint32_t iop, uint32_t len)
 {
 	if (!room(tr))
 		tr->n = 0; /* the rest of the translation writes nonsense into what there is */
 	uint32_t pos = tr->n;
-	tr->w[pos] = (uint64_t)(uintptr_t)tr->handlers[iop];
-	tr->n += tr->len;
+	tr->w[pos] = handler_word(tr, iop);
+	tr->n += len;
 	tr->prev = tr->last;
 	tr->last = (struct last){.pos = pos, .iop = (int32_t)iop};
 	return pos;
@@ -67,11 +73,20 @@ uint32_t get_field(const struct translator *tr, uint32_t pos, unsigned k)
 uint32_t emit(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t f2,
               uint32_t f3)
 {
-	uint32_t pos = begin(tr, iop);
+	uint32_t pos = begin(tr, iop, tr->len);
 	set_field(tr, pos, 0, f0);
 	set_field(tr, pos, 1, f1);
 	set_field(tr, pos, 2, f2);
 	set_field(tr, pos, 3, f3);
+	return pos;
+}
+
+uint32_t emit_simd(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t f2,
+                   uint32_t f3)
+{
+	uint32_t pos = begin(tr, iop, SIMD_LEN);
+	const uint32_t fields[4] = {f0, f1, f2, f3};
+	memcpy(tr->w + pos + 1, fields, sizeof fields);
 	return pos;
 }
 
@@ -87,7 +102,7 @@ uint32_t get_imm(const struct translator *tr, uint32_t pos)
 
 uint32_t emit_imm(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t imm)
 {
-	uint32_t pos = begin(tr, iop);
+	uint32_t pos = begin(tr, iop, tr->len);
 	set_field(tr, pos, 0, f0);
 	set_field(tr, pos, 1, f1);
 	set_field(tr, pos, 3, 0);
@@ -117,7 +132,7 @@ void unemit(struct translator *tr)
 void set_iop(struct translator *tr, uint32_t pos, uint32_t iop)
 {
 	if (!tr->failed)
-		tr->w[pos] = (uint64_t)(uintptr_t)tr->handlers[iop];
+		tr->w[pos] = handler_word(tr, iop);
 	if (tr->last.iop >= 0 && tr->last.pos == pos)
 		tr->last.iop = (int32_t)iop;
 	else if (tr->prev.iop >= 0 && tr->prev.pos == pos)
@@ -174,16 +189,14 @@ void bind_late(struct translator *tr)
 
 /* ---- the virtual stack ---- */
 
-uint32_t home(const struct translator *tr, uint32_t index)
-{
-	return tr->f->nlocals + index;
-}
-
 static struct vval *push(struct translator *tr, uint8_t type, enum loc loc)
 {
 	assert(tr->height <= tr->f->max_height); /* one more: the zero of eqz */
 	struct vval *v = &tr->v[tr->height++];
-	*v = (struct vval){.type = type, .loc = loc};
+	*v = (struct vval){.type = type, .loc = loc, .slot = v->slot};
+	v[1].slot = v->slot + (type == VT_V128 ? 2 : 1);
+	if (v[1].slot > tr->need)
+		tr->need = v[1].slot;
 	return v;
 }
 
@@ -243,13 +256,18 @@ static void redirect(struct translator *tr, const struct vval *v, uint32_t slot)
 	if (tr->failed)
 		return;
 	set_iop(tr, v->x, v->iop - 1u);
-	set_field(tr, v->x, 0, slot);
+	if (v->iop >= IOP_SIMD)
+		*(uint32_t *)(tr->w + v->x + 1) = slot;
+	else
+		set_field(tr, v->x, 0, slot);
 	fuse_inc(tr);
 }
 
-static void emit_copy(struct translator *tr, uint32_t slot, uint32_t from)
+void emit_copy(struct translator *tr, uint8_t type, uint32_t slot, uint32_t from)
 {
-	if (!fuse_copy(tr, slot, from))
+	if (type == VT_V128)
+		emit_simd(tr, IOP_v128_copy, slot, from, 0, 0);
+	else if (!fuse_copy(tr, slot, from))
 		emit(tr, IOP_copy, slot, from, 0, 0);
 }
 
@@ -268,7 +286,7 @@ void go_home(struct translator *tr, struct vval *v, uint32_t index)
 	uint32_t slot = home(tr, index);
 	switch (v->loc) {
 	case LOC_HOME: return;
-	case LOC_LOCAL: emit_copy(tr, slot, v->x); break;
+	case LOC_LOCAL: emit_copy(tr, v->type, slot, v->x); break;
 	case LOC_CONST: emit_const(tr, v->c, slot); break;
 	case LOC_ACC:
 		redirect(tr, v, slot);
@@ -290,12 +308,13 @@ void move_to(struct translator *tr, struct vval *v, uint32_t index, uint32_t slo
 {
 	switch (v->loc) {
 	case LOC_HOME:
-		if (home(tr, index) != slot)
-			emit_copy(tr, slot, home(tr, index));
+		if (home(tr, index) != slot &&
+		    !(v->type == VT_V128 && simd_redirect(tr, slot, home(tr, index))))
+			emit_copy(tr, v->type, slot, home(tr, index));
 		break;
 	case LOC_LOCAL:
 		if (v->x != slot)
-			emit_copy(tr, slot, v->x);
+			emit_copy(tr, v->type, slot, v->x);
 		break;
 	case LOC_CONST: emit_const(tr, v->c, slot); break;
 	case LOC_ACC:

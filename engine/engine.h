@@ -67,7 +67,8 @@ enum host_result {
 typedef enum host_result (*host_fn)(void *env, struct thread *t, uint64_t *args);
 
 /* Answers an import. type is the signature the module wants as text, e.g. "(iIfF)i" with i=i32 I=i64 f=f32 F=f64
- * r=funcref x=externref e=exnref. Writes fn and env and returns true when it has such a function of that type. */
+ * r=funcref x=externref e=exnref, and Vv=v128, which stands in types of functions of modules: no host function can have it,
+ * and an import that wants one is refused (UNLINKABLE) without asking. Writes fn and env and returns true when it has such a function of that type. */
 struct host_resolver {
 	bool (*resolve)(void *ctx, const char *module, const char *name, const char *type,
 	                host_fn *fn, void **env);
@@ -99,9 +100,10 @@ enum err store_register(struct store *s, const char *name, struct instance *in);
 struct export_info {
 	int kind; /* enum extkind of module.h: 0 func, 1 table, 2 memory, 3 global, 4 tag */
 	const char *
-	    type; /* funcs, tags: signature text; globals: one letter of it. Lives as long as the store */
+	    type; /* funcs, tags: signature text; globals: the letters of it. Lives as long as the store */
 	uint64_t
 	    value; /* funcs: the reference; globals: the value now; memories: pages; tables: elements */
+	uint64_t high; /* of a global of type v128; value is its low half */
 };
 /* False when there is no such export. */
 bool instance_export(struct instance *in, const char *name, size_t name_size,
@@ -136,7 +138,8 @@ enum err thread_spawn(struct instance *in, struct thread **out);
 void thread_set_user(struct thread *t, void *user);
 void *thread_user(const struct thread *t);
 struct store *thread_store(struct thread *t);
-/* Pushes a frame for the export (a function); the thread must be idle. nargs must match its type. */
+/* Pushes a frame for the export (a function); the thread must be idle. nargs must match its type. A v128 counts, here and among the
+ * results, as two: its low half, its high half. */
 enum err thread_call_export(struct thread *t, struct instance *in, const char *name,
                             const uint64_t *args, uint32_t nargs, struct errmsg *msg);
 /* The same for a function reference; nargs is checked, the values are taken on trust. */

@@ -9,7 +9,9 @@
  * parameter: slots [0, nlocals) are locals, operand of height h has its home in slot nlocals + h. A callee's
  * frame begins at the home of its first argument in the caller, and results replace arguments. Beside it runs
  * an array of struct frame, one for each call. i32 and f32 use the low half of a slot, the rest is unspecified for
- * f32 and zero for i32.
+ * f32 and zero for i32. A v128 takes two slots in a row, the low half first; wherever types of slots are listed it is VT_V128 and
+ * VT_V128_HIGH, in a type's text "Vv". So nearly everything counts slots; only the module's own types and its local
+ * indices count values.
  */
 #pragma once
 
@@ -43,10 +45,10 @@ struct exn;
 /* One translated function of one instance. In the store's code arena. */
 struct code {
 	const uint64_t *entry;
-	uint32_t need;  /* slots of its frame: nlocals + max_height */
-	uint32_t nzero; /* locals behind the parameters, to be zeroed */
-	uint32_t nparams, nlocals;
-	uint32_t type; /* store-wide */
+	uint32_t need;             /* slots of its frame */
+	uint32_t nzero;            /* of locals behind the parameters, to be zeroed */
+	uint32_t nparams, nlocals; /* slots */
+	uint32_t type;             /* store-wide */
 	uint32_t funcidx;
 	uint32_t size_words;
 	bool wide;
@@ -99,6 +101,7 @@ struct tableinst {
 
 struct globalinst {
 	uint64_t value;
+	uint64_t high; /* of a v128 */
 	uint8_t type;
 	bool mut;
 	uint32_t index;
@@ -236,11 +239,14 @@ enum err thread_own_globals(struct thread *t);
 uint32_t store_type(struct store *s, const char *text);
 uint32_t store_functype(struct store *s, const struct functype *t);
 struct hostfunc *store_host(struct store *s, const char *module, const char *name, uint32_t type);
-/* Counts of a type's text. */
+/* Slots of parameters and results, by a type's text. */
 void type_counts(const char *text, uint32_t *nparams, uint32_t *nresults);
 const struct func_range *store_func(struct store *s, uint64_t id);
 /* Store-wide type of the function with that id. */
 uint32_t store_func_type(struct store *s, const struct func_range *r, uint64_t id);
+/* Host functions take and give no v128: what wants one is refused, with a message. */
+enum err host_type_check(const char *module, const char *name, const char *type,
+                         struct errmsg *msg);
 enum err store_add_host(struct store *s, const char *module, const char *name, const char *type,
                         host_fn fn, void *env, struct hostfunc **out);
 enum err store_add_range(struct store *s, uint32_t count, struct instance *inst, struct hostfunc *h,
@@ -251,8 +257,10 @@ bool grow_array(void **array, uint32_t count, size_t elem_size);
 
 /* ---- instance.c ---- */
 uint64_t instance_func_id(const struct instance *in, uint32_t funcidx);
-/* Value of a constant expression; module is validated. */
+/* Value of a constant expression of one slot; module is validated. */
 uint64_t constexpr_eval(struct instance *in, struct constexpr_ref e);
+/* Own global i, of which g has the type, gets the value it begins with. */
+void global_init(struct instance *in, uint32_t i, struct globalinst *g);
 /* Evaluates items [from, from + n) of an element segment into out. */
 void elem_read(struct instance *in, uint32_t elemidx, uint32_t from, uint32_t n, uint64_t *out);
 void instance_free(struct instance *in);

@@ -84,6 +84,24 @@ uint64_t constexpr_eval(struct instance *in, struct constexpr_ref e)
 	return const_eval(in, &r);
 }
 
+/* A v128.const, or a global: nothing else gives one. */
+static void constexpr_v128(struct instance *in, struct constexpr_ref e, struct globalinst *to)
+{
+	struct rd r = rd_of(in->module->bytes + e.offset, e.size);
+	uint8_t op = 0;
+	uint32_t x = 0;
+	rd_u8(&r, &op);
+	rd_leb_u32(&r, &x); /* the sub-opcode, or the global's index */
+	if (op == WOP_global_get) {
+		to->value = in->globals[x]->value;
+		to->high = in->globals[x]->high;
+		return;
+	}
+	assert((op << 8 | x) == WOP_v128_const);
+	rd_u64(&r, &to->value);
+	rd_u64(&r, &to->high);
+}
+
 void elem_read(struct instance *in, uint32_t elemidx, uint32_t from, uint32_t n, uint64_t *out)
 {
 	const struct elem *e = &in->module->elems[elemidx];
@@ -259,6 +277,7 @@ static enum err import_host(struct instance *in, uint32_t i, uint32_t nth,
 	host_fn fn;
 	void *env;
 	uint32_t type = in->types[in->module->imports[i].typeidx];
+	TRY(host_type_check(info->module, info->name, s->types[type], msg));
 	struct hostfunc *h = store_host(s, info->module, info->name, type);
 	if (!h) {
 		if (!r || !r->resolve(r->ctx, info->module, info->name, s->types[type], &fn, &env))
@@ -324,6 +343,15 @@ enum err instance_own_objects(struct instance *in)
 		TRY(tag_new(s, in->types[m->tags[i]], &in->tags[i]));
 	in->mem0 = m->nmems ? in->mems[0]->base : NULL;
 	return ERR_OK;
+}
+
+void global_init(struct instance *in, uint32_t i, struct globalinst *g)
+{
+	const struct constexpr_ref *e = &in->module->globals[i].init;
+	if (g->type == VT_V128)
+		constexpr_v128(in, *e, g);
+	else
+		g->value = constexpr_eval(in, *e);
 }
 
 static enum trap active_elem(struct instance *in, uint32_t i)
@@ -396,7 +424,7 @@ enum err store_instantiate(struct store *s, struct module *m, const struct host_
 		return no_room(in, e, msg);
 	}
 	for (uint32_t i = m->nimport_globals; i < m->nglobals; i++)
-		in->globals[i]->value = constexpr_eval(in, m->globals[i].init);
+		global_init(in, i, in->globals[i]);
 	enum trap trap = active_segments(in);
 	if (trap)
 		return err_set(msg, ERR_INVALID, "%s", trap_text(trap));
@@ -409,19 +437,6 @@ enum err store_instantiate(struct store *s, struct module *m, const struct host_
 struct module *instance_module(struct instance *in)
 {
 	return in->module;
-}
-
-static const char *global_type_text(uint8_t type)
-{
-	switch (type) {
-	case VT_I32: return "i";
-	case VT_I64: return "I";
-	case VT_F32: return "f";
-	case VT_F64: return "F";
-	case VT_FUNCREF: return "r";
-	case VT_EXNREF: return "e";
-	default: return "x";
-	}
 }
 
 bool instance_export(struct instance *in, const char *name, size_t name_size,
@@ -443,7 +458,8 @@ bool instance_export(struct instance *in, const char *name, size_t name_size,
 	case EXT_GLOBAL:
 		g = in->globals[ex->index];
 		out->value = g->value;
-		out->type = global_type_text(g->type);
+		out->high = g->high;
+		out->type = valtype_letters(g->type);
 		break;
 	}
 	return true;

@@ -3,7 +3,7 @@
  * An instruction is a handler's address (8 bytes), then four fields f0..f3, then, for some, whole words:
  *
  *	narrow:  [handler][f0:16 f1:16 f2:16 f3:16][words ...]     slots below 65,536
- *	wide:    [handler][f0:32 f1:32][f2:32 f3:32][words ...]    functions with more
+ *	wide:    [handler][f0:32 f1:32][f2:32 f3:32][words ...]    functions with more, and all vector instructions (simd.def)
  *
  * In the narrow form f2 and f3 together, in the wide form f2, hold a 32-bit imm. f0 is where the result goes.
  * Operand modes, in the order of the variants of a family:
@@ -93,7 +93,29 @@ enum iop {
 #define LDBR(name, M, cast) IOP_LDBR(IOP_ENUM, name)
 #define ONE(name) IOP_ENUM(name)
 #include "engine/fused.def"
-	IOP_COUNT
+	IOP_COUNT,
+	/* Vectors (simd.def), of one form; those up to IOP_NO_VECTOR write a vector to slot f0. */
+	IOP_SIMD = IOP_COUNT,
+	IOP_before_simd = IOP_SIMD - 1,
+#define VBIN(name, T, R, body) IOP_ENUM(name)
+#define VUN(name, T, R, body) IOP_ENUM(name)
+#define VTERN(name, T, body) IOP_ENUM(name)
+#define VSHIFT(name, T, E, body) IOP_ENUM(name##_S) IOP_ENUM(name##_I)
+#define VSPLAT(name, V, E, T) IOP_ENUM(name)
+#define VREPLACE(name, E) IOP_ENUM(name)
+#define VLOAD(name, M, body) IOP_ENUM(name)
+#define VLOADLANE(name, E) IOP_ENUM(name)
+#define VONE(name) IOP_ENUM(name)
+#include "engine/simd.def"
+	IOP_NO_VECTOR,
+	IOP_before_no_vector = IOP_NO_VECTOR - 1,
+#define VEXTRACT(name, E, R) IOP_PAIR(IOP_ENUM, name)
+#define VTEST(name, T, body) IOP_PAIR(IOP_ENUM, name)
+#define VSTORE(name) IOP_ENUM(name)
+#define VSTORELANE(name, E) IOP_ENUM(name)
+#define NONE(name) IOP_ENUM(name)
+#include "engine/simd.def"
+	IOP_ALL
 };
 
 #define HANDLER_CC __attribute__((preserve_none))
@@ -102,6 +124,9 @@ typedef HANDLER_CC void (*handler)(const uint64_t *pc, uint64_t *fp, struct thre
 
 extern const handler handlers_narrow[IOP_COUNT];
 extern const handler handlers_wide[IOP_FUSED];
+/* For both: from IOP_SIMD on. */
+#define SIMD_LEN 3 /* words of one, without further words */
+extern const handler handlers_simd[IOP_ALL - IOP_SIMD];
 
 /* The helper of an instruction `slow`: operands and result stand at v[0..]. */
 typedef enum trap (*slow_fn)(struct thread *t, struct instance *in, uint64_t *v, uint64_t imm);

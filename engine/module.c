@@ -11,16 +11,17 @@
 
 /* ---- what imports look like from outside ---- */
 
-static char type_letter(uint8_t type)
+const char *valtype_letters(uint8_t type)
 {
 	switch (type) {
-	case VT_I32: return 'i';
-	case VT_I64: return 'I';
-	case VT_F32: return 'f';
-	case VT_F64: return 'F';
-	case VT_FUNCREF: return 'r';
-	case VT_EXNREF: return 'e';
-	default: return 'x';
+	case VT_I32: return "i";
+	case VT_I64: return "I";
+	case VT_F32: return "f";
+	case VT_F64: return "F";
+	case VT_V128: return "Vv";
+	case VT_FUNCREF: return "r";
+	case VT_EXNREF: return "e";
+	default: return "x";
 	}
 }
 
@@ -31,6 +32,7 @@ const char *valtype_name(uint8_t type)
 	case VT_I64: return "i64";
 	case VT_F32: return "f32";
 	case VT_F64: return "f64";
+	case VT_V128: return "v128";
 	case VT_FUNCREF: return "funcref";
 	case VT_EXTERNREF: return "externref";
 	case VT_EXNREF: return "exnref";
@@ -38,17 +40,41 @@ const char *valtype_name(uint8_t type)
 	}
 }
 
-const char *functype_text(struct arena *a, const struct functype *t)
+uint32_t slots_of(const uint8_t *types, uint32_t n)
 {
-	char *text = arena_alloc(a, (size_t)t->nparams + t->nresults + 3, 1), *p = text;
-	if (!text)
-		return NULL;
+	uint32_t slots = n;
+	for (uint32_t i = 0; i < n; i++)
+		slots += types[i] == VT_V128;
+	return slots;
+}
+
+static char *write_letters(char *p, const uint8_t *types, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		for (const char *c = valtype_letters(types[i]); *c; c++)
+			*p++ = *c;
+	return p;
+}
+
+void functype_write(char *p, const struct functype *t)
+{
 	*p++ = '(';
-	for (uint32_t i = 0; i < t->nparams; i++)
-		*p++ = type_letter(t->params[i]);
+	p = write_letters(p, t->params, t->nparams);
 	*p++ = ')';
-	for (uint32_t i = 0; i < t->nresults; i++)
-		*p++ = type_letter(t->results[i]);
+	p = write_letters(p, t->results, t->nresults);
+	*p = 0;
+}
+
+size_t functype_size(const struct functype *t)
+{
+	return (size_t)slots_of(t->params, t->nparams) + slots_of(t->results, t->nresults) + 3;
+}
+
+static const char *functype_text(struct arena *a, const struct functype *t)
+{
+	char *text = arena_alloc(a, functype_size(t), 1);
+	if (text)
+		functype_write(text, t);
 	return text;
 }
 

@@ -19,6 +19,7 @@ enum valtype {
 	VT_I64 = 0x7e,
 	VT_F32 = 0x7d,
 	VT_F64 = 0x7c,
+	VT_V128 = 0x7b,
 	VT_FUNCREF = 0x70,
 	VT_EXTERNREF = 0x6f,
 	VT_EXNREF = 0x69,
@@ -29,9 +30,12 @@ static inline bool is_reftype(uint8_t type)
 	return type == VT_FUNCREF || type == VT_EXTERNREF || type == VT_EXNREF;
 }
 
+/* Where types are listed by slots, the second one of a v128. */
+#define VT_V128_HIGH 0x01
+
 static inline bool is_valtype(uint8_t type)
 {
-	return (type >= VT_F64 && type <= VT_I32) || is_reftype(type);
+	return (type >= VT_V128 && type <= VT_I32) || is_reftype(type);
 }
 
 enum extkind { EXT_FUNC, EXT_TABLE, EXT_MEM, EXT_GLOBAL, EXT_TAG };
@@ -170,7 +174,11 @@ static inline const struct func *module_func(const struct module *m, uint32_t fu
 
 /* The export of that name, or NULL. Names may hold zero bytes. */
 const struct export *module_export(const struct module *m, const char *name, size_t size);
-/* Text of a signature such as "(iIfF)i", as engine.h describes it, in the module's arena. NULL: no
- * memory. */
-const char *functype_text(struct arena *a, const struct functype *t);
 const char *valtype_name(uint8_t type);
+/* Slots of values of these types: a v128 takes two. */
+uint32_t slots_of(const uint8_t *types, uint32_t n);
+/* The letters of a value's type, one a slot: "i", "Vv". */
+const char *valtype_letters(uint8_t type);
+/* A signature as engine.h describes it, such as "(iIfF)i": the bytes it takes with the zero behind it; writes it. */
+size_t functype_size(const struct functype *t);
+void functype_write(char *p, const struct functype *t);

@@ -23,6 +23,13 @@ const struct opcode opcodes_fc[OPCODE_FC_COUNT + 1] = {
 #undef OP
 };
 
+const struct opcode opcodes_fd[OPCODE_FD_COUNT + 1] = {
+#define OP(code, ident, txt, immediates, ops, res) \
+	[PLACE(code, 0xfd, OPCODE_FD_COUNT)] = {txt, ops, res, IMM_##immediates},
+#include "engine/opcodes.def"
+#undef OP
+};
+
 const struct opcode opcodes_fe[OPCODE_FE_COUNT + 1] = {
 #define OP(code, ident, txt, immediates, ops, res) \
 	[PLACE(code, 0xfe, OPCODE_FE_COUNT)] = {txt, ops, res, IMM_##immediates},

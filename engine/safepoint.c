@@ -27,7 +27,7 @@ static struct spmap *keep(struct store *s, const struct spmap *points, const str
 		return NULL;
 	m->npoints = points->npoints;
 	m->points = arena_copy(&s->code, points->points, points->npoints * sizeof *m->points);
-	m->local_types = arena_copy(&s->code, tr->local_types, tr->f->nlocals);
+	m->local_types = arena_copy(&s->code, tr->local_types, tr->nlocals);
 	return m->points && m->local_types ? m : NULL;
 }
 

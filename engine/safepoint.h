@@ -19,9 +19,9 @@ struct safepoint {
 	uint32_t before;  /* word of the code where it starts */
 	uint32_t after;   /* calls: word behind the call; a foreign callee returns to `foreign` */
 	uint32_t foreign; /* calls that can leave the instance: word of the resync; else = after */
-	const uint8_t *types; /* of its operands; NULL until safepoint_types() is asked */
-	uint32_t height;      /* operands on the stack before it */
-	uint32_t nconsumed;   /* calls: arguments, and the index of call_indirect */
+	const uint8_t *types; /* of its operands' slots; NULL until safepoint_types() is asked */
+	uint32_t height;      /* slots of operands on the stack before it */
+	uint32_t nconsumed;   /* calls: slots of arguments, and the index of call_indirect */
 	uint32_t callee;      /* calls: function index; UINT32_MAX: any of the type */
 	uint32_t type;        /* calls: the callee's, store-wide */
 	uint8_t kind;
@@ -29,7 +29,7 @@ struct safepoint {
 
 struct spmap {
 	struct safepoint *points;
-	uint8_t *local_types; /* code->nlocals of them */
+	uint8_t *local_types; /* by slots: code->nlocals of them */
 	uint32_t npoints, points_cap;
 };
 

@@ -68,7 +68,7 @@ enum err thread_spawn(struct instance *in, struct thread **out)
 		return ERR_NOMEM;
 	}
 	for (uint32_t i = m->nimport_globals; i < m->nglobals; i++)
-		t->globals[in->globals[i]->index].value = constexpr_eval(in, m->globals[i].init);
+		global_init(in, i, &t->globals[in->globals[i]->index]);
 	*out = t;
 	return ERR_OK;
 }

@@ -15,10 +15,9 @@ static enum err skim_indices(struct cursor *c, unsigned n)
 static enum err skim_prefixed(struct cursor *c, const uint8_t *at, uint8_t prefix, uint32_t *op,
                               const struct opcode **row)
 {
-	bool fc = prefix == 0xfc;
 	uint32_t sub;
 	TRY(cur_u32(c, &sub));
-	if (sub >= (fc ? OPCODE_FC_COUNT : OPCODE_FE_COUNT))
+	if (sub >= opcode_count(prefix))
 		return cur_fail(c, at, ERR_MALFORMED, "illegal opcode 0x%02x 0x%02x", prefix, sub);
 	*op = (uint32_t)prefix << 8 | sub;
 	*row = opcode_row(*op);
@@ -113,10 +112,21 @@ static enum err skim_immediates(struct cursor *c, uint8_t imm)
 	case IMM_MEMARG2:
 	case IMM_MEMARG4:
 	case IMM_MEMARG8:
+	case IMM_MEMARG16:
 	case IMM_ATOMIC1:
 	case IMM_ATOMIC2:
 	case IMM_ATOMIC4:
 	case IMM_ATOMIC8: return skim_memarg(c);
+	case IMM_MEMLANE1:
+	case IMM_MEMLANE2:
+	case IMM_MEMLANE4:
+	case IMM_MEMLANE8: TRY(skim_memarg(c)); return cur_u8(c, &type);
+	case IMM_LANE16:
+	case IMM_LANE8:
+	case IMM_LANE4:
+	case IMM_LANE2: return cur_u8(c, &type);
+	case IMM_V128:
+	case IMM_SHUFFLE: return cur_skip(c, 16, &bytes);
 	case IMM_FENCE:
 	case IMM_MEM: return skim_zero(c);
 	case IMM_MEM_MEM: TRY(skim_zero(c)); return skim_zero(c);
@@ -139,7 +149,7 @@ enum err skim_instr(struct cursor *c, uint32_t *op)
 	TRY(cur_u8(c, &first));
 	*op = first;
 	row = &opcodes[first];
-	if (first == 0xfc || first == 0xfe)
+	if (is_prefix(first))
 		TRY(skim_prefixed(c, at, first, op, &row));
 	if (!row->text)
 		return cur_fail(c, at, ERR_MALFORMED, "illegal opcode 0x%02x", *op);

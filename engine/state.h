@@ -30,7 +30,8 @@
  *	memories' bytes, with SAVE_MEMORY: for each, runs until all pages (4 KiB) are named: leb zero pages,
  *	    leb other pages and their bytes
  *
- * A value is 4 bytes (i32, f32) or 8; its type is the module's and not written. An exnref is 0 or the number of an
+ * A value is 4 bytes (i32, f32), 16 (v128) or 8; its type is the module's and not written. A height counts slots: a v128 is two.
+ * So do the letters of a type's text: a v128 is "Vv". An exnref is 0 or the number of an
  * exception, from 1 in the order in which they are mentioned first: by tables, globals, threads, other exceptions.
  */
 #pragma once
@@ -38,7 +39,8 @@
 #include "engine/exec.h"
 
 #define STATE_MAGIC 0x474e4557u /* "WENG" */
-#define STATE_VERSION 2u        /* version 1 is read: no tags, no exceptions, jumps at the end */
+/* Versions 1 (no tags, no exceptions, jumps at the end) and 2 (no v128) are read. */
+#define STATE_VERSION 3u
 #define STATE_PAGE 4096u
 
 enum { RANGE_INSTANCE, RANGE_HOST };
@@ -49,6 +51,7 @@ enum { THREAD_IDLE, THREAD_FRAMES, THREAD_DIRECT, THREAD_UNWINDING, THREAD_OWN_G
 #define STATE_MAX_SLOTS (64u << 20)
 #define STATE_MAX_DEPTH (16u << 20)
 
+/* Of 8 bytes, as each half of a v128 is. */
 static inline bool is_wide_value(uint8_t type)
 {
 	return type != VT_I32 && type != VT_F32;
@@ -62,6 +65,8 @@ static inline uint8_t letter_valtype(char c)
 	case 'I': return VT_I64;
 	case 'f': return VT_F32;
 	case 'F': return VT_F64;
+	case 'V': return VT_V128;
+	case 'v': return VT_V128_HIGH;
 	case 'r': return VT_FUNCREF;
 	case 'e': return VT_EXNREF;
 	default: return VT_EXTERNREF;

@@ -82,17 +82,21 @@ enum err get_value(struct load *l, uint8_t type, uint64_t *v)
 	return ERR_OK;
 }
 
-/* "(iI)f": letters, in brackets. */
+/* The letters of some values; where they end. */
+static const char *skip_letters(const char *p)
+{
+	for (size_t n; (n = strspn(p, "iIfFrxe")) || (p[0] == 'V' && p[1] == 'v');)
+		p += n ? n : 2;
+	return p;
+}
+
+/* "(iI)Vv": letters, in brackets. */
 static bool is_type_text(const char *text)
 {
 	if (text[0] != '(')
 		return false;
-	const char *p = text + 1;
-	p += strspn(p, "iIfFrxe");
-	if (*p++ != ')')
-		return false;
-	p += strspn(p, "iIfFrxe");
-	return !*p;
+	const char *p = skip_letters(text + 1);
+	return *p == ')' && !*skip_letters(p + 1);
 }
 
 enum err get_type(struct load *l, uint32_t *type)
@@ -159,6 +163,7 @@ static enum err add_host(struct load *l, const char *module, const char *name)
 	struct hostfunc *h;
 	TRY(get_type(l, &type));
 	const char *text = l->s->types[type];
+	TRY(host_type_check(module, name, text, l->msg));
 	if (store_host(l->s, module, name, type))
 		return BAD(l, "host function %s.%s twice", module, name);
 	const struct host_resolver *r = l->resolver;
@@ -248,6 +253,12 @@ static enum err load_tables(struct load *l)
 	return ERR_OK;
 }
 
+enum err get_global(struct load *l, struct globalinst *g)
+{
+	TRY(get_value(l, g->type, &g->value));
+	return g->type == VT_V128 ? get_value(l, VT_V128_HIGH, &g->high) : ERR_OK;
+}
+
 static enum err load_globals(struct load *l, uint32_t *count)
 {
 	TRY(get_count(l, 6, count));
@@ -260,7 +271,7 @@ static enum err load_globals(struct load *l, uint32_t *count)
 		if (!is_valtype(g->type))
 			return BAD(l, "global %u: type %02x", i, g->type);
 		TRY(get_bool(l, &g->mut));
-		TRY(get_value(l, g->type, &g->value));
+		TRY(get_global(l, g));
 		g->index = i;
 		if (!GROW(l->s->globals, i))
 			return ERR_NOMEM;

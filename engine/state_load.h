@@ -38,6 +38,8 @@ enum err get_count(struct load *l, size_t min_bytes, uint32_t *n);
 enum err get_text(struct load *l, char **text);
 enum err get_bool(struct load *l, bool *v);
 enum err get_value(struct load *l, uint8_t type, uint64_t *v);
+/* The value of one whose type is known. */
+enum err get_global(struct load *l, struct globalinst *g);
 enum err get_type(struct load *l, uint32_t *type);
 /* A number below count; what: of which things, for the message. */
 enum err get_index(struct load *l, uint32_t count, const char *what, uint32_t *x);

@@ -250,7 +250,7 @@ static enum err load_own_globals(struct load *l, struct thread *t)
 		return BAD(l, "a thread has %u globals of %u", n, t->nglobals);
 	for (uint32_t i = 0; i < n; i++)
 		if (t->globals[i].mut)
-			TRY(get_value(l, t->globals[i].type, &t->globals[i].value));
+			TRY(get_global(l, &t->globals[i]));
 	return ERR_OK;
 }
 

@@ -49,6 +49,13 @@ static void put_value(struct save *sv, uint8_t type, uint64_t v)
 		wr_u32(sv->w, (uint32_t)v);
 }
 
+static void put_global(struct save *sv, const struct globalinst *g)
+{
+	put_value(sv, g->type, g->value);
+	if (g->type == VT_V128)
+		put_value(sv, VT_V128_HIGH, g->high);
+}
+
 static void put_head(struct wr *w, const struct store *s, unsigned flags)
 {
 	wr_u32(w, STATE_MAGIC);
@@ -111,7 +118,7 @@ static void put_globals(struct save *sv)
 		const struct globalinst *g = s->globals[i];
 		wr_u8(w, g->type);
 		wr_u8(w, g->mut);
-		put_value(sv, g->type, g->value);
+		put_global(sv, g);
 	}
 }
 
@@ -272,7 +279,7 @@ static void put_own_globals(struct save *sv, const struct thread *t)
 	wr_leb_u32(sv->w, t->nglobals);
 	for (uint32_t i = 0; i < t->nglobals; i++)
 		if (t->globals[i].mut)
-			put_value(sv, t->globals[i].type, t->globals[i].value);
+			put_global(sv, &t->globals[i]);
 }
 
 static enum err put_thread(struct save *sv, const struct thread *t)

@@ -177,33 +177,13 @@ uint32_t store_type(struct store *s, const char *text)
 	return s->ntypes - 1;
 }
 
-static char type_letter(uint8_t type)
-{
-	switch (type) {
-	case VT_I32: return 'i';
-	case VT_I64: return 'I';
-	case VT_F32: return 'f';
-	case VT_F64: return 'F';
-	case VT_FUNCREF: return 'r';
-	case VT_EXNREF: return 'e';
-	default: return 'x';
-	}
-}
-
 uint32_t store_functype(struct store *s, const struct functype *t)
 {
 	char small[64], *text = small;
-	size_t size = (size_t)t->nparams + t->nresults + 3;
+	size_t size = functype_size(t);
 	if (size > sizeof small && !(text = malloc(size)))
 		return UINT32_MAX;
-	char *p = text;
-	*p++ = '(';
-	for (uint32_t i = 0; i < t->nparams; i++)
-		*p++ = type_letter(t->params[i]);
-	*p++ = ')';
-	for (uint32_t i = 0; i < t->nresults; i++)
-		*p++ = type_letter(t->results[i]);
-	*p = 0;
+	functype_write(text, t);
 	uint32_t number = store_type(s, text);
 	if (text != small)
 		free(text);
@@ -254,6 +234,15 @@ uint32_t store_func_type(struct store *s, const struct func_range *r, uint64_t i
 		return r->host->type;
 	const struct module *m = r->inst->module;
 	return r->inst->types[m->func_types[m->nimport_funcs + (uint32_t)(id - r->base)]];
+}
+
+enum err host_type_check(const char *module, const char *name, const char *type, struct errmsg *msg)
+{
+	if (!strchr(type, 'V'))
+		return ERR_OK;
+	return err_set(msg, ERR_UNLINKABLE,
+	               "import %s.%s of type %s: a host function takes and gives no v128", module,
+	               name, type);
 }
 
 struct hostfunc *store_host(struct store *s, const char *module, const char *name, uint32_t type)

@@ -93,12 +93,13 @@ enum err table_new(struct store *s, struct tabletype tt, struct tableinst **out)
 		free(t);
 		return ERR_NOMEM;
 	}
-	t->max = tt.limits.max;
+	t->max = tt.limits.max ? tt.limits.max : 1; /* elems is never NULL */
 	t->has_max = tt.limits.has_max;
 	if (!make_room(t, tt.limits.min ? tt.limits.min : 1)) {
 		table_free(t);
 		return ERR_NOMEM;
 	}
+	t->max = tt.limits.max;
 	t->size = tt.limits.min;
 	t->reftype = tt.reftype;
 	t->index = s->ntables;

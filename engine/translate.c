@@ -49,7 +49,7 @@ static uint64_t le(struct translator *tr, unsigned size)
 static uint32_t read_op(struct translator *tr)
 {
 	uint32_t op = *tr->p++;
-	return op == 0xfc || op == 0xfe ? (op << 8) + leb_u32(tr) : op;
+	return is_prefix((uint8_t)op) ? (op << 8) + leb_u32(tr) : op;
 }
 
 static void skip_imm(struct translator *tr, enum imm_kind kind)
@@ -59,7 +59,21 @@ static void skip_imm(struct translator *tr, enum imm_kind kind)
 	case IMM_NONE: break;
 	case IMM_F32: tr->p += 4; break;
 	case IMM_F64: tr->p += 8; break;
+	case IMM_V128:
+	case IMM_SHUFFLE: tr->p += 16; break;
+	case IMM_LANE16:
+	case IMM_LANE8:
+	case IMM_LANE4:
+	case IMM_LANE2:
 	case IMM_REFTYPE: tr->p++; break;
+	case IMM_MEMLANE1:
+	case IMM_MEMLANE2:
+	case IMM_MEMLANE4:
+	case IMM_MEMLANE8:
+		leb_u32(tr);
+		leb_u32(tr);
+		tr->p++;
+		break;
 	case IMM_TRY_TABLE:
 		leb_s64(tr);
 		for (n = leb_u32(tr); n-- > 0;) {
@@ -80,6 +94,7 @@ static void skip_imm(struct translator *tr, enum imm_kind kind)
 	case IMM_MEMARG2:
 	case IMM_MEMARG4:
 	case IMM_MEMARG8:
+	case IMM_MEMARG16:
 	case IMM_ATOMIC1:
 	case IMM_ATOMIC2:
 	case IMM_ATOMIC4:
@@ -141,6 +156,16 @@ bool rec_room(void **array, uint32_t n, uint32_t *cap, size_t size)
 	return true;
 }
 
+static void tell_types(struct translator *tr)
+{
+	uint8_t *to = tr->want_types;
+	for (uint32_t i = 0; i < tr->height; i++) {
+		*to++ = tr->v[i].type;
+		if (tr->v[i].type == VT_V128)
+			*to++ = VT_V128_HIGH;
+	}
+}
+
 struct safepoint *record(struct translator *tr, enum sp_kind kind, const uint8_t *at)
 {
 	struct spmap *m = tr->rec;
@@ -151,13 +176,12 @@ struct safepoint *record(struct translator *tr, enum sp_kind kind, const uint8_t
 		return NULL;
 	}
 	if (m->npoints == tr->want)
-		for (uint32_t i = 0; i < tr->height; i++)
-			tr->want_types[i] = tr->v[i].type;
+		tell_types(tr);
 	struct safepoint *sp = &m->points[m->npoints++];
 	*sp = (struct safepoint){.kind = (uint8_t)kind,
 	                         .offset = (uint32_t)(at - tr->body),
 	                         .before = tr->n,
-	                         .height = tr->height};
+	                         .height = top_slots(tr, tr->height)};
 	return sp;
 }
 
@@ -233,10 +257,14 @@ static void emit_return(struct translator *tr)
 	if (n > 1) {
 		for (i = tr->height - n; i < tr->height; i++)
 			go_home(tr, &tr->v[i], i);
-		emit_imm(tr, IOP_ret_N, 0, home(tr, tr->height - n), n);
+		emit_imm(tr, IOP_ret_N, 0, home(tr, tr->height - n), top_slots(tr, n));
 		return;
 	}
 	struct vval v = tr->v[i];
+	if (v.type == VT_V128) {
+		emit_imm(tr, IOP_ret_N, 0, slot_of(tr, &v, i), 2);
+		return;
+	}
 	if (v.loc == LOC_ACC) {
 		emit(tr, is_float(v.type) ? IOP_ret_FA : IOP_ret_A, 0, 0, 0, 0);
 		return;
@@ -252,8 +280,9 @@ void move_results(struct translator *tr, const struct ctrl *c)
 	if (n > 1 || from == c->height) {
 		for (uint32_t i = from; i < tr->height; i++)
 			go_home(tr, &tr->v[i], i);
-		for (uint32_t i = 0; i < n && from != c->height; i++)
-			emit(tr, IOP_copy, home(tr, c->height + i), home(tr, from + i), 0, 0);
+		uint32_t slots = from == c->height ? 0 : top_slots(tr, n);
+		for (uint32_t i = 0; i < slots; i++)
+			emit(tr, IOP_copy, home(tr, c->height) + i, home(tr, from) + i, 0, 0);
 	} else if (n == 1) {
 		move_to(tr, &tr->v[from], from, home(tr, c->height));
 	}
@@ -430,14 +459,14 @@ static bool do_end(struct translator *tr, bool *reachable)
 static void end_call(struct translator *tr, struct safepoint *sp, const struct functype *ft,
                      bool foreign, uint32_t nconsumed)
 {
-	uint32_t resync = tr->n;
+	uint32_t resync = tr->n, consumed = top_slots(tr, nconsumed);
 	tr->work += (nconsumed + ft->nresults) / 16;
 	if (foreign)
 		emit(tr, IOP_resync, 0, 0, 0, 0);
 	if (sp) {
 		sp->foreign = resync;
 		sp->after = tr->n;
-		sp->nconsumed = nconsumed;
+		sp->nconsumed = consumed;
 	}
 	barrier(tr);
 	for (uint32_t i = 0; i < nconsumed; i++)
@@ -607,6 +636,11 @@ static void do_atomic(struct translator *tr, uint32_t op, const uint8_t *at)
 	barrier(tr);
 }
 
+static uint32_t local_slot(struct translator *tr)
+{
+	return tr->local_slots[leb_u32(tr)];
+}
+
 /* What neither moves control nor belongs to a family. */
 static void do_plain(struct translator *tr, uint32_t op, const uint8_t *at)
 {
@@ -619,10 +653,10 @@ static void do_plain(struct translator *tr, uint32_t op, const uint8_t *at)
 		do_select(tr);
 		break;
 	case WOP_select: do_select(tr); break;
-	case WOP_local_get: push_local(tr, leb_u32(tr)); break;
-	case WOP_local_set: set_local(tr, leb_u32(tr)); break;
+	case WOP_local_get: push_local(tr, local_slot(tr)); break;
+	case WOP_local_set: set_local(tr, local_slot(tr)); break;
 	case WOP_local_tee:
-		x = leb_u32(tr);
+		x = local_slot(tr);
 		set_local(tr, x);
 		push_local(tr, x);
 		break;
@@ -647,8 +681,11 @@ static bool step(struct translator *tr, bool *reachable)
 {
 	const uint8_t *at = tr->p;
 	uint32_t op = read_op(tr);
-	if (op >= 0xfe00) {
-		do_atomic(tr, op, at);
+	if (op >= 0xfd00) {
+		if (op < 0xfe00)
+			do_simd(tr, op);
+		else
+			do_atomic(tr, op, at);
 		return true;
 	}
 	const struct winfo *wi = &winfos[wop_index(op)];

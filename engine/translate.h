@@ -5,6 +5,9 @@
  * meet, at calls and at safepoints, so that there every operand is in its home. An instruction
  * that makes a value leaves it in the accumulator of its class; when the value has to be in a slot after all, the
  * instruction itself is changed to the form that writes a slot. All entries below `clean` are at home.
+ *
+ * An entry of type v128 has two slots for its home and is there or an alias of a local, never elsewhere. So homes are not counted by
+ * entries: each entry knows its own, and v[height].slot is where the next one's will be. Locals are named by their slots.
  */
 #pragma once
 
@@ -17,11 +20,12 @@
 enum loc { LOC_HOME, LOC_LOCAL, LOC_CONST, LOC_ACC };
 
 struct vval {
-	uint64_t c;   /* LOC_CONST: the bits */
-	uint32_t x;   /* LOC_LOCAL: the local; LOC_ACC: where the instruction stands that made it */
-	uint16_t iop; /* LOC_ACC: that instruction, a form _A */
-	uint8_t type; /* enum valtype */
-	uint8_t loc;  /* enum loc */
+	uint64_t c; /* LOC_CONST: the bits */
+	uint32_t x; /* LOC_LOCAL: the local; LOC_ACC: where the instruction stands that made it */
+	uint32_t slot; /* its home */
+	uint16_t iop;  /* LOC_ACC: that instruction, a form _A */
+	uint8_t type;  /* enum valtype */
+	uint8_t loc;   /* enum loc */
 };
 
 struct patch {
@@ -64,9 +68,12 @@ struct translator {
 	struct region *regions; /* what it catches (exn.h) */
 	struct clause *clauses;
 	uint32_t nregions, nclauses;
-	uint32_t region; /* the innermost one whose code is made now, or 0 */
-	uint8_t *local_types;
-	uint32_t locals_cap;
+	uint32_t region;       /* the innermost one whose code is made now, or 0 */
+	uint8_t *local_types;  /* by slots */
+	uint32_t *local_slots; /* by the module's local indices */
+	uint32_t locals_cap;   /* values */
+	uint32_t nlocals, nparams,
+	    need;       /* slots: of locals, of parameters, of all there were at once */
 	int64_t acc[2]; /* stack index of the entry in the int, the float accumulator; -1 */
 	/* The last two instructions, while no label stands behind them; iop -1: none. */
 	struct last {
@@ -167,6 +174,9 @@ uint32_t emit(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uin
               uint32_t f3);
 uint32_t emit_imm(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t imm);
 void emit_word(struct translator *tr, uint64_t word);
+/* The same for those of simd.def, which have one form. */
+uint32_t emit_simd(struct translator *tr, uint32_t iop, uint32_t f0, uint32_t f1, uint32_t f2,
+                   uint32_t f3);
 uint32_t get_field(const struct translator *tr, uint32_t pos, unsigned k);
 uint32_t get_imm(const struct translator *tr, uint32_t pos);
 void set_field(struct translator *tr, uint32_t pos, unsigned k, uint32_t v);
@@ -183,7 +193,16 @@ void patch_bind(struct translator *tr, uint32_t *list);
 void patch_bind_some(struct translator *tr, uint32_t *list);
 void bind_late(struct translator *tr);
 
-uint32_t home(const struct translator *tr, uint32_t index);
+/* The home of an entry, up to the next one that is pushed. */
+static inline uint32_t home(const struct translator *tr, uint32_t index)
+{
+	return tr->v[index].slot;
+}
+/* Slots of the n topmost entries. */
+static inline uint32_t top_slots(const struct translator *tr, uint32_t n)
+{
+	return home(tr, tr->height) - home(tr, tr->height - n);
+}
 void push_home(struct translator *tr, uint8_t type);
 void push_local(struct translator *tr, uint32_t x);
 void push_const(struct translator *tr, uint8_t type, uint64_t bits);
@@ -195,12 +214,24 @@ void acc_free(struct translator *tr, uint8_t type);
 struct vval pop(struct translator *tr);
 /* Puts a popped entry that stood at index into its home; it becomes LOC_HOME. */
 void go_home(struct translator *tr, struct vval *v, uint32_t index);
+/* Emits a move of one value. */
+void emit_copy(struct translator *tr, uint8_t type, uint32_t slot, uint32_t from);
 /* The slot of a popped LOC_HOME or LOC_LOCAL entry that stood at index. */
 uint32_t slot_of(const struct translator *tr, const struct vval *v, uint32_t index);
 void flush(struct translator *tr);
 void set_local(struct translator *tr, uint32_t x);
 /* Writes a popped entry into a slot that no instruction since its making has read or written. */
 void move_to(struct translator *tr, struct vval *v, uint32_t index, uint32_t slot);
+
+/* ---- translate_simd.c: vectors ---- */
+void do_simd(struct translator *tr, uint32_t op);
+/* Of popped operands; the condition stood behind them. Pushes the result. */
+void do_select_v128(struct translator *tr, struct vval *a, struct vval *b, struct vval *c);
+void do_global_get_v128(struct translator *tr, const struct globalinst *g);
+/* Of a popped operand. */
+void do_global_set_v128(struct translator *tr, struct vval *v, struct globalinst *g);
+/* The vector at `from`, which nobody else reads: if the last instruction made it, that writes it to slot instead. */
+bool simd_redirect(struct translator *tr, uint32_t slot, uint32_t from);
 
 /* ---- translate_op.c: what makes and eats values ---- */
 void do_bin(struct translator *tr, const struct winfo *wi);

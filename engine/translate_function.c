@@ -12,16 +12,30 @@
 
 /* ---- its beginning ---- */
 
+/* Local x begins at slot; where the next one does. */
+static uint32_t add_local(struct translator *tr, uint32_t x, uint32_t slot, uint8_t type)
+{
+	tr->local_slots[x] = slot;
+	tr->local_types[slot++] = type;
+	if (type == VT_V128)
+		tr->local_types[slot++] = VT_V128_HIGH;
+	return slot;
+}
+
 static void read_locals(struct translator *tr, const struct functype *ft)
 {
-	memcpy(tr->local_types, ft->params, ft->nparams);
-	uint32_t n = ft->nparams;
+	uint32_t n = 0, slot = 0;
+	for (; n < ft->nparams; n++)
+		slot = add_local(tr, n, slot, ft->params[n]);
+	tr->nparams = slot;
 	for (uint32_t groups = leb_u32(tr); groups-- > 0;) {
 		uint32_t count = leb_u32(tr);
-		memset(tr->local_types + n, *tr->p++, count);
-		n += count;
+		uint8_t type = *tr->p++;
+		while (count-- > 0)
+			slot = add_local(tr, n++, slot, type);
 	}
 	assert(n == tr->f->nlocals);
+	tr->nlocals = slot;
 }
 
 static bool room_for(struct translator *tr, uint32_t nlocals, uint32_t max_height)
@@ -31,23 +45,25 @@ static bool room_for(struct translator *tr, uint32_t nlocals, uint32_t max_heigh
 		tr->w = tr->words.p;
 		tr->cap = 1024;
 	}
-	if (tr->vcap < max_height + 2) {
+	if (tr->vcap < max_height + 3) {
 		free(tr->v);
 		tr->vcap = max_height + 64;
 		tr->v = malloc(tr->vcap * sizeof *tr->v);
 	}
 	if (tr->locals_cap < nlocals + 1) {
 		free(tr->local_types);
+		free(tr->local_slots);
 		tr->locals_cap = nlocals + 256;
-		tr->local_types = malloc(tr->locals_cap);
+		tr->local_types = malloc(2 * (size_t)tr->locals_cap);
+		tr->local_slots = malloc(tr->locals_cap * sizeof *tr->local_slots);
 	}
 	if (!tr->ctrls)
 		rec_room((void **)&tr->ctrls, 0, &tr->ctrls_cap, sizeof *tr->ctrls);
 	if (!tr->v)
 		tr->vcap = 0;
-	if (!tr->local_types)
+	if (!tr->local_types || !tr->local_slots)
 		tr->locals_cap = 0;
-	return tr->w && tr->v && tr->local_types && tr->ctrls;
+	return tr->w && tr->v && tr->locals_cap && tr->ctrls;
 }
 
 static bool begin_function(struct translator *tr, struct instance *in, uint32_t funcidx)
@@ -64,14 +80,16 @@ static bool begin_function(struct translator *tr, struct instance *in, uint32_t 
 	tr->reachable = true;
 	tr->skipped_blocks = tr->late = tr->copied = 0;
 	tr->made = NULL;
-	tr->wide = tr->f->nlocals + tr->f->max_height > UINT16_MAX - 1;
-	tr->len = tr->wide ? 3 : 2;
-	tr->handlers = tr->wide ? handlers_wide : handlers_narrow;
 	barrier(tr);
 	if (!room_for(tr, tr->f->nlocals, tr->f->max_height))
 		return false;
 	const struct functype *ft = module_functype(tr->m, funcidx);
 	read_locals(tr, ft);
+	tr->v[0].slot = tr->nlocals;
+	tr->need = tr->nlocals + tr->f->max_height; /* more when there are vectors */
+	tr->wide = tr->nlocals + 2 * tr->f->max_height > UINT16_MAX - 1;
+	tr->len = tr->wide ? 3 : 2;
+	tr->handlers = tr->wide ? handlers_wide : handlers_narrow;
 	struct ctrl *c = ctrl_push(tr, WOP_block);
 	c->nresults = ft->nresults;
 	c->results = ft->results;
@@ -95,13 +113,12 @@ static struct code *code_new(struct translator *tr)
 	struct code *c = arena_alloc(&in->store->code, 1, sizeof *c + tr->n * sizeof *tr->w);
 	if (!c || (tr->nregions && !handlers))
 		return NULL;
-	const struct functype *ft = module_functype(in->module, tr->funcidx);
 	*c = (struct code){
 	    .entry = (uint64_t *)(c + 1),
-	    .need = tr->f->nlocals + tr->f->max_height,
-	    .nzero = tr->f->nlocals - ft->nparams,
-	    .nparams = ft->nparams,
-	    .nlocals = tr->f->nlocals,
+	    .need = tr->need,
+	    .nzero = tr->nlocals - tr->nparams,
+	    .nparams = tr->nparams,
+	    .nlocals = tr->nlocals,
 	    .type = in->types[in->module->func_types[tr->funcidx]],
 	    .funcidx = tr->funcidx,
 	    .size_words = tr->n,
@@ -228,6 +245,7 @@ void translator_free(struct translator *tr)
 	free(tr->v);
 	free(tr->ctrls);
 	free(tr->local_types);
+	free(tr->local_slots);
 	free(tr->regions);
 	free(tr->clauses);
 	free(tr);

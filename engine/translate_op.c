@@ -236,6 +236,10 @@ uint32_t in_slot(struct translator *tr, struct vval *v, uint32_t index)
 void do_select(struct translator *tr)
 {
 	struct vval c = pop(tr), b = pop(tr), a = pop(tr);
+	if (a.type == VT_V128) {
+		do_select_v128(tr, &a, &b, &c);
+		return;
+	}
 	if (fuse_select(tr, &c, &a, &b))
 		return;
 	uint32_t sa = in_slot(tr, &a, tr->height), sb = in_slot(tr, &b, tr->height + 1);
@@ -254,6 +258,10 @@ void do_select(struct translator *tr)
 void do_global_get(struct translator *tr, uint32_t x)
 {
 	uint8_t type = tr->m->globals[x].type.type;
+	if (type == VT_V128) {
+		do_global_get_v128(tr, tr->in->globals[x]);
+		return;
+	}
 	acc_free(tr, type);
 	uint32_t iop = is_float(type) ? IOP_fglobal_get_A : IOP_global_get_A;
 	uint32_t pos = emit(tr, iop, 0, 0, 0, 0);
@@ -264,6 +272,10 @@ void do_global_get(struct translator *tr, uint32_t x)
 void do_global_set(struct translator *tr, uint32_t x)
 {
 	struct vval v = pop(tr);
+	if (v.type == VT_V128) {
+		do_global_set_v128(tr, &v, tr->in->globals[x]);
+		return;
+	}
 	uint32_t slot = 0, iop = is_float(v.type) ? IOP_global_set_FA : IOP_global_set_A;
 	if (v.loc != LOC_ACC) {
 		iop = IOP_global_set_S;

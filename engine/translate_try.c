@@ -54,17 +54,18 @@ static void table_clause(struct translator *tr, uint32_t region)
 {
 	uint8_t kind = *tr->p++;
 	struct clause clause = {.values = NO_SLOT, .ref = NO_SLOT};
-	uint32_t n = 0;
+	uint32_t slots = 0;
 	if (!(kind & CATCH_ALL)) {
 		uint32_t x = leb_u32(tr);
+		const struct functype *ft = &tr->m->types[tr->m->tags[x]];
 		clause.tag = tr->in->tags[x];
-		n = tr->m->types[tr->m->tags[x]].nparams;
+		slots = slots_of(ft->params, ft->nparams);
 	}
 	struct ctrl *to = label(tr, leb_u32(tr));
-	if (n)
+	if (slots)
 		clause.values = home(tr, to->height);
 	if (kind & CATCH_REF)
-		clause.ref = home(tr, to->height + n);
+		clause.ref = home(tr, to->height) + slots;
 	clause.target = to->loop_pos;
 	add_clause(tr, region, clause);
 	if (!tr->failed && to->kind != WOP_loop)
@@ -96,7 +97,7 @@ void do_catch(struct translator *tr, uint32_t op, bool reachable)
 		uint32_t x = leb_u32(tr);
 		clause.tag = tr->in->tags[x];
 		ft = &tr->m->types[tr->m->tags[x]];
-		clause.values = home(tr, c->height + 1);
+		clause.values = home(tr, c->height) + 1;
 	}
 	if (reachable) {
 		end_catch_part(tr, c);

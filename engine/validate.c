@@ -88,6 +88,7 @@ static enum err const_instr(struct validation *v, struct const_stack *s, struct 
 	case WOP_i64_const: TRY(cur_s64(c, &i64)); return const_push(s, c, VT_I64);
 	case WOP_f32_const: TRY(cur_skip(c, 4, &skipped)); return const_push(s, c, VT_F32);
 	case WOP_f64_const: TRY(cur_skip(c, 8, &skipped)); return const_push(s, c, VT_F64);
+	case 0xfd: TRY(cur_v128_const(c)); return const_push(s, c, VT_V128);
 	case WOP_ref_null: TRY(cur_reftype(c, &type)); return const_push(s, c, type);
 	case WOP_ref_func: return const_ref_func(v, s, c);
 	case WOP_global_get: return const_global(v->m, s, c);

@@ -60,7 +60,6 @@ static bool check_illegal(ARGS)
 	    [0x14] = "typed references",
 	    [0x15] = "typed references",
 	    [0xfb] = "garbage collection",
-	    [0xfd] = "SIMD",
 	};
 	const char *name = *pc < sizeof later / sizeof later[0] ? later[*pc] : NULL;
 	k->op_pc = pc;
@@ -69,32 +68,33 @@ static bool check_illegal(ARGS)
 }
 
 static const handler handlers_fc[OPCODE_FC_COUNT + 1];
+static const handler handlers_fd[OPCODE_FD_COUNT + 1];
 static const handler handlers_fe[OPCODE_FE_COUNT + 1];
 
 /* The sub-opcode is a number that may be padded: the handler wants its last byte right before what follows. */
-static bool check_prefix_fc(ARGS)
+#define CHECK_PREFIX(name, table, count, prefix)                                                 \
+	static bool name(ARGS)                                                                   \
+	{                                                                                        \
+		uint32_t sub;                                                                    \
+		struct regs r = {.pc = pc + 1, .end = end};                                      \
+		k->op_pc = pc;                                                                   \
+		if (!number(k, &r, &sub))                                                        \
+			return false;                                                            \
+		if (sub >= (count) || !(table)[sub])                                             \
+			return FAIL(k, ERR_MALFORMED, "illegal opcode " prefix " 0x%02x%s", sub, \
+			            later_text(*pc, sub));                                       \
+		MUSTTAIL return (table)[sub](k, r.pc - 2, end, sp, floor, max);                  \
+	}
+
+static const char *later_text(uint8_t prefix, uint32_t sub)
 {
-	uint32_t sub;
-	struct regs r = {.pc = pc + 1, .end = end};
-	k->op_pc = pc;
-	if (!number(k, &r, &sub))
-		return false;
-	if (sub >= OPCODE_FC_COUNT || !handlers_fc[sub])
-		return FAIL(k, ERR_MALFORMED, "illegal opcode 0xfc 0x%02x", sub);
-	MUSTTAIL return handlers_fc[sub](k, r.pc - 2, end, sp, floor, max);
+	bool relaxed = prefix == 0xfd && sub >= 0x100 && sub < 0x130;
+	return relaxed ? " (relaxed SIMD is not supported)" : "";
 }
 
-static bool check_prefix_fe(ARGS)
-{
-	uint32_t sub;
-	struct regs r = {.pc = pc + 1, .end = end};
-	k->op_pc = pc;
-	if (!number(k, &r, &sub))
-		return false;
-	if (sub >= OPCODE_FE_COUNT || !handlers_fe[sub])
-		return FAIL(k, ERR_MALFORMED, "illegal opcode 0xfe 0x%02x", sub);
-	MUSTTAIL return handlers_fe[sub](k, r.pc - 2, end, sp, floor, max);
-}
+CHECK_PREFIX(check_prefix_fc, handlers_fc, OPCODE_FC_COUNT, "0xfc")
+CHECK_PREFIX(check_prefix_fd, handlers_fd, OPCODE_FD_COUNT, "0xfd")
+CHECK_PREFIX(check_prefix_fe, handlers_fe, OPCODE_FE_COUNT, "0xfe")
 
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Winitializer-overrides"
@@ -105,12 +105,20 @@ static const handler handlers[256] = {
 #include "engine/opcodes.def"
 #undef OP
     [0xfc] = check_prefix_fc,
+    [0xfd] = check_prefix_fd,
     [0xfe] = check_prefix_fe,
 };
 
 static const handler handlers_fc[OPCODE_FC_COUNT + 1] = {
 #define OP(code, ident, text, imm, operands, results) \
 	[(code) >> 8 == 0xfc ? (code) & 0xff : OPCODE_FC_COUNT] = check_##ident,
+#include "engine/opcodes.def"
+#undef OP
+};
+
+static const handler handlers_fd[OPCODE_FD_COUNT + 1] = {
+#define OP(code, ident, text, imm, operands, results) \
+	[(code) >> 8 == 0xfd ? (code) & 0xff : OPCODE_FD_COUNT] = check_##ident,
 #include "engine/opcodes.def"
 #undef OP
 };

@@ -67,7 +67,7 @@ RARE bool select_slow(struct checker *k, struct regs *r)
 INLINE bool step_select(struct checker *k, struct regs *r)
 {
 	if (LIKELY(r->sp - r->floor >= 3 && r->sp[-1] == VT_I32 && r->sp[-2] == r->sp[-3] &&
-	           r->sp[-2] >= VT_F64)) {
+	           r->sp[-2] >= VT_V128)) {
 		r->sp -= 2;
 		return true;
 	}
@@ -134,6 +134,24 @@ INLINE bool memarg(struct checker *k, struct regs *r, unsigned natural_log2)
 		           ? FAIL(k, ERR_MALFORMED, "malformed memop flags %u", align)
 		           : FAIL(k, ERR_INVALID,
 		                  "alignment must not be larger than natural: 2**%u", align);
+	return true;
+}
+
+/* One byte below count. */
+INLINE bool lane(struct checker *k, struct regs *r, unsigned count)
+{
+	if (UNLIKELY(r->pc == r->end))
+		return FAIL(k, ERR_MALFORMED, "unexpected end of section or function");
+	uint8_t x = *r->pc++;
+	return LIKELY(x < count) ||
+	       FAIL(k, ERR_INVALID, "invalid lane index %u: there are %u", x, count);
+}
+
+INLINE bool shuffle_lanes(struct checker *k, struct regs *r)
+{
+	for (unsigned i = 0; i < 16; i++)
+		if (!lane(k, r, 32))
+			return false;
 	return true;
 }
 
@@ -238,6 +256,17 @@ INLINE bool step_immediates(struct checker *k, struct regs *r, uint32_t imm)
 	case IMM_MEMARG2: return memarg(k, r, 1);
 	case IMM_MEMARG4: return memarg(k, r, 2);
 	case IMM_MEMARG8: return memarg(k, r, 3);
+	case IMM_MEMARG16: return memarg(k, r, 4);
+	case IMM_MEMLANE1: return memarg(k, r, 0) && lane(k, r, 16);
+	case IMM_MEMLANE2: return memarg(k, r, 1) && lane(k, r, 8);
+	case IMM_MEMLANE4: return memarg(k, r, 2) && lane(k, r, 4);
+	case IMM_MEMLANE8: return memarg(k, r, 3) && lane(k, r, 2);
+	case IMM_LANE16: return lane(k, r, 16);
+	case IMM_LANE8: return lane(k, r, 8);
+	case IMM_LANE4: return lane(k, r, 4);
+	case IMM_LANE2: return lane(k, r, 2);
+	case IMM_SHUFFLE: return shuffle_lanes(k, r);
+	case IMM_V128: return skip_fixed(k, r, 16);
 	case IMM_ATOMIC1: return atomic_memarg(k, r, 0);
 	case IMM_ATOMIC2: return atomic_memarg(k, r, 1);
 	case IMM_ATOMIC4: return atomic_memarg(k, r, 2);

@@ -61,12 +61,13 @@ struct regs {
 
 RARE const char *instr_text(const struct checker *k)
 {
-	const uint8_t *p = k->op_pc;
-	if (*p == 0xfc && k->c.end - p > 1 && (p[1] & 0x7f) < OPCODE_FC_COUNT)
-		return opcodes_fc[p[1] & 0x7f].text;
-	if (*p == 0xfe && k->c.end - p > 1 && (p[1] & 0x7f) < OPCODE_FE_COUNT)
-		return opcodes_fe[p[1] & 0x7f].text ? opcodes_fe[p[1] & 0x7f].text : "";
-	return opcodes[*p].text ? opcodes[*p].text : "";
+	struct rd r = {.start = k->op_pc, .p = k->op_pc + 1, .end = k->c.end};
+	uint32_t op = *k->op_pc, sub;
+	if (is_prefix((uint8_t)op) && rd_leb_u32(&r, &sub) == ERR_OK &&
+	    sub < opcode_count((uint8_t)op))
+		op = op << 8 | sub;
+	const char *text = opcode_row(op)->text;
+	return text ? text : "";
 }
 
 #define FAIL(k, e, ...) ((k)->err = cur_fail(&(k)->c, (k)->op_pc, (e), __VA_ARGS__), false)
@@ -248,6 +249,7 @@ INLINE uint8_t letter_type(char letter)
 	       : letter == 'I' ? VT_I64
 	       : letter == 'f' ? VT_F32
 	       : letter == 'F' ? VT_F64
+	       : letter == 'V' ? VT_V128
 	                       : VT_FUNCREF;
 }
 

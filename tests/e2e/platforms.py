@@ -34,7 +34,7 @@ import programs  # noqa: E402 (in tests/programs/)
 CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'wasmos')
 NPM = os.path.join(CACHE, 'npm')
 DOOM = os.path.join(CACHE, 'doom')
-SPEC = os.path.join(CACHE, 'spec-corpus')
+SPEC = os.path.join(CACHE, 'spec', 'small')
 HOPS = 20
 # Emulators are 12 times slower than the machine, and a machine that tests is busy.
 SLOW_S, MOVE_S, END_S, TRIES = 60, 180, 1800, 3
@@ -448,7 +448,7 @@ def case_wasi(p, args, first):
 
 
 MOVING = {'doom': (case_doom, [DEMO[0]]), 'python': (case_python, [PYTHON]), 'design': (case_design, [YOSYS, NEXTPNR])}
-ALONE = {'spec': (case_spec, [os.path.join(SPEC, 'stamp')]), 'wasi': (case_wasi, [PYTHON, YOSYS, NEXTPNR])}
+ALONE = {'spec': (case_spec, [os.path.join(SPEC, 'spec.i32.json')]), 'wasi': (case_wasi, [PYTHON, YOSYS, NEXTPNR])}
 
 
 # ---- the run ----

@@ -102,17 +102,19 @@ static bool call_all(struct program *p)
 
 static void print_state(struct program *p)
 {
-	uint64_t size, value;
+	uint64_t size, value[2];
+	uint32_t n;
 	struct errmsg text;
 	const uint8_t *memory = world_memory(p->world, p->instance, &size);
 	printf("memory: %08x\n", hash_bytes(memory, size));
 	for (uint32_t i = 0; i < p->m->nexports; i++) {
 		const struct export *e = &p->m->exports[i];
-		if (e->kind != EXT_GLOBAL || world_get(p->world, p->instance, e->name.p,
-		                                       e->name.size, &value, &text) != OUT_RETURNED)
+		if (e->kind != EXT_GLOBAL ||
+		    world_get(p->world, p->instance, e->name.p, e->name.size, value, &n, &text) !=
+		        OUT_RETURNED)
 			continue;
 		printf("%.*s:", (int)e->name.size, e->name.p);
-		print_value(p->m->globals[e->index].type.type, value);
+		print_value(p->m->globals[e->index].type.type, value[0]);
 		printf("\n");
 	}
 }

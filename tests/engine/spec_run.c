@@ -226,17 +226,19 @@ static bool run_not_instantiated(struct script *s, const struct json *command, e
 struct action_result {
 	enum outcome out;
 	const uint64_t *values;
-	uint64_t global;
-	uint32_t n;
+	uint64_t global[VALUE_SLOTS_MAX];
+	uint32_t n; /* slots */
 	struct errmsg text;
 };
 
 static bool read_args(const struct json *args, uint64_t *slots, uint32_t *n)
 {
 	*n = 0;
-	for (const struct json *a = json_first(args); a; a = a->next)
-		if (*n == MAX_VALUES || !value_to_slot(a, &slots[(*n)++]))
+	for (const struct json *a = json_first(args); a; a = a->next) {
+		if (*n + VALUE_SLOTS_MAX > MAX_VALUES || !value_to_slots(a, &slots[*n]))
 			return false;
+		*n += value_slots(a);
+	}
 	return true;
 }
 
@@ -253,9 +255,8 @@ static void do_action(struct script *s, const struct json *command, struct actio
 	if (in < 0 || !field) {
 		err_set(&r->text, ERR_STATE, "no module to act on");
 	} else if (strcmp(text_of(action, "type"), "get") == 0) {
-		r->out = world_get(s->world, (uint32_t)in, name, size, &r->global, &r->text);
-		r->values = &r->global;
-		r->n = 1;
+		r->out = world_get(s->world, (uint32_t)in, name, size, r->global, &r->n, &r->text);
+		r->values = r->global;
 	} else if (!read_args(json_get(action, "args"), args, &nargs)) {
 		err_set(&r->text, ERR_UNSUPPORTED, "arguments of types this engine does not have");
 	} else {
@@ -279,14 +280,18 @@ static bool run_return(struct script *s, const struct json *command)
 	if (r.out != OUT_RETURNED)
 		return failed(s, "%s: %s", r.out == OUT_TRAPPED ? "trapped" : "failed",
 		              r.text.text);
-	if (r.n != json_size(expected))
-		return failed(s, "%u results, %zu expected", r.n, json_size(expected));
-	const struct json *e = json_first(expected);
-	for (uint32_t i = 0; i < r.n; i++, e = e->next) {
-		char got[64], want[64];
-		if (value_matches(e, r.values[i]))
+	uint32_t n = 0, i = 0;
+	for (const struct json *e = json_first(expected); e; e = e->next)
+		n += value_slots(e);
+	if (r.n != n)
+		return failed(s, "%u slots of results, %u expected", r.n, n);
+	n = 0;
+	for (const struct json *e = json_first(expected); e;
+	     n += value_slots(e), e = e->next, i++) {
+		char got[200], want[200];
+		if (value_matches(e, r.values + n))
 			continue;
-		slot_text(e, r.values[i], got, sizeof got);
+		slot_text(e, r.values + n, got, sizeof got);
 		value_text(e, want, sizeof want);
 		return failed(s, "result %u is %s, %s expected", i, got, want);
 	}

@@ -383,7 +383,7 @@ enum outcome world_invoke(struct world *w, uint32_t instance, const char *name, 
 }
 
 enum outcome world_get(struct world *w, uint32_t instance, const char *name, size_t name_size,
-                       uint64_t *value, struct errmsg *text)
+                       uint64_t value[2], uint32_t *n, struct errmsg *text)
 {
 	if (!w->store) {
 		err_set(text, ERR_STATE, "the store is lost");
@@ -395,7 +395,9 @@ enum outcome world_get(struct world *w, uint32_t instance, const char *name, siz
 		err_set(text, ERR_NOTFOUND, "no global \"%.*s\" is exported", (int)name_size, name);
 		return OUT_FAILED;
 	}
-	*value = e.value;
+	value[0] = e.value;
+	value[1] = e.high;
+	*n = (uint32_t)strlen(e.type);
 	return OUT_RETURNED;
 }
 

@@ -39,12 +39,12 @@ enum err world_register(struct world *w, uint32_t instance, const char *as);
 
 enum outcome { OUT_RETURNED, OUT_TRAPPED, OUT_FAILED };
 
-/* Results are valid until the next call. OUT_TRAPPED: text is the trap's. OUT_FAILED: there is no such export, or the
+/* Arguments and results are slots: a v128 takes two. Results are valid until the next call. OUT_TRAPPED: text is the trap's. OUT_FAILED: there is no such export, or the
  * world itself broke (a store that cannot be rebuilt): text says what. */
 enum outcome world_invoke(struct world *w, uint32_t instance, const char *name, size_t name_size,
                           const uint64_t *args, uint32_t nargs, const uint64_t **results,
                           uint32_t *nresults, struct errmsg *text);
 enum outcome world_get(struct world *w, uint32_t instance, const char *name, size_t name_size,
-                       uint64_t *value, struct errmsg *text);
+                       uint64_t value[2], uint32_t *n, struct errmsg *text);
 /* The bytes of an instance's memory 0, until the next call. */
 const uint8_t *world_memory(struct world *w, uint32_t instance, uint64_t *size);

@@ -6,6 +6,7 @@
 #include "later_wasm.h"
 #include "other_wasm.h"
 #include "threads_wasm.h"
+#include "vectors_wasm.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -65,6 +66,7 @@ void stops_open(struct stops *s, const struct store_config *cfg)
 	must(module_load(wasm_other, sizeof wasm_other, false, &s->modules[1], &msg), &msg);
 	must(module_load(wasm_later, sizeof wasm_later, false, &s->modules[2], &msg), &msg);
 	must(module_load(wasm_threads, sizeof wasm_threads, false, &s->modules[3], &msg), &msg);
+	must(module_load(wasm_vectors, sizeof wasm_vectors, false, &s->modules[4], &msg), &msg);
 	must(store_new(cfg, &s->store), &msg);
 	must(store_instantiate(s->store, s->modules[0], &s->resolver, &in, &msg), &msg);
 	must(store_register(s->store, "stops", in), &msg);

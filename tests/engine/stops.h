@@ -1,4 +1,4 @@
-/* stops.h - the modules stops.wat, other.wat, later.wat and threads.wat in a store, with host functions that count, and wait. */
+/* stops.h - the modules stops.wat, other.wat, later.wat, threads.wat and vectors.wat in a store, with host functions that count, and wait. */
 #pragma once
 
 #include "engine/engine.h"
@@ -12,7 +12,7 @@ struct stops_host {
 	bool block_first; /* wait answers at its second call only */
 };
 
-#define STOPS_MODULES 4
+#define STOPS_MODULES 5
 
 struct stops {
 	struct stops_host host;

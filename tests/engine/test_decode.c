@@ -165,7 +165,31 @@ Test(decode, a_new_instruction_is_named_by_what_it_needs)
 	struct wr w = {0};
 	wasm_header(&w);
 	wasm_bytes(&w, "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x06\x01\x04\x00\xfd\x0c\x0b");
-	refuse(&w, ERR_MALFORMED, "illegal opcode 0xfd (SIMD is not supported)");
+	w.data[w.size - 3] = 0xfb;
+	refuse(&w, ERR_MALFORMED, "illegal opcode 0xfb (garbage collection is not supported)");
+	wasm_header(&w);
+	wasm_bytes(&w,
+	           "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x07\x01\x05\x00\xfd\x80\x02\x0b");
+	refuse(&w, ERR_MALFORMED, "illegal opcode 0xfd 0x100 (relaxed SIMD is not supported)");
+}
+
+Test(decode, a_lane_that_is_not_there_is_named_with_its_place)
+{
+	struct wr w = {0};
+	wasm_header(&w);
+	wasm_bytes(&w, "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x0a\x01\x08\x00\x00\xfd\x1d"
+	               "\x02\x1a\x1a\x0b");
+	refuse(&w, ERR_INVALID,
+	       "code section, function 0, offset 0x18: invalid lane index 2: there are 2");
+}
+
+Test(decode, a_vector_of_another_type_is_named)
+{
+	struct wr w = {0};
+	wasm_header(&w);
+	wasm_bytes(&w, "\x01\x05\x01\x60\x00\x01\x7b\x03\x02\x01\x00\x0a\x08\x01\x06\x00\x42\x00"
+	               "\xfd\x81\x01\x0b");
+	refuse(&w, ERR_INVALID, "type mismatch: i16x8.neg wants v128, found i64");
 }
 
 /* ---- names ---- */

@@ -10,8 +10,9 @@ static const struct {
 	uint32_t module;
 	uint64_t n;
 } programs[] = {
-    {"run_fib", 0, 11},  {"run_mix", 0, 40},  {"run_blocks", 0, 60}, {"run_bulk", 0, 50},
-    {"run_wait", 0, 20}, {"run_cross", 1, 6}, {"run_tail", 2, 12},   {"run_throw", 2, 9},
+    {"run_fib", 0, 11},  {"run_mix", 0, 40},  {"run_blocks", 0, 60},
+    {"run_bulk", 0, 50}, {"run_wait", 0, 20}, {"run_cross", 1, 6},
+    {"run_tail", 2, 12}, {"run_throw", 2, 9}, {"run_vectors", 4, 25},
 };
 
 #define NPROGRAMS (sizeof programs / sizeof *programs)

@@ -13,7 +13,7 @@ import struct
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TYPES = {"i32": 0x7F, "i64": 0x7E, "f32": 0x7D, "f64": 0x7C, "funcref": 0x70, "externref": 0x6F, "exnref": 0x69}
+TYPES = {"i32": 0x7F, "i64": 0x7E, "f32": 0x7D, "f64": 0x7C, "v128": 0x7B, "funcref": 0x70, "externref": 0x6F, "exnref": 0x69}
 HEAPS = {"func": 0x70, "extern": 0x6F, "exn": 0x69}
 KINDS = {"func": 0, "table": 1, "memory": 2, "global": 3, "tag": 4}
 CATCHES = {"catch": 0, "catch_ref": 1, "catch_all": 2, "catch_all_ref": 3}
@@ -123,6 +123,14 @@ def float_bits(text, bits):
     return struct.unpack("<I" if bits == 32 else "<Q", struct.pack("<f" if bits == 32 else "<d", v))[0]
 
 
+def vector(shape, lanes):
+    """The bytes of "i32x4" and its lanes."""
+    bits = int(shape[1:].split("x")[0])
+    if shape[0] == "f":
+        return b"".join(float_bits(x, bits).to_bytes(bits // 8, "little") for x in lanes)
+    return b"".join((integer(x, bits) & (1 << bits) - 1).to_bytes(bits // 8, "little") for x in lanes)
+
+
 class Names:
     """An index space: things by $name or number."""
 
@@ -190,6 +198,19 @@ class Body:
         m = self.m
         if kind.startswith(("MEMARG", "ATOMIC")):
             return self.memarg(items, int(kind[6:]))
+        if kind.startswith("MEMLANE"):
+            items = self.memarg(items, int(kind[7:]))
+            kind = "LANE"
+        if kind.startswith("LANE"):
+            self.out.append(int(items[0], 0))
+            return items[1:]
+        if kind == "SHUFFLE":
+            self.out += bytes(int(x, 0) for x in items[:16])
+            return items[16:]
+        if kind == "V128":
+            n = int(items[0].split("x")[1])
+            self.out += vector(items[0], items[1 : n + 1])
+            return items[n + 1 :]
         if kind == "LABEL":
             self.out += uleb(self.label(items[0]))
             return items[1:]

@@ -15,7 +15,7 @@ static const struct {
 	uint32_t module;
 } programs[] = {{"run_fib", 0},  {"run_mix", 0},   {"run_blocks", 0}, {"run_bulk", 0},
                 {"run_wait", 0}, {"run_cross", 1}, {"run_tail", 2},   {"run_throw", 2},
-                {"count", 3},    {"take", 3}};
+                {"count", 3},    {"take", 3},      {"run_vectors", 4}};
 
 #define NPROGRAMS (sizeof programs / sizeof *programs)
 
