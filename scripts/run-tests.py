@@ -2,7 +2,7 @@
 """run-tests.py - runs the tests of build/ and build-asan/ and counts them (scripts/test calls it).
 
 The tests are those meson knows. Suites in RELEASE_SUITES run in build/, all others in build-asan/; the suite
-'full' is for --full only. A TAP test counts each of its points, any other one counts as one; exit code 77
+'full' is for --full only, those of the suite 'waits' hardly need the processor and run together. A TAP test counts each of its points, any other one counts as one; exit code 77
 is "skipped". A sanitizer's report in the output is a failure even when the program did not notice (Criterion
 prints a leak and passes).
 
@@ -233,13 +233,16 @@ def main():
         total.failed += result.failed
         total.skipped += result.skipped
 
-    with concurrent.futures.ThreadPoolExecutor(max(1, args.j)) as pool:
-        running = {pool.submit(run_or_recall, t, args.again): t for t in tests if not t.alone}
-        for future in concurrent.futures.as_completed(running):
-            account(running[future], future.result())
-    for test in tests:
-        if test.alone:
-            account(test, run_or_recall(test, args.again))
+    def run_together(some, at_a_time):
+        with concurrent.futures.ThreadPoolExecutor(max(1, at_a_time)) as pool:
+            running = {pool.submit(run_or_recall, t, args.again): t for t in some}
+            for future in concurrent.futures.as_completed(running):
+                account(running[future], future.result())
+
+    run_together([t for t in tests if not t.alone], args.j)
+    waiting = [t for t in tests if t.alone and 'waits' in t.suites]
+    run_together(waiting, len(waiting))
+    run_together([t for t in tests if t.alone and t not in waiting], 1)
     print(f'{total.passed} passed, {total.failed} failed, {total.skipped} skipped')
     return 1 if total.failed else 0
 
