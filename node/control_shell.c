@@ -8,7 +8,7 @@
  *	/usr/share/wasmos/system
  *	where scripts/userland makes it: $WASMOS_USERLAND/image, $XDG_CACHE_HOME/wasmos/userland/image, ~/.cache/wasmos/userland/image
  *
- * It is the shell's / and cannot be written to; HOME/user/home is its /home/user, which stays (a node's own folder and those right
+ * It is the shell's / and cannot be written to; HOME/user/home is its /home/user and HOME/user/var its /var, which stay (a node's own folder and those right
  * in it are for no program: vfs/host_names.h). The shell and what it starts have the
  * control of this node's user: see node/wali/proc.h.
  */
@@ -23,10 +23,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OWN_MOUNTS = 3 };
+
 struct shell_start {
 	struct arena arena; /* what the configuration points to */
 	struct process_config cfg;
-	struct process_mount mounts[PROCESS_MOUNTS_MAX + 2];
+	struct process_mount mounts[PROCESS_MOUNTS_MAX + OWN_MOUNTS];
 	char *argv[4], *env[12];
 };
 
@@ -95,24 +97,35 @@ static enum err find_image(struct node *n, struct arena *a, const char *given, c
 
 /* ---- the program ---- */
 
+/* A folder of the node's home that is made when it is missing. */
+static enum err mount_own(struct shell_start *s, struct node *n, const char *below,
+                          const char *guest, struct errmsg *msg)
+{
+	struct dir *made;
+	char *path = join(&s->arena, n->cfg.home, below);
+	if (!path)
+		return ERR_NOMEM;
+	TRY(dir_open(path, 0, &made, msg));
+	dir_close(made);
+	s->mounts[s->cfg.nmounts++] = (struct process_mount){.host = path, .guest = guest};
+	return ERR_OK;
+}
+
 static enum err set_mounts(struct shell_start *s, struct control_call *c, const char *image,
                            struct errmsg *msg)
 {
 	struct node *n = control_node(c);
-	struct dir *home;
-	char *path = join(&s->arena, n->cfg.home, "/user/home");
-	if (!path)
-		return ERR_NOMEM;
-	TRY(dir_open(path, 0, &home, msg));
-	dir_close(home);
-	TRY(run_mounts(c, s->mounts + 2, &s->cfg.nmounts, msg));
-	if (s->cfg.nmounts + 2 > PROCESS_MOUNTS_MAX)
-		return err_set(msg, ERR_LIMIT, "at most %d folders can be given to a shell",
-		               PROCESS_MOUNTS_MAX - 2);
-	s->mounts[0] = (struct process_mount){.host = image, .guest = "/", .readonly = true};
-	s->mounts[1] = (struct process_mount){.host = path, .guest = "/home/user"};
+	uint32_t given;
 	s->cfg.mounts = s->mounts;
-	s->cfg.nmounts += 2;
+	s->mounts[s->cfg.nmounts++] =
+	    (struct process_mount){.host = image, .guest = "/", .readonly = true};
+	TRY(mount_own(s, n, "/user/home", "/home/user", msg));
+	TRY(mount_own(s, n, "/user/var", "/var", msg));
+	TRY(run_mounts(c, s->mounts + s->cfg.nmounts, &given, msg));
+	s->cfg.nmounts += given;
+	if (s->cfg.nmounts > PROCESS_MOUNTS_MAX)
+		return err_set(msg, ERR_LIMIT, "at most %d folders can be given to a shell",
+		               PROCESS_MOUNTS_MAX - OWN_MOUNTS);
 	return ERR_OK;
 }
 

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { DIRS_MAX = PROCESS_MOUNTS_MAX - 2 };
+enum { DIRS_MAX = PROCESS_MOUNTS_MAX - 3 };
 
 static const struct option options[] = {
     {"command", 'c', OPTION_VALUE, "TEXT", "run this instead of reading commands"},

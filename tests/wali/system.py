@@ -124,6 +124,26 @@ def test_jobs_stop_and_go_on(s):
     assert t.status() == 0
 
 
+def test_programs_that_draw_on_the_screen_work(s):
+    t = s.shell()
+    prompt(t)
+    t.do('less /etc/profile', 'what a shell of the system begins with')
+    t.type('q')
+    prompt(t)
+    t.type('busybox vi new\r')
+    t.see('~')
+    t.type('itext\x1b')
+    time.sleep(0.5)  # an escape with something behind it is a key of the terminal's
+    t.type(':wq\r')
+    prompt(t)
+    t.do('cat new', '\ntext\n')
+    t.do('top -d 1', 'Load average')
+    t.type('q')
+    prompt(t)
+    t.do('exit 0', '')
+    assert t.status() == 0
+
+
 def test_a_detached_shell_is_found_again(s):
     t = s.shell()
     prompt(t)
