@@ -2,8 +2,8 @@
 """run-tests.py - runs the tests of build/ and build-asan/ and counts them (scripts/test calls it).
 
 The tests are those meson knows. Suites in RELEASE_SUITES run in build/, all others in build-asan/; the suite
-'full' is for --full only, those of the suite 'waits' hardly need the processor and run together. A TAP test counts each of its points, any other one counts as one; exit code 77
-is "skipped". A sanitizer's report in the output is a failure even when the program did not notice (Criterion
+'full' is for --full only; those of the suite 'waits' hardly need the processor and run together. A TAP test
+counts each of its points, any other one counts as one; exit code 77 is "skipped". A sanitizer's report in the output is a failure even when the program did not notice (Criterion
 prints a leak and passes).
 
 A test that passed leaves a stamp in build/stamps, named by the hash of what it is made of: its program, what meson
