@@ -15,7 +15,7 @@
 #include "node/run.h"
 #include "node/saver.h"
 #include "node/session.h"
-#include "node/sockets/socket.h"
+#include "node/sockets/outside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,8 +265,10 @@ void control_kill(struct node *n, struct control_call *c)
 /* ---- run ---- */
 
 struct run {
+	struct node *node;
 	struct control_call *call; /* NULL: the client is gone */
 	bool detached;
+	uint8_t net_key[SPACE_KEY_SIZE];
 };
 
 static void run_gone(void *ctx)
@@ -280,6 +282,8 @@ static void run_started(void *ctx, struct process *p, enum err e, const struct e
 	struct run *r = ctx;
 	struct control_call *c = r->call;
 	bool detached = r->detached;
+	if (!p)
+		net_unpublish(r->node, r->net_key);
 	free(r);
 	if (!c) {
 		if (p && !detached)
@@ -335,7 +339,9 @@ void run_process(struct control_call *c, const struct process_config *cfg)
 		control_end(c, ERR_NOMEM, NULL);
 		return;
 	}
-	*r = (struct run){.call = c, .detached = control_flag(c, "detached")};
+	*r = (struct run){
+	    .node = control_node(c), .call = c, .detached = control_flag(c, "detached")};
+	memcpy(r->net_key, cfg->net_key, sizeof r->net_key);
 	control_on_gone(c, run_gone, r);
 	process_create(control_node(c), cfg, run_started, r);
 }
@@ -359,16 +365,41 @@ static enum err read_display(struct control_call *c, struct display_options *out
 	    "there is no display called \"%.40s\"; there are auto, sdl2, terminal, headless", name);
 }
 
-static enum err read_net(struct control_call *c, uint8_t *out, struct errmsg *msg)
+/* Ports of --publish are the host's from now on, so that one that is taken is told at once. */
+static enum err publish(struct control_call *c, const struct process_config *cfg,
+                        struct errmsg *msg)
+{
+	char *const *list;
+	uint32_t n;
+	struct net_publish p;
+	if (control_list(c, "publish", &list, &n) != ERR_OK || n > NET_PUBLISH_MAX)
+		return err_set(msg, ERR_LIMIT, "at most %d ports can be published",
+		               NET_PUBLISH_MAX);
+	for (uint32_t i = 0; i < n; i++) {
+		if (!net_publish_parse(list[i], &p))
+			return err_set(msg, ERR_USAGE,
+			               "--publish %.80s: it must be [ADDRESS:]PORT:GUESTPORT",
+			               list[i]);
+		TRY(net_publish(control_node(c), cfg->net_key, &p, msg));
+	}
+	return ERR_OK;
+}
+
+enum err run_net(struct control_call *c, struct process_config *cfg, struct errmsg *msg)
 {
 	enum net_mode m;
 	const char *name = control_str_or(c, "net", net_mode_name(NET_NONE));
 	if (!net_mode_find(name, &m))
-		return err_set(
-		    msg, ERR_USAGE,
-		    "there is no network called \"%.40s\"; there are none, system, lan, all", name);
-	*out = (uint8_t)m;
-	return ERR_OK;
+		return err_set(msg, ERR_USAGE,
+		               "there is no network called \"%.40s\"; there are none, system, lan, "
+		               "all",
+		               name);
+	cfg->net_mode = (uint8_t)m;
+	os_random(cfg->net_key, sizeof cfg->net_key);
+	enum err e = publish(c, cfg, msg);
+	if (e != ERR_OK)
+		net_unpublish(control_node(c), cfg->net_key);
+	return e;
 }
 
 static enum err read_config(struct control_call *c, struct process_config *cfg,
@@ -389,7 +420,6 @@ static enum err read_config(struct control_call *c, struct process_config *cfg,
 		return err_set(msg, ERR_USAGE, "checkpoints are at most %d seconds apart",
 		               PROCESS_CHECKPOINT_MAX);
 	cfg->checkpoint_s = (uint32_t)every_s;
-	TRY(read_net(c, &cfg->net_mode, msg));
 	run_terminal(c, &cfg->tty);
 	return read_display(c, &cfg->display, msg);
 }
@@ -400,6 +430,8 @@ void control_run(struct node *n, struct control_call *c)
 	struct process_mount mounts[PROCESS_MOUNTS_MAX];
 	struct errmsg msg = {0};
 	enum err e = read_config(c, &cfg, mounts, &msg);
+	if (e == ERR_OK)
+		e = run_net(c, &cfg, &msg);
 	if (e == ERR_OK)
 		run_process(c, &cfg);
 	else

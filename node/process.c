@@ -4,6 +4,7 @@
  * has freezes > 0; insides are there after the start until the end, and after it while pinned. */
 #include "node/process.h"
 
+#include "base/crypto.h"
 #include "base/file.h"
 #include "base/os.h"
 #include "engine/engine.h"
@@ -170,6 +171,9 @@ static enum err fill_from_config(struct process *p, const struct process_config 
 	p->display = cfg->display;
 	p->checkpoint_s = cfg->checkpoint_s;
 	p->net_mode = cfg->net_mode;
+	memcpy(p->net_key, cfg->net_key, sizeof p->net_key);
+	if (crypto_is_zero(p->net_key, sizeof p->net_key))
+		os_random(p->net_key, sizeof p->net_key);
 	p->argv = calloc(cfg->argc + 1, sizeof *p->argv);
 	if (!p->argv)
 		return ERR_NOMEM;
@@ -283,6 +287,7 @@ static enum err fill_from_parent(struct process *p, const struct process *parent
 	p->display.display = "headless";
 	p->begun = parent->begun;
 	p->net_mode = parent->net_mode;
+	memcpy(p->net_key, parent->net_key, sizeof p->net_key);
 	p->argv = calloc(parent->argc + 1, sizeof *p->argv);
 	for (uint32_t i = 0; p->argv && i < parent->argc; i++) {
 		p->argv[i] = strdup(parent->argv[i]);

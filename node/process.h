@@ -106,6 +106,7 @@ struct process_config {
 	uint32_t parent;           /* pid or 0 */
 	bool controls;             /* as struct process's */
 	uint8_t net_mode;          /* enum net_mode of node/sockets/socket.h: what it may reach */
+	uint8_t net_key[16];       /* SPACE_KEY_SIZE, random; zeros: it gets one */
 	uint32_t
 	    checkpoint_s; /* seconds between checkpoints (saver.h); 0: none, or PROCESS_CHECKPOINT_DEFAULT */
 };
@@ -159,6 +160,7 @@ struct process {
 	struct display_options display; /* C: strings are static */
 	uint32_t checkpoint_s;          /* C: as in process_config; goes along when it moves */
 	uint8_t net_mode;               /* C: as in process_config */
+	uint8_t net_key[16];            /* C: its family's, SPACE_KEY_SIZE */
 	process_started_fn started_fn;  /* L: until it was called */
 	void *started_ctx;
 	uint64_t cpu_ns_before; /* C: used on other devices or before a restart */

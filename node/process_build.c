@@ -230,6 +230,7 @@ static struct wali_config linux_config(struct process *p)
 	    .pid = p->pid,
 	    .net = p->node->net,
 	    .net_mode = p->net_mode,
+	    .net_key = p->net_key,
 	    .commons = p->node->commons,
 	    .host = {.tty_size = linux_tty_size,
 	             .tty_set = linux_tty_set,

@@ -24,6 +24,8 @@ static const struct option options[] = {
     {"max-memory", 0, OPTION_VALUE, "MIB", "the most memory it may have"},
     {"net", 0, OPTION_VALUE, "MODE",
      "what it may reach: none (only itself), system, lan or all; none unless said"},
+    {"publish", 0, OPTION_LIST, "[ADDR:]PORT:GUESTPORT",
+     "who connects to this port of the host reaches the program's"},
     {"checkpoint", 0, OPTION_VALUE, "SECONDS",
      "how often it is saved, to go on from there when the node is killed (0: never)"},
     {"display", 0, OPTION_VALUE, "KIND",
@@ -39,6 +41,8 @@ struct program {
 	struct process_mount mounts[PROCESS_MOUNTS_MAX];
 	const char *mount_args[3 * PROCESS_MOUNTS_MAX]; /* as the request has them */
 	const char **env;
+	const char *const *publish;
+	uint32_t npublish;
 	struct process_config cfg;
 	struct arena arena; /* the strings made here */
 };
@@ -144,6 +148,11 @@ static int parse_net(struct shell *sh, struct program *p)
 	if (name && !net_mode_find(name, &mode))
 		return shell_usage(sh, "--net %s: there are none, system, lan and all", name);
 	p->cfg.net_mode = (uint8_t)mode;
+	uint32_t count;
+	p->publish = shell_list(sh, "publish", &count);
+	p->npublish = count;
+	if (count && shell_flag(sh, "solo"))
+		return shell_usage(sh, "--publish needs a node: not with --solo");
 	return 0;
 }
 
@@ -214,6 +223,7 @@ static void put_program(struct client *c, const struct program *p)
 	client_put_u64(c, "max_memory_pages", cfg->max_memory_pages);
 	client_put_u64(c, "checkpoint_s", cfg->checkpoint_s);
 	client_put_str(c, "net", net_mode_name((enum net_mode)cfg->net_mode));
+	client_put_list(c, "publish", p->publish, p->npublish);
 	if (cfg->name)
 		client_put_str(c, "name", cfg->name);
 	if (cfg->display.display)

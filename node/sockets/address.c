@@ -33,6 +33,8 @@ static enum address_reach reach4(const uint8_t *p)
 		return REACH_LOOPBACK;
 	if (p[0] >= 224)
 		return REACH_NOWHERE;
+	if (!memcmp(p, (const uint8_t[]){192, 0, 0, 8}, 4)) /* RFC 7600: nobody's address */
+		return REACH_HOST;
 	bool lan = p[0] == 10 || (p[0] == 172 && p[1] >> 4 == 1) || (p[0] == 192 && p[1] == 168) ||
 	           (p[0] == 169 && p[1] == 254) || (p[0] == 100 && p[1] >> 6 == 1);
 	return lan ? REACH_LAN : REACH_WORLD;

@@ -32,6 +32,7 @@ enum address_reach {
 	REACH_ANY,      /* 0.0.0.0, :: */
 	REACH_LOOPBACK, /* the process's own relatives */
 	REACH_SYSTEM,   /* a device of the system */
+	REACH_HOST,     /* 192.0.0.8: programs of the host that listen at its own loopback */
 	REACH_LAN,      /* private and link-local ranges of the world outside */
 	REACH_WORLD,
 	REACH_NOWHERE, /* multicast, broadcast, reserved */

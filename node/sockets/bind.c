@@ -12,7 +12,7 @@ enum address_reach net_reach(const struct net *n, const struct address *a)
 	return address_reach(a);
 }
 
-static bool is_device(const struct net *n, const struct address *a)
+bool net_is_device(const struct net *n, const struct address *a)
 {
 	return address_same_ip(a, &n->address4) || address_same_ip(a, &n->address6);
 }
@@ -20,18 +20,29 @@ static bool is_device(const struct net *n, const struct address *a)
 static bool is_own(const struct net *n, const struct address *a)
 {
 	enum address_reach r = address_reach(a);
-	return r == REACH_ANY || r == REACH_LOOPBACK || is_device(n, a);
+	return r == REACH_ANY || r == REACH_LOOPBACK || net_is_device(n, a);
+}
+
+static enum net_mode least_for(enum address_reach r)
+{
+	switch (r) {
+	case REACH_ANY:
+	case REACH_LOOPBACK: return NET_NONE;
+	case REACH_SYSTEM: return NET_SYSTEM;
+	case REACH_LAN: return NET_LAN;
+	case REACH_HOST:
+	case REACH_WORLD: return NET_ALL;
+	case REACH_NOWHERE: break;
+	}
+	return NET_MODES;
 }
 
 /* The device's own address is within reach of everybody: of none it leads to the family itself. */
 enum ferr may_reach(const struct socket *s, const struct address *to)
 {
-	static const enum net_mode least[] = {
-	    [REACH_ANY] = NET_NONE, [REACH_LOOPBACK] = NET_NONE, [REACH_SYSTEM] = NET_SYSTEM,
-	    [REACH_LAN] = NET_LAN,  [REACH_WORLD] = NET_ALL,     [REACH_NOWHERE] = NET_MODES};
-	if (!s->space || to->family == ADDRESS_UNIX || is_device(s->net, to))
+	if (!s->space || to->family == ADDRESS_UNIX || net_is_device(s->net, to))
 		return FE_OK;
-	return s->space->cfg.mode >= least[net_reach(s->net, to)] ? FE_OK : FE_NETUNREACH;
+	return s->space->cfg.mode >= least_for(net_reach(s->net, to)) ? FE_OK : FE_NETUNREACH;
 }
 
 /* ---- who finds whom ---- */

@@ -1,10 +1,13 @@
-/* outside.c - the part of the node that joins its network to others: which devices there are. */
-#include "node/sockets/socket.h"
+/* outside.c - the loop's side of the node's network: what sockets want of it, devices, names of the world. */
+#include "node/sockets/outside_impl.h"
 
 #include "node/link.h"
 #include "node/node.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+/* ---- devices ---- */
 
 static void on_link(void *ctx, struct peer *peer, bool up)
 {
@@ -16,18 +19,124 @@ static void on_link(void *ctx, struct peer *peer, bool up)
 	(void)net_set_peers(n->net, list, count);
 }
 
+/* ---- names ---- */
+
+struct lookup {
+	uv_getaddrinfo_t req;
+	struct node *node;
+	struct name_request *request;
+};
+
+static void on_name(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
+{
+	struct lookup *l = req->data;
+	struct net *n = l->node->net;
+	struct address found[RESOLVER_ANSWERS_MAX];
+	uint32_t count = 0;
+	for (const struct addrinfo *a = list; !status && a && count < RESOLVER_ANSWERS_MAX;
+	     a = a->ai_next)
+		if (a->ai_family == AF_INET || a->ai_family == AF_INET6)
+			found[count++] = address_from_host(a->ai_addr);
+	uv_freeaddrinfo(list);
+	net_enter(n, NULL);
+	resolver_answer(n, l->request, status == 0, found, count);
+	net_leave(n);
+	free(l);
+}
+
+/* What an address of the system or a loopback hides behind a name of the world is not told. */
+static void look_up(struct node *n, struct name_request *r)
+{
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct lookup *l = malloc(sizeof *l);
+	if (l) {
+		*l = (struct lookup){.node = n, .request = r};
+		l->req.data = l;
+	}
+	if (l && !uv_getaddrinfo(&n->loop, &l->req, on_name, r->question->name, NULL, &hints))
+		return;
+	free(l);
+	net_enter(n->net, NULL);
+	resolver_answer(n->net, r, false, NULL, 0);
+	net_leave(n->net);
+}
+
+/* ---- what sockets want ---- */
+
+static void look_at(struct outside *o, struct socket *s)
+{
+	if (s->carrier)
+		pump_look(s);
+	else if (s->state == STATE_CONNECTS && s->abroad)
+		pump_connect(o, s);
+}
+
+static void on_poke(uv_async_t *a)
+{
+	struct outside *o = a->data;
+	struct net *n = o->node->net;
+	net_enter(n, NULL);
+	bool listeners = n->listeners_changed || n->spaces_changed;
+	struct name_request *names = n->names;
+	n->listeners_changed = n->spaces_changed = false;
+	n->names = NULL;
+	while (n->dirty) {
+		struct socket *s = n->dirty;
+		n->dirty = s->next_dirty;
+		s->dirty = false;
+		look_at(o, s);
+	}
+	net_leave(n);
+	if (listeners)
+		outlets_look(o);
+	while (names) {
+		struct name_request *r = names;
+		names = r->next;
+		look_up(o->node, r);
+	}
+}
+
+static void poke(void *ctx)
+{
+	struct outside *o = ctx;
+	uv_async_send(&o->async);
+}
+
+/* ---- the part ---- */
+
 enum err net_open(struct node *n, struct errmsg *msg)
 {
-	enum err e = net_new(n->device_id, n->name, &n->net);
+	struct outside *o = calloc(1, sizeof *o);
+	enum err e = o ? net_new(n->device_id, n->name, &n->net) : ERR_NOMEM;
 	if (e == ERR_OK)
 		e = link_watch(n, on_link, n);
-	if (e != ERR_OK)
+	if (e != ERR_OK) {
+		free(o);
 		return err_set(msg, e, "net: %s", err_text(e));
+	}
+	o->node = n;
+	uv_async_init(&n->loop, &o->async, on_poke);
+	o->async.data = o;
+	n->net->loop = o;
+	n->net->poke = poke;
 	on_link(n, NULL, false);
 	return ERR_OK;
+}
+
+static void closed(uv_handle_t *h)
+{
+	free(h->data);
 }
 
 /* Processes that end after the loop still close their sockets: node_close() frees the net. */
 void net_close(struct node *n)
 {
+	struct outside *o = n->net->loop;
+	outlets_close(o);
+	net_enter(n->net, NULL);
+	n->net->poke = NULL;
+	n->net->loop = NULL;
+	pumps_close(n->net);
+	net_leave(n->net);
+	uv_close((uv_handle_t *)&o->async, closed);
 }

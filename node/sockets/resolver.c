@@ -1,6 +1,7 @@
 /* resolver.c - questions of the DNS (RFC 1035) about the system's own names, and their answers. */
 #include "node/sockets/resolver.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { HEADER = 12, TYPE_A = 1, TYPE_AAAA = 28, CLASS_IN = 1, TTL_S = 5, NO_SUCH_NAME = 3 };
@@ -121,6 +122,10 @@ static int own_name(const struct net *n, const struct space *s, const char *name
 		return 2;
 	}
 	size_t size = strcspn(name, ".");
+	if (!strcmp(name, "host.wasmos") && s->cfg.mode >= NET_ALL) {
+		out[0] = address_ip4(192, 0, 0, 8, 0);
+		return 1;
+	}
 	if (!is_below(name, "wasmos") || strcmp(name + size, ".wasmos"))
 		return is_below(name, "wasmos") ? 0 : -1;
 	for (uint32_t i = 0; i < n->ndevices; i++) {
@@ -159,6 +164,44 @@ static enum ferr answer(struct socket *s, const struct question *q, bool exists,
 	return FE_OK;
 }
 
+/* ---- names of the world ---- */
+
+enum { REQUESTS_MAX = 256 };
+
+void name_request_free(struct name_request *r)
+{
+	free(r->question);
+	free(r);
+}
+
+static enum ferr ask_outside(struct socket *s, const struct question *q, const struct address *from)
+{
+	uint32_t waiting = 0;
+	for (const struct name_request *r = s->net->names; r; r = r->next)
+		waiting++;
+	struct name_request *r = waiting < REQUESTS_MAX ? calloc(1, sizeof *r) : NULL;
+	struct question *copy = r ? malloc(sizeof *copy) : NULL;
+	if (!copy) {
+		free(r);
+		return FE_OK; /* as lost */
+	}
+	*copy = *q;
+	*r = (struct name_request){
+	    .next = s->net->names, .serial = s->serial, .from = *from, .question = copy};
+	s->net->names = r;
+	net_touch(s->net);
+	return FE_OK;
+}
+
+void resolver_answer(struct net *n, struct name_request *r, bool exists,
+                     const struct address *found, uint32_t count)
+{
+	for (struct socket *s = n->first; s; s = s->next)
+		if (s->serial == r->serial && s->space)
+			(void)answer(s, r->question, exists, found, count, &r->from);
+	name_request_free(r);
+}
+
 enum ferr resolver_ask(struct socket *s, const struct vfs_iov *iov, size_t n,
                        const struct address *to)
 {
@@ -176,5 +219,7 @@ enum ferr resolver_ask(struct socket *s, const struct vfs_iov *iov, size_t n,
 	if (!question_read(bytes, size, &q))
 		return FE_OK; /* as lost */
 	int count = own_name(s->net, s->space, q.name, found);
+	if (count < 0 && s->space->cfg.mode >= NET_LAN && s->net->poke)
+		return ask_outside(s, &q, to);
 	return answer(s, &q, count > 0, found, count > 0 ? (uint32_t)count : 0, to);
 }

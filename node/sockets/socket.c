@@ -78,6 +78,11 @@ void net_free(struct net *n)
 		return;
 	while (n->first)
 		socket_unmake(n->first);
+	while (n->names) {
+		struct name_request *r = n->names;
+		n->names = r->next;
+		name_request_free(r);
+	}
 	pthread_mutex_destroy(&n->lock);
 	free(n->devices);
 	free(n);
@@ -92,6 +97,26 @@ void net_enter(struct net *n, const struct space *caller)
 {
 	pthread_mutex_lock(&n->lock);
 	n->caller = caller;
+}
+
+void net_touch(struct net *n)
+{
+	if (n->poke)
+		n->poke(n->loop);
+}
+
+bool socket_touch(struct socket *s)
+{
+	struct net *n = s->net;
+	if (!n->poke)
+		return false;
+	if (!s->dirty) {
+		s->dirty = true;
+		s->next_dirty = n->dirty;
+		n->dirty = s;
+	}
+	net_touch(n);
+	return true;
 }
 
 void net_leave(struct net *n)
@@ -114,6 +139,12 @@ enum err space_new(struct net *n, const struct space_config *c, struct space **o
 	s->last_port =
 	    (uint16_t)(PORT_FIRST + (start[0] | start[1] << 8) % (PORT_LAST - PORT_FIRST));
 	*out = s;
+	net_enter(n, s);
+	s->next = n->spaces;
+	n->spaces = s;
+	n->spaces_changed = true;
+	net_touch(n);
+	net_leave(n);
 	return ERR_OK;
 }
 
@@ -138,6 +169,12 @@ static void orphan_sockets(struct space *s)
 	for (struct socket *o = s->net->first; o; o = o->next)
 		if (o->space == s)
 			o->space = NULL;
+	struct space **at = &s->net->spaces;
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	s->net->spaces_changed = true;
+	net_touch(s->net);
 	net_leave(s->net);
 }
 
@@ -203,6 +240,7 @@ enum ferr socket_make(struct net *n, struct space *s, uint8_t af, uint8_t type, 
 	o->local.family = o->peer.family = af;
 	if (af == ADDRESS_IP4)
 		o->local = address_ip4(0, 0, 0, 0, 0);
+	o->serial = ++n->last_serial;
 	o->next = n->first;
 	n->first = o;
 	n->count++;
@@ -217,6 +255,11 @@ void socket_unmake(struct socket *s)
 	for (struct socket **at = &s->net->first; *at; at = &(*at)->next)
 		if (*at == s) {
 			*at = s->next;
+			break;
+		}
+	for (struct socket **at = &s->net->dirty; *at; at = &(*at)->next_dirty)
+		if (*at == s) {
+			*at = s->next_dirty;
 			break;
 		}
 	s->net->count--;
@@ -243,6 +286,8 @@ void socket_recount(struct socket *s)
 void socket_wake(struct socket *s)
 {
 	const struct space *sp = s->space;
+	if (s->outside)
+		socket_touch(s);
 	if (!sp)
 		return;
 	if (sp == s->net->caller)
@@ -308,6 +353,20 @@ static bool is_datagram(const struct socket *s)
 	return s->type == SOCKET_DGRAM;
 }
 
+/* The loop works with it still: it has the last word. */
+static void leave_or_end(struct socket *s)
+{
+	if (!s->carrier || !socket_touch(s)) {
+		socket_unmake(s);
+		return;
+	}
+	socket_recount(s);
+	if (s->space)
+		s->space->sockets--;
+	s->space = NULL;
+	s->ended = true;
+}
+
 static void socket_close(struct vfs_obj *o)
 {
 	struct socket *s = socket_of(o);
@@ -320,7 +379,11 @@ static void socket_close(struct vfs_obj *o)
 	stream_close(s);
 	in = s->in; /* its files may be sockets: they are closed without the lock */
 	s->in = (struct queue){0};
-	socket_unmake(s);
+	if (s->state == STATE_LISTENS) {
+		n->listeners_changed = true;
+		net_touch(n);
+	}
+	leave_or_end(s);
 	net_leave(n);
 	queue_free(&in);
 }
@@ -371,7 +434,6 @@ static enum ferr file_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
 	return socket_send(o, &s, done);
 }
 
-/* FIONREAD asks this too: of datagrams it is the first one's size. */
 static enum ferr file_stat(struct vfs_obj *o, struct vfs_stat *out)
 {
 	*out = (struct vfs_stat){

@@ -63,14 +63,18 @@ struct net_peer {
 	const char *name;
 };
 enum err net_set_peers(struct net *n, const struct net_peer *peers, uint32_t count);
-/* No socket is left. */
+/* No guest's socket is left. */
 void net_free(struct net *n);
 struct address net_address(const struct net *n, bool v6);
 
 /* ---- what a family shares ---- */
 
+enum { SPACE_KEY_SIZE = 16 };
+
 struct space_config {
 	enum net_mode mode;
+	uint8_t key
+	    [SPACE_KEY_SIZE]; /* its name among the system's devices: random, told to nobody else */
 	void (*wake)(void *ctx);     /* any thread: something may be ready */
 	void (*wake_own)(void *ctx); /* the same, from a call of the family itself */
 	void *ctx;

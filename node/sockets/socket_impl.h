@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 
+struct question;
+
 enum socket_state {
 	STATE_NEW, /* neither listens nor is connected; a datagram's own state */
 	STATE_LISTENS,
@@ -27,6 +29,7 @@ struct socket {
 
 	/* Of a connection. */
 	uint8_t id[CONNECTION_ID_SIZE];
+	bool has_name;       /* id is one */
 	uint8_t side;        /* 0: who connected */
 	struct socket *mate; /* the other end, while bytes go straight there */
 	bool shut_read, shut_write;
@@ -41,6 +44,14 @@ struct socket {
 	uint32_t peer_pid;
 	uint32_t own_pid;
 
+	/* What has changed for the loop (outside.h). */
+	uint64_t serial;   /* never used again */
+	bool outside;      /* an end whose owner is the loop: a host's socket */
+	bool dirty, ended; /* ended: its file is closed, the loop drops it */
+	bool abroad;       /* connects to what is not on this node */
+	void *carrier;     /* the loop's own; it is asked before the socket goes */
+	struct socket *next_dirty;
+
 	/* Of a listener: ends that wait for accept(), each with next_waiting. */
 	struct socket *waiting, *next_waiting;
 	uint32_t nwaiting, backlog;
@@ -51,6 +62,7 @@ struct socket {
 
 struct space {
 	struct net *net;
+	struct space *next;
 	struct space_config cfg;
 	uint32_t sockets;
 	size_t bytes;     /* in queues of its sockets */
@@ -70,6 +82,14 @@ struct net {
 	struct address address4, address6;
 	struct net_device *devices; /* of the system; the first is this one */
 	uint32_t ndevices;
+	struct space *spaces;
+	uint64_t last_serial;
+	/* The loop: poke is called with the lock, from any thread. NULL: there is none. */
+	void (*poke)(void *ctx);
+	void *loop;
+	struct socket *dirty;
+	bool listeners_changed, spaces_changed;
+	struct name_request *names; /* to be asked outside; owned */
 	const struct space *caller; /* whose call is under way, with its family's lock */
 };
 
@@ -90,8 +110,14 @@ bool space_takes_files(const struct space *s, uint32_t count);
 /* Off the net's list, and freed. */
 void socket_unmake(struct socket *s);
 
+/* Something of s is for the loop. False: there is no loop. */
+bool socket_touch(struct socket *s);
+/* The same, of listeners or spaces as a whole. */
+void net_touch(struct net *n);
+
 /* ---- bind.c ---- */
 enum address_reach net_reach(const struct net *n, const struct address *a);
+bool net_is_device(const struct net *n, const struct address *a);
 enum ferr bind_any_port(struct socket *s);
 /* What has the address that s sends to: NULL: nobody here. */
 struct socket *find_bound(struct socket *s, const struct address *to);
@@ -105,7 +131,27 @@ enum ferr stream_read(struct socket *s, struct socket_receive *r, size_t *done);
 enum ferr stream_shutdown(struct socket *s, unsigned how);
 void stream_close(struct socket *s);
 unsigned stream_ready(const struct socket *s);
+/* a (side 0) and b are a connection from now on, by a's name. */
 void stream_join(struct socket *a, struct socket *b);
+/* s is a connection to the listener l, in its queue; s has a name. CONNREFUSED, AGAIN: no room. */
+enum ferr stream_queue(struct socket *l, struct socket *s);
+/* Bytes of the loop's for the other end, whatever room there is. False: no memory. */
+bool stream_push(struct socket *s, const void *bytes, size_t size);
+/* What a connection that was begun has come to. */
+void stream_failed(struct socket *s, enum ferr e);
+
+/* ---- resolver.c ---- */
+/* A question about a name outside, until the loop has asked for it. */
+struct name_request {
+	struct name_request *next;
+	uint64_t serial; /* of the socket that asked */
+	struct address from;
+	struct question *question; /* owned */
+};
+/* The answer; the request is freed. */
+void resolver_answer(struct net *n, struct name_request *r, bool exists,
+                     const struct address *found, uint32_t count);
+void name_request_free(struct name_request *r);
 
 /* ---- datagram.c ---- */
 enum ferr datagram_write(struct socket *s, struct socket_send *send, size_t *done);

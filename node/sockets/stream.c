@@ -22,6 +22,8 @@ enum ferr socket_listen(struct vfs_obj *o, uint32_t backlog, uint32_t pid)
 	if (e == FE_OK) {
 		s->state = STATE_LISTENS;
 		s->own_pid = pid;
+		s->net->listeners_changed = true;
+		net_touch(s->net);
 		s->backlog = backlog < SOCKET_BACKLOG_MAX ? backlog + 1 : SOCKET_BACKLOG_MAX;
 	}
 	net_leave(s->net);
@@ -30,7 +32,9 @@ enum ferr socket_listen(struct vfs_obj *o, uint32_t backlog, uint32_t pid)
 
 void stream_join(struct socket *a, struct socket *b)
 {
-	os_random(a->id, sizeof a->id);
+	if (!a->has_name)
+		os_random(a->id, sizeof a->id);
+	a->has_name = b->has_name = true;
 	memcpy(b->id, a->id, sizeof b->id);
 	b->side = 1;
 	a->mate = b;
@@ -64,10 +68,10 @@ static void choose_local(struct socket *s, const struct address *a)
 	s->local.port = port;
 }
 
-static enum ferr queue_at(struct socket *l, struct socket *s)
+enum ferr stream_queue(struct socket *l, struct socket *s)
 {
 	struct socket *end, **last = &l->waiting;
-	if (l->nwaiting >= l->backlog)
+	if (l->nwaiting >= (l->af == ADDRESS_UNIX ? l->backlog : SOCKET_BACKLOG_MAX))
 		return l->af == ADDRESS_UNIX ? FE_AGAIN : FE_CONNREFUSED;
 	FTRY(socket_make(l->net, l->space, l->af, l->type, &end));
 	stream_join(s, end);
@@ -90,6 +94,49 @@ static enum ferr queue_at(struct socket *l, struct socket *s)
 	return FE_OK;
 }
 
+/* What is on no device that this family can look at is for the loop. */
+static enum ferr connect_abroad(struct socket *s, const struct address *a)
+{
+	enum address_reach r = net_reach(s->net, a);
+	if (!s->space || s->af == ADDRESS_UNIX || r <= REACH_LOOPBACK || net_is_device(s->net, a))
+		return FE_CONNREFUSED;
+	if (!s->net->poke)
+		return FE_NETUNREACH;
+	choose_local(s, a);
+	if (!s->bound)
+		FTRY(bind_any_port(s));
+	s->peer = *a;
+	s->peer.family = s->af;
+	s->state = STATE_CONNECTS;
+	s->abroad = true;
+	os_random(s->id, sizeof s->id);
+	s->has_name = true;
+	socket_touch(s);
+	return FE_INPROGRESS;
+}
+
+void stream_failed(struct socket *s, enum ferr e)
+{
+	s->state = STATE_NEW;
+	s->abroad = s->has_name = false;
+	s->error = e;
+	socket_wake(s);
+}
+
+bool stream_push(struct socket *s, const void *bytes, size_t size)
+{
+	struct socket *m = s->mate;
+	if (!m || m->shut_read)
+		return true;
+	if (!queue_put(&m->in, bytes, size))
+		return false;
+	socket_recount(m);
+	m->received += size;
+	s->sent += size;
+	socket_wake(m);
+	return true;
+}
+
 enum ferr stream_connect(struct socket *s, const struct address *a)
 {
 	if (s->state == STATE_LISTENS)
@@ -101,14 +148,14 @@ enum ferr stream_connect(struct socket *s, const struct address *a)
 	FTRY(may_reach(s, a));
 	struct socket *l = find_bound(s, a);
 	if (!l)
-		return FE_CONNREFUSED;
+		return connect_abroad(s, a);
 	struct address before = s->local;
 	choose_local(s, a);
 	enum ferr e = s->bound || s->af == ADDRESS_UNIX ? FE_OK : bind_any_port(s);
 	s->peer = *a;
 	s->peer.family = s->af;
 	if (e == FE_OK)
-		e = queue_at(l, s);
+		e = stream_queue(l, s);
 	if (e != FE_OK && !s->bound)
 		s->local = before;
 	return e;

@@ -16,6 +16,8 @@ enum err wali_open_space(struct wali *k, const struct wali_config *c)
 	                          .ctx = k->family};
 	if (!c->net || k->family->space)
 		return ERR_OK;
+	if (c->net_key)
+		memcpy(sc.key, c->net_key, sizeof sc.key);
 	return space_new(c->net, &sc, &k->family->space);
 }
 

@@ -8,6 +8,7 @@
 #include "node/wali/wali_state.h"
 
 #include "base/os.h"
+#include "node/sockets/socket.h"
 #include "vfs/pipe.h"
 #include "vfs/stream.h"
 
@@ -364,7 +365,9 @@ static int64_t readable(struct wali *k, const struct fd_entry *e, uint64_t out)
 {
 	struct vfs_stat st = {0};
 	const struct vfs_file *f = e->file;
-	if (wali_is_terminal(f->obj))
+	if (vfs_is_socket(f->obj))
+		st.size_bytes = socket_waiting_bytes(f->obj);
+	else if (wali_is_terminal(f->obj))
 		st.size_bytes = vfs_pending(f->obj);
 	else if (vfs_stat(f->obj, &st) != FE_OK)
 		return NO(IO);

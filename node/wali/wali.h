@@ -95,8 +95,9 @@ struct wali_config {
 	struct wali_host host;
 	struct os_wake *waker; /* borrowed: what ends the process's waits */
 	uint32_t pid;
-	struct net *net;       /* borrowed: of a family of its own. NULL: no sockets */
-	uint8_t net_mode;      /* enum net_mode */
+	struct net *net;         /* borrowed: of a family of its own. NULL: no sockets */
+	uint8_t net_mode;        /* enum net_mode */
+	const uint8_t *net_key;  /* SPACE_KEY_SIZE; NULL: zeros */
 	struct family *family;   /* NULL: one of its own ... */
 	struct commons *commons; /* ... among these; NULL: it has nothing in common with others */
 };
