@@ -1,6 +1,9 @@
 /* wasi_fd.c - WASI's functions on open descriptors. */
 #include "node/wasi_state.h"
 
+#include "node/wali/family.h"
+#include "vfs/pipe.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +109,8 @@ static int read_fd(struct wasi *w, struct thread *t, uint64_t fd, const uint64_t
 	if (r == FE_AGAIN)
 		return blocked(w, f, VFS_READABLE);
 	FTRY(r);
+	if (w->family && vfs_is_pipe(f->obj) && vfs_pipe_owes(f->obj))
+		family_wake_pipe(w->family, vfs_pipe_identity(f->obj));
 	if (!at && vfs_has_offset(f->obj))
 		f->offset += done;
 	wasi_put_u32(out, (uint32_t)done);

@@ -18,6 +18,7 @@ struct pipe_end {
 struct pipe {
 	pthread_mutex_t lock;
 	struct pipe_end *reader, *writer; /* NULL: closed */
+	bool reader_waits, writer_waits;  /* somebody found that there is nothing, or no room */
 	size_t start, size;
 	uint8_t bytes[VFS_PIPE_BYTES];
 };
@@ -48,7 +49,7 @@ const void *vfs_pipe_identity(const struct vfs_obj *o)
 static void wake(struct pipe_end *e)
 {
 	if (e && e->wake.wake)
-		e->wake.wake(e->wake.ctx);
+		e->wake.wake(e->wake.ctx, e->pipe);
 }
 
 enum ferr vfs_pipe_new(struct vfs_obj **read_end, struct vfs_obj **write_end)
@@ -129,6 +130,32 @@ static size_t put(struct pipe *p, const uint8_t *from, size_t size)
 	return n;
 }
 
+/* A writer that is woken for each byte that goes would be switched to for each byte. */
+static void room_made(struct pipe *p)
+{
+	if (!p->writer_waits || (p->writer && p->writer->wake.late && p->size > VFS_PIPE_BYTES / 2))
+		return;
+	p->writer_waits = false;
+	wake(p->writer);
+}
+
+static void bytes_came(struct pipe *p)
+{
+	if (!p->reader_waits)
+		return;
+	p->reader_waits = false;
+	wake(p->reader);
+}
+
+bool vfs_pipe_owes(struct vfs_obj *end)
+{
+	struct pipe *p = end_of(end)->pipe;
+	pthread_mutex_lock(&p->lock);
+	bool owes = p->writer_waits && p->writer && p->size < VFS_PIPE_BYTES;
+	pthread_mutex_unlock(&p->lock);
+	return owes;
+}
+
 static enum ferr pipe_read(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov, size_t n,
                            size_t *done)
 {
@@ -140,8 +167,10 @@ static enum ferr pipe_read(struct vfs_obj *o, uint64_t offset, const struct vfs_
 	for (size_t i = 0; i < n; i++)
 		*done += take(p, iov[i].p, iov[i].size);
 	enum ferr r = *done || !p->writer ? FE_OK : FE_AGAIN;
+	if (r == FE_AGAIN)
+		p->reader_waits = true;
 	if (*done)
-		wake(p->writer);
+		room_made(p);
 	pthread_mutex_unlock(&p->lock);
 	return r;
 }
@@ -162,8 +191,9 @@ static enum ferr pipe_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
 	}
 	if (r == FE_OK && asked && *done == 0)
 		r = FE_AGAIN;
+	p->writer_waits = r == FE_AGAIN || (r == FE_OK && *done < asked);
 	if (*done)
-		wake(p->reader);
+		bytes_came(p);
 	pthread_mutex_unlock(&p->lock);
 	return r;
 }
@@ -181,6 +211,10 @@ static unsigned pipe_ready(struct vfs_obj *o, unsigned events)
 		got |= VFS_READABLE;
 	if (e->writes && (p->size < VFS_PIPE_BYTES || alone))
 		got |= VFS_WRITABLE;
+	if (e->writes && events & VFS_WRITABLE && !(got & VFS_WRITABLE))
+		p->writer_waits = true;
+	if (!e->writes && events & VFS_READABLE && !(got & VFS_READABLE))
+		p->reader_waits = true;
 	pthread_mutex_unlock(&p->lock);
 	return got & (events | VFS_HANGUP);
 }

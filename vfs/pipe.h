@@ -1,7 +1,8 @@
 /* pipe.h - a pipe between two processes of this node, or within one.
  *
  * 64 KiB of bytes, a reading and a writing end. Ends may live in different processes and threads:
- * the pipe locks itself. Each end carries a wake function, called when the other end made it ready.
+ * the pipe locks itself. Each end carries a wake function, called when the other end made it ready and somebody had found
+ * that it was not (by a read or write that gives AGAIN or does a part, or by vfs_ready()).
  * Bytes in flight are part of an image (vfs/fdtable.h).
  */
 #pragma once
@@ -11,14 +12,19 @@
 enum { VFS_PIPE_BYTES = 65536 };
 
 struct vfs_wake {
-	void (*wake)(void *ctx); /* any thread; NULL: nobody to wake */
+	void (*wake)(void *ctx, const void *pipe); /* any thread; NULL: nobody to wake */
 	void *ctx;
+	bool
+	    late; /* writing end: only when half of the bytes are gone; until then vfs_pipe_owes() says so */
 };
 
 /* Both ends, one reference each. NOMEM. */
 enum ferr vfs_pipe_new(struct vfs_obj **read_end, struct vfs_obj **write_end);
 /* Who is poked when this end becomes ready. */
 void vfs_pipe_set_wake(struct vfs_obj *end, struct vfs_wake w);
+
+/* A writer waits for room, there is some, and it was not woken: who reads wakes it when it does not read on. */
+bool vfs_pipe_owes(struct vfs_obj *end);
 
 bool vfs_is_pipe(const struct vfs_obj *o);
 /* True for the writing end. */

@@ -222,6 +222,7 @@ static void take_over(struct wali *k, struct exec *x)
 	set_comm(k->task, x->first);
 	k->task->has_execed = true;
 	k->task->runs = false; /* a WASI program's calls do not say */
+	k->task->waits_for = NULL;
 }
 
 static int64_t execute(struct wali *k, const uint64_t *a, struct exec *x)

@@ -90,8 +90,20 @@ void family_wake(void *family)
 {
 	struct family *f = family;
 	for (struct task *t = f->tasks; t; t = t->next)
-		if (t->waker && !t->runs)
+		if (t->waker && !t->runs && !t->waits_for)
 			os_wake_post(t->waker);
+}
+
+/* Who was poked makes its call again, and says then whether it waits again. */
+void family_wake_pipe(void *family, const void *pipe)
+{
+	struct family *f = family;
+	for (struct task *t = f->tasks; t; t = t->next) {
+		if (!t->waker || t->runs || (t->waits_for && t->waits_for != pipe))
+			continue;
+		os_wake_post(t->waker);
+		t->runs = t->waits_for != NULL;
+	}
 }
 
 void family_wake_all(void *family)

@@ -55,6 +55,8 @@ struct task {
 	bool status_is_news;   /* stopped or continued, and not waited for yet */
 	bool ignores_children; /* they leave no zombies */
 	bool runs; /* its last Linux call was done: nothing is waited for, so nobody pokes it */
+	const void *
+	    waits_for; /* else: the pipe that its call waits for, the task itself: for no file, NULL: for anything */
 	bool has_execed;
 	uint64_t pending;    /* signal n is bit n - 1 */
 	uint64_t alarm_ns;   /* host monotonic time at which it is to be poked; 0: never */
@@ -95,8 +97,9 @@ struct family {
 };
 
 struct family *family_new(void);
-/* Any thread. The processes' pipes poke everybody who waits. */
+/* What their calls wait for may have come, of those that wait for anything; or for that pipe. */
 void family_wake(void *family);
+void family_wake_pipe(void *family, const void *pipe);
 /* Any thread, without the lock: all of them, as what they wait for may come from other families or from outside. */
 void family_wake_all(void *family);
 void family_set_waker(struct family *f, struct task *t, struct os_wake *waker);

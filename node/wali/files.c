@@ -83,6 +83,7 @@ static int64_t read_file(struct wali *k, struct vfs_file *f, struct wali_io *io,
 	if (e == FE_AGAIN)
 		return f->flags & VFS_NONBLOCK ? NO(AGAIN) : wali_block_on(k, f->obj, VFS_READABLE);
 	WTRY(e);
+	wali_was_read(k, f->obj);
 	if (!at && vfs_has_offset(f->obj))
 		f->offset += done;
 	return (int64_t)done;
@@ -363,7 +364,7 @@ static int64_t make_pipe(struct wali *k, uint64_t out, uint32_t flags)
 {
 	uint8_t *p = wali_out(k, out, 8);
 	struct vfs_obj *ends[2];
-	struct vfs_wake wake = {family_wake, k->family};
+	struct vfs_wake wake = {family_wake_pipe, k->family, true};
 	if (!p)
 		return NO(FAULT);
 	if (flags & ~(uint32_t)(O_CLOEXEC_ | O_NONBLOCK_))

@@ -240,7 +240,7 @@ int64_t wali_wait4(struct wali *k, const uint64_t *a)
 	}
 	if (!any)
 		return NO(CHILD);
-	return options & NOHANG ? 0 : wali_block(k, true);
+	return options & NOHANG ? 0 : wali_block_alone(k, true);
 }
 
 /* ---- who is who ---- */

@@ -539,7 +539,7 @@ static enum err load_ptys(struct rd *in, struct wali *k)
 static void own_pipes(struct wali *k)
 {
 	struct fd_entry *e;
-	struct vfs_wake wake = {family_wake, k->family};
+	struct vfs_wake wake = {family_wake_pipe, k->family, true};
 	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++)
 		if (wali_fd(k, fd, &e) == FE_OK && vfs_is_pipe(e->file->obj))
 			vfs_pipe_set_wake(e->file->obj, wake);

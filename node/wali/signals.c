@@ -274,6 +274,7 @@ enum wali_turn wali_turn(struct wali *k, struct store *s)
 	family_lock(k->family);
 	wali_threads_join(k, s);
 	k->task->store = s;
+	wali_pay(k);
 	check_alarm(k);
 	check_size(k);
 	if (k->host.tty_news && k->host.tty_news(k->host.ctx))
@@ -408,12 +409,12 @@ int64_t wali_rt_sigsuspend(struct wali *k, const uint64_t *a)
 		if (wali_has_signal(k))
 			family_poke(k->task);
 	}
-	return wali_block(k, false);
+	return wali_block_alone(k, false);
 }
 
 int64_t wali_pause(struct wali *k, const uint64_t *a)
 {
-	return wali_block(k, false);
+	return wali_block_alone(k, false);
 }
 
 /* A handler's return needs no call here. */

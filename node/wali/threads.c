@@ -286,7 +286,7 @@ static int64_t futex_wait(struct wali *k, const uint64_t *a)
 	const uint8_t *p = wali_in(k, a[0], 4);
 	uint64_t until;
 	if (!thread_wait_begun(k->t)) {
-		int64_t r = wali_block(k, true);
+		int64_t r = wali_block_alone(k, true);
 		if (r != WALI_BLOCK)
 			return r; /* a handler ran */
 		if (wasi_get_u32(p) != arg32(a[2]))
@@ -298,7 +298,7 @@ static int64_t futex_wait(struct wali *k, const uint64_t *a)
 	case WAIT_TIMED_OUT: return NO(TIMEDOUT);
 	case WAIT_BLOCKED: break;
 	}
-	return wali_block(k, true);
+	return wali_block_alone(k, true);
 }
 
 /* Linux wakes one also when it is asked to wake none. With bits, who waits for others may be woken too, and looks again. */

@@ -90,7 +90,7 @@ static int64_t sleep_until(struct wali *k, uint64_t until_ns, uint64_t rest)
 	uint64_t now = wasi_clock_ns(k->w);
 	if (now >= until_ns)
 		return 0;
-	int64_t r = wali_block(k, false);
+	int64_t r = wali_block_alone(k, false);
 	if (r == WALI_BLOCK)
 		wait_until(k->w->wait, wasi_host_time(k->w, until_ns));
 	else if (rest)

@@ -3,6 +3,7 @@
 
 #include "base/os.h"
 #include "engine/module.h"
+#include "vfs/pipe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +117,7 @@ void wali_ended(struct wali *k, int status, int signal)
 	if (!task)
 		return;
 	family_lock(k->family);
+	wali_pay(k);
 	wali_maps_free(k);
 	wali_locks_end(k);
 	wasi_close_files(k->w);
@@ -258,7 +260,46 @@ int64_t wali_block_on(struct wali *k, struct vfs_obj *o, unsigned events)
 	int64_t r = block_until(k, wali_patience(o, events));
 	if (r == WALI_BLOCK)
 		wasi_block_on(k->w, o, events);
+	if (r == WALI_BLOCK && vfs_is_pipe(o))
+		k->waits_for = vfs_pipe_identity(o);
 	return r;
+}
+
+int64_t wali_block_alone(struct wali *k, bool restarts)
+{
+	k->waits_for = k->task;
+	return wali_block(k, restarts);
+}
+
+/* ---- writers that wait for half a pipe to be read ----
+ * They are woken before that when who reads waits for something else, ends, or makes another call a millisecond later. */
+
+void wali_pay(struct wali *k)
+{
+	if (k->owes)
+		family_wake_pipe(k->family, k->owes);
+	k->owes = NULL;
+}
+
+void wali_was_read(struct wali *k, struct vfs_obj *o)
+{
+	if (!vfs_is_pipe(o))
+		return;
+	const void *pipe = vfs_pipe_identity(o);
+	bool owes = vfs_pipe_owes(o);
+	if (k->owes && (k->owes != pipe || !owes))
+		wali_pay(k);
+	if (!owes || k->owes)
+		return;
+	k->owes = pipe;
+	k->owes_since_ns = os_monotonic_ns();
+}
+
+static void pay_after_a_while(struct wali *k)
+{
+	enum { LONG_NS = 1000000 };
+	if (k->owes && os_monotonic_ns() - k->owes_since_ns > LONG_NS)
+		wali_pay(k);
 }
 
 uint64_t wali_progress(struct wali *k)
@@ -301,8 +342,10 @@ static enum host_result over(struct wali *k, int64_t r, uint64_t *a)
 	case WALI_BLOCK:
 		k->me->call_waits = true;
 		k->task->runs = false;
+		k->task->waits_for = k->nthreads == 1 ? k->waits_for : NULL;
+		wali_pay(k);
 		return HOST_BLOCK;
-	case WALI_EXIT: return HOST_EXIT;
+	case WALI_EXIT: wali_pay(k); return HOST_EXIT;
 	case WALI_STOP: return HOST_STOP;
 	case WALI_TRAP: return HOST_TRAP;
 	default: break;
@@ -330,6 +373,8 @@ static enum host_result make(struct wali *k, struct thread *t, uint64_t *a, call
 	k->me->call_waits = false;
 	if (k->waiter.listed && k->waiting == k->me)
 		commons_wait_end(f->commons, &k->waiter);
+	k->waits_for = NULL;
+	pay_after_a_while(k);
 	if (take_result(k, &r)) {
 		a[0] = (uint64_t)r;
 		h = HOST_DONE;

@@ -109,6 +109,10 @@ struct wali {
 	int end_signal;    /* what ended the process; 0: nothing */
 	struct task *born; /* a child that is being made by ...; NULL: none is */
 	struct wali_thread *mother;
+	const void *waits_for; /* of the call under way: as a task's */
+	const void
+	    *owes; /* a pipe whose writer is to be woken, when this process does not read on ... */
+	uint64_t owes_since_ns; /* ... or after a while */
 
 	struct module *exec; /* the program that takes this one's place ... */
 	char *exec_path;     /* ... and the name it was found by */
@@ -150,6 +154,11 @@ struct wali_slot *wali_slot(struct wali *k);
 /* The call waits: EINTR when a handler ran meanwhile, else WALI_BLOCK. restarts: it goes on after a handler with SA_RESTART. */
 int64_t wali_block(struct wali *k, bool restarts);
 int64_t wali_block_on(struct wali *k, struct vfs_obj *o, unsigned events);
+/* The same, for what no file says: a signal, a child, time. */
+int64_t wali_block_alone(struct wali *k, bool restarts);
+/* The file was read: a pipe's writer may have to be woken. */
+void wali_was_read(struct wali *k, struct vfs_obj *o);
+void wali_pay(struct wali *k);
 /* What the call under way has done before it blocked. */
 uint64_t wali_progress(struct wali *k);
 /* The instant, on the guest's clock, at which the call under way gives up: kept over tries. relative_ns WAIT_FOREVER: never. */

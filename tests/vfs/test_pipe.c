@@ -72,7 +72,7 @@ static void *writer(void *arg)
 	return NULL;
 }
 
-static void count_wake(void *ctx)
+static void count_wake(void *ctx, const void *pipe)
 {
 	atomic_fetch_add((atomic_int *)ctx, 1);
 }
@@ -87,7 +87,7 @@ Test(pipe, bytes_arrive_in_order_between_threads)
 	atomic_int wakes = 0;
 	enum ferr e;
 	cr_assert_eq(vfs_pipe_new(&r, &w), FE_OK);
-	vfs_pipe_set_wake(r, (struct vfs_wake){count_wake, &wakes});
+	vfs_pipe_set_wake(r, (struct vfs_wake){count_wake, &wakes, false});
 	cr_assert_eq(pthread_create(&thread, NULL, writer, w), 0);
 	while ((e = get(r, buf, sizeof buf, &done)) == FE_AGAIN || done) {
 		for (size_t i = 0; e == FE_OK && i < done; i++, at++)
