@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { NO_MODE = 0xffff };
+
 void fs_put_text(struct wr *out, const char *text)
 {
 	size_t size = strlen(text);
@@ -41,6 +43,7 @@ void fs_put_stat(struct wr *out, const struct vfs_stat *st)
 	wr_u64(out, st->mtime_ns);
 	wr_u64(out, st->ctime_ns);
 	wr_u8(out, st->type);
+	wr_u16(out, st->has_mode ? st->mode : NO_MODE);
 }
 
 enum err fs_get_stat(struct rd *in, struct vfs_stat *st)
@@ -53,7 +56,12 @@ enum err fs_get_stat(struct rd *in, struct vfs_stat *st)
 	TRY(rd_u64(in, &st->mtime_ns));
 	TRY(rd_u64(in, &st->ctime_ns));
 	TRY(rd_u8(in, &st->type));
-	return st->type <= VFS_TYPE_SYMLINK && st->size_bytes <= INT64_MAX ? ERR_OK : ERR_MALFORMED;
+	TRY(rd_u16(in, &st->mode));
+	st->has_mode = st->mode != NO_MODE;
+	return st->type <= VFS_TYPE_SYMLINK && (st->mode <= 07777 || !st->has_mode) &&
+	               st->size_bytes <= INT64_MAX
+	           ? ERR_OK
+	           : ERR_MALFORMED;
 }
 
 void fs_put_version(struct wr *out, const struct fs_version *v)

@@ -22,7 +22,9 @@
  *	RENAME       u32 folder, u32 folder, text path, text path
  *	REOPEN       u32 mount, u32 flags, u64 dev, u64 ino, u8 type, text path -> u32 handle
  *	NOTHING      (closes handles)
- * stat: u64 dev, ino, nlink, size, atime, mtime, ctime; u8 type.   version: u64 dev, ino, size, mtime, ctime.
+ *	SET_MODE     u32 handle, u16 mode
+ *	SET_MODE_AT  u32 folder, u8 follow, u16 mode, text path
+ * stat: u64 dev, ino, nlink, size, atime, mtime, ctime; u8 type; u16 mode (0xffff: it has none).   version: u64 dev, ino, size, mtime, ctime.
  * times: u8 atime how, u8 mtime how, u64 atime, u64 mtime.
  */
 #pragma once

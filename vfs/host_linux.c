@@ -80,6 +80,33 @@ static enum vfs_type type_of(mode_t mode)
 	}
 }
 
+/* ---- modes ----
+ *
+ * A guest's file takes over the nine bits of rwx; never set-uid and the like, which mean something to the host. A file that only its
+ * owner may read would look like a node's key (see "homes"): it gets a bit of others that lets nobody do anything, and that guests
+ * do not see. */
+
+enum { MODE_OWNER_ONLY = 01 };
+
+static mode_t mode_for_host(unsigned mode, bool is_file)
+{
+	mode &= 0777;
+	return is_file && !(mode & 077) ? mode | MODE_OWNER_ONLY : mode;
+}
+
+/* Where the file is somebody else's, the bits that are meant for us stand in place of the owner's. */
+static uint16_t mode_of_host(const struct stat *st)
+{
+	unsigned mode = st->st_mode & 0777;
+	uid_t me = geteuid();
+	if (S_ISREG(st->st_mode) && (mode & 077) == MODE_OWNER_ONLY)
+		mode &= ~(unsigned)MODE_OWNER_ONLY;
+	if (me && st->st_uid != me)
+		mode =
+		    (mode & 077) | (st->st_gid == getegid() ? mode << 3 & 0700 : mode << 6 & 0700);
+	return (uint16_t)mode;
+}
+
 static void stat_of(const struct stat *st, struct vfs_stat *out)
 {
 	*out = (struct vfs_stat){
@@ -91,6 +118,8 @@ static void stat_of(const struct stat *st, struct vfs_stat *out)
 	    .mtime_ns = ns_of(st->st_mtim),
 	    .ctime_ns = ns_of(st->st_ctim),
 	    .type = (uint8_t)type_of(st->st_mode),
+	    .has_mode = true,
+	    .mode = mode_of_host(st),
 	};
 }
 
@@ -364,7 +393,8 @@ static enum ferr open_once(struct vfs_obj *dir, const char *path, unsigned flags
 	else if (at.slash)
 		f |= O_DIRECTORY;
 	if (e == FE_OK) {
-		*fd = openat(dir_of(&at), at.name, f, 0666);
+		*fd =
+		    openat(dir_of(&at), at.name, f, mode_for_host(vfs_mode_of(flags, 0666), true));
 		e = result(*fd);
 	}
 	walk_end(&at);
@@ -517,6 +547,13 @@ static enum ferr host_set_times(struct vfs_obj *o, const struct vfs_times *t)
 	return result(futimens(host_of(o)->fd, ts));
 }
 
+static enum ferr host_set_mode(struct vfs_obj *o, unsigned mode)
+{
+	if (o->type != VFS_TYPE_FILE && o->type != VFS_TYPE_DIR)
+		return FE_NOTSUP;
+	return result(fchmod(host_of(o)->fd, mode_for_host(mode, o->type == VFS_TYPE_FILE)));
+}
+
 static enum ferr host_sync(struct vfs_obj *o, bool data_only)
 {
 	int fd = host_of(o)->fd;
@@ -609,6 +646,24 @@ enum ferr sys_set_times(const struct walk *at, const struct vfs_times *t)
 	return result(utimensat(dir_of(at), at->name, ts, AT_SYMLINK_NOFOLLOW));
 }
 
+/* By a descriptor that is no link's: chmod() follows them. */
+enum ferr sys_set_mode(const struct walk *at, unsigned mode)
+{
+	char name[40];
+	struct stat st;
+	int fd = openat(dir_of(at), at->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	FTRY(result(fd));
+	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+	enum ferr e = result(fstat(fd, &st));
+	bool is_file = e == FE_OK && S_ISREG(st.st_mode);
+	if (e == FE_OK && !is_file && !S_ISDIR(st.st_mode))
+		e = FE_NOTSUP;
+	if (e == FE_OK)
+		e = result(chmod(name, mode_for_host(mode, is_file)));
+	close(fd);
+	return e;
+}
+
 enum ferr sys_mkdir(const struct walk *at)
 {
 	return result(mkdirat(dir_of(at), at->name, 0777));
@@ -696,6 +751,7 @@ static const struct vfs_ops host_ops = {
     .set_size = host_set_size,
     .allocate = host_allocate,
     .set_times = host_set_times,
+    .set_mode = host_set_mode,
     .sync = host_sync,
     .readdir = host_readdir,
     .ready = host_ready,
@@ -703,6 +759,7 @@ static const struct vfs_ops host_ops = {
     .open = host_open,
     .stat_at = host_stat_at,
     .set_times_at = names_set_times,
+    .set_mode_at = names_set_mode,
     .mkdir = names_mkdir,
     .rmdir = names_rmdir,
     .unlink = names_unlink,

@@ -27,6 +27,19 @@ enum ferr names_set_times(struct vfs_obj *dir, const char *path, bool follow,
 	return e;
 }
 
+enum ferr names_set_mode(struct vfs_obj *dir, const char *path, bool follow, unsigned mode)
+{
+	struct walk at;
+	FTRY(host_find(&at, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
+	enum ferr e = host_check_slash(&at);
+	if (e == FE_OK)
+		e = sys_check_home(&at);
+	if (e == FE_OK)
+		e = sys_set_mode(&at, mode);
+	walk_end(&at);
+	return e;
+}
+
 enum ferr names_mkdir(struct vfs_obj *dir, const char *path)
 {
 	struct walk at;

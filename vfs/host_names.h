@@ -26,6 +26,7 @@ enum ferr host_check_slash(const struct walk *at);
 
 enum ferr names_set_times(struct vfs_obj *dir, const char *path, bool follow,
                           const struct vfs_times *t);
+enum ferr names_set_mode(struct vfs_obj *dir, const char *path, bool follow, unsigned mode);
 enum ferr names_mkdir(struct vfs_obj *dir, const char *path);
 enum ferr names_rmdir(struct vfs_obj *dir, const char *path);
 enum ferr names_unlink(struct vfs_obj *dir, const char *path);
@@ -49,6 +50,8 @@ enum ferr sys_check_folder(const struct walk *at);
 /* ACCES: a node's home stands there, which stays where it is. */
 enum ferr sys_check_home(const struct walk *at);
 enum ferr sys_set_times(const struct walk *at, const struct vfs_times *t);
+/* NOTSUP: the system keeps none. */
+enum ferr sys_set_mode(const struct walk *at, unsigned mode);
 enum ferr sys_mkdir(const struct walk *at);
 /* A folder, or what is none. */
 enum ferr sys_remove(const struct walk *at, bool folder);

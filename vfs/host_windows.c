@@ -569,6 +569,11 @@ enum ferr sys_set_times(const struct walk *at, const struct vfs_times *t)
 	return e;
 }
 
+enum ferr sys_set_mode(const struct walk *at, unsigned mode)
+{
+	return FE_NOTSUP;
+}
+
 enum ferr sys_mkdir(const struct walk *at)
 {
 	HANDLE h;

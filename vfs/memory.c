@@ -54,6 +54,7 @@ enum ferr mem_node_new(struct mem_fs *fs, enum vfs_type type, struct mem_node **
 		return FE_NOMEM;
 	}
 	n->type = (uint8_t)type;
+	n->mode = type == VFS_TYPE_DIR ? 0755 : type == VFS_TYPE_SYMLINK ? 0777 : 0644;
 	n->ino = fs->next_ino++;
 	n->next_cookie = 3;
 	n->atime_ns = n->mtime_ns = n->ctime_ns = os_wall_ns();
@@ -294,6 +295,8 @@ static void stat_node(const struct mem_node *n, struct vfs_stat *out)
 	    .mtime_ns = n->mtime_ns,
 	    .ctime_ns = n->ctime_ns,
 	    .type = n->type,
+	    .has_mode = true,
+	    .mode = n->mode,
 	};
 }
 
@@ -331,6 +334,18 @@ static void set_times(struct mem_node *n, const struct vfs_times *t)
 static enum ferr memory_set_times(struct vfs_obj *o, const struct vfs_times *t)
 {
 	set_times(mem_node_of(o), t);
+	return FE_OK;
+}
+
+static void set_mode(struct mem_node *n, unsigned mode)
+{
+	n->mode = (uint16_t)mode;
+	n->ctime_ns = os_wall_ns();
+}
+
+static enum ferr memory_set_mode(struct vfs_obj *o, unsigned mode)
+{
+	set_mode(mem_node_of(o), mode);
 	return FE_OK;
 }
 
@@ -373,8 +388,17 @@ static enum ferr memory_readdir(struct vfs_obj *o, uint64_t cookie, vfs_dirent_f
 
 /* ---- by name ---- */
 
+enum { MAY_READ = 0400, MAY_WRITE = 0200, MAY_SEARCH = 0100 };
+
+static bool may(const struct mem_node *n, unsigned bits)
+{
+	return (n->mode & bits) == bits;
+}
+
 static enum ferr walk_enter(void *ctx, uintptr_t dir, const char *name, uintptr_t *out)
 {
+	if (!may((struct mem_node *)dir, MAY_SEARCH))
+		return FE_ACCES;
 	struct mem_entry *e = mem_find((struct mem_node *)dir, name);
 	if (!e)
 		return FE_NOENT;
@@ -424,6 +448,8 @@ static enum ferr place_of(struct place *p, struct vfs_obj *o, const char *path,
 	p->name = p->walk.name;
 	p->slash = p->walk.slash;
 	p->dot = !strcmp(p->name, ".");
+	if (!p->dot && !may(p->dir, MAY_SEARCH))
+		return FE_ACCES;
 	struct mem_entry *e = p->dot ? NULL : mem_find(p->dir, p->name);
 	p->node = p->dot ? p->dir : e ? e->node : NULL;
 	if (p->slash && p->node && p->node->type != VFS_TYPE_DIR)
@@ -437,6 +463,8 @@ static enum ferr create(struct place *p, enum vfs_type type, struct mem_node **o
 	struct mem_node *n;
 	if (p->dir->nlink == 0 && p->dir != p->fs->root)
 		return FE_NOENT;
+	if (!may(p->dir, MAY_WRITE))
+		return FE_ACCES;
 	FTRY(mem_node_new(p->fs, type, &n));
 	enum ferr e = mem_add(p->fs, p->dir, p->name, n);
 	if (e != FE_OK) {
@@ -459,7 +487,9 @@ static enum ferr open_existing(const struct place *p, unsigned flags)
 		return FE_NOTDIR;
 	if (type == VFS_TYPE_DIR && flags & (VFS_WRITE | VFS_CREATE | VFS_TRUNCATE))
 		return FE_ISDIR;
-	return FE_OK;
+	unsigned needs = (flags & VFS_READ ? MAY_READ : 0u) |
+	                 (flags & (VFS_WRITE | VFS_TRUNCATE) ? MAY_WRITE : 0u);
+	return may(p->node, needs) ? FE_OK : FE_ACCES;
 }
 
 static enum ferr memory_open(struct vfs_obj *dir, const char *path, unsigned flags,
@@ -476,6 +506,7 @@ static enum ferr memory_open(struct vfs_obj *dir, const char *path, unsigned fla
 		if (p.slash)
 			return FE_ISDIR;
 		FTRY(create(&p, VFS_TYPE_FILE, &p.node));
+		p.node->mode = (uint16_t)vfs_mode_of(flags, p.node->mode);
 	}
 	if (flags & VFS_TRUNCATE && p.node->size_bytes) {
 		FTRY(resize(p.fs, p.node, 0));
@@ -503,6 +534,19 @@ static enum ferr memory_set_times_at(struct vfs_obj *dir, const char *path, bool
 	if (!p.node)
 		return FE_NOENT;
 	set_times(p.node, t);
+	return FE_OK;
+}
+
+static enum ferr memory_set_mode_at(struct vfs_obj *dir, const char *path, bool follow,
+                                    unsigned mode)
+{
+	struct place p;
+	FTRY(place_of(&p, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
+	if (!p.node)
+		return FE_NOENT;
+	if (p.node->type == VFS_TYPE_SYMLINK)
+		return FE_NOTSUP;
+	set_mode(p.node, mode);
 	return FE_OK;
 }
 
@@ -539,6 +583,8 @@ static enum ferr memory_rmdir(struct vfs_obj *dir, const char *path)
 		return FE_NOTDIR;
 	if (p.node->nentries)
 		return FE_NOTEMPTY;
+	if (!may(p.dir, MAY_WRITE))
+		return FE_ACCES;
 	drop_name(&p);
 	return FE_OK;
 }
@@ -551,6 +597,8 @@ static enum ferr memory_unlink(struct vfs_obj *dir, const char *path)
 		return FE_NOENT;
 	if (p.node->type == VFS_TYPE_DIR)
 		return FE_ISDIR;
+	if (!may(p.dir, MAY_WRITE))
+		return FE_ACCES;
 	drop_name(&p);
 	return FE_OK;
 }
@@ -597,6 +645,8 @@ static enum ferr memory_link(struct vfs_obj *from, const char *from_path, bool f
 		return FE_PERM;
 	if (b.slash || (b.dir->nlink == 0 && b.dir != b.fs->root))
 		return FE_NOENT;
+	if (!may(b.dir, MAY_WRITE))
+		return FE_ACCES;
 	FTRY(mem_add(b.fs, b.dir, b.name, a.node));
 	a.node->ctime_ns = os_wall_ns();
 	changed(b.dir);
@@ -618,6 +668,8 @@ static enum ferr check_rename(const struct place *a, const struct place *b)
 		return FE_BUSY;
 	if (!a->node)
 		return FE_NOENT;
+	if (!may(a->dir, MAY_WRITE) || !may(b->dir, MAY_WRITE))
+		return FE_ACCES;
 	bool dir = a->node->type == VFS_TYPE_DIR;
 	if (dir && is_beneath(b->dir, a->node))
 		return FE_INVAL;
@@ -691,11 +743,13 @@ static const struct vfs_ops memory_ops = {
     .set_size = memory_set_size,
     .allocate = memory_allocate,
     .set_times = memory_set_times,
+    .set_mode = memory_set_mode,
     .sync = memory_sync,
     .readdir = memory_readdir,
     .open = memory_open,
     .stat_at = memory_stat_at,
     .set_times_at = memory_set_times_at,
+    .set_mode_at = memory_set_mode_at,
     .mkdir = memory_mkdir,
     .rmdir = memory_rmdir,
     .unlink = memory_unlink,
@@ -705,4 +759,5 @@ static const struct vfs_ops memory_ops = {
     .rename = memory_rename,
     .reopen = memory_reopen,
     .path_of = memory_path_of,
+    .keeps_absolute = true,
 };

@@ -1,7 +1,7 @@
 /* memory_save.c - a tree of memory files as bytes, and back.
  *
- * Layout (little-endian): u32 version 1, u64 limit, u64 next number, u32 nodes, then the nodes by rising number:
- *	u64 number, u8 type, u64 atime, u64 mtime, u64 ctime,
+ * Layout (little-endian): u32 version 2 (1: without modes), u64 limit, u64 next number, u32 nodes, then the nodes by rising number:
+ *	u64 number, u8 type, u16 mode, u64 atime, u64 mtime, u64 ctime,
  *	file or symbolic link: u64 size, bytes
  *	folder: u64 next cookie, u32 entries, each: u64 cookie, u64 number, u16 size, name
  * Number 1 is the root. The same tree gives the same bytes.
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT_VERSION = 1, ROOT_INO = 1 };
+enum { FORMAT_VERSION = 2, VERSION_WITHOUT_MODES = 1, ROOT_INO = 1 };
 
 /* ---- writing ---- */
 
@@ -54,6 +54,7 @@ static void save_node(const struct mem_node *n, struct wr *out)
 {
 	wr_u64(out, n->ino);
 	wr_u8(out, n->type);
+	wr_u16(out, n->mode);
 	wr_u64(out, n->atime_ns);
 	wr_u64(out, n->mtime_ns);
 	wr_u64(out, n->ctime_ns);
@@ -91,6 +92,7 @@ struct load {
 	struct mem_node **nodes; /* by rising number */
 	struct rd *folders;      /* where each folder's entries stand; empty for others */
 	uint32_t count;
+	bool has_modes;
 	struct errmsg *msg;
 };
 
@@ -108,7 +110,7 @@ static enum err load_contents(struct load *l, struct mem_node *n)
 		return bad(l, "contents are cut off");
 	TRY(rd_bytes(l->in, (size_t)size, &bytes));
 	if (n->type == VFS_TYPE_SYMLINK &&
-	    (size == 0 || size >= VFS_PATH_MAX || *bytes == '/' || memchr(bytes, 0, (size_t)size)))
+	    (size == 0 || size >= VFS_PATH_MAX || memchr(bytes, 0, (size_t)size)))
 		return bad(l, "a link's target is not a path");
 	if (size > l->fs->limit_bytes - l->fs->used_bytes)
 		return bad(l, "larger than their limit");
@@ -157,6 +159,10 @@ static enum err load_node(struct load *l, uint32_t i)
 		return e == FE_NOMEM ? ERR_NOMEM : bad(l, "larger than their limit");
 	n->ino = ino;
 	l->nodes[i] = n;
+	if (l->has_modes)
+		TRY(rd_u16(l->in, &n->mode));
+	if (n->mode > 07777)
+		return bad(l, "a mode has unknown bits");
 	TRY(rd_u64(l->in, &n->atime_ns));
 	TRY(rd_u64(l->in, &n->mtime_ns));
 	TRY(rd_u64(l->in, &n->ctime_ns));
@@ -256,7 +262,8 @@ static enum err load_head(struct load *l, uint64_t *limit, uint64_t *next_ino)
 	TRY(rd_u64(l->in, limit));
 	TRY(rd_u64(l->in, next_ino));
 	TRY(rd_u32(l->in, &l->count));
-	if (version != FORMAT_VERSION)
+	l->has_modes = version == FORMAT_VERSION;
+	if (version != FORMAT_VERSION && version != VERSION_WITHOUT_MODES)
 		return bad(l, "unknown version");
 	/* A node takes at least 41 bytes: bounds what we allocate. */
 	if (l->count == 0 || l->count > rd_left(l->in) / 41)

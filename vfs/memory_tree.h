@@ -21,6 +21,7 @@ struct mem_node {
 	uint32_t nlink; /* names */
 	uint32_t opens; /* objects */
 	uint8_t type;   /* file, folder or symbolic link */
+	uint16_t mode;  /* permission bits: the owner's are what anybody may do */
 
 	uint8_t *data; /* contents, or a link's target */
 	uint64_t size_bytes, cap_bytes;

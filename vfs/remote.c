@@ -695,6 +695,23 @@ static enum ferr remote_stat_at(struct vfs_obj *b, const char *path, bool follow
 	return FE_OK;
 }
 
+static enum ferr remote_set_mode(struct vfs_obj *b, unsigned mode)
+{
+	struct rd results;
+	wr_u16(begin_at(robj_of(b), FSOP_SET_MODE), (uint16_t)mode);
+	return ask(robj_of(b), &results);
+}
+
+static enum ferr remote_set_mode_at(struct vfs_obj *b, const char *path, bool follow, unsigned mode)
+{
+	struct rd results;
+	struct wr *q = begin_at(robj_of(b), FSOP_SET_MODE_AT);
+	wr_u8(q, follow);
+	wr_u16(q, (uint16_t)mode);
+	fs_put_text(q, path);
+	return ask(robj_of(b), &results);
+}
+
 static enum ferr remote_set_times_at(struct vfs_obj *b, const char *path, bool follow,
                                      const struct vfs_times *t)
 {
@@ -802,11 +819,13 @@ static const struct vfs_ops remote_ops = {
     .set_size = remote_set_size,
     .allocate = remote_allocate,
     .set_times = remote_set_times,
+    .set_mode = remote_set_mode,
     .sync = remote_sync,
     .readdir = remote_readdir,
     .open = remote_open,
     .stat_at = remote_stat_at,
     .set_times_at = remote_set_times_at,
+    .set_mode_at = remote_set_mode_at,
     .mkdir = remote_mkdir,
     .rmdir = remote_rmdir,
     .unlink = remote_unlink,

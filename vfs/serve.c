@@ -468,7 +468,7 @@ static enum ferr serve_open(struct call *c)
 	struct vfs_obj *o;
 	struct vfs_stat st;
 	uint32_t handle = arg_u32(c);
-	uint32_t flags = arg_flags(c, 2 * VFS_RSYNC - 1);
+	uint32_t flags = arg_flags(c, 2 * VFS_RSYNC - 1 + VFS_MODE_MASK);
 	arg_text(c, path);
 	FTRY(args_end(c));
 	FTRY(use_folder(c->x, handle, false, &dir));
@@ -509,6 +509,37 @@ static enum ferr serve_set_times_at(struct call *c)
 	FTRY(args_end(c));
 	FTRY(use_folder(c->x, handle, true, &dir));
 	return vfs_set_times_at(dir.obj, path, follow, &times);
+}
+
+static unsigned arg_mode(struct call *c)
+{
+	uint16_t mode = 0;
+	arg(c, rd_u16(&c->in, &mode));
+	arg(c, mode > 07777 ? ERR_MALFORMED : ERR_OK);
+	return mode;
+}
+
+static enum ferr serve_set_mode(struct call *c)
+{
+	struct held h;
+	uint32_t handle = arg_u32(c);
+	unsigned mode = arg_mode(c);
+	FTRY(args_end(c));
+	FTRY(use_folder(c->x, handle, true, &h));
+	return vfs_set_mode(h.obj, mode);
+}
+
+static enum ferr serve_set_mode_at(struct call *c)
+{
+	char path[VFS_PATH_MAX];
+	struct held dir;
+	uint32_t handle = arg_u32(c);
+	bool follow = arg_flag(c);
+	unsigned mode = arg_mode(c);
+	arg_text(c, path);
+	FTRY(args_end(c));
+	FTRY(use_folder(c->x, handle, true, &dir));
+	return vfs_set_mode_at(dir.obj, path, follow, mode);
 }
 
 /* MKDIR, RMDIR, UNLINK. */

@@ -92,6 +92,11 @@ enum ferr vfs_set_times(struct vfs_obj *o, const struct vfs_times *t)
 	return o->ops->set_times ? o->ops->set_times(o, t) : FE_NOTSUP;
 }
 
+enum ferr vfs_set_mode(struct vfs_obj *o, unsigned mode)
+{
+	return o->ops->set_mode ? o->ops->set_mode(o, mode & 07777) : FE_NOTSUP;
+}
+
 enum ferr vfs_sync(struct vfs_obj *o, bool data_only)
 {
 	return o->ops->sync ? o->ops->sync(o, data_only) : FE_INVAL;
@@ -160,6 +165,12 @@ enum ferr vfs_set_times_at(struct vfs_obj *dir, const char *path, bool follow,
 	return dir->ops->set_times_at(dir, path, follow, t);
 }
 
+enum ferr vfs_set_mode_at(struct vfs_obj *dir, const char *path, bool follow, unsigned mode)
+{
+	FTRY(check_at(dir, path, dir->ops->set_mode_at));
+	return dir->ops->set_mode_at(dir, path, follow, mode & 07777);
+}
+
 enum ferr vfs_mkdir(struct vfs_obj *dir, const char *path)
 {
 	FTRY(check_at(dir, path, dir->ops->mkdir));
@@ -178,23 +189,59 @@ enum ferr vfs_unlink(struct vfs_obj *dir, const char *path)
 	return dir->ops->unlink(dir, path);
 }
 
-/* An absolute target could never be followed: it is refused when it is made, as node and wasmtime do. */
-enum ferr vfs_symlink(struct vfs_obj *dir, const char *target, const char *path)
+static enum ferr make_link(struct vfs_obj *dir, const char *target, const char *path)
 {
-	FTRY(check_at(dir, path, dir->ops->symlink));
 	if (!*target)
 		return FE_NOENT;
-	if (*target == '/')
-		return FE_NOTCAPABLE;
 	if (strnlen(target, VFS_PATH_MAX) == VFS_PATH_MAX)
 		return FE_NAMETOOLONG;
 	return dir->ops->symlink(dir, target, path);
 }
 
+/* An absolute target could never be followed: it is refused when it is made, as node and wasmtime do. */
+enum ferr vfs_symlink(struct vfs_obj *dir, const char *target, const char *path)
+{
+	FTRY(check_at(dir, path, dir->ops->symlink));
+	return *target == '/' ? FE_NOTCAPABLE : make_link(dir, target, path);
+}
+
+/* ---- absolute links of guests ---- */
+
+enum { MARK_SIZE = VFS_NAME_MAX + 1 };
+
+static void put_mark(char mark[MARK_SIZE])
+{
+	static const char text[] = "@absolute-in-the-tree-of-a-program-of-WasmOS";
+	memset(mark, '_', MARK_SIZE);
+	memcpy(mark, text, sizeof text - 1);
+}
+
+enum ferr vfs_symlink_guest(struct vfs_obj *dir, const char *target, const char *path)
+{
+	char marked[VFS_PATH_MAX];
+	FTRY(check_at(dir, path, dir->ops->symlink));
+	if (*target != '/' || dir->ops->keeps_absolute)
+		return make_link(dir, target, path);
+	size_t size = strlen(target);
+	if (MARK_SIZE + size >= sizeof marked)
+		return FE_NAMETOOLONG;
+	put_mark(marked);
+	memcpy(marked + MARK_SIZE, target, size + 1);
+	return make_link(dir, marked, path);
+}
+
 enum ferr vfs_readlink(struct vfs_obj *dir, const char *path, char *buf, size_t *size)
 {
+	char text[VFS_PATH_MAX], mark[MARK_SIZE];
+	size_t n = sizeof text, skip = 0;
 	FTRY(check_at(dir, path, dir->ops->readlink));
-	return dir->ops->readlink(dir, path, buf, size);
+	FTRY(dir->ops->readlink(dir, path, text, &n));
+	put_mark(mark);
+	if (n > MARK_SIZE && !memcmp(text, mark, MARK_SIZE) && text[MARK_SIZE] == '/')
+		skip = MARK_SIZE;
+	*size = n - skip < *size ? n - skip : *size;
+	memcpy(buf, text + skip, *size);
+	return FE_OK;
 }
 
 static enum ferr check_pair(const struct vfs_obj *from, const char *from_path,

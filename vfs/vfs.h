@@ -53,6 +53,8 @@ struct vfs_stat {
 	uint64_t nlink, size_bytes;
 	uint64_t atime_ns, mtime_ns, ctime_ns; /* since 1970 */
 	uint8_t type;                          /* enum vfs_type */
+	bool has_mode;                         /* the backend keeps modes */
+	uint16_t mode; /* Linux's permission bits, the owner's as they are for this device's user */
 };
 
 struct vfs_iov {
@@ -80,7 +82,15 @@ enum vfs_open_flags {
 	VFS_DSYNC = 512,
 	VFS_SYNC = 1024,
 	VFS_RSYNC = 2048,
+	/* With VFS_CREATE: the permission bits of a new file, by VFS_MODE(); without, it gets the backend's own. */
+	VFS_MODE_MASK = 0x1fff << 16,
 };
+#define VFS_MODE(mode) ((unsigned)((mode) & 07777 | 010000) << 16)
+/* The bits in flags, or what is usual. */
+static inline unsigned vfs_mode_of(unsigned flags, unsigned usual)
+{
+	return flags & VFS_MODE_MASK ? flags >> 16 & 07777 : usual;
+}
 
 /* Of sockets: ERROR waits to be told, END: the other end writes no more. */
 enum vfs_events { VFS_READABLE = 1, VFS_WRITABLE = 2, VFS_HANGUP = 4, VFS_ERROR = 8, VFS_END = 16 };
@@ -126,6 +136,7 @@ struct vfs_ops {
 	enum ferr (*set_size)(struct vfs_obj *o, uint64_t size_bytes);
 	enum ferr (*allocate)(struct vfs_obj *o, uint64_t offset, uint64_t size_bytes);
 	enum ferr (*set_times)(struct vfs_obj *o, const struct vfs_times *t);
+	enum ferr (*set_mode)(struct vfs_obj *o, unsigned mode);
 	enum ferr (*sync)(struct vfs_obj *o, bool data_only);
 	/* Entries after cookie (0: from the start), "." and ".." included. */
 	enum ferr (*readdir)(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, void *ctx);
@@ -141,6 +152,7 @@ struct vfs_ops {
 	                     struct vfs_stat *out);
 	enum ferr (*set_times_at)(struct vfs_obj *dir, const char *path, bool follow,
 	                          const struct vfs_times *t);
+	enum ferr (*set_mode_at)(struct vfs_obj *dir, const char *path, bool follow, unsigned mode);
 	enum ferr (*mkdir)(struct vfs_obj *dir, const char *path);
 	enum ferr (*rmdir)(struct vfs_obj *dir, const char *path);
 	enum ferr (*unlink)(struct vfs_obj *dir, const char *path);
@@ -164,6 +176,8 @@ struct vfs_ops {
 	/* For an image, of what no mount has: a number for its kind, and its bytes, which fdtable_loader.load_object() reads again
 	 * by that number. NULL: the image names it otherwise. */
 	uint8_t saved_as;
+	/* A symbolic link's text may be absolute: nobody but guests sees it. Else vfs_symlink_guest() keeps such a link in another form. */
+	bool keeps_absolute;
 	enum err (*save)(struct vfs_obj *o, struct wr *out);
 };
 
@@ -188,6 +202,8 @@ enum ferr vfs_stat(struct vfs_obj *o, struct vfs_stat *out);
 enum ferr vfs_set_size(struct vfs_obj *o, uint64_t size_bytes);
 enum ferr vfs_allocate(struct vfs_obj *o, uint64_t offset, uint64_t size_bytes);
 enum ferr vfs_set_times(struct vfs_obj *o, const struct vfs_times *t);
+/* Permission bits. NOTSUP: they are not kept here. */
+enum ferr vfs_set_mode(struct vfs_obj *o, unsigned mode);
 enum ferr vfs_sync(struct vfs_obj *o, bool data_only);
 enum ferr vfs_readdir(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, void *ctx);
 unsigned vfs_ready(struct vfs_obj *o, unsigned events);
@@ -199,10 +215,15 @@ enum ferr vfs_open(struct vfs_obj *dir, const char *path, unsigned flags, struct
 enum ferr vfs_stat_at(struct vfs_obj *dir, const char *path, bool follow, struct vfs_stat *out);
 enum ferr vfs_set_times_at(struct vfs_obj *dir, const char *path, bool follow,
                            const struct vfs_times *t);
+enum ferr vfs_set_mode_at(struct vfs_obj *dir, const char *path, bool follow, unsigned mode);
 enum ferr vfs_mkdir(struct vfs_obj *dir, const char *path);
 enum ferr vfs_rmdir(struct vfs_obj *dir, const char *path);
 enum ferr vfs_unlink(struct vfs_obj *dir, const char *path);
+/* NOTCAPABLE: target is absolute. */
 enum ferr vfs_symlink(struct vfs_obj *dir, const char *target, const char *path);
+/* An absolute target is one of the guest's tree, whoever resolves it. A folder of a host holds it as a relative link whose first name is
+ * longer than any file's can be, so that nobody there can follow it; it reads back as it was given. Following it is NAMETOOLONG. */
+enum ferr vfs_symlink_guest(struct vfs_obj *dir, const char *target, const char *path);
 enum ferr vfs_readlink(struct vfs_obj *dir, const char *path, char *buf, size_t *size);
 enum ferr vfs_link(struct vfs_obj *from, const char *from_path, bool follow, struct vfs_obj *to,
                    const char *to_path);

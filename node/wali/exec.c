@@ -95,6 +95,8 @@ static enum ferr read_program(struct wali *k, const char *path, struct exec *x)
 	struct vfs_file *f;
 	struct vfs_stat st;
 	enum ferr e = wali_at_text(k, (uint32_t)AT_FDCWD_, path, true, &at);
+	if (e == FE_OK && at.has_stat && at.st.has_mode && !(at.st.mode & 0100))
+		e = FE_ACCES;
 	if (e == FE_OK)
 		e = wali_open_at(k, &at, VFS_READ, &f);
 	wali_at_end(&at);

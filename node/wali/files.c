@@ -401,22 +401,28 @@ int64_t wali_pipe2(struct wali *k, const uint64_t *a)
 
 /* ---- what a file is ---- */
 
-static uint32_t mode_of(uint8_t type, bool read_only)
+/* Where modes are not kept everything may be done with a file. */
+static uint32_t usual_mode(uint8_t type)
+{
+	switch (type) {
+	case VFS_TYPE_SYMLINK: return 0777;
+	case VFS_TYPE_CHAR: return 0666;
+	case VFS_TYPE_STREAM:
+	case VFS_TYPE_DGRAM: return 0600;
+	default: return 0755;
+	}
+}
+
+uint32_t wali_mode(const struct vfs_stat *st, bool read_only)
 {
 	static const uint32_t types[] = {
 	    [VFS_TYPE_UNKNOWN] = 0100000, [VFS_TYPE_BLOCK] = 0060000,  [VFS_TYPE_CHAR] = 0020000,
 	    [VFS_TYPE_DIR] = 0040000,     [VFS_TYPE_FILE] = 0100000,   [VFS_TYPE_DGRAM] = 0140000,
 	    [VFS_TYPE_STREAM] = 0010000,  [VFS_TYPE_SYMLINK] = 0120000};
-	uint32_t access = type == VFS_TYPE_SYMLINK                            ? 0777
-	                  : type == VFS_TYPE_CHAR                             ? 0666
-	                  : type == VFS_TYPE_STREAM || type == VFS_TYPE_DGRAM ? 0600
-	                                                                      : 0755;
-	return types[type <= VFS_TYPE_SYMLINK ? type : 0] | (read_only ? access & 0555 : access);
-}
-
-uint32_t wali_mode(const struct vfs_stat *st, bool read_only)
-{
-	return mode_of(st->type, read_only);
+	bool told = st->has_mode && st->type != VFS_TYPE_SYMLINK;
+	uint32_t access = told ? st->mode & 07777u : usual_mode(st->type);
+	return types[st->type <= VFS_TYPE_SYMLINK ? st->type : 0] |
+	       (read_only && !told ? access & ~0222u : access);
 }
 
 static void put_time(uint8_t *p, uint64_t ns)
@@ -433,7 +439,7 @@ void wali_put_stat(struct wali *k, uint8_t *p, const struct vfs_stat *st, bool r
 	wasi_put_u64(p, st->dev);
 	wasi_put_u64(p + 8, st->ino);
 	wasi_put_u64(p + 16, st->nlink ? st->nlink : 1);
-	wasi_put_u32(p + 24, mode_of(st->type, read_only));
+	wasi_put_u32(p + 24, wali_mode(st, read_only));
 	wasi_put_u32(p + 28, WALI_UID);
 	wasi_put_u32(p + 32, WALI_UID);
 	wasi_put_u64(p + 40, st->type == VFS_TYPE_CHAR ? 0x8800 | (st->ino & 0xff) : 0);
@@ -460,7 +466,7 @@ void wali_put_statx(uint8_t *p, const struct vfs_stat *st, bool read_only)
 	wasi_put_u32(p + 16, (uint32_t)(st->nlink ? st->nlink : 1));
 	wasi_put_u32(p + 20, WALI_UID);
 	wasi_put_u32(p + 24, WALI_UID);
-	wasi_put_u16(p + 28, (uint16_t)mode_of(st->type, read_only));
+	wasi_put_u16(p + 28, (uint16_t)wali_mode(st, read_only));
 	wasi_put_u64(p + 32, st->ino);
 	wasi_put_u64(p + 40, st->size_bytes);
 	wasi_put_u64(p + 48, (st->size_bytes + 511) / 512);

@@ -27,7 +27,8 @@ static unsigned open_flags(uint32_t flags)
 	return out;
 }
 
-static int64_t open_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t flags)
+static int64_t open_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t flags,
+                         uint64_t mode)
 {
 	enum { NOFOLLOW = 0400000, EXCL_CREAT = 0300, TMPFILE = 020000000, NOCTTY = 0400 };
 	struct wali_at at;
@@ -39,7 +40,7 @@ static int64_t open_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t
 		return NO(MFILE);
 	enum ferr e = wali_at(k, dirfd, path, follow, &at);
 	if (e == FE_OK)
-		e = wali_open_at(k, &at, open_flags(flags), &f);
+		e = wali_open_at(k, &at, open_flags(flags) | VFS_MODE(arg32(mode) & ~k->umask), &f);
 	wali_at_end(&at);
 	WTRY(e);
 	if (!(flags & NOCTTY) && wali_is_terminal(f->obj))
@@ -49,12 +50,12 @@ static int64_t open_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t
 
 int64_t wali_open(struct wali *k, const uint64_t *a)
 {
-	return open_name(k, cwd, a[0], arg32(a[1]));
+	return open_name(k, cwd, a[0], arg32(a[1]), a[2]);
 }
 
 int64_t wali_openat(struct wali *k, const uint64_t *a)
 {
-	return open_name(k, a[0], a[1], arg32(a[2]));
+	return open_name(k, a[0], a[1], arg32(a[2]), a[3]);
 }
 
 /* ---- stat ---- */
@@ -63,6 +64,15 @@ static bool is_empty(struct wali *k, uint64_t path)
 {
 	const uint8_t *p = wali_in(k, path, 1);
 	return p && !*p;
+}
+
+/* A host may hold an absolute link in a longer form than it is read. */
+static uint64_t link_size(const struct wali_at *at, uint64_t held)
+{
+	char text[VFS_PATH_MAX];
+	size_t size = sizeof text;
+	bool longer = held > VFS_NAME_MAX && vfs_readlink(at->dir, at->path, text, &size) == FE_OK;
+	return longer ? size : held;
 }
 
 static enum ferr stat_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t flags,
@@ -83,6 +93,8 @@ static enum ferr stat_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32
 		st->type = at.dev->type;
 	} else if (r == FE_OK) {
 		r = vfs_stat_at(at.dir, at.path, !(flags & AT_NOFOLLOW) || at.wants_dir, st);
+		if (r == FE_OK && st->type == VFS_TYPE_SYMLINK)
+			st->size_bytes = link_size(&at, st->size_bytes);
 		if (r == FE_OK && at.wants_dir && st->type != VFS_TYPE_DIR)
 			r = FE_NOTDIR;
 	}
@@ -218,16 +230,27 @@ static enum ferr change_name(struct wali *k, uint64_t dirfd, uint64_t path, name
 	return e;
 }
 
+/* A folder that its maker could not use has no meaning before it is made: the mode comes after. */
+static int64_t make_folder(struct wali *k, uint64_t dirfd, uint64_t path, uint64_t mode)
+{
+	struct wali_at at;
+	uint32_t bits = arg32(mode) & ~k->umask & 01777;
+	WTRY(change_name(k, dirfd, path, vfs_mkdir, true));
+	enum ferr e = wali_at(k, dirfd, path, false, &at);
+	if (e == FE_OK && !at.dev && at.has_stat && at.st.has_mode && at.st.mode != bits)
+		vfs_set_mode_at(at.dir, at.path, false, bits);
+	wali_at_end(&at);
+	return 0;
+}
+
 int64_t wali_mkdir(struct wali *k, const uint64_t *a)
 {
-	WTRY(change_name(k, cwd, a[0], vfs_mkdir, true));
-	return 0;
+	return make_folder(k, cwd, a[0], a[1]);
 }
 
 int64_t wali_mkdirat(struct wali *k, const uint64_t *a)
 {
-	WTRY(change_name(k, a[0], a[1], vfs_mkdir, true));
-	return 0;
+	return make_folder(k, a[0], a[1], a[2]);
 }
 
 int64_t wali_rmdir(struct wali *k, const uint64_t *a)
@@ -260,7 +283,7 @@ static int64_t make_link(struct wali *k, uint64_t text, uint64_t dirfd, uint64_t
 	if (e == FE_OK)
 		e = at.dev ? FE_EXIST : changeable(&at);
 	if (e == FE_OK)
-		e = vfs_symlink(at.dir, target, at.path);
+		e = vfs_symlink_guest(at.dir, target, at.path);
 	wali_at_end(&at);
 	WTRY(e);
 	return 0;
@@ -426,7 +449,26 @@ int64_t wali_utimensat(struct wali *k, const uint64_t *a)
 	return 0;
 }
 
-/* ---- modes and owners: not kept. Every file is its only user's, who may do all that the mount allows. ---- */
+/* ---- modes and owners: every file is its only user's ---- */
+
+/* Where modes are not kept, every one is taken. */
+static enum ferr kept_or_not(enum ferr e)
+{
+	return e == FE_NOTSUP ? FE_OK : e;
+}
+
+static int64_t change_mode(struct wali *k, uint64_t dirfd, uint64_t path, uint64_t mode)
+{
+	struct wali_at at;
+	enum ferr e = wali_at(k, dirfd, path, true, &at);
+	if (e == FE_OK && !at.dev)
+		e = changeable(&at);
+	if (e == FE_OK && !at.dev)
+		e = kept_or_not(vfs_set_mode_at(at.dir, at.path, true, arg32(mode) & 07777));
+	wali_at_end(&at);
+	WTRY(e);
+	return 0;
+}
 
 static int64_t is_there(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t flags)
 {
@@ -452,17 +494,21 @@ static bool is_mine(uint64_t uid, uint64_t gid)
 
 int64_t wali_chmod(struct wali *k, const uint64_t *a)
 {
-	return is_there(k, cwd, a[0], 0);
+	return change_mode(k, cwd, a[0], a[1]);
 }
 
 int64_t wali_fchmod(struct wali *k, const uint64_t *a)
 {
-	return is_open(k, a[0]);
+	struct fd_entry *e;
+	WTRY(wali_fd(k, a[0], &e));
+	WTRY(wasi_may_change(e));
+	WTRY(kept_or_not(vfs_set_mode(e->file->obj, arg32(a[1]) & 07777)));
+	return 0;
 }
 
 int64_t wali_fchmodat(struct wali *k, const uint64_t *a)
 {
-	return is_there(k, a[0], a[1], 0);
+	return change_mode(k, a[0], a[1], a[2]);
 }
 
 int64_t wali_chown(struct wali *k, const uint64_t *a)

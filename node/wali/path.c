@@ -192,14 +192,21 @@ static enum ferr find(struct wali *k, struct wali_at *at)
 	return FE_OK;
 }
 
+static enum ferr look(struct wali_at *at, bool follow)
+{
+	enum ferr e = vfs_stat_at(at->dir, at->path, follow, &at->st);
+	at->has_stat = e == FE_OK;
+	return e;
+}
+
 enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, bool follow,
                        struct wali_at *at)
 {
 	char full[2 * VFS_PATH_MAX], base[VFS_PATH_MAX];
-	struct vfs_stat st;
 	bool fits;
 	at->mount = NULL;
 	at->dir = at->dev = NULL;
+	at->has_stat = false;
 	at->fixed = false;
 	if (!path[0])
 		return FE_NOENT;
@@ -215,10 +222,14 @@ enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, bool fo
 	if (walked || wali_in_proc(k, at->whole))
 		FTRY(walk_whole(k, full, follow, at->whole));
 	FTRY(find(k, at));
-	if (walked || at->dev || vfs_stat_at(at->dir, at->path, follow, &st) != FE_NOTCAPABLE)
+	enum ferr e = at->dev ? FE_OK : look(at, follow);
+	if (walked || (e != FE_NOTCAPABLE && e != FE_NAMETOOLONG))
 		return FE_OK;
 	FTRY(walk_whole(k, full, follow, at->whole));
-	return find(k, at);
+	FTRY(find(k, at));
+	if (!at->dev)
+		look(at, follow);
+	return FE_OK;
 }
 
 /* whole becomes a path without symbolic links. */
@@ -284,6 +295,15 @@ static enum ferr open_read_only(struct wali_at *at, unsigned flags, struct vfs_o
 	return e == FE_NOENT && flags & VFS_CREATE ? FE_ROFS : e;
 }
 
+/* The bits of the owner, who every program is. */
+static enum ferr may_open(const struct wali_at *at, unsigned flags)
+{
+	unsigned needs =
+	    (flags & VFS_READ ? 4u : 0u) | (flags & (VFS_WRITE | VFS_TRUNCATE) ? 2u : 0u);
+	bool told = at->has_stat && at->st.has_mode && at->st.type != VFS_TYPE_SYMLINK;
+	return told && needs & ~((unsigned)at->st.mode >> 6) ? FE_ACCES : FE_OK;
+}
+
 enum ferr wali_open_at(struct wali *k, struct wali_at *at, unsigned flags, struct vfs_file **out)
 {
 	enum {
@@ -296,6 +316,7 @@ enum ferr wali_open_at(struct wali *k, struct wali_at *at, unsigned flags, struc
 	if (at->dev)
 		return open_device(
 		    k, at, flags & (KEPT | VFS_CREATE | VFS_EXCLUSIVE | VFS_DIRECTORY), out);
+	FTRY(may_open(at, flags));
 	FTRY(at->mount->read_only ? open_read_only(at, flags, &obj)
 	                          : vfs_open(at->dir, at->path, flags, &obj));
 	*out = vfs_file_new(obj, at->mount, at->path, flags & KEPT);

@@ -123,7 +123,8 @@ struct wali {
 	bool unknown_told;
 
 	bool has_locks; /* it may have some of its own, which end when it closes the file */
-	struct commons_waiter waiter; /* while a thread waits for a lock; several: each asks again after a while */
+	struct commons_waiter
+	    waiter; /* while a thread waits for a lock; several: each asks again after a while */
 	const struct wali_thread *waiting;
 };
 
@@ -239,7 +240,9 @@ struct wali_at {
 	struct vfs_obj *dev;      /* owned: a device or folder that no mount has */
 	char dev_name[16];
 	bool wants_dir; /* the path ended in a slash */
-	bool fixed;     /* dev cannot be written to */
+	bool has_stat;
+	struct vfs_stat st; /* what stands there, when has_stat */
+	bool fixed;         /* dev cannot be written to */
 };
 /* Where a path of the guest leads. follow: also when its last name is a symbolic link. */
 enum ferr wali_at(struct wali *k, uint64_t dirfd, uint64_t path, bool follow, struct wali_at *out);

@@ -181,6 +181,37 @@ Test(escape, a_guest_cannot_make_an_absolute_link)
 	}
 }
 
+/* What a host holds of an absolute link of a guest's: relative, and nobody can follow it, wherever it is moved. */
+Test(escape, an_absolute_link_of_a_guest_leads_nowhere_and_reads_back)
+{
+	EACH_LINKED_TREE(t)
+	{
+		char buf[64] = "", own[VFS_PATH_MAX], path[300];
+		size_t size = sizeof buf, n = sizeof own;
+		struct vfs_obj *o;
+		snprintf(path, sizeof path, "%s/outside/secret", t.base);
+		cr_expect_eq(vfs_symlink_guest(t.root, "/usr/bin/x", "d/x"), FE_OK);
+		cr_expect_eq(vfs_readlink(t.root, "d/x", buf, &size), FE_OK);
+		cr_expect_eq(size, 10);
+		cr_expect(!memcmp(buf, "/usr/bin/x", 10));
+		size = 4;
+		cr_expect_eq(vfs_readlink(t.root, "d/x", buf, &size), FE_OK);
+		cr_expect_eq(size, 4);
+		cr_expect_eq(vfs_symlink_guest(t.root, path, "d/out"), FE_OK);
+		cr_expect_null(tree_read(&t, "d/out"));
+		cr_expect_neq(vfs_open(t.root, "d/out", VFS_WRITE | VFS_CREATE, &o), FE_OK);
+		cr_expect_eq(vfs_rename(t.root, "d/out", t.root, "out2"), FE_OK);
+		cr_expect_null(tree_read(&t, "out2"));
+		cr_expect_eq(t.root->ops->readlink(t.root, "out2", own, &n), FE_OK);
+		cr_expect(t.kind == MEMORY || own[0] != '/', "%s", kind_names[t.kind]);
+		if (t.kind == MEMORY)
+			continue;
+		cr_expect_eq(strcspn(own, "/"), VFS_NAME_MAX + 1);
+		snprintf(path, sizeof path, "%s/mount/out2", t.base);
+		cr_expect(!host_exists(path));
+	}
+}
+
 /* A link itself may be renamed, hard linked and read: it only may not be followed out. */
 Test(escape, a_link_that_was_moved_still_leads_nowhere)
 {

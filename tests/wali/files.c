@@ -203,8 +203,61 @@ static void absolute_links(void)
 	expect(sys_write((int)fd, "x", 1), 1, "also into another part of it");
 	expect(sys_open("/data/out", RDONLY, 0), -2, "a link never leads out");
 	expect(sys_open("/data/loop", RDONLY, 0), -40, "a link to itself is ELOOP");
-	expect(sys_symlink("/etc/passwd", "/data/mine"), -13,
-	       "no absolute link is made in a mount");
+	for (int i = 0; i < 2; i++) {
+		const char *name = i ? "/tmp/mine" : "/data/mine";
+		sys_unlink(name);
+		expect(sys_symlink("/data/there", name), 0, "an absolute link is made");
+		expect(sys_readlink(name, buf, sizeof buf), 11, "and reads back");
+		point(same(buf, "/data/there", 11), "as it was written");
+		fd = sys_open(name, RDONLY, 0);
+		point(fd >= 0 && sys_read((int)fd, buf, 5) == 5 && same(buf, "there", 5),
+		      "it leads through the guest's tree");
+		sys_close((int)fd);
+		sys_unlink(name);
+		sys_symlink("/tmp/far", name);
+		sys_close((int)sys_open(name, WRONLY | CREAT, 0600));
+		expect(sys_access("/tmp/far", 0), 0, "a file is made where it leads");
+		sys_unlink("/tmp/far");
+		sys_unlink(name);
+	}
+}
+
+static u32 mode_of(const char *name)
+{
+	struct stat st = {0};
+	sys_stat(name, &st);
+	return st.mode & 07777;
+}
+
+/* In a folder of the host and in memory. */
+static void modes(const char *dir)
+{
+	sys_chdir(dir);
+	sys_umask(022);
+	int fd = (int)sys_open("made", RDWR | CREAT, 0666);
+	expect(mode_of("made"), 0644, "a new file has its mode without the umask");
+	sys_umask(077);
+	sys_close((int)sys_open("own", RDWR | CREAT, 0644));
+	expect(mode_of("own"), 0600, "a file may be its owner's alone");
+	sys_mkdir("room", 0777);
+	expect(mode_of("room"), 0700, "and a folder");
+	expect(sys_chmod("made", 0555), 0, "chmod");
+	expect(mode_of("made"), 0555, "is kept");
+	expect(sys_open("made", WRONLY, 0), -13, "who may not write does not");
+	expect(sys_write(fd, "x", 1), 1, "but who has it open does");
+	expect(sys_access("made", 2), -13, "access knows");
+	expect(sys_access("made", 5), 0, "what is allowed too");
+	expect(sys_fchmod(fd, 0200), 0, "fchmod");
+	expect(sys_open("made", RDONLY, 0), -13, "who may not read does not");
+	expect(sys_fchmod(fd, 0644), 0, "the owner changes it whatever it was");
+	char *argv[] = {"made", 0}, *env[] = {0};
+	expect(sys_execve("made", argv, env), -13, "what is not executable is not executed");
+	expect(sys_chmod("gone", 0644), -2, "what is not there has no mode");
+	sys_close(fd);
+	sys_unlink("made");
+	sys_unlink("own");
+	sys_rmdir("room");
+	sys_umask(022);
 }
 
 void _start(void)
@@ -219,5 +272,7 @@ void _start(void)
 	the_rest();
 	reading("/tmp");
 	names();
+	modes("/data");
+	modes("/tmp");
 	finish();
 }

@@ -24,6 +24,8 @@ def make_data(guests, folder):
     put('text', b'text\n')
     put('script', b'#!/data/processes.wasm script-arg\nnothing\n')
     put('broken.wasm', b'\0asm\1\0\0\0\xff\xff')
+    for name in ('script', 'text', 'broken.wasm'):
+        os.chmod(os.path.join(folder, name), 0o755)
     for name, to in (('abs', '/data/there'), ('nul', '/dev/null'), ('out', '/../../../etc/passwd'), ('loop', 'loop')):
         os.symlink(to, os.path.join(folder, name))
     for name in ('processes.wasm', 'wasi.wasm'):
