@@ -217,11 +217,14 @@ static enum ferr changeable(const struct wali_at *at)
 static enum ferr change_name(struct wali *k, uint64_t dirfd, uint64_t path, name_fn fn, bool makes)
 {
 	struct wali_at at;
+	struct vfs_stat st;
 	enum ferr e = wali_at(k, dirfd, path, false, &at);
 	if (e == FE_OK && at.dev && makes)
 		e = FE_EXIST;
 	if (e == FE_OK)
 		e = changeable(&at);
+	if (e == FE_ROFS && makes && !at.dev && vfs_stat_at(at.dir, at.path, false, &st) == FE_OK)
+		e = FE_EXIST; /* as Linux says it: mkdir -p goes on */
 	if (e == FE_OK && !strcmp(at.path, "."))
 		e = makes ? FE_EXIST : FE_BUSY;
 	if (e == FE_OK)
