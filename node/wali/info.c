@@ -1,8 +1,9 @@
 /* info.c - what a program asks about the system and itself: names, users, limits, use, randomness. */
-#include "node/wali/wali_state.h"
+#include "node/wali/proc.h"
 
 #include "base/os.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,14 +12,16 @@
 int64_t wali_uname(struct wali *k, const uint64_t *a)
 {
 	enum { FIELD = 65, FIELDS = 6 };
-	static const char *const names[FIELDS] = {"WasmOS", "wasmos", WASMOS_VERSION,
-	                                          "WALI",   "wasm32", "(none)"};
+	struct wali_about about = proc_about(k);
+	const char *device = about.controls && about.device ? about.device : "wasmos";
+	const char *const names[FIELDS] = {"WasmOS", device,   WASMOS_VERSION,
+	                                   "WALI",   "wasm32", "(none)"};
 	uint8_t *p = wali_out(k, a[0], (uint64_t)FIELD * FIELDS);
 	if (!p)
 		return NO(FAULT);
 	memset(p, 0, (size_t)FIELD * FIELDS);
 	for (size_t i = 0; i < FIELDS; i++)
-		memcpy(p + i * FIELD, names[i], strlen(names[i]));
+		snprintf((char *)p + i * FIELD, FIELD, "%s", names[i]);
 	return 0;
 }
 
@@ -169,19 +172,33 @@ int64_t wali_getrusage(struct wali *k, const uint64_t *a)
 	return 0;
 }
 
+/* At most 15 bytes are taken, as many as there are. */
+static int64_t set_name(struct wali *k, uint64_t addr)
+{
+	char name[sizeof k->task->comm] = "";
+	for (size_t i = 0; i + 1 < sizeof name; i++) {
+		const uint8_t *p = wali_in(k, addr + i, 1);
+		if (!p)
+			return NO(FAULT);
+		if (!*p)
+			break;
+		name[i] = (char)*p;
+	}
+	memcpy(k->task->comm, name, sizeof name);
+	return 0;
+}
+
 int64_t wali_prctl(struct wali *k, const uint64_t *a)
 {
 	enum { SET_NAME = 15, GET_NAME = 16, NAME = 16 };
 	uint8_t *p;
 	switch (arg32(a[0])) {
-	case SET_NAME: return wali_in(k, a[1], 1) ? 0 : NO(FAULT);
+	case SET_NAME: return set_name(k, a[1]);
 	case GET_NAME:
 		p = wali_out(k, a[1], NAME);
 		if (!p)
 			return NO(FAULT);
-		memset(p, 0, NAME);
-		if (k->w->args.count)
-			strncpy((char *)p, k->w->args.list[0], NAME - 1);
+		memcpy(p, k->task->comm, NAME);
 		return 0;
 	default: return NO(INVAL);
 	}

@@ -110,6 +110,7 @@ SYS(getpeername, int, void *, u32 *)
 SYS(setsockopt, int, int, int, const void *, u32)
 SYS(getsockopt, int, int, int, void *, u32 *)
 SYS(getrusage, int, void *)
+SYS(prctl, int, const char *, int, int, int)
 SYS(futex, u32 *, int, u32, const void *, void *, u32)
 SYS(never_heard_of, int, s64)
 WALI("__init") int wali_init(void);

@@ -64,6 +64,13 @@ static void myself(void)
 	point(text_of("/proc/self/limits") > 0 && holds("Max open files"), "the limits");
 }
 
+static void names(void)
+{
+	expect(sys_prctl(15, "a name that is longer than fifteen", 0, 0, 0), 0, "another name");
+	expect(text_of("/proc/self/comm"), 16, "is what comm says");
+	point(begins(buf, "a name that is \n"), "as far as it fits");
+}
+
 static void children(void)
 {
 	s64 child = sys_fork();
@@ -128,5 +135,6 @@ void _start(void)
 	system_files();
 	refusals();
 	descriptors();
+	names();
 	finish();
 }
