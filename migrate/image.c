@@ -154,6 +154,23 @@ enum err image_put_space(struct image *im, enum space_kind kind, const char *nam
 	return ERR_OK;
 }
 
+void image_drop_space(struct image *im, uint32_t index)
+{
+	assert(index < im->nspaces);
+	space_free(&im->spaces[index]);
+	im->nspaces--;
+	memmove(&im->spaces[index], &im->spaces[index + 1],
+	        (im->nspaces - index) * sizeof *im->spaces);
+	im->spaces[im->nspaces] = (struct space){0};
+	im->manifest_stored = false;
+}
+
+void image_drop_modules(struct image *im)
+{
+	im->nmodules = 0;
+	im->manifest_stored = false;
+}
+
 enum err image_borrow_memory(struct image *im, const char *name, const uint8_t *bytes,
                              uint64_t size)
 {

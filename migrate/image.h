@@ -1,4 +1,4 @@
-/* image.h - the image of one process: named, versioned sections and linear memories, in pages, by hash.
+/* image.h - the image of one process, or of a family of them: named, versioned sections and linear memories, in pages, by hash.
  *
  * An image is a list of *spaces*: sections (bytes that other rooms wrote and will check; migrate/
  * knows none of them) and memories (the linear memories of the process). Every space is cut into
@@ -33,8 +33,8 @@
 #include <stdint.h>
 
 enum {
-	IMAGE_SPACES_MAX = 64,
-	IMAGE_MODULES_MAX = 16,
+	IMAGE_SPACES_MAX = 256,       /* a batch of pages names one by a byte */
+	IMAGE_MODULES_MAX = 32,       /* an ACCEPT names them by the bits of a u32 */
 	IMAGE_NAME_MAX = 32,          /* of a space, with the NUL */
 	IMAGE_GROUP_PAGES = 64,       /* pages a group */
 	IMAGE_PAGES_MAX = 2 << 20,    /* of all spaces: 8 GiB */
@@ -47,7 +47,7 @@ enum space_kind { SPACE_SECTION = 1, SPACE_MEMORY = 2 };
 struct space_info {
 	enum space_kind kind;
 	char name[IMAGE_NAME_MAX]; /* of a section; of a memory two digits: "00" is memory 0 of the
-	                              engine's store */
+	                              engine's store; a relative's has its number before: "17/00" */
 	uint32_t version;          /* of the section's bytes; 0 for a memory */
 	uint64_t size;             /* bytes */
 };
@@ -75,10 +75,14 @@ enum err image_put_space(struct image *im, enum space_kind kind, const char *nam
  * until the image is freed; size is whole pages. Errors: LIMIT, NOMEM; EXISTS: there is such a space already. */
 enum err image_borrow_memory(struct image *im, const char *name, const uint8_t *bytes,
                              uint64_t size);
+/* Removes a space: those after it have other indices then. */
+void image_drop_space(struct image *im, uint32_t index);
 /* Creates or replaces a section; unchanged pages stay fresh. Errors: LIMIT, NOMEM. */
 enum err image_put_section(struct image *im, const char *name, uint32_t version, const void *bytes,
                            size_t size);
 enum err image_put_module(struct image *im, const struct code_ref *m);
+/* No module is named any more. */
+void image_drop_modules(struct image *im);
 
 uint32_t image_space_count(const struct image *im);
 const struct space_info *image_space(const struct image *im, uint32_t index);

@@ -332,8 +332,8 @@ static enum err copy_options(struct source *s, const struct move_options *o, str
 	return ERR_OK;
 }
 
-static enum err may_start(const struct mover *m, const struct owner *record, const uint8_t *peer,
-                          struct errmsg *msg)
+enum err mover_may_start(const struct mover *m, const struct owner *record,
+                         const uint8_t peer[PEER_ID_SIZE], struct errmsg *msg)
 {
 	const struct owner *rec = known_find(m, record->uid);
 	if (record->state != OWNER_OWNED || (rec && (rec->state != OWNER_OWNED || rec->pending)))
@@ -358,7 +358,7 @@ enum err mover_start(struct mover *m, const uint8_t move_id[MOVE_ID_SIZE],
                      const struct owner *record, const uint8_t peer[PEER_ID_SIZE],
                      const struct move_options *options, uint64_t now_ns, struct errmsg *msg)
 {
-	TRY(may_start(m, record, peer, msg));
+	TRY(mover_may_start(m, record, peer, msg));
 	struct source *s = add_source(m, move_id, record, peer, now_ns);
 	enum err e = copy_options(s, options, msg);
 	if (e != ERR_OK) {

@@ -204,6 +204,9 @@ enum err mover_note(struct mover *m, const struct owner *record);
 /* The process ended here: its record becomes ENDED, or is erased when nobody could ask for it. */
 void mover_ended(struct mover *m, const uint8_t uid[UID_SIZE]);
 
+/* Whether mover_start() would take it now. */
+enum err mover_may_start(const struct mover *m, const struct owner *record,
+                         const uint8_t peer[PEER_ID_SIZE], struct errmsg *msg);
 enum err mover_start(struct mover *m, const uint8_t move_id[MOVE_ID_SIZE],
                      const struct owner *record, const uint8_t peer[PEER_ID_SIZE],
                      const struct move_options *options, uint64_t now_ns, struct errmsg *msg);

@@ -30,12 +30,20 @@ static void put_chunk(void *ctx, const struct chunk_addr *addr, const void *byte
 		wr_patch_u32(w, at, (uint32_t)(w->size - at - 4));
 }
 
-enum err snapshot_write(struct image *image, const uint8_t *module, size_t module_size,
-                        struct wr *w)
+static enum err put_modules(struct image *image, const struct snapshot_code *codes,
+                            struct writer *wt)
 {
 	struct code_ref ref;
+	for (uint32_t i = 0; i < image_module_count(image); i++)
+		TRY(module_cut(image_module(image, i)->hash, codes[i].bytes, codes[i].size,
+		               put_chunk, wt, &ref));
+	return ERR_OK;
+}
+
+enum err snapshot_write(struct image *image, const struct snapshot_code *codes, struct wr *w)
+{
 	size_t start = w->size;
-	if (image_module_count(image) != 1)
+	if (!image_module_count(image))
 		return ERR_INVALID;
 	wr_bytes(w, magic, sizeof magic);
 	wr_u16(w, VERSION);
@@ -45,8 +53,7 @@ enum err snapshot_write(struct image *image, const uint8_t *module, size_t modul
 	TRY(image_manifest(image, w));
 	wr_patch_u32(w, at, (uint32_t)(w->size - at - 4));
 	struct writer wt = {w, chunk_packer_new()};
-	enum err e =
-	    module_cut(image_module(image, 0)->hash, module, module_size, put_chunk, &wt, &ref);
+	enum err e = put_modules(image, codes, &wt);
 	image_forget_stored(image);
 	if (e == ERR_OK)
 		e = image_store(image, put_chunk, &wt);
@@ -159,7 +166,26 @@ static enum err check_tail(const uint8_t *bytes, size_t size, struct errmsg *msg
 	return ERR_OK;
 }
 
-static enum err read_image(struct rd *r, struct index *ix, struct image **image, struct wr *module,
+/* On failure all are empty again. */
+static enum err join_modules(const struct image *image, const struct chunk_source *from,
+                             struct wr *modules, struct errmsg *msg)
+{
+	uint32_t n = image_module_count(image);
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < n; i++)
+		sum += image_module(image, i)->size;
+	enum err e = n ? ERR_OK : err_set(msg, ERR_INVALID, "a snapshot without a module");
+	if (sum > IMAGE_MODULE_MAX)
+		e = err_set(msg, ERR_LIMIT, "a snapshot with %llu bytes of modules",
+		            (unsigned long long)sum);
+	for (uint32_t i = 0; e == ERR_OK && i < n; i++)
+		e = module_join(image_module(image, i), from, &modules[i], msg);
+	for (uint32_t i = 0; e != ERR_OK && i < n; i++)
+		wr_free(&modules[i]);
+	return e;
+}
+
+static enum err read_image(struct rd *r, struct index *ix, struct image **image, struct wr *modules,
                            struct errmsg *msg)
 {
 	const uint8_t *manifest;
@@ -170,12 +196,7 @@ static enum err read_image(struct rd *r, struct index *ix, struct image **image,
 	if (ix->count)
 		qsort(ix->at, ix->count, sizeof *ix->at, by_addr);
 	TRY(image_load(manifest, size, &from, image, msg));
-	enum err e = ERR_OK;
-	if (image_module_count(*image) != 1)
-		e = err_set(msg, ERR_INVALID, "a snapshot with %u modules, not one",
-		            image_module_count(*image));
-	else
-		e = module_join(image_module(*image, 0), &from, module, msg);
+	enum err e = join_modules(*image, &from, modules, msg);
 	if (e != ERR_OK) {
 		image_free(*image);
 		*image = NULL;
@@ -183,8 +204,8 @@ static enum err read_image(struct rd *r, struct index *ix, struct image **image,
 	return e;
 }
 
-enum err snapshot_read(const void *bytes, size_t size, struct image **image, struct wr *module,
-                       struct errmsg *msg)
+enum err snapshot_read(const void *bytes, size_t size, struct image **image,
+                       struct wr modules[IMAGE_MODULES_MAX], struct errmsg *msg)
 {
 	struct index ix = {0};
 	*image = NULL;
@@ -192,7 +213,7 @@ enum err snapshot_read(const void *bytes, size_t size, struct image **image, str
 		msg->text[0] = 0;
 	TRY(check_tail(bytes, size, msg));
 	struct rd r = rd_of(bytes, size - CRYPTO_HASH_SIZE);
-	enum err e = read_image(&r, &ix, image, module, msg);
+	enum err e = read_image(&r, &ix, image, modules, msg);
 	if (e != ERR_OK && msg && !msg->text[0])
 		err_set(msg, e, "the snapshot is broken at byte %zu of %zu", rd_offset(&r), size);
 	free(ix.at);

@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "migrate/snapshot.h"
 #include "node/awake.h"
+#include "node/capture.h"
 #include "node/disk.h"
 #include "node/keeper.h"
 #include "node/modules.h"
@@ -21,9 +22,11 @@
 
 struct checkpoint {
 	struct node *node;
-	struct process *p; /* pinned while it is set by begin() */
+	struct process *p; /* the leader; gripped while it is set by begin() */
+	struct kin_grip *grip;
+	struct capture capture;
 	struct image *image;
-	struct module *module;
+	struct module_list modules;
 	struct owner record;
 	char *path;
 	checkpoint_fn fn;
@@ -58,11 +61,10 @@ static void finish(struct checkpoint *c)
 	if (c->coming)
 		awake_end(c->node, c->record.uid);
 	c->fn(c->ctx, c->err, &c->msg, &c->report);
-	if (c->p)
-		process_unpin(c->p);
-	if (c->module)
-		module_unref(c->module);
-	image_free(c->image);
+	image_free(c->image); /* it may have borrowed their memories */
+	kin_grip_free(c->grip);
+	module_list_free(&c->modules);
+	capture_end(&c->capture);
 	free(c->path);
 	free(c);
 }
@@ -84,24 +86,35 @@ static void hold_depot(struct checkpoint *c)
 	c->held = true;
 }
 
-/* Freezes it, then fn on the pool while it stands. */
-static bool begin(struct checkpoint *c, struct process *p, process_frozen_fn fn)
+/* Freezes it and its relatives, then fn. */
+static void begin(struct checkpoint *c, struct process *p, kin_frozen_fn fn)
 {
-	if (p->state != PROCESS_RUNNING || p->hold != HOLD_NONE) {
-		c->err =
-		    err_set(&c->msg, ERR_STATE,
-		            process_alive(p) ? "process %u is %s" : "process %u has ended (%s)",
-		            p->pid, process_state_text(p));
+	c->err = kin_is_free(p, &c->msg);
+	if (c->err == ERR_OK)
+		c->err = kin_grip_new(p, &c->grip, &c->msg);
+	if (c->err != ERR_OK) {
 		finish(c);
-		return false;
+		return;
 	}
 	c->p = p;
 	c->report.pid = p->pid;
-	c->module = module_ref(p->module);
-	process_pin(p);
 	c->froze_ns = os_monotonic_ns();
-	process_freeze(p, fn, c);
-	return true;
+	kin_freeze(c->grip, fn, c);
+}
+
+/* False: they do not all stand, and it is over. */
+static bool all_stand(struct checkpoint *c, enum err e)
+{
+	if (e == ERR_LIMIT)
+		err_set(&c->msg, e, "it has too many relatives to be kept together");
+	else if (e != ERR_OK)
+		err_set(&c->msg, e, "the process ended by itself");
+	else
+		e = capture_modules(&c->modules, c->grip, &c->msg);
+	c->err = e;
+	if (e != ERR_OK)
+		finish(c);
+	return e == ERR_OK;
 }
 
 static void stood(struct checkpoint *c)
@@ -113,15 +126,12 @@ static void stood(struct checkpoint *c)
 /* Sections, memory, and the module's name. */
 static void take_image(struct checkpoint *c, bool in_place)
 {
-	struct code_ref ref;
-	size_t size;
-	const uint8_t *bytes = module_bytes(c->module, &size);
-	c->err =
-	    in_place ? capture_in_place(c->p, c->image, &c->msg) : capture(c->p, c->image, &c->msg);
+	c->err = capture_begin(&c->capture, c->grip, &c->msg);
 	if (c->err == ERR_OK)
-		c->err = module_cut(module_hash(c->module), bytes, size, NULL, NULL, &ref);
+		c->err = in_place ? capture_in_place(&c->capture, c->image, &c->msg)
+		                  : capture_all(&c->capture, c->image, &c->msg);
 	if (c->err == ERR_OK)
-		c->err = image_put_module(c->image, &ref);
+		c->err = module_list_name(&c->modules, c->image);
 }
 
 /* Whether a person has ended it meanwhile; a node that goes down ends all, and what has an image on disk stays there. */
@@ -145,6 +155,17 @@ static bool discard_killed(struct checkpoint *c, const uint8_t uid[UID_SIZE])
 	return true;
 }
 
+/* One was ended while the image, which has it, was written: the others go too. */
+static void discard_rest(struct checkpoint *c)
+{
+	uint8_t uid[PROCESS_UID_SIZE];
+	memcpy(uid, kin_leader(c->p)->uid, sizeof uid);
+	if (!kin_is_alone(c->p))
+		kin_kill(c->p, 137);
+	else
+		discard_killed(c, uid);
+}
+
 /* ---- suspend ---- */
 
 static void suspend_run(void *ctx)
@@ -153,15 +174,15 @@ static void suspend_run(void *ctx)
 	take_image(c, true); /* it stands until all is on disk: no copy is needed */
 	if (c->err == ERR_OK)
 		c->err =
-		    depot_store_image(c->node, node_depot(c->node), c->image, c->module, &c->msg);
+		    depot_store_image(c->node, node_depot(c->node), c->image, &c->modules, &c->msg);
 	if (c->err == ERR_OK)
 		c->err = image_id(c->image, &c->record.image);
 }
 
 static void undo(struct checkpoint *c)
 {
-	c->p->hold = HOLD_NONE;
-	process_thaw(c->p);
+	kin_release(c->p);
+	kin_thaw(c->grip);
 	finish(c);
 }
 
@@ -174,10 +195,10 @@ static void suspend_written(void *ctx, enum err e, const struct errmsg *msg)
 		undo(c);
 		return;
 	}
-	if (c->p->state == PROCESS_FROZEN)
-		process_forget(c->p);
+	if (kin_stand(c->grip))
+		kin_forget(c->p, NULL);
 	else
-		discard_killed(c, c->p->uid);
+		discard_rest(c);
 	finish(c);
 }
 
@@ -185,7 +206,7 @@ static void suspend_stored(void *ctx)
 {
 	struct checkpoint *c = ctx;
 	stood(c);
-	if (c->err == ERR_OK && c->p->state != PROCESS_FROZEN)
+	if (c->err == ERR_OK && !kin_stand(c->grip))
 		c->err = err_set(&c->msg, ERR_CLOSED, "the process was ended meanwhile");
 	if (c->err != ERR_OK) {
 		undo(c);
@@ -197,14 +218,12 @@ static void suspend_stored(void *ctx)
 	moves_write(c->node, &o, suspend_written, c);
 }
 
-static void suspend_frozen(void *ctx, struct process *p, enum process_state state)
+static void suspend_frozen(void *ctx, enum err e)
 {
 	struct checkpoint *c = ctx;
-	if (state != PROCESS_FROZEN) {
-		fail(c, ERR_CLOSED, "the process ended by itself");
+	if (!all_stand(c, e))
 		return;
-	}
-	p->hold = HOLD_SUSPENDED;
+	kin_hold(c->p, HOLD_SUSPENDED);
 	work(c, suspend_run, suspend_stored);
 }
 
@@ -212,6 +231,7 @@ void checkpoint_suspend(struct process *p, checkpoint_fn fn, void *ctx)
 {
 	struct checkpoint *c = new_one(p->node, fn, ctx);
 	struct move_status st;
+	p = kin_leader(p);
 	hold_depot(c);
 	/* The record of one that has just arrived is still being written. */
 	if (moves_status(p->node, p->uid, &st))
@@ -237,10 +257,10 @@ static void resume_written(void *ctx, enum err e, const struct errmsg *msg)
 	c->err = e;
 	c->msg = *msg;
 	if (p && e == ERR_OK) {
-		p->hold = HOLD_NONE;
-		process_thaw(p);
+		kin_release(p);
+		kin_thaw_all(p);
 	} else if (p && p->state == PROCESS_FROZEN) {
-		process_forget(p);
+		kin_forget(p, NULL);
 	} else {
 		discard_killed(c, c->record.uid);
 	}
@@ -258,8 +278,8 @@ static void resume_revived(void *ctx, struct process *p, enum err e, const struc
 		return;
 	}
 	struct owner o = c->record;
-	p->hold = HOLD_SUSPENDED;
-	p->epoch = o.epoch;
+	kin_hold(p, HOLD_SUSPENDED);
+	kin_set_epoch(p, o.epoch);
 	c->report.pid = o.pid = p->pid;
 	o.state = OWNER_OWNED;
 	moves_write(c->node, &o, resume_written, c);
@@ -299,9 +319,11 @@ static void snapshot_run(void *ctx)
 {
 	struct checkpoint *c = ctx;
 	struct wr w = {0};
-	size_t size;
-	const uint8_t *bytes = module_bytes(c->module, &size);
-	c->err = snapshot_write(c->image, bytes, size, &w);
+	struct snapshot_code codes[IMAGE_MODULES_MAX] = {0};
+	for (uint32_t i = 0; i < image_module_count(c->image); i++)
+		codes[i].bytes = module_bytes(
+		    module_list_find(&c->modules, image_module(c->image, i)->hash), &codes[i].size);
+	c->err = snapshot_write(c->image, codes, &w);
 	if (c->err != ERR_OK)
 		err_set(&c->msg, c->err, "%s", err_text(c->err));
 	else if (w.size > FILE_MAX)
@@ -331,20 +353,18 @@ static void snapshot_taken(void *ctx)
 {
 	struct checkpoint *c = ctx;
 	stood(c);
-	process_thaw(c->p);
+	kin_thaw(c->grip);
 	if (c->err != ERR_OK)
 		finish(c);
 	else
 		work(c, snapshot_run, snapshot_written);
 }
 
-static void snapshot_frozen(void *ctx, struct process *p, enum process_state state)
+static void snapshot_frozen(void *ctx, enum err e)
 {
 	struct checkpoint *c = ctx;
-	if (state == PROCESS_FROZEN)
+	if (all_stand(c, e))
 		work(c, snapshot_take, snapshot_taken);
-	else
-		fail(c, ERR_CLOSED, "the process ended by itself");
 }
 
 void checkpoint_snapshot(struct process *p, const char *path, checkpoint_fn fn, void *ctx)
@@ -353,7 +373,7 @@ void checkpoint_snapshot(struct process *p, const char *path, checkpoint_fn fn, 
 	c->path = strdup(path);
 	if (!c->path)
 		abort();
-	begin(c, p, snapshot_frozen);
+	begin(c, kin_leader(p), snapshot_frozen);
 }
 
 /* ---- restore ---- */
@@ -376,10 +396,23 @@ static enum err read_file(const char *path, struct wr *w, struct errmsg *msg)
 	return e;
 }
 
+/* Held until the processes have it. */
+static void load_module(struct checkpoint *c, struct wr *code)
+{
+	size_t size;
+	struct module *m;
+	uint8_t *bytes = wr_take(code, &size);
+	c->err = modules_load_bytes(c->node->modules, bytes, size, &m, &c->msg);
+	if (c->err != ERR_OK)
+		return;
+	c->err = module_list_add(&c->modules, m);
+	module_unref(m);
+}
+
 static void restore_read(void *ctx)
 {
 	struct checkpoint *c = ctx;
-	struct wr file = {0}, module = {0};
+	struct wr file = {0}, modules[IMAGE_MODULES_MAX] = {0};
 	image_free(c->image);
 	c->image = NULL;
 	c->err = read_file(c->path, &file, &c->msg);
@@ -387,17 +420,15 @@ static void restore_read(void *ctx)
 	if (c->err == ERR_OK && (file.size < 4 || memcmp(file.data, "WOSN", 4) != 0))
 		c->err = err_set(&c->msg, ERR_MALFORMED, "%s is no snapshot", c->path);
 	if (c->err == ERR_OK) {
-		c->err = snapshot_read(file.data, file.size, &c->image, &module, &c->msg);
+		c->err = snapshot_read(file.data, file.size, &c->image, modules, &c->msg);
 		if (c->err != ERR_OK)
 			err_prefix(&c->msg, c->err, "%s", c->path);
 	}
 	wr_free(&file);
-	if (c->err == ERR_OK) {
-		size_t size;
-		uint8_t *bytes = wr_take(&module, &size);
-		c->err = modules_load_bytes(c->node->modules, bytes, size, &c->module, &c->msg);
-	}
-	wr_free(&module);
+	for (uint32_t i = 0; c->err == ERR_OK && i < image_module_count(c->image); i++)
+		load_module(c, &modules[i]);
+	for (uint32_t i = 0; i < IMAGE_MODULES_MAX; i++)
+		wr_free(&modules[i]);
 }
 
 static void restore_revived(void *ctx, struct process *p, enum err e, const struct errmsg *msg)
@@ -406,7 +437,7 @@ static void restore_revived(void *ctx, struct process *p, enum err e, const stru
 	c->err = e;
 	if (p) {
 		c->report.pid = p->pid;
-		process_thaw(p);
+		kin_thaw_all(p);
 	} else {
 		c->msg = *msg;
 	}

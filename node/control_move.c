@@ -4,6 +4,7 @@
 #include "node/awake.h"
 #include "node/checkpoint.h"
 #include "node/control.h"
+#include "node/kin.h"
 #include "node/link.h"
 #include "node/moves.h"
 #include "node/node.h"
@@ -21,6 +22,7 @@ struct waiting {
 	uint8_t uid[UID_SIZE];
 	char peer[DEVICE_NAME_MAX + 1];
 	uint32_t pid;
+	char pids[512]; /* of a family: all of them */
 	uv_timer_t timer;
 	bool timed;
 };
@@ -74,6 +76,8 @@ static void migrate_over(void *ctx, enum err e, const struct errmsg *msg,
 		control_row(c);
 		control_put_u64(c, "pid", r->pid);
 		control_put_u64(c, "old_pid", w->pid);
+		if (w->pids[0])
+			control_put_str(c, "pids", w->pids);
 		control_put_str(c, "from", w->node->name);
 		control_put_str(c, "to", w->peer);
 		control_put_f64(c, "pause_ms", ms(r->pause_ns));
@@ -149,8 +153,9 @@ void control_migrate(struct node *n, struct control_call *c)
 	struct waiting *w = wait_for(n, c);
 	if (!w)
 		return;
-	memcpy(w->uid, p->uid, UID_SIZE);
+	memcpy(w->uid, kin_leader(p)->uid, UID_SIZE);
 	w->pid = p->pid;
+	kin_numbers(p, w->pids, sizeof w->pids);
 	strncpy(w->peer, peer_name(to), sizeof w->peer - 1);
 	e = moves_start(n, p, to, max_pause_us * 1000, migrate_over, w, &msg);
 	if (e == ERR_OK && progress)

@@ -7,6 +7,7 @@
 
 #include "migrate/owner.h"
 #include "node/disk.h"
+#include "node/kin.h"
 #include "node/link.h"
 #include "node/node.h"
 #include "node/store.h"
@@ -165,6 +166,16 @@ static bool is_newest(struct entry *e, const uint8_t *device, uint64_t epoch)
 	return true;
 }
 
+/* Mounts and open files of p and its relatives, which stand. */
+static enum err export_of(struct files *f, struct process *p, struct vfs_export **x)
+{
+	struct fdset *set;
+	TRY(kin_files(p, &set));
+	enum err e = vfs_export_new_set(wasi_ns(p->wasi), set, f->node->device->id, x);
+	fdset_free(set);
+	return e;
+}
+
 /* The process's export: held since it left; or it stands here, released, and is not gone yet; or from the grants. */
 static struct entry *entry_of(struct files *f, const uint8_t *uid)
 {
@@ -176,8 +187,7 @@ static struct entry *entry_of(struct files *f, const uint8_t *uid)
 		return e;
 	struct process *p = process_find_uid(f->node, uid);
 	if (p && p->wasi && p->state == PROCESS_FROZEN) {
-		if (vfs_export_new(wasi_ns(p->wasi), wasi_fds(p->wasi), f->node->device->id, &x) !=
-		    ERR_OK)
+		if (export_of(f, p, &x) != ERR_OK)
 			return NULL;
 	} else if (!(x = load_grants(f->node, uid))) {
 		return NULL;
@@ -289,7 +299,7 @@ static void hold_files(struct files *f, struct process *p)
 {
 	struct vfs_export *x;
 	abandon_remotes(wasi_ns(p->wasi));
-	if (vfs_export_new(wasi_ns(p->wasi), wasi_fds(p->wasi), f->node->device->id, &x) != ERR_OK)
+	if (export_of(f, p, &x) != ERR_OK)
 		return; /* opened again by path when they are asked for */
 	if (vfs_export_mounts(x) == 0) {
 		vfs_export_free(x);
@@ -307,7 +317,7 @@ static void hold_files(struct files *f, struct process *p)
 static void on_event(void *ctx, struct process *p, enum process_event ev)
 {
 	struct files *f = ctx;
-	if (ev == PROCESS_EVENT_GONE && p->wasi)
+	if (ev == PROCESS_EVENT_GONE && p->wasi && p->leads)
 		hold_files(f, p);
 	if (ev != PROCESS_EVENT_ENDED)
 		return;
@@ -319,7 +329,7 @@ static void on_event(void *ctx, struct process *p, enum process_event ev)
 /* ---- asking ---- */
 
 struct asking {
-	struct process *p; /* alive whenever its worker calls */
+	struct kin *kin; /* of those whose workers call. Owned reference */
 	struct files *files;
 	uint8_t home[DEVICE_ID_SIZE];
 	uint8_t uid[PROCESS_UID_SIZE];
@@ -360,7 +370,7 @@ static enum err ask(void *ctx, const uint8_t *request, size_t size, bool may_rep
 {
 	struct asking *a = ctx;
 	struct wr body = {0};
-	a->epoch = a->p->epoch;
+	a->epoch = kin_epoch(a->kin);
 	put_head(&body, a, KIND_REQUEST);
 	wr_bytes(&body, request, size);
 	enum err e = wr_ok(&body) ? call_home(a, &body, may_repeat, answer) : ERR_NOMEM;
@@ -410,6 +420,7 @@ static void end_asking(void *ctx, bool forget)
 	}
 	uv_mutex_unlock(&f->lock);
 	free(e);
+	kin_unref(a->kin);
 	free(a);
 	files_unref(f);
 }
@@ -441,13 +452,14 @@ static enum err open_remote(struct process *p, const struct vfs_mount_config *c,
 	struct vfs_remote *r;
 	if (!a)
 		return ERR_NOMEM;
-	a->p = p;
+	a->kin = kin_ref(p->kin);
 	a->files = p->node->files;
 	a->epoch = p->epoch;
 	memcpy(a->home, c->home, sizeof a->home);
 	memcpy(a->uid, p->uid, sizeof a->uid);
 	struct vfs_remote_config rc = {.call = ask, .end = end_asking, .ctx = a};
 	if (vfs_remote_new(&rc, &r) != FE_OK) {
+		kin_unref(a->kin);
 		free(a);
 		return ERR_NOMEM;
 	}

@@ -127,8 +127,8 @@ static void cut_off_all(struct keeper *k, const char *why)
 		const struct failure *f = k->failures;
 		while (f && memcmp(f->uid, p->uid, sizeof f->uid) != 0)
 			f = f->next;
-		if (process_alive(p) && !p->forgotten && !p->cut_off && !is_waited_for(p) &&
-		    p->hold != HOLD_ARRIVING && p->hold != HOLD_IN_FLIGHT)
+		if (p->leads && process_alive(p) && !p->forgotten && !p->cut_off &&
+		    !is_waited_for(p) && p->hold != HOLD_ARRIVING && p->hold != HOLD_IN_FLIGHT)
 			cut_off(k, p, f ? f->why.text : why ? why : process_state_text(p));
 	}
 }
@@ -215,7 +215,8 @@ static void took_too_long(uv_timer_t *t)
 
 static bool to_be_kept(const struct process *p)
 {
-	return p->state == PROCESS_RUNNING && p->hold == HOLD_NONE && !is_waited_for(p);
+	return p->leads && p->state == PROCESS_RUNNING &&
+	       (p->hold == HOLD_NONE || p->hold == HOLD_EXEC) && !is_waited_for(p);
 }
 
 /* Before the first of them sleeps: a system that does not wait for the end finds awake again what slept already. */
@@ -241,7 +242,7 @@ static void suspend_all(struct keeper *k)
 	for (struct process *p = process_first(k->node); p && !k->end; p = p->next) {
 		if (to_be_kept(p))
 			suspend(k, p);
-		else if (process_alive(p) && is_under_way(p) && k->decided)
+		else if (p->leads && process_alive(p) && is_under_way(p) && k->decided)
 			not_kept(k, p, process_state_text(p));
 	}
 	if (!--k->pending)

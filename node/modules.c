@@ -236,3 +236,59 @@ enum err modules_load_hash(struct modules *c, const uint8_t hash[32], struct mod
 	return err_set(msg, ERR_NOTFOUND, "module %02x%02x%02x%02x...: not on this device", hash[0],
 	               hash[1], hash[2], hash[3]);
 }
+
+/* ---- lists ---- */
+
+struct module *module_list_find(const struct module_list *l, const uint8_t hash[32])
+{
+	for (uint32_t i = 0; i < l->count; i++)
+		if (!memcmp(module_hash(l->at[i]), hash, CRYPTO_HASH_SIZE))
+			return l->at[i];
+	return NULL;
+}
+
+enum err module_list_add(struct module_list *l, struct module *m)
+{
+	if (module_list_find(l, module_hash(m)))
+		return ERR_OK;
+	if (l->count == IMAGE_MODULES_MAX)
+		return ERR_LIMIT;
+	l->at[l->count++] = module_ref(m);
+	return ERR_OK;
+}
+
+void module_list_free(struct module_list *l)
+{
+	for (uint32_t i = 0; i < l->count; i++)
+		module_unref(l->at[i]);
+	l->count = 0;
+}
+
+/* What the image says of it already, else cut anew. */
+static enum err ref_of(const struct image *im, struct module *m, struct code_ref *out)
+{
+	size_t size;
+	for (uint32_t i = 0; i < image_module_count(im); i++)
+		if (!memcmp(image_module(im, i)->hash, module_hash(m), CRYPTO_HASH_SIZE)) {
+			*out = *image_module(im, i);
+			return ERR_OK;
+		}
+	const uint8_t *bytes = module_bytes(m, &size);
+	return module_cut(module_hash(m), bytes, size, NULL, NULL, out);
+}
+
+enum err module_list_name(const struct module_list *l, struct image *im)
+{
+	struct code_ref refs[IMAGE_MODULES_MAX];
+	bool same = l->count == image_module_count(im);
+	for (uint32_t i = 0; i < image_module_count(im); i++)
+		same = same && module_list_find(l, image_module(im, i)->hash);
+	if (same)
+		return ERR_OK;
+	for (uint32_t i = 0; i < l->count; i++)
+		TRY(ref_of(im, l->at[i], &refs[i]));
+	image_drop_modules(im);
+	for (uint32_t i = 0; i < l->count; i++)
+		TRY(image_put_module(im, &refs[i]));
+	return ERR_OK;
+}

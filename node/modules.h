@@ -31,6 +31,19 @@ enum err modules_load_hash(struct modules *c, const uint8_t hash[32], struct mod
 enum err modules_load_bytes(struct modules *c, uint8_t *bytes, size_t size, struct module **out,
                             struct errmsg *msg);
 
+/* The modules of an image: references, each once. */
+struct module_list {
+	struct module *at[IMAGE_MODULES_MAX];
+	uint32_t count;
+};
+/* Takes a reference of its own. ERR_LIMIT. */
+enum err module_list_add(struct module_list *l, struct module *m);
+/* NULL: not in it. */
+struct module *module_list_find(const struct module_list *l, const uint8_t hash[32]);
+void module_list_free(struct module_list *l);
+/* The image names these, and no others. Takes a while: pieces are hashed. */
+enum err module_list_name(const struct module_list *l, struct image *im);
+
 /* Where bytes of a hash may be found: *bytes is given (free()). Called on the thread that loads;
  * ERR_NOTFOUND: ask on. */
 struct modules_source {

@@ -1,13 +1,15 @@
 /* move_impl.h - the inside of the moves part: moves.c, move_records.c, move_grants.c, move_job.c, move_source.c, move_target.c.
  *
- * A struct move is one try of one process in one direction. Its jobs run one after the other, on the pool; while one
+ * A struct move is one try of one process, with its relatives, in one direction. Its jobs run one after the other, on the pool; while one
  * runs, image, delta and the frozen process belong to it, else to the loop. A move that is over lives until its running job ends.
  */
 #pragma once
 
 #include "migrate/delta.h"
 #include "migrate/snapshot.h"
+#include "node/capture.h"
 #include "node/link.h"
+#include "node/modules.h"
 #include "node/moves.h"
 #include "node/node.h"
 #include "node/revive.h"
@@ -19,7 +21,7 @@ enum {
 	SLICE_BATCHES = 8, /* batches of a job before its results are sent */
 	LIST_PAGES = 512,  /* pages asked about at once */
 	SHADOWS_MAX = 16,
-	MEMORIES_MAX = 16,
+	MEMORIES_MAX = 16, /* of one process */
 };
 #define SHADOW_BYTES_MAX ((uint64_t)512 << 20) /* of all shadows */
 
@@ -59,6 +61,15 @@ struct job {
 	struct job *next;
 };
 
+/* Where the bytes of a space are now, and which of its pages are worth a look. */
+struct page_source {
+	const uint8_t *base;
+	uint64_t size;
+	const uint8_t *bits; /* written pages; NULL: all */
+	uint64_t nbits;
+	bool skip;
+};
+
 enum scan_phase { SCAN_MODULE, SCAN_SECTIONS, SCAN_MEMORY, SCAN_DONE };
 
 struct move {
@@ -72,8 +83,10 @@ struct move {
 	struct image *image; /* what the target has; NULL until needed */
 	struct image *full;  /* released: the image to send again */
 	struct delta *delta;
-	struct module *module;
-	struct process *p; /* pinned; leaving: the process; arriving: it once it is restored */
+	struct module_list modules; /* leaving: in the order of the offer */
+	struct process
+	    *p; /* pinned; the leader. Leaving: from the start; arriving: once it is restored */
+	struct kin_grip *grip; /* leaving: of it and its relatives */
 	struct job *first, **last;
 	struct job *running;
 	struct outgoing *out, **out_last;
@@ -81,12 +94,17 @@ struct move {
 	/* leaving */
 	uint32_t attempt;      /* of the FREEZE or SCAN under way */
 	bool frozen, freezing; /* process_freeze() has called back; is under way */
-	bool base, ask, send_module;
-	struct wr sections[SECTIONS];
-	uint8_t *bits[MEMORIES_MAX]; /* written pages; NULL: all */
-	uint64_t nbits[MEMORIES_MAX];
+	bool base, ask;
+	uint32_t send_modules; /* bit i: modules.at[i] */
+	struct capture capture;
+	struct process *tracked[KIN_MAX]; /* whose written pages are known; the leader first */
+	uint32_t ntracked;
+	uint8_t
+	    *bits[CAPTURE_MEMORIES_MAX]; /* of the capture's memories: written pages; NULL: all */
+	uint64_t nbits[CAPTURE_MEMORIES_MAX];
+	struct page_source sources[IMAGE_SPACES_MAX];
 	enum scan_phase phase;
-	uint32_t piece, at_space;
+	uint32_t at_module, piece, at_space;
 	uint64_t at_page;
 	uint32_t seq, nasked;
 	uint64_t sent_pages, sent_bytes; /* of this round, in jobs that are over */
@@ -95,15 +113,17 @@ struct move {
 		uint32_t space, page;
 		struct chunk_addr addr;
 	} asked_at[LIST_PAGES];
+	uint64_t max_pause_ns;
 	struct owner record;
 	move_over_fn fn;
 	void *ctx;
 
 	/* arriving */
 	struct incoming *in, **in_last;
-	struct wr code; /* the module's bytes so far */
-	uint32_t pieces;
-	struct code_ref code_ref;
+	struct code_ref offered[IMAGE_MODULES_MAX];
+	uint32_t noffered;
+	struct wr code; /* the bytes so far of the module that is coming */
+	uint32_t coming, pieces;
 
 	struct move *next;
 };

@@ -4,6 +4,7 @@
  */
 #include "engine/engine.h"
 #include "node/disk.h"
+#include "node/modules.h"
 #include "node/move_impl.h"
 #include "node/work.h"
 
@@ -214,10 +215,11 @@ static void put_module_row(struct depot_batch *b, const struct code_ref *ref)
 }
 
 static enum err put_module(struct depot *d, struct filling *f, const struct code_ref *want,
-                           struct module *module, struct errmsg *msg)
+                           const struct module_list *modules, struct errmsg *msg)
 {
 	size_t size;
 	struct code_ref ref;
+	struct module *module = module_list_find(modules, want->hash);
 	if (depot_has_chunk(d, &want->list))
 		return ERR_OK;
 	if (!module)
@@ -228,13 +230,13 @@ static enum err put_module(struct depot *d, struct filling *f, const struct code
 	return ERR_OK;
 }
 
-enum err depot_store_image(struct node *n, struct depot *d, struct image *im, struct module *module,
-                           struct errmsg *msg)
+enum err depot_store_image(struct node *n, struct depot *d, struct image *im,
+                           const struct module_list *modules, struct errmsg *msg)
 {
 	struct filling f = {.batch = depot_batch_new(d), .msg = msg};
 	enum err e = f.batch ? ERR_OK : ERR_NOMEM;
 	for (uint32_t i = 0; e == ERR_OK && i < image_module_count(im); i++)
-		e = put_module(d, &f, image_module(im, i), module, msg);
+		e = put_module(d, &f, image_module(im, i), modules, msg);
 	if (e == ERR_OK)
 		e = image_store(im, put_chunk, &f);
 	if (e == ERR_OK)
@@ -268,7 +270,7 @@ enum err depot_load_image(struct depot *d, const struct chunk_addr *id, struct i
 static void store_run(struct job *j)
 {
 	struct node *n = j->mv->moves->node;
-	j->err = depot_store_image(n, node_depot(n), j->mv->image, j->mv->module, &j->msg);
+	j->err = depot_store_image(n, node_depot(n), j->mv->image, &j->mv->modules, &j->msg);
 }
 
 void job_store(struct move *mv, void (*done)(struct job *), const struct move_action *a)

@@ -269,10 +269,10 @@ static void comeback_revived(void *ctx, struct process *p, enum err e, const str
 	struct comeback *c = ctx;
 	struct node *n = c->moves->node;
 	if (p) {
-		p->epoch = c->record.epoch;
+		kin_set_epoch(p, c->record.epoch);
 		node_log(n, LOG_INFO, "moves", "%u (%s) runs again, from its image of epoch %llu",
 		         p->pid, p->name, (unsigned long long)p->epoch);
-		process_thaw(p);
+		kin_thaw_all(p);
 	} else {
 		node_log(n, LOG_ERROR, "moves", "%s cannot be brought back: %s", c->record.name,
 		         msg->text);

@@ -34,44 +34,69 @@ static void end_batch(struct job *j)
 	wr_free(&w);
 }
 
-/* The bytes of a page now; scratch is used for the last page of a section. */
-static const uint8_t *page_now(struct move *mv, uint32_t space, uint64_t page, uint8_t *scratch)
+/* ---- where pages are ---- */
+
+static struct page_source source_of_section(const struct move *mv, const struct space_info *info,
+                                            bool running)
 {
-	const struct space_info *s = image_space(mv->image, space);
-	const uint8_t *base;
-	uint64_t size;
-	if (mv->full) {
-		uint32_t at;
-		if (image_find(mv->full, s->kind, s->name, &at) != ERR_OK)
-			return memset(scratch, 0, CHUNK_PAGE);
-		return image_page(mv->full, at, page);
+	const struct captured_section *c = capture_section(&mv->capture, info->name);
+	if (running || !c) /* sections come with the last round */
+		return (struct page_source){.skip = true};
+	return (struct page_source){.base = c->bytes.data, .size = c->bytes.size};
+}
+
+static struct page_source source_of_memory(const struct move *mv, const struct space_info *info)
+{
+	struct page_source s = {0};
+	uint32_t i = capture_memory(&mv->capture, info->name);
+	if (i == mv->capture.nmemories)
+		return (struct page_source){.skip = true};
+	s.base = capture_memory_at(&mv->capture, i, &s.size);
+	s.bits = mv->bits[i];
+	s.nbits = mv->nbits[i];
+	return s;
+}
+
+static struct page_source source_of_image(const struct move *mv, const struct space_info *info)
+{
+	uint32_t at;
+	if (image_find(mv->full, info->kind, info->name, &at) != ERR_OK)
+		return (struct page_source){0};
+	return (struct page_source){.base = image_bytes(mv->full, at),
+	                            .size = image_pages(mv->full, at) * CHUNK_PAGE};
+}
+
+/* After the image's spaces have changed. running: a round, in which sections are not looked at. */
+static void aim(struct move *mv, bool running)
+{
+	for (uint32_t i = 0; i < image_space_count(mv->image); i++) {
+		const struct space_info *info = image_space(mv->image, i);
+		if (mv->full)
+			mv->sources[i] = source_of_image(mv, info);
+		else if (info->kind == SPACE_MEMORY)
+			mv->sources[i] = source_of_memory(mv, info);
+		else
+			mv->sources[i] = source_of_section(mv, info, running);
 	}
-	if (s->kind == SPACE_MEMORY)
-		return store_memory(mv->p->store,
-		                    (uint32_t)(s->name[0] - '0') * 10 +
-		                        (uint32_t)(s->name[1] - '0'),
-		                    &size) +
-		       page * CHUNK_PAGE;
-	enum section sec = SECTION_ENGINE;
-	section_find(s->name, &sec);
-	base = mv->sections[sec].data;
-	uint64_t left = s->size - page * CHUNK_PAGE;
+}
+
+/* The bytes of a page now; scratch is used for the last page of a section. */
+static const uint8_t *page_now(const struct page_source *s, uint64_t page, uint8_t *scratch)
+{
+	uint64_t at = page * CHUNK_PAGE, left = at < s->size ? s->size - at : 0;
 	if (left >= CHUNK_PAGE)
-		return base + page * CHUNK_PAGE;
+		return s->base + at;
 	memset(scratch, 0, CHUNK_PAGE);
-	memcpy(scratch, base + page * CHUNK_PAGE, left);
+	if (left)
+		memcpy(scratch, s->base + at, left);
 	return scratch;
 }
 
-static bool to_look_at(const struct move *mv, uint32_t space, uint64_t page)
+static bool to_look_at(const struct page_source *s, uint64_t page)
 {
-	const struct space_info *s = image_space(mv->image, space);
-	if (s->kind != SPACE_MEMORY)
-		return true;
-	unsigned i = (unsigned)(s->name[0] - '0') * 10 + (unsigned)(s->name[1] - '0');
-	if (i >= MEMORIES_MAX || !mv->bits[i])
-		return true;
-	return page < mv->nbits[i] && mv->bits[i][page / 8] >> (page % 8) & 1;
+	if (s->skip || !s->bits)
+		return !s->skip;
+	return page < s->nbits && s->bits[page / 8] >> (page % 8) & 1;
 }
 
 static void send_list(struct job *j)
@@ -111,12 +136,13 @@ static bool scan_pages(struct job *j)
 	unsigned batches = 0;
 	for (; mv->at_space < image_space_count(mv->image); mv->at_space++, mv->at_page = 0) {
 		for (; mv->at_page < image_pages(mv->image, mv->at_space); mv->at_page++) {
-			if (!to_look_at(mv, mv->at_space, mv->at_page))
+			const struct page_source *from = &mv->sources[mv->at_space];
+			if (!to_look_at(from, mv->at_page))
 				continue;
 			if (batches == SLICE_BATCHES || mv->nasked == LIST_PAGES ||
 			    j->err != ERR_OK)
 				return false;
-			const uint8_t *now = page_now(mv, mv->at_space, mv->at_page, scratch);
+			const uint8_t *now = page_now(from, mv->at_page, scratch);
 			const uint8_t *has = image_page(mv->image, mv->at_space, mv->at_page);
 			if (memcmp(now, has, CHUNK_PAGE) == 0)
 				continue;
@@ -159,35 +185,39 @@ static void send_spaces(struct job *j)
 	wr_free(&w);
 }
 
-/* Some pieces of the module. True when all are sent. */
-static bool scan_module(struct job *j)
+/* Some pieces of module i. True when all are sent. */
+static bool scan_one_module(struct job *j, uint32_t i)
 {
 	struct move *mv = j->mv;
 	size_t size;
-	const uint8_t *bytes = mv->module ? module_bytes(mv->module, &size) : NULL;
-	if (!mv->send_module)
-		return true;
-	if (!bytes) {
-		j->err = err_set(&j->msg, ERR_NOTFOUND, "the module's bytes are not here");
-		return true;
-	}
+	const uint8_t *bytes = module_bytes(mv->modules.at[i], &size);
 	for (unsigned n = 0; n < 16; n++, mv->piece++) {
 		size_t at = (size_t)mv->piece * CHUNK_PIECE;
 		struct wr w = {0};
 		if (at >= size)
 			return true;
 		chunk_pack(NULL, &w, bytes + at, size - at < CHUNK_PIECE ? size - at : CHUNK_PIECE);
-		job_out(j, MSG_MOVE_MODULE, &w, 0, mv->piece);
+		job_out(j, MSG_MOVE_MODULE, &w, i, mv->piece);
 		wr_free(&w);
 	}
 	return false;
+}
+
+/* The modules that the peer lacks, one after the other. True when all are sent. */
+static bool scan_modules(struct job *j)
+{
+	struct move *mv = j->mv;
+	for (; mv->at_module < mv->modules.count; mv->at_module++, mv->piece = 0)
+		if (mv->send_modules >> mv->at_module & 1 && !scan_one_module(j, mv->at_module))
+			return false;
+	return true;
 }
 
 /* Module, then pages; sets again until all is sent. */
 static void scan_slice(struct job *j)
 {
 	struct move *mv = j->mv;
-	if (mv->phase == SCAN_MODULE && scan_module(j))
+	if (mv->phase == SCAN_MODULE && scan_modules(j))
 		mv->phase = SCAN_MEMORY;
 	else if (mv->phase == SCAN_MEMORY && scan_pages(j))
 		mv->phase = SCAN_DONE;
@@ -201,48 +231,51 @@ static void scan_slice(struct job *j)
 
 /* ---- SCAN: the process stands for a moment, then all its pages while it runs ---- */
 
-static enum err name_module(struct move *mv, struct errmsg *msg)
-{
-	struct code_ref ref;
-	size_t size;
-	if (image_module_count(mv->image) > 0)
-		return ERR_OK;
-	const uint8_t *bytes = module_bytes(mv->module, &size);
-	TRY(module_cut(module_hash(mv->module), bytes, size, NULL, NULL, &ref));
-	return image_put_module(mv->image, &ref);
-}
-
 static void free_bits(struct move *mv)
 {
-	for (unsigned i = 0; i < MEMORIES_MAX; i++) {
+	for (unsigned i = 0; i < CAPTURE_MEMORIES_MAX; i++) {
 		free(mv->bits[i]);
 		mv->bits[i] = NULL;
 	}
 }
 
+static enum err track(struct move *mv)
+{
+	mv->ntracked = 0;
+	for (uint32_t i = 0; i < kin_grip_count(mv->grip); i++) {
+		struct process *p = kin_grip_at(mv->grip, i);
+		if (!p->store)
+			return ERR_CLOSED;
+		TRY(store_track_start(p->store));
+		mv->tracked[mv->ntracked++] = p;
+	}
+	return ERR_OK;
+}
+
 static void begin_run(struct job *j)
 {
 	struct move *mv = j->mv;
-	j->err = store_track_start(mv->p->store);
+	j->err = track(mv);
 	if (j->err == ERR_OK)
-		j->err = capture_sections(mv->p, mv->sections, &j->msg);
+		j->err = capture_begin(&mv->capture, mv->grip, &j->msg);
 	if (j->err == ERR_OK)
-		j->err = capture_spaces(mv->p, mv->image, mv->sections, &j->msg);
+		j->err = capture_spaces(&mv->capture, mv->image, &j->msg);
 }
 
 static void thaw(struct move *mv)
 {
-	if (mv->frozen)
-		process_thaw(mv->p);
+	if (!mv->freezing)
+		kin_thaw(mv->grip);
 	mv->frozen = false;
 }
 
 static void scan_run(struct job *j)
 {
 	struct move *mv = j->mv;
-	if (mv->phase == SCAN_MODULE && !mv->piece) {
-		j->err = name_module(mv, &j->msg);
+	if (mv->phase == SCAN_MODULE && !mv->at_module && !mv->piece) {
+		j->err = module_list_name(&mv->modules, mv->image);
 		send_spaces(j);
+		aim(mv, false);
 	}
 	scan_slice(j);
 }
@@ -283,15 +316,27 @@ static void begun(struct job *j)
 	scan->attempt = j->attempt;
 	rewind_scan(mv);
 	mv->phase = SCAN_MODULE;
-	mv->piece = 0;
+	mv->at_module = mv->piece = 0;
 	job_add(scan);
 }
 
-static void scan_frozen(void *ctx, struct process *p, enum process_state state)
+/* e: they do not all stand; what ended, the mover has heard of. */
+static void frozen_or_not(struct move *mv, enum err e)
+{
+	mv->freezing = false;
+	mv->frozen = e == ERR_OK;
+	if (e != ERR_OK)
+		kin_thaw(mv->grip);
+	if (e == ERR_LIMIT && !mv->over)
+		move_failed(
+		    mv, mv->attempt, e,
+		    &(struct errmsg){.text = "it has too many relatives to move with them"});
+}
+
+static void scan_frozen(void *ctx, enum err e)
 {
 	struct move *mv = ctx;
-	mv->freezing = false;
-	mv->frozen = state == PROCESS_FROZEN;
+	frozen_or_not(mv, e);
 	if (!mv->over && mv->frozen) { /* if it ended, the mover has heard of it */
 		struct job *j = job_new(mv, "begin", begin_run, begun);
 		j->attempt = mv->attempt;
@@ -300,12 +345,12 @@ static void scan_frozen(void *ctx, struct process *p, enum process_state state)
 	move_let(mv); /* over: source_move_free() thaws */
 }
 
-static void freeze(struct move *mv, uint32_t attempt, process_frozen_fn fn)
+static void freeze(struct move *mv, uint32_t attempt, kin_frozen_fn fn)
 {
 	mv->attempt = attempt;
 	mv->freezing = true;
 	move_hold(mv);
-	process_freeze(mv->p, fn, mv);
+	kin_freeze(mv->grip, fn, mv);
 }
 
 /* No checkpoint uses the tracker any more. */
@@ -322,7 +367,7 @@ static void perform_scan(struct move *mv, const struct move_action *a)
 	struct chunk_addr id = shadow_id(mv->moves, mv->uid, mv->peer);
 	mv->image = a->base ? shadow_take(mv->moves, mv->uid, mv->peer, &id) : image_new();
 	mv->ask = a->ask && !a->base;
-	mv->send_module = a->modules & 1;
+	mv->send_modules = a->modules;
 	if (mv->ask && !mv->asked)
 		mv->asked = malloc((size_t)LIST_PAGES * CHUNK_PAGE);
 	if (!mv->image || (mv->ask && !mv->asked)) {
@@ -380,19 +425,31 @@ static void perform_want(struct move *mv, const struct move_action *a)
 
 /* ---- ROUND ---- */
 
+static bool is_tracked(const struct move *mv, const struct process *p)
+{
+	for (uint32_t i = 0; i < mv->ntracked; i++)
+		if (mv->tracked[i] == p)
+			return true;
+	return false;
+}
+
+/* Of one that was born since, all pages are looked at. */
 static enum err collect(struct move *mv, bool clear)
 {
 	free_bits(mv);
-	for (uint32_t i = 0; i < store_memory_count(mv->p->store); i++) {
+	for (uint32_t i = 0; i < mv->capture.nmemories; i++) {
+		const struct captured_memory *m = &mv->capture.memories[i];
 		uint64_t size;
-		store_memory(mv->p->store, i, &size);
+		capture_memory_at(&mv->capture, i, &size);
 		/* It may grow while we look: what is new then is seen next time. */
 		size_t bytes = (size_t)(size / CHUNK_PAGE / 8 + 16) & ~(size_t)7;
-		mv->bits[i] = calloc(bytes, 1);
 		mv->nbits[i] = size / CHUNK_PAGE;
+		if (!is_tracked(mv, m->p))
+			continue;
+		mv->bits[i] = calloc(bytes, 1);
 		if (!mv->bits[i])
 			return ERR_NOMEM;
-		TRY(store_track_collect(mv->p->store, i, mv->bits[i], bytes, clear));
+		TRY(store_track_collect(m->p->store, m->index, mv->bits[i], bytes, clear));
 	}
 	return ERR_OK;
 }
@@ -402,10 +459,9 @@ static bool resize(struct job *j)
 {
 	struct move *mv = j->mv;
 	bool grew = false;
-	for (uint32_t i = 0; i < store_memory_count(mv->p->store); i++) {
-		char name[3];
+	for (uint32_t i = 0; i < mv->capture.nmemories; i++) {
+		const char *name = mv->capture.memories[i].name;
 		uint32_t at;
-		memory_name(i, name);
 		uint64_t size = mv->nbits[i] * CHUNK_PAGE;
 		if (image_find(mv->image, SPACE_MEMORY, name, &at) == ERR_OK &&
 		    image_space(mv->image, at)->size == size)
@@ -427,10 +483,7 @@ static void round_run(struct job *j)
 			send_spaces(j);
 		mv->phase = SCAN_MEMORY;
 		rewind_scan(mv);
-		/* sections come with the last round */
-		while (mv->at_space < image_space_count(mv->image) &&
-		       image_space(mv->image, mv->at_space)->kind != SPACE_MEMORY)
-			mv->at_space++;
+		aim(mv, true);
 	}
 	if (j->err == ERR_OK)
 		scan_slice(j);
@@ -447,12 +500,13 @@ static void perform_round(struct move *mv, const struct move_action *a)
 
 /* ---- FREEZE, FINAL ---- */
 
-static void frozen(void *ctx, struct process *p, enum process_state state)
+static void frozen(void *ctx, enum err e)
 {
 	struct move *mv = ctx;
 	struct move_event ev = {.kind = MOVE_EV_FROZEN, .attempt = mv->attempt};
-	mv->freezing = false;
-	mv->frozen = state == PROCESS_FROZEN;
+	frozen_or_not(mv, e);
+	if (mv->frozen)
+		kin_hold(mv->p, HOLD_MOVING);
 	if (!mv->over && mv->frozen)
 		move_event(mv, &ev);
 	move_let(mv);
@@ -461,11 +515,20 @@ static void frozen(void *ctx, struct process *p, enum process_state state)
 static void final_begin(struct job *j)
 {
 	struct move *mv = j->mv;
-	j->err = capture_sections(mv->p, mv->sections, &j->msg);
+	j->err = capture_begin(&mv->capture, mv->grip, &j->msg);
 	if (j->err == ERR_OK)
-		j->err = capture_spaces(mv->p, mv->image, mv->sections, &j->msg);
+		j->err = capture_spaces(&mv->capture, mv->image, &j->msg);
 	if (j->err == ERR_OK)
 		j->err = collect(mv, false);
+}
+
+static enum err load_module(struct move *mv, const uint8_t hash[32], struct errmsg *msg)
+{
+	struct module *m;
+	TRY(modules_load_hash(mv->moves->node->modules, hash, &m, msg));
+	enum err e = module_list_add(&mv->modules, m);
+	module_unref(m);
+	return e;
 }
 
 /* A released image goes again, whole, to a target that has lost it. */
@@ -483,9 +546,8 @@ static void final_begin_again(struct job *j)
 	for (uint32_t i = 0; j->err == ERR_OK && i < image_module_count(mv->full); i++) {
 		const struct code_ref *ref = image_module(mv->full, i);
 		j->err = image_put_module(mv->image, ref);
-		if (j->err == ERR_OK && !mv->module)
-			j->err = modules_load_hash(mv->moves->node->modules, ref->hash, &mv->module,
-			                           &j->msg);
+		if (j->err == ERR_OK && !module_list_find(&mv->modules, ref->hash))
+			j->err = load_module(mv, ref->hash, &j->msg);
 	}
 }
 
@@ -501,8 +563,9 @@ static void final_run(struct job *j)
 		if (j->err == ERR_OK)
 			send_spaces(j);
 		rewind_scan(mv);
+		aim(mv, false);
 		mv->phase = SCAN_MODULE;
-		mv->piece = 0;
+		mv->at_module = mv->piece = 0;
 	}
 	if (j->err == ERR_OK)
 		scan_slice(j);
@@ -543,7 +606,7 @@ static void perform_final(struct move *mv, const struct move_action *a)
 	j->attempt = a->attempt;
 	j->fresh = a->released;
 	mv->ask = false;
-	mv->send_module = a->released && a->modules & 1;
+	mv->send_modules = a->released ? a->modules : 0;
 	if (a->released) {
 		const struct owner *rec = mover_record(mv->moves->mover, mv->uid);
 		if (rec)
@@ -564,9 +627,8 @@ static void forget(struct move *mv, const struct move_action *a)
 	struct process *p = mv->p;
 	if (p && p->state == PROCESS_FROZEN) {
 		mv->frozen = false;
-		memcpy(p->gone_to, mv->peer, sizeof p->gone_to); /* its clients follow */
 		afterimage_keep(p);
-		process_forget(p);
+		kin_forget(p, mv->peer); /* their clients follow */
 	}
 	if (mv->image && !mv->running && image_id(mv->image, &id) == ERR_OK) {
 		shadow_keep(mv->moves, mv->uid, mv->peer, &id, mv->image);
@@ -588,8 +650,8 @@ static void taken_revived(void *ctx, struct process *p, enum err e, const struct
 {
 	struct taking *t = ctx;
 	if (p) {
-		p->epoch = t->record.epoch;
-		process_thaw(p);
+		kin_set_epoch(p, t->record.epoch);
+		kin_thaw_all(p);
 	} else {
 		node_log(t->moves->node, LOG_ERROR, "moves", "%s cannot be taken back: %s",
 		         t->record.name, msg->text);
@@ -617,8 +679,8 @@ static void taken_loaded(void *ctx)
 static void resume(struct move *mv, const struct move_action *a)
 {
 	if (mv->p && mv->p->state == PROCESS_FROZEN) {
-		mv->p->epoch = a->record.epoch;
-		mv->p->hold = HOLD_NONE;
+		kin_set_epoch(mv->p, a->record.epoch);
+		kin_release(mv->p);
 		thaw(mv);
 		return;
 	}
@@ -633,8 +695,8 @@ static void resume(struct move *mv, const struct move_action *a)
 static void over(struct move *mv, const struct move_action *a)
 {
 	struct process *p = mv->p;
-	if (p && process_alive(p) && !p->forgotten)
-		p->hold = HOLD_NONE;
+	if (p && !p->forgotten)
+		kin_release(p);
 	node_log(mv->moves->node, LOG_INFO, "moves", "move of %s over: %s",
 	         p ? p->name : mv->record.name,
 	         a->err == ERR_OK && !a->text.text[0] ? "done" : a->text.text);
@@ -648,12 +710,10 @@ void source_move_free(struct move *mv)
 {
 	free_bits(mv);
 	free(mv->asked);
-	for (int s = 0; s < SECTIONS; s++)
-		wr_free(&mv->sections[s]);
-	if (!mv->leaving || !mv->p)
-		return;
-	thaw(mv);
-	process_unpin(mv->p);
+	capture_end(&mv->capture);
+	kin_grip_free(mv->grip);
+	if (mv->leaving && mv->p)
+		process_unpin(mv->p);
 }
 
 void source_perform(struct moves *m, struct move_action *a)

@@ -17,9 +17,9 @@
 /* ---- ADMIT ---- */
 
 struct offer {
-	uint64_t pages;
+	uint64_t pages, code_bytes;
 	uint32_t nmodules;
-	struct code_ref code;
+	struct code_ref modules[IMAGE_MODULES_MAX];
 	struct chunk_addr base;
 };
 
@@ -33,21 +33,29 @@ static enum err read_offer(const struct move_action *a, struct offer *o, struct 
 	TRY(msg_decode(a->bytes, a->size, &type, &any, msg));
 	while (msg_next_move_space(&any.move_offer.spaces, &s))
 		o->pages += s.size / CHUNK_PAGE;
-	while (msg_next_move_module(&any.move_offer.modules, &mod)) {
-		memcpy(o->code.hash, mod.hash, 32);
-		o->code.size = mod.size;
-		o->nmodules++;
+	while (o->nmodules < IMAGE_MODULES_MAX &&
+	       msg_next_move_module(&any.move_offer.modules, &mod)) {
+		struct code_ref *ref = &o->modules[o->nmodules++];
+		memcpy(ref->hash, mod.hash, 32);
+		ref->size = mod.size;
+		o->code_bytes += mod.size < IMAGE_MODULE_MAX ? mod.size : IMAGE_MODULE_MAX + 1;
 	}
 	struct rd r = rd_of(any.move_offer.base, CHUNK_ADDR_SIZE);
 	TRY(chunk_addr_read(&r, &o->base));
-	if (o->pages > IMAGE_PAGES_MAX || o->code.size > IMAGE_MODULE_MAX)
+	if (o->pages > IMAGE_PAGES_MAX || o->code_bytes > IMAGE_MODULE_MAX)
 		return err_set(msg, ERR_LIMIT,
-		               "%llu pages of memory and a module of %llu bytes are "
+		               "%llu pages of memory and modules of %llu bytes are "
 		               "more than this device takes",
-		               (unsigned long long)o->pages, (unsigned long long)o->code.size);
-	if (o->nmodules > 1)
-		return err_set(msg, ERR_UNSUPPORTED, "a process of %u modules", o->nmodules);
+		               (unsigned long long)o->pages, (unsigned long long)o->code_bytes);
 	return ERR_OK;
+}
+
+/* Takes the reference. */
+static enum err keep_module(struct move *mv, struct module *m)
+{
+	enum err e = module_list_add(&mv->modules, m);
+	module_unref(m);
+	return e;
 }
 
 static void admit_run(struct job *j)
@@ -55,9 +63,20 @@ static void admit_run(struct job *j)
 	struct move *mv = j->mv;
 	struct node *n = mv->moves->node;
 	struct errmsg ignored;
-	if (mv->code_ref.size)
-		modules_load_hash(n->modules, mv->code_ref.hash, &mv->module, &ignored);
+	struct module *m;
+	for (uint32_t i = 0; i < mv->noffered; i++)
+		if (modules_load_hash(n->modules, mv->offered[i].hash, &m, &ignored) == ERR_OK)
+			keep_module(mv, m);
 	j->pages = depot_chunk_count(node_depot(n));
+}
+
+static uint32_t lacking(const struct move *mv)
+{
+	uint32_t bits = 0;
+	for (uint32_t i = 0; i < mv->noffered; i++)
+		if (!module_list_find(&mv->modules, mv->offered[i].hash))
+			bits |= UINT32_C(1) << i;
+	return bits;
 }
 
 static void admitted(struct job *j)
@@ -66,7 +85,7 @@ static void admitted(struct job *j)
 	struct move_event ev = {.kind = MOVE_EV_ADMITTED,
 	                        .base = mv->base,
 	                        .ask = j->pages > 0,
-	                        .modules = mv->module ? 0 : 1};
+	                        .modules = lacking(mv)};
 	move_event(mv, &ev);
 }
 
@@ -90,7 +109,8 @@ static void perform_admit(struct moves *m, const struct move_action *a)
 		move_failed(mv, 0, e, &msg);
 		return;
 	}
-	mv->code_ref = o.code;
+	memcpy(mv->offered, o.modules, sizeof mv->offered);
+	mv->noffered = o.nmodules;
 	if (!chunk_addr_is_null(&o.base))
 		mv->image = shadow_take(m, mv->uid, mv->peer, &o.base);
 	mv->base = mv->image != NULL;
@@ -104,9 +124,23 @@ static void perform_admit(struct moves *m, const struct move_action *a)
 
 /* ---- BULK ---- */
 
+static bool is_listed(struct list_ref list, const struct space_info *info)
+{
+	struct msg_move_space s;
+	while (msg_next_move_space(&list, &s))
+		if (s.kind == info->kind && s.name.size == strlen(info->name) &&
+		    !memcmp(s.name.p, info->name, s.name.size))
+			return true;
+	return false;
+}
+
+/* The list is all there is: others have gone. */
 static enum err apply_spaces(struct image *im, struct list_ref *list, struct errmsg *msg)
 {
 	struct msg_move_space s;
+	for (uint32_t i = image_space_count(im); i > 0; i--)
+		if (!is_listed(*list, image_space(im, i - 1)))
+			image_drop_space(im, i - 1);
 	while (msg_next_move_space(list, &s)) {
 		char name[IMAGE_NAME_MAX];
 		if (s.kind < SPACE_SECTION || s.kind > SPACE_MEMORY ||
@@ -165,24 +199,38 @@ static enum err apply_list(struct job *j, const struct msg_move_list *l)
 	return e;
 }
 
+/* Pieces come in order, module after module. */
+static enum err next_piece(struct move *mv, const struct msg_move_module_piece *p,
+                           struct errmsg *msg)
+{
+	if (p->piece == 0 && !mv->code.size)
+		mv->coming = p->module;
+	if (p->module != mv->coming || p->module >= mv->noffered || p->piece != mv->pieces ||
+	    module_list_find(&mv->modules, mv->offered[p->module].hash))
+		return err_set(msg, ERR_INVALID, "piece %u of module %u is out of order", p->piece,
+		               p->module);
+	return ERR_OK;
+}
+
 static enum err apply_module(struct job *j, const struct msg_move_module_piece *p)
 {
 	struct move *mv = j->mv;
-	uint64_t want = mv->code_ref.size;
-	if (mv->module || p->piece != mv->pieces || mv->code.size >= want)
-		return err_set(&j->msg, ERR_INVALID, "piece %u of the module is out of order",
-		               p->piece);
+	TRY(next_piece(mv, p, &j->msg));
+	uint64_t want = mv->offered[mv->coming].size;
 	TRY(chunk_unpack(p->packed.p, p->packed.size, &mv->code, &j->msg));
 	mv->pieces++;
 	if (mv->code.size < want)
 		return ERR_OK;
 	uint8_t hash[32];
 	crypto_blake2b(hash, mv->code.data, mv->code.size);
-	if (mv->code.size != want || memcmp(hash, mv->code_ref.hash, 32) != 0)
+	if (mv->code.size != want || memcmp(hash, mv->offered[mv->coming].hash, 32) != 0)
 		return err_set(&j->msg, ERR_INVALID, "the module's bytes do not have its hash");
 	size_t size;
+	struct module *m;
 	uint8_t *bytes = wr_take(&mv->code, &size);
-	return modules_load_bytes(mv->moves->node->modules, bytes, size, &mv->module, &j->msg);
+	mv->pieces = 0;
+	TRY(modules_load_bytes(mv->moves->node->modules, bytes, size, &m, &j->msg));
+	return keep_module(mv, m);
 }
 
 static enum err apply(struct job *j, const struct incoming *in)
@@ -256,16 +304,12 @@ static void barrier_done(struct job *j)
 		job_store(mv, NULL, NULL);
 }
 
-static void name_module(struct job *j)
+static void name_modules(struct job *j)
 {
 	struct move *mv = j->mv;
-	size_t size;
-	if (image_module_count(mv->image) > 0 || !mv->module)
+	if (!mv->modules.count)
 		return;
-	const uint8_t *bytes = module_bytes(mv->module, &size);
-	j->err = module_cut(module_hash(mv->module), bytes, size, NULL, NULL, &mv->code_ref);
-	if (j->err == ERR_OK)
-		j->err = image_put_module(mv->image, &mv->code_ref);
+	j->err = module_list_name(&mv->modules, mv->image);
 	if (j->err == ERR_OK)
 		image_hash(mv->image);
 }
@@ -274,12 +318,36 @@ static void perform_barrier(struct move *mv, const struct move_action *a)
 {
 	target_flush(mv);
 	struct job *j =
-	    job_new(mv, "barrier", a->round == 0 ? name_module : nothing_run, barrier_done);
+	    job_new(mv, "barrier", a->round == 0 ? name_modules : nothing_run, barrier_done);
 	j->round = a->round;
 	job_add(j);
 }
 
 /* ---- PREPARE ---- */
+
+/* The image has the manifest's modules and no others; some were here already. */
+static void prepare_modules(struct job *j, struct manifest *m)
+{
+	struct move *mv = j->mv;
+	struct module_list all = {0};
+	struct module *code;
+	for (uint32_t i = 0; j->err == ERR_OK && i < m->nmodules; i++) {
+		code = module_list_find(&mv->modules, m->modules[i].hash);
+		if (!code) {
+			j->err = modules_load_hash(mv->moves->node->modules, m->modules[i].hash,
+			                           &code, &j->msg);
+			if (j->err == ERR_OK)
+				j->err = keep_module(mv, code);
+		}
+		if (j->err == ERR_OK)
+			j->err = module_list_add(&all, code);
+	}
+	manifest_free(m);
+	if (j->err == ERR_OK)
+		j->err = module_list_name(&all, mv->image);
+	module_list_free(&mv->modules);
+	mv->modules = all;
+}
 
 static void prepare_run(struct job *j)
 {
@@ -287,13 +355,8 @@ static void prepare_run(struct job *j)
 	struct wr is = {0};
 	struct manifest m;
 	j->err = manifest_read(j->data.data, j->data.size, &m, &j->msg);
-	if (j->err == ERR_OK && m.nmodules == 1 && !mv->module)
-		j->err = modules_load_hash(mv->moves->node->modules, m.modules[0].hash, &mv->module,
-		                           &j->msg);
 	if (j->err == ERR_OK)
-		manifest_free(&m);
-	if (j->err == ERR_OK)
-		name_module(j);
+		prepare_modules(j, &m);
 	if (j->err == ERR_OK)
 		j->err = image_manifest(mv->image, &is);
 	if (j->err == ERR_OK &&
@@ -310,7 +373,7 @@ static void stands(struct move *mv, struct process *p)
 	struct move_event ev = {.kind = MOVE_EV_PREPARED, .pid = p->pid};
 	mv->p = p;
 	process_pin(p);
-	p->hold = HOLD_ARRIVING;
+	kin_hold(p, HOLD_ARRIVING);
 	image_id(mv->image, &ev.image);
 	move_event(mv, &ev);
 }
@@ -324,7 +387,7 @@ static void revived(void *ctx, struct process *p, enum err e, const struct errms
 	else
 		why = *msg;
 	if (p && (mv->over || e != ERR_OK) && p->state == PROCESS_FROZEN)
-		process_forget(p);
+		kin_forget(p, NULL);
 	if (!mv->over && e != ERR_OK)
 		move_failed(mv, 0, e, &why);
 	else if (!mv->over)
@@ -358,14 +421,14 @@ static void perform_run(struct move *mv, const struct move_action *a)
 	struct moves *m = mv->moves;
 	struct process *p = mv->p;
 	struct move_event ev = {.kind = MOVE_EV_RUNNING, .pid = p->pid};
-	p->epoch = a->record.epoch;
-	p->hold = HOLD_NONE;
+	kin_set_epoch(p, a->record.epoch);
+	kin_release(p);
 	ev.resumed_ns = os_monotonic_ns();
 	memcpy(ev.clock, m->clock, sizeof ev.clock);
-	process_thaw(p);
+	kin_thaw_all(p);
 	node_log(m->node, LOG_INFO, "moves", "%u (%s) has arrived", p->pid, p->name);
 	move_event(mv, &ev);
-	if (!process_alive(p))
+	if (!process_find_uid(m->node, mv->uid))
 		mover_ended(m->mover, mv->uid);
 }
 
@@ -384,7 +447,7 @@ static void perform_drop(struct move *mv, const struct move_action *a)
 	node_log(mv->moves->node, LOG_INFO, "moves", "what was arriving is dropped: %s",
 	         a->text.text);
 	if (mv->p && mv->p->state == PROCESS_FROZEN)
-		process_forget(mv->p);
+		kin_forget(mv->p, NULL);
 	move_end(mv);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/os.h"
 #include "engine/engine.h"
+#include "node/capture.h"
 #include "node/control.h"
 #include "node/disk.h"
 #include "node/modules.h"
@@ -118,8 +119,7 @@ static void move_free(struct move *mv)
 	image_free(mv->image);
 	image_free(mv->full);
 	delta_free(mv->delta);
-	if (mv->module)
-		module_unref(mv->module);
+	module_list_free(&mv->modules);
 	depot_release(node_depot(m->node));
 	free(mv);
 }
@@ -180,7 +180,7 @@ static void perform_kill(struct moves *m, const struct move_action *a)
 	if (!p)
 		return;
 	node_log(m->node, LOG_WARN, "moves", "%u (%s) is ended: %s", p->pid, p->name, a->text.text);
-	process_kill(p, 137);
+	kin_kill(p, 137);
 }
 
 /* From here on only the other device, or force, decides. */
@@ -188,7 +188,7 @@ static void mark_in_flight(struct moves *m, const struct move_action *a)
 {
 	struct move *mv = move_find(m, a->move);
 	if (mv && mv->p && mv->leaving && a->record.state == OWNER_RELEASED)
-		mv->p->hold = HOLD_IN_FLIGHT;
+		kin_hold(mv->p, HOLD_IN_FLIGHT);
 }
 
 static void perform_write(struct moves *m, const struct move_action *a)
@@ -428,7 +428,7 @@ static void note_births(struct moves *m)
 {
 	uint64_t now_ms = os_wall_ns() / 1000000;
 	for (struct process *p = process_first(m->node); p; p = p->next) {
-		if (p->state != PROCESS_RUNNING || p->hold != HOLD_NONE || p->move ||
+		if (!p->leads || p->state != PROCESS_RUNNING || p->hold != HOLD_NONE || p->move ||
 		    now_ms < (uint64_t)p->created_unix_ms + BIRTH_MS)
 			continue;
 		p->move = m; /* once */
@@ -462,25 +462,109 @@ static void on_timer(uv_timer_t *t)
 
 /* ---- asked by others ---- */
 
-static enum err offer_modules(const struct process *p, struct msg_move_module *mod)
+static enum err may_move(struct process *p, struct errmsg *msg)
 {
-	size_t size;
-	memset(mod, 0, sizeof *mod);
-	module_bytes(p->module, &size);
-	memcpy(mod->hash, p->module_hash, 32);
-	mod->size = size;
-	return size <= IMAGE_MODULE_MAX ? ERR_OK : ERR_LIMIT;
-}
-
-static enum err may_move(const struct process *p, struct errmsg *msg)
-{
-	if (p->state != PROCESS_RUNNING || p->hold != HOLD_NONE)
-		return err_set(msg, ERR_STATE,
-		               process_alive(p) ? "process %u is %s" : "process %u has ended (%s)",
-		               p->pid, process_state_text(p));
+	TRY(kin_is_free(p, msg));
 	if (!p->store || !p->module || store_memory_count(p->store) > MEMORIES_MAX)
 		return err_set(msg, ERR_UNSUPPORTED, "process %u has more than %d memories", p->pid,
 		               MEMORIES_MAX);
+	return ERR_OK;
+}
+
+/* What the offer says: their memories and modules. Nobody becomes another program from here on. */
+struct offered {
+	struct msg_move_space spaces[CAPTURE_MEMORIES_MAX];
+	struct msg_move_module modules[IMAGE_MODULES_MAX];
+};
+
+static void offer_spaces(const struct capture *c, struct offered *o)
+{
+	for (uint32_t i = 0; i < c->nmemories; i++) {
+		o->spaces[i] = (struct msg_move_space){.kind = SPACE_MEMORY,
+		                                       .name = str_ref(c->memories[i].name)};
+		capture_memory_at(c, i, &o->spaces[i].size);
+	}
+}
+
+static enum err offer_modules(const struct module_list *l, struct offered *o, struct errmsg *msg)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < l->count; i++) {
+		size_t size;
+		module_bytes(l->at[i], &size);
+		memcpy(o->modules[i].hash, module_hash(l->at[i]), 32);
+		o->modules[i].size = size;
+		sum += size;
+	}
+	if (sum > IMAGE_MODULE_MAX)
+		return err_set(msg, ERR_LIMIT, "the module is larger than %d MiB",
+		               IMAGE_MODULE_MAX >> 20);
+	return ERR_OK;
+}
+
+static enum err offer(struct move *mv, uint64_t max_pause_ns, struct errmsg *msg)
+{
+	struct moves *m = mv->moves;
+	struct offered *o = calloc(1, sizeof *o);
+	struct process *list[KIN_MAX];
+	uint32_t n = kin_grip_count(mv->grip);
+	struct owner rec = moves_record_of(m->node, mv->p);
+	enum err e = o ? ERR_OK : ERR_NOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		list[i] = kin_grip_at(mv->grip, i);
+	if (e == ERR_OK)
+		e = capture_modules(&mv->modules, mv->grip, msg);
+	if (e == ERR_OK)
+		e = capture_memories(&mv->capture, list, n, msg);
+	if (e == ERR_OK)
+		e = offer_modules(&mv->modules, o, msg);
+	if (e == ERR_OK) {
+		struct move_options options = {.max_pause_ns = max_pause_ns,
+		                               .base = shadow_id(m, mv->uid, mv->peer),
+		                               .spaces = o->spaces,
+		                               .nspaces = mv->capture.nmemories,
+		                               .modules = o->modules,
+		                               .nmodules = mv->modules.count};
+		offer_spaces(&mv->capture, o);
+		e = mover_start(m->mover, mv->id, &rec, mv->peer, &options, os_monotonic_ns(), msg);
+	}
+	free(o);
+	return e;
+}
+
+/* Relatives become other programs all the time: what they are is only known while they stand. */
+static void may_offer(void *ctx, enum err e)
+{
+	struct move *mv = ctx;
+	struct move_report none = {0};
+	struct errmsg msg = {.text = "the program ended while it was about to move"};
+	if (e == ERR_LIMIT)
+		err_set(&msg, e, "it has too many relatives to move with them");
+	if (e == ERR_OK && !mv->over) {
+		kin_hold(mv->p, HOLD_MOVING);
+		e = offer(mv, mv->max_pause_ns, &msg);
+	}
+	kin_thaw(mv->grip);
+	if (e != ERR_OK && !mv->over) {
+		struct move_status st;
+		if (!moves_status(mv->moves->node, mv->uid, &st))
+			kin_release(mv->p);
+		if (mv->fn)
+			mv->fn(mv->ctx, e, &msg, &none);
+		mv->fn = NULL;
+		mv->over = true; /* the mover never knew it; move_let() frees it */
+	}
+	move_let(mv);
+}
+
+static enum err begin(struct move *mv, struct errmsg *msg)
+{
+	mv->p = kin_grip_at(mv->grip, 0);
+	process_pin(mv->p);
+	if (kin_is_alone(mv->p) && mv->p->hold != HOLD_EXEC)
+		return offer(mv, mv->max_pause_ns, msg);
+	move_hold(mv);
+	kin_freeze(mv->grip, may_offer, mv);
 	return ERR_OK;
 }
 
@@ -488,38 +572,27 @@ enum err moves_start(struct node *n, struct process *p, struct peer *to, uint64_
                      move_over_fn fn, void *ctx, struct errmsg *msg)
 {
 	struct moves *m = n->moves;
-	struct msg_move_module mod;
-	struct msg_move_space spaces[MEMORIES_MAX];
-	char names[MEMORIES_MAX][3];
-	TRY(may_move(p, msg));
-	if (offer_modules(p, &mod) != ERR_OK)
-		return err_set(msg, ERR_LIMIT, "the module is larger than %d MiB",
-		               IMAGE_MODULE_MAX >> 20);
-	struct move_options o = {.max_pause_ns = max_pause_ns,
-	                         .base = shadow_id(m, p->uid, peer_id(to)),
-	                         .spaces = spaces,
-	                         .nspaces = store_memory_count(p->store),
-	                         .modules = &mod,
-	                         .nmodules = 1};
-	for (uint32_t i = 0; i < o.nspaces; i++) {
-		memory_name(i, names[i]);
-		spaces[i] =
-		    (struct msg_move_space){.kind = SPACE_MEMORY, .name = str_ref(names[i])};
-		store_memory(p->store, i, &spaces[i].size);
-	}
 	struct move_action a = {0};
+	struct kin_grip *grip;
+	p = kin_leader(p);
+	TRY(may_move(p, msg));
 	struct owner rec = moves_record_of(n, p);
 	os_random(a.move, sizeof a.move);
 	memcpy(a.uid, p->uid, UID_SIZE);
 	memcpy(a.peer, peer_id(to), PEER_ID_SIZE);
-	TRY(mover_start(m->mover, a.move, &rec, a.peer, &o, os_monotonic_ns(), msg));
+	TRY(mover_may_start(m->mover, &rec, a.peer, msg));
+	TRY(kin_grip_new(p, &grip, msg));
 	struct move *mv = move_new(m, &a, true);
-	mv->p = p;
-	mv->module = module_ref(p->module);
+	mv->grip = grip;
+	mv->max_pause_ns = max_pause_ns;
+	enum err e = begin(mv, msg);
+	if (e != ERR_OK) {
+		move_end(mv);
+		return e;
+	}
 	mv->fn = fn;
 	mv->ctx = ctx;
-	process_pin(p);
-	p->hold = HOLD_MOVING;
+	kin_hold(p, HOLD_MOVING);
 	m->since_gc++;
 	moves_drain(m);
 	return ERR_OK;

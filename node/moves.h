@@ -18,7 +18,7 @@
 struct control_call;
 struct depot;
 struct image;
-struct module;
+struct module_list;
 struct moves;
 struct peer;
 
@@ -52,9 +52,9 @@ typedef void (*written_fn)(void *ctx, enum err e, const struct errmsg *msg);
 /* Durably, after all records asked for before; then the mover knows it, then fn. */
 void moves_write(struct node *n, const struct owner *record, written_fn fn, void *ctx);
 unsigned *moves_work_count(struct node *n);
-/* Puts an image's chunks and its module's (found by hash: cache or depot) into the depot. Pool thread. */
-enum err depot_store_image(struct node *n, struct depot *d, struct image *im, struct module *module,
-                           struct errmsg *msg);
+/* Puts an image's chunks and those of its modules into the depot. Pool thread. */
+enum err depot_store_image(struct node *n, struct depot *d, struct image *im,
+                           const struct module_list *modules, struct errmsg *msg);
 /* Loads an image from the depot. Pool thread. */
 enum err depot_load_image(struct depot *d, const struct chunk_addr *id, struct image **out,
                           struct errmsg *msg);

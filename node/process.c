@@ -9,6 +9,7 @@
 #include "base/os.h"
 #include "engine/engine.h"
 #include "node/drivers/drivers.h"
+#include "node/kin.h"
 #include "node/node.h"
 #include "node/process_build.h"
 #include "node/process_section.h"
@@ -99,6 +100,7 @@ void process_free(struct process *p)
 		tty_unref(p->terminal);
 	tty_free(p->tty);
 	free_args(p);
+	kin_unref(p->kin);
 	if (p->waker) {
 		os_wake_free(p->waker);
 		free(p->waker);
@@ -159,12 +161,23 @@ static void set_name(struct process *p, const char *name, const char *path)
 			*c = '?';
 }
 
+/* The first of a family. */
+static enum err lead(struct process *p, uint64_t epoch)
+{
+	p->kin = kin_new();
+	if (!p->kin)
+		return ERR_NOMEM;
+	p->leads = true;
+	kin_set_epoch(p, epoch);
+	return ERR_OK;
+}
+
 static enum err fill_from_config(struct process *p, const struct process_config *cfg)
 {
 	struct tty_hooks hooks = tty_hooks_of(p);
+	TRY(lead(p, 1));
 	set_name(p, cfg->name, cfg->path);
 	os_random(p->uid, sizeof p->uid);
-	p->epoch = 1;
 	p->parent = cfg->parent;
 	p->controls = cfg->controls;
 	p->created_unix_ms = (int64_t)(os_wall_ns() / 1000000);
@@ -226,9 +239,14 @@ static enum err prepare_restored(struct process *p, const struct process_section
 {
 	struct tty_hooks hooks = tty_hooks_of(p);
 	TRY(process_section_load(s->bytes[SECTION_PROCESS], &hooks, p, msg));
-	p->terminal = tty_ref(p->tty);
+	p->guest_pid = s->guest_pid ? s->guest_pid : p->pid;
+	p->terminal = tty_ref(s->leader ? s->leader->tty : p->tty);
 	if (s->fresh)
 		become_copy(p);
+	if (s->leader)
+		p->kin = kin_ref(s->leader->kin);
+	else
+		TRY(lead(p, p->epoch));
 	if (process_find_uid(p->node, p->uid))
 		return err_set(msg, ERR_EXISTS, "process %u (%s) is here already", p->pid, p->name);
 	p->freezes = 1;
@@ -281,6 +299,10 @@ static enum err fill_from_parent(struct process *p, const struct process *parent
 	memcpy(p->name, parent->name, sizeof p->name);
 	os_random(p->uid, sizeof p->uid);
 	p->epoch = 1;
+	p->kin = kin_ref(parent->kin);
+	p->hold = parent->hold == HOLD_MOVING
+	              ? HOLD_MOVING
+	              : HOLD_NONE; /* until the move is over it stays the program it is */
 	p->parent = parent->pid;
 	p->controls = parent->controls;
 	p->created_unix_ms = (int64_t)(os_wall_ns() / 1000000);
@@ -329,6 +351,15 @@ static void grant_exec(struct process *p)
 	p->hold = HOLD_EXEC;
 	atomic_store(&p->exec_granted, true);
 	process_wake(p);
+}
+
+void process_take_back_exec(struct process *p)
+{
+	if (p->state != PROCESS_FROZEN)
+		return;
+	atomic_store(&p->exec_granted, false); /* it stands before its call, and asks again */
+	if (p->hold == HOLD_EXEC)
+		p->hold = HOLD_NONE;
 }
 
 static void on_exec_over(struct process *p, const struct letter *l)
@@ -530,6 +561,8 @@ static void on_ended(struct process *p, const struct exit_record *end)
 	p->end = *end;
 	p->end.cpu_ns += p->cpu_ns_before;
 	end_worker(p);
+	if (!p->forgotten)
+		kin_pass_on(p);
 	if (!p->forgotten) {
 		p->node->table.ended++;
 		node_log(p->node, LOG_INFO, "process", "%u (%s) ended: %s, status %d", p->pid,
@@ -608,15 +641,29 @@ const char *process_state_text(const struct process *p)
 	return worker_waits(p->worker) ? "waiting" : "running";
 }
 
+static enum err save_linux(struct process *p, bool related, struct wr *out, struct errmsg *msg)
+{
+	if (!p->wali)
+		return ERR_OK;
+	return related ? wali_save_in(p->wali, out, msg) : wali_save(p->wali, out, msg);
+}
+
 enum err process_save_section(struct process *p, enum section s, struct wr *out, struct errmsg *msg)
+{
+	return process_save_section_in(p, s, NULL, out, msg);
+}
+
+enum err process_save_section_in(struct process *p, enum section s, const struct fdset *set,
+                                 struct wr *out, struct errmsg *msg)
 {
 	enum err e = ERR_INVALID;
 	switch (s) {
 	case SECTION_ENGINE: e = store_save(p->store, 0, out); break;
-	case SECTION_WASI: return wasi_save(p->wasi, out, msg);
+	case SECTION_WASI:
+		return set ? wasi_save_in(p->wasi, set, out, msg) : wasi_save(p->wasi, out, msg);
 	case SECTION_DRIVERS: e = drivers_save(p->drivers, out); break;
 	case SECTION_PROCESS: e = process_section_save(p, out); break;
-	case SECTION_LINUX: return p->wali ? wali_save(p->wali, out, msg) : ERR_OK;
+	case SECTION_LINUX: return save_linux(p, set != NULL, out, msg);
 	case SECTIONS: break;
 	}
 	if (e == ERR_OK && !wr_ok(out))

@@ -41,7 +41,10 @@
 #include <stdatomic.h>
 
 struct drivers;
+struct family_image;
+struct fdset;
 struct instance;
+struct kin;
 struct module;
 struct node;
 struct os_wake;
@@ -133,15 +136,20 @@ typedef void (*process_started_fn)(void *ctx, struct process *p, enum err e,
 /* Open inside node/. Fields marked L belong to the loop, W to the worker while the process runs (to
  * the freezer while it is frozen), C are constant after start. */
 struct process {
-	uint32_t pid;                      /* C */
-	uint8_t uid[PROCESS_UID_SIZE];     /* C: the process's identity on all devices, random */
+	uint32_t pid; /* C */
+	uint32_t
+	    guest_pid; /* C after start: what it and its relatives know it by: pid, unless that was taken here */
+	struct kin *kin; /* C: what it has in common with its relatives (kin.h). Owned reference */
+	bool leads;      /* L: what is written about its family has its uid */
+	uint8_t uid
+	    [PROCESS_UID_SIZE]; /* L: the process's identity on all devices, random; a relative that ends may leave it its own */
 	bool is_copy;                      /* C: from a snapshot, with a uid of its own ... */
 	uint8_t copy_of[PROCESS_UID_SIZE]; /* C: ... whose process had this one */
 	uint64_t epoch;                    /* L: ownership epoch; migrate raises it */
 	char name[PROCESS_NAME_MAX + 1];   /* C */
 	char **argv;                       /* L: exec changes them */
 	uint32_t argc;                     /* C */
-	uint32_t parent;                   /* C */
+	uint32_t parent;                   /* L */
 	int64_t created_unix_ms;           /* C */
 	uint8_t module_hash[32];           /* C, but for exec: W */
 	uint32_t max_memory_pages;         /* C: 0: no limit but the module's */
@@ -219,6 +227,12 @@ struct process_sections {
 	struct rd bytes[SECTIONS];
 	uint8_t module_hash[32]; /* the module must be in the cache or the store: modules.h */
 	bool fresh;              /* a new uid and epoch 1: a copy, not the process itself */
+	/* Of one of several relatives: */
+	struct family_image **
+	    family; /* *family NULL: this is the leader, whose worker makes it of family_bytes. NULL: it is alone */
+	struct rd family_bytes;
+	struct process *leader; /* NULL: this is it */
+	uint32_t guest_pid;
 };
 
 /* Rebuilds a process: everything is checked by the worker, on its own thread, before the process
@@ -250,9 +264,15 @@ void process_wake(struct process *p);
 /* CPU time of the guest, all devices together. */
 uint64_t process_cpu_ns(const struct process *p);
 
+/* Only FROZEN: the loop takes back its leave to become another program. */
+void process_take_back_exec(struct process *p);
+
 /* Only FROZEN. Any one thread. The same state gives the same bytes. */
 enum err process_save_section(struct process *p, enum section s, struct wr *out,
                               struct errmsg *msg);
+/* The same of one of several relatives, whose descriptions are in the set. */
+enum err process_save_section_in(struct process *p, enum section s, const struct fdset *set,
+                                 struct wr *out, struct errmsg *msg);
 
 /* ---- mounts (fs_remote.c) ---- */
 

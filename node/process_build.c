@@ -10,6 +10,7 @@
 #include "node/node.h"
 #include "node/questions.h"
 #include "node/wali/family.h"
+#include "node/wali/family_image.h"
 #include "node/wali/objects.h"
 #include "node/wali/wali.h"
 #include "node/wasi.h"
@@ -227,7 +228,7 @@ static struct wali_config linux_config(struct process *p)
 	return (struct wali_config){
 	    .wasi = p->wasi,
 	    .waker = p->waker,
-	    .pid = p->pid,
+	    .pid = p->guest_pid,
 	    .net = p->node->net,
 	    .net_mode = p->net_mode,
 	    .net_key = p->net_key,
@@ -398,6 +399,7 @@ static void adopt(struct process *p, struct wali_child *c)
 	p->wali = c->wali;
 	family_lock(f);
 	wali_child_adopt(c, &lc.host, &p->wait, p->waker, p->pid);
+	p->guest_pid = wali_pid(p->wali);
 	family_unlock(f);
 }
 
@@ -456,6 +458,15 @@ static enum err open_stream(void *ctx, const char *name, struct vfs_obj **out, s
 	return *out ? ERR_OK : ERR_NOMEM;
 }
 
+static struct fdtable_loader loader_of(struct process *p)
+{
+	return (struct fdtable_loader){.open_mount = open_mount,
+	                               .open_stream = open_stream,
+	                               .held = held_file,
+	                               .load_object = wali_load_object,
+	                               .ctx = p};
+}
+
 static enum err check_end(struct rd *in, const char *section, struct errmsg *msg)
 {
 	if (rd_left(in))
@@ -487,42 +498,54 @@ static enum err load_engine(struct process *p, struct rd in, struct errmsg *msg)
 }
 
 /* Of a WASI program there is none. */
-static enum err load_linux(struct process *p, struct rd in, struct errmsg *msg)
+static enum err load_linux(struct process *p, const struct process_sections *s, struct errmsg *msg)
 {
 	struct wali_config lc = linux_config(p);
-	if (!rd_left(&in))
+	struct rd in = s->bytes[SECTION_LINUX];
+	if (!rd_left(&in) && !s->family)
 		return ERR_OK;
+	lc.image = s->family ? *s->family : NULL;
 	TRY(wali_load(&in, &lc, &p->wali, msg));
 	return check_end(&in, "linux", msg);
+}
+
+/* The leader's worker makes what its family shares. */
+static enum err load_family(struct process *p, const struct process_sections *s, struct errmsg *msg)
+{
+	struct fdtable_loader loader = loader_of(p);
+	struct rd in = s->family_bytes;
+	if (!s->family || *s->family)
+		return ERR_OK;
+	TRY(family_image_load(&in, &loader, s->family, msg));
+	return check_end(&in, "family", msg);
+}
+
+static enum err load_wasi(struct process *p, const struct process_sections *s, struct errmsg *msg)
+{
+	struct fdtable_loader loader = loader_of(p);
+	struct rd in = s->bytes[SECTION_WASI];
+	if (s->family)
+		TRY(wasi_load_in(&in, family_image_set(*s->family), &p->wait, &p->wasi, msg));
+	else
+		TRY(wasi_load(&in, &loader, &p->wait, &p->wasi, msg));
+	return check_end(&in, "wasi", msg);
 }
 
 static enum err run_restore(void *ctx, struct process *p, struct errmsg *msg)
 {
 	struct build *b = ctx;
 	struct drivers_config dc;
-	struct fdtable_loader loader = {.open_mount = open_mount,
-	                                .open_stream = open_stream,
-	                                .held = held_file,
-	                                .load_object = wali_load_object,
-	                                .ctx = p};
 	memcpy(p->module_hash, b->sections.module_hash, sizeof p->module_hash);
 	TRY(modules_load_hash(p->node->modules, p->module_hash, &p->module, msg));
-	struct rd in = b->sections.bytes[SECTION_WASI];
-	enum err e = wasi_load(&in, &loader, &p->wait, &p->wasi, msg);
-	if (e == ERR_OK)
-		e = check_end(&in, "wasi", msg);
-	if (e != ERR_OK)
-		return e;
-	TRY(load_linux(p, b->sections.bytes[SECTION_LINUX], msg));
-	if (p->is_copy)
+	TRY(load_family(p, &b->sections, msg));
+	TRY(load_wasi(p, &b->sections, msg));
+	TRY(load_linux(p, &b->sections, msg));
+	if (p->is_copy && p->leads)
 		TRY(process_grant(p, wasi_ns(p->wasi), msg));
 	TRY(drivers_config(p, &dc, msg));
-	in = b->sections.bytes[SECTION_DRIVERS];
-	e = drivers_load(&in, &dc, &p->drivers, msg);
-	if (e == ERR_OK)
-		e = check_end(&in, "drivers", msg);
-	if (e != ERR_OK)
-		return e;
+	struct rd in = b->sections.bytes[SECTION_DRIVERS];
+	TRY(drivers_load(&in, &dc, &p->drivers, msg));
+	TRY(check_end(&in, "drivers", msg));
 	return load_engine(p, b->sections.bytes[SECTION_ENGINE], msg);
 }
 
@@ -572,19 +595,24 @@ static enum err copy_config(struct build *b, const struct process_config *cfg)
 	return copy_mounts(&b->arena, &b->cfg);
 }
 
+static enum err copy_section(struct build *b, struct rd *bytes)
+{
+	size_t size = rd_left(bytes);
+	if (size > PROCESS_SECTION_MAX)
+		return ERR_LIMIT;
+	const void *copy = arena_copy(&b->arena, bytes->p, size);
+	if (!copy)
+		return ERR_NOMEM;
+	*bytes = rd_of(copy, size);
+	return ERR_OK;
+}
+
 static enum err copy_sections(struct build *b, const struct process_sections *s)
 {
 	b->sections = *s;
-	for (int i = 0; i < SECTIONS; i++) {
-		size_t size = rd_left(&s->bytes[i]);
-		if (size > PROCESS_SECTION_MAX)
-			return ERR_LIMIT;
-		const void *copy = arena_copy(&b->arena, s->bytes[i].p, size);
-		if (!copy)
-			return ERR_NOMEM;
-		b->sections.bytes[i] = rd_of(copy, size);
-	}
-	return ERR_OK;
+	for (int i = 0; i < SECTIONS; i++)
+		TRY(copy_section(b, &b->sections.bytes[i]));
+	return copy_section(b, &b->sections.family_bytes);
 }
 
 static void free_build(void *ctx)

@@ -38,6 +38,8 @@ enum err process_table_add(struct node *n, struct process *p, struct errmsg *msg
 		               PROCESSES_MAX);
 	if (!p->pid || pid_taken(n, p->pid, p->uid))
 		p->pid = next_pid(n, p->uid);
+	if (!p->guest_pid)
+		p->guest_pid = p->pid;
 	struct process **at = &n->table.first;
 	while (*at && (*at)->pid < p->pid)
 		at = &(*at)->next;

@@ -3,12 +3,12 @@
 
 #include "base/os.h"
 #include "engine/engine.h"
+#include "node/capture.h"
 #include "node/disk.h"
 #include "node/keeper.h"
 #include "node/modules.h"
 #include "node/moves.h"
 #include "node/node.h"
-#include "node/revive.h"
 #include "node/session_client.h"
 #include "node/store.h"
 #include "node/work.h"
@@ -34,17 +34,21 @@ enum {
 
 enum phase { IDLE, COPYING, STORING, WRITING };
 
-/* One process. */
+/* A process, with its relatives. */
 struct saved {
 	struct saver *saver;
 	uint8_t uid[PROCESS_UID_SIZE];
 	enum phase phase;
-	struct process *p;     /* pinned; NULL when IDLE */
-	struct module *module; /* NULL when IDLE */
-	struct image *image;   /* when IDLE: as the record on disk names it, or NULL */
+	struct process *p;                /* the leader; NULL when IDLE */
+	struct kin_grip *grip;            /* of it and its relatives; NULL when IDLE */
+	struct process *tracked[KIN_MAX]; /* whose written pages are known; the leader first */
+	uint32_t ntracked;
+	struct capture capture;
+	struct module_list modules; /* empty when IDLE */
+	struct image *image;        /* when IDLE: as the record on disk names it, or NULL */
 	struct chunk_addr id;
 	atomic_bool stop; /* it is wanted elsewhere: give up */
-	bool frozen, held;
+	bool held;
 	uint64_t seen_ns, began_ns, ended_ns, froze_ns; /* monotonic */
 	uint64_t cpu_ns;     /* of the process when the last one was made */
 	uint64_t used_pages; /* of image's memories */
@@ -81,13 +85,12 @@ static bool goes_on(const struct saved *s)
 	return s->err == ERR_OK && !atomic_load(&s->stop);
 }
 
-/* The image's memory i as large as the process's is now. */
+/* The image's memory i of the capture as large as the process's is now. */
 static bool fit_memory(struct saved *s, uint32_t i, uint32_t *space, const uint8_t **base)
 {
-	char name[3];
 	uint64_t size;
-	*base = store_memory(s->p->store, i, &size);
-	memory_name(i, name);
+	const char *name = s->capture.memories[i].name;
+	*base = capture_memory_at(&s->capture, i, &size);
 	if (image_find(s->image, SPACE_MEMORY, name, space) == ERR_OK &&
 	    image_space(s->image, *space)->size == size)
 		return true;
@@ -127,48 +130,70 @@ static uint64_t copy_memory(struct saved *s, uint32_t i, const uint8_t *bits, ui
 	return changed;
 }
 
+static bool is_tracked(const struct saved *s, const struct process *p)
+{
+	for (uint32_t i = 0; i < s->ntracked; i++)
+		if (s->tracked[i] == p)
+			return true;
+	return false;
+}
+
+/* Of a process that was born since all pages are looked at. */
+static uint64_t copy_one(struct saved *s, uint32_t i, bool written, bool clear)
+{
+	const struct captured_memory *m = &s->capture.memories[i];
+	uint64_t size, changed = 0;
+	capture_memory_at(&s->capture, i, &size);
+	if (!written || !is_tracked(s, m->p))
+		return copy_memory(s, i, NULL, 0);
+	size_t bytes = (size_t)(size / CHUNK_PAGE / 8 + 16) & ~(size_t)7;
+	uint8_t *bits = calloc(bytes, 1);
+	s->err = bits ? store_track_collect(m->p->store, m->index, bits, bytes, clear) : ERR_NOMEM;
+	if (s->err == ERR_OK)
+		changed = copy_memory(s, i, bits, size / CHUNK_PAGE);
+	free(bits);
+	return changed;
+}
+
 /* Every memory; written: only what was written since the last look, and clear makes it unwritten. */
 static uint64_t copy_round(struct saved *s, bool written, bool clear)
 {
 	uint64_t changed = 0;
-	for (uint32_t i = 0; goes_on(s) && i < store_memory_count(s->p->store); i++) {
-		uint64_t size;
-		store_memory(s->p->store, i, &size);
-		size_t bytes = (size_t)(size / CHUNK_PAGE / 8 + 16) & ~(size_t)7;
-		uint8_t *bits = written ? calloc(bytes, 1) : NULL;
-		if (written && !bits)
-			s->err = ERR_NOMEM;
-		if (bits)
-			s->err = store_track_collect(s->p->store, i, bits, bytes, clear);
-		if (s->err == ERR_OK)
-			changed += copy_memory(s, i, bits, size / CHUNK_PAGE);
-		free(bits);
-	}
+	for (uint32_t i = 0; goes_on(s) && i < s->capture.nmemories; i++)
+		changed += copy_one(s, i, written, clear);
 	return changed;
 }
 
-static void name_module(struct saved *s)
-{
-	struct code_ref ref;
-	size_t size;
-	if (image_module_count(s->image) > 0)
-		return;
-	const uint8_t *bytes = module_bytes(s->module, &size);
-	s->err = module_cut(module_hash(s->module), bytes, size, NULL, NULL, &ref);
-	if (s->err == ERR_OK)
-		s->err = image_put_module(s->image, &ref);
-}
-
+/* They stand: from now on it is known what they write. */
 static void track_run(void *ctx)
 {
 	struct saved *s = ctx;
-	s->err = store_track_start(s->p->store);
+	s->ntracked = 0;
+	for (uint32_t i = 0; s->err == ERR_OK && i < kin_grip_count(s->grip); i++) {
+		struct process *p = kin_grip_at(s->grip, i);
+		s->err = store_track_start(p->store);
+		s->tracked[s->ntracked++] = p;
+	}
+	if (s->err == ERR_OK)
+		s->err = capture_modules(&s->modules, s->grip, &s->msg);
+	if (s->err == ERR_OK)
+		s->err = capture_memories(&s->capture, s->tracked, s->ntracked, &s->msg);
+}
+
+static void track_stop(struct saved *s)
+{
+	for (uint32_t i = 0; i < kin_grip_count(s->grip); i++) {
+		struct process *p = kin_grip_at(s->grip, i);
+		if (is_tracked(s, p) && p->store)
+			store_track_stop(p->store);
+	}
+	s->ntracked = 0;
 }
 
 static void copy_run(void *ctx)
 {
 	struct saved *s = ctx;
-	name_module(s);
+	s->err = module_list_name(&s->modules, s->image);
 	uint64_t changed = copy_round(s, false, false);
 	for (int i = 0; i < ROUNDS_MAX && goes_on(s) && changed > FEW_PAGES; i++)
 		changed = copy_round(s, true, true);
@@ -178,16 +203,22 @@ static void copy_run(void *ctx)
 static void last_run(void *ctx)
 {
 	struct saved *s = ctx;
-	s->err = capture_state(s->p, s->image, &s->msg);
+	s->err = capture_modules(&s->modules, s->grip, &s->msg);
+	if (s->err == ERR_OK)
+		s->err = capture_begin(&s->capture, s->grip, &s->msg);
+	if (s->err == ERR_OK)
+		s->err = capture_state(&s->capture, s->image, &s->msg);
 	if (s->err == ERR_OK)
 		copy_round(s, true, false);
+	if (s->err == ERR_OK)
+		s->err = module_list_name(&s->modules, s->image);
 }
 
 static void store_run(void *ctx)
 {
 	struct saved *s = ctx;
 	struct node *n = s->saver->node;
-	s->err = depot_store_image(n, node_depot(n), s->image, s->module, &s->msg);
+	s->err = depot_store_image(n, node_depot(n), s->image, &s->modules, &s->msg);
 	if (s->err == ERR_OK)
 		s->err = image_id(s->image, &s->id);
 }
@@ -211,21 +242,14 @@ static uint64_t kept_bytes(const struct saver *k)
 	return sum;
 }
 
-static void thaw(struct saved *s)
-{
-	if (s->frozen)
-		process_thaw(s->p);
-	s->frozen = false;
-}
-
 /* From any phase. */
 static void finish(struct saved *s)
 {
 	struct saver *k = s->saver;
 	struct process *p = s->p;
-	thaw(s);
-	if (s->phase == COPYING && p->store)
-		store_track_stop(p->store);
+	kin_thaw(s->grip);
+	if (s->phase == COPYING)
+		track_stop(s);
 	if (s->err != ERR_OK && s->err != ERR_CLOSED && !s->status.too_large)
 		node_log(k->node, LOG_WARN, "saver", "no checkpoint of %u (%s): %s", p->pid,
 		         p->name, s->msg.text[0] ? s->msg.text : err_text(s->err));
@@ -238,14 +262,15 @@ static void finish(struct saved *s)
 	s->p = NULL;
 	k->running = NULL;
 	s->ended_ns = os_monotonic_ns();
-	module_unref(s->module);
-	s->module = NULL;
+	module_list_free(&s->modules);
+	capture_end(&s->capture);
 	if (s->err != ERR_OK || kept_bytes(k) > KEPT_BYTES_MAX) {
 		image_free(s->image);
 		s->image = NULL;
 	}
 	call_left(s);
-	process_unpin(p);
+	kin_grip_free(s->grip);
+	s->grip = NULL;
 }
 
 static void give_up(struct saved *s, enum err e)
@@ -300,34 +325,34 @@ static void copied_last(void *ctx)
 	struct saver *k = s->saver;
 	uint64_t stood = os_monotonic_ns() - s->froze_ns;
 	s->stood_ns = stood > s->stood_ns ? stood : s->stood_ns;
-	thaw(s);
-	if (!goes_on(s) || !may_be_written(s)) {
+	bool stood_all = kin_stand(s->grip);
+	kin_thaw(s->grip);
+	if (!goes_on(s) || !stood_all || !may_be_written(s)) {
 		give_up(s, ERR_CLOSED);
 		return;
 	}
-	store_track_stop(s->p->store);
+	track_stop(s);
 	s->phase = STORING;
 	depot_hold(node_depot(k->node));
 	s->held = true;
 	work_start(k->node, &k->work, store_run, stored, s);
 }
 
-static void stands_again(void *ctx, struct process *p, enum process_state state)
+static void stands_again(void *ctx, enum err e)
 {
 	struct saved *s = ctx;
-	s->frozen = state == PROCESS_FROZEN;
 	s->stood_unix_ms = (int64_t)(os_wall_ns() / 1000000);
-	s->cpu_ns = process_cpu_ns(p);
-	if (s->frozen && !atomic_load(&s->stop))
-		work_start(p->node, &s->saver->work, last_run, copied_last, s);
+	s->cpu_ns = kin_cpu_ns(s->p);
+	if (e == ERR_OK && !atomic_load(&s->stop))
+		work_start(s->p->node, &s->saver->work, last_run, copied_last, s);
 	else
 		give_up(s, ERR_CLOSED);
 }
 
-static void freeze(struct saved *s, process_frozen_fn fn)
+static void freeze(struct saved *s, kin_frozen_fn fn)
 {
 	s->froze_ns = os_monotonic_ns();
-	process_freeze(s->p, fn, s);
+	kin_freeze(s->grip, fn, s);
 }
 
 static void copied(void *ctx)
@@ -343,19 +368,18 @@ static void tracked(void *ctx)
 {
 	struct saved *s = ctx;
 	s->stood_ns = os_monotonic_ns() - s->froze_ns;
-	thaw(s);
+	kin_thaw(s->grip);
 	if (goes_on(s))
 		work_start(s->p->node, &s->saver->work, copy_run, copied, s);
 	else
 		give_up(s, ERR_CLOSED);
 }
 
-static void stands(void *ctx, struct process *p, enum process_state state)
+static void stands(void *ctx, enum err e)
 {
 	struct saved *s = ctx;
-	s->frozen = state == PROCESS_FROZEN;
-	if (s->frozen && !atomic_load(&s->stop))
-		work_start(p->node, &s->saver->work, track_run, tracked, s);
+	if (e == ERR_OK && !atomic_load(&s->stop))
+		work_start(s->p->node, &s->saver->work, track_run, tracked, s);
 	else
 		give_up(s, ERR_CLOSED);
 }
@@ -372,17 +396,19 @@ static void begin(struct saved *s, struct process *p)
 		s->image = image_new();
 		s->used_pages = 0;
 	}
-	if (!s->image)
+	s->err = ERR_OK;
+	s->msg = (struct errmsg){0};
+	if (!s->image || kin_grip_new(p, &s->grip, &s->msg) != ERR_OK) {
+		node_log(p->node, LOG_WARN, "saver", "no checkpoint of %u (%s): %s", p->pid,
+		         p->name, s->msg.text[0] ? s->msg.text : err_text(ERR_NOMEM));
+		s->began_ns = s->ended_ns = os_monotonic_ns();
 		return;
+	}
 	s->saver->running = s;
 	s->phase = COPYING;
 	s->p = p;
-	s->module = module_ref(p->module);
-	s->err = ERR_OK;
-	s->msg = (struct errmsg){0};
 	atomic_store(&s->stop, false);
 	s->began_ns = os_monotonic_ns();
-	process_pin(p);
 	freeze(s, stands);
 }
 
@@ -405,17 +431,17 @@ static uint32_t interval_of(const struct process *p)
 }
 
 /* A move's end is still being written, or its process is on its way. */
-static bool is_settled(const struct process *p)
+static bool is_settled(struct process *p)
 {
 	struct move_status st;
+	struct errmsg why;
 	const struct owner *o = moves_record(p->node, p->uid);
-	return p->state == PROCESS_RUNNING && p->hold == HOLD_NONE && p->store && p->module &&
+	return kin_is_free(p, &why) == ERR_OK && p->store && p->module &&
 	       !moves_status(p->node, p->uid, &st) && !moves_uses(p->node, p) &&
 	       (!o || (o->state == OWNER_OWNED && !o->pending));
 }
 
-static bool is_due(const struct saved *s, const struct process *p, uint32_t interval_s,
-                   uint64_t now_ns)
+static bool is_due(const struct saved *s, struct process *p, uint32_t interval_s, uint64_t now_ns)
 {
 	uint64_t wait = interval_s * SECOND_NS, rest = s->ended_ns - s->began_ns;
 	if (!s->ended_ns)
@@ -426,7 +452,7 @@ static bool is_due(const struct saved *s, const struct process *p, uint32_t inte
 		rest *= REST_TOO_LARGE;
 	if (wait < rest)
 		wait = rest;
-	return now_ns >= s->ended_ns + wait && process_cpu_ns(p) != s->cpu_ns;
+	return now_ns >= s->ended_ns + wait && kin_cpu_ns(p) != s->cpu_ns;
 }
 
 static struct saved *saved_of(struct saver *k, const struct process *p)
@@ -465,7 +491,7 @@ static void on_timer(uv_timer_t *t)
 	uint64_t now = os_monotonic_ns();
 	drop_gone(k);
 	for (struct process *p = process_first(k->node); p && !k->running; p = p->next) {
-		uint32_t interval = is_settled(p) ? interval_of(p) : 0;
+		uint32_t interval = p->leads && is_settled(p) ? interval_of(p) : 0;
 		struct saved *s = interval ? saved_of(k, p) : NULL;
 		if (s && !keeper_is_stopping(k->node) && is_due(s, p, interval, now))
 			begin(s, p);

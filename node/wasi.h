@@ -68,6 +68,10 @@ enum err wasi_add_tmp(struct vfs_ns *ns, struct fdtable *fds);
 /* Section "wasi" of an image: docs/formats/wasi.md. UNSUPPORTED names an open thing that cannot
  * move. */
 enum err wasi_save(struct wasi *w, struct wr *out, struct errmsg *msg);
+/* Of one of several relatives: its descriptions are in the set (vfs/fdtable.h), which is written with them. */
+enum err wasi_save_in(struct wasi *w, const struct fdset *set, struct wr *out, struct errmsg *msg);
+enum err wasi_load_in(struct rd *in, struct fdset *set, struct wait *wait, struct wasi **out,
+                      struct errmsg *msg);
 /* Hostile bytes. */
 enum err wasi_load(struct rd *in, const struct fdtable_loader *l, struct wait *wait,
                    struct wasi **out, struct errmsg *msg);

@@ -22,7 +22,7 @@ static void save_strings(const struct wasi_strings *s, struct wr *out)
 	}
 }
 
-enum err wasi_save(struct wasi *w, struct wr *out, struct errmsg *msg)
+static void save_state(struct wasi *w, struct wr *out)
 {
 	wr_u32(out, FORMAT_VERSION);
 	save_strings(&w->args, out);
@@ -33,7 +33,18 @@ enum err wasi_save(struct wasi *w, struct wr *out, struct errmsg *msg)
 	wr_u64(out, w->poll_pending ? w->poll_start_ns : 0);
 	wr_u8(out, w->exited);
 	wr_u32(out, w->exit_code);
+}
+
+enum err wasi_save(struct wasi *w, struct wr *out, struct errmsg *msg)
+{
+	save_state(w, out);
 	return fdtable_save(w->fds, w->ns, out, msg);
+}
+
+enum err wasi_save_in(struct wasi *w, const struct fdset *set, struct wr *out, struct errmsg *msg)
+{
+	save_state(w, out);
+	return fdtable_save_in(w->fds, set, out);
 }
 
 static enum err load_strings(struct rd *in, struct wasi_strings *s)
@@ -86,8 +97,15 @@ static enum err load_state(struct rd *in, struct wasi *w)
 	                                                                      : ERR_OK;
 }
 
-enum err wasi_load(struct rd *in, const struct fdtable_loader *l, struct wait *wait,
-                   struct wasi **out, struct errmsg *msg)
+static enum err load_files_in(struct rd *in, struct fdset *set, struct wasi *w, struct errmsg *msg)
+{
+	w->ns = vfs_ns_copy(fdset_ns(set));
+	return w->ns ? fdtable_load_in(in, set, &w->fds, msg) : ERR_NOMEM;
+}
+
+/* l: the files are all its own; else they are in set. */
+static enum err load(struct rd *in, const struct fdtable_loader *l, struct fdset *set,
+                     struct wait *wait, struct wasi **out, struct errmsg *msg)
 {
 	struct wasi *w = calloc(1, sizeof *w);
 	if (!w)
@@ -99,7 +117,8 @@ enum err wasi_load(struct rd *in, const struct fdtable_loader *l, struct wait *w
 	w->cpu_seen_ns = w->cpu_before_ns;
 	if (e != ERR_OK)
 		err_set(msg, e, "section wasi: byte %zu: %s", rd_offset(in) - start, err_text(e));
-	else if ((e = fdtable_load(in, l, &w->fds, &w->ns, msg)) != ERR_OK)
+	else if ((e = l ? fdtable_load(in, l, &w->fds, &w->ns, msg)
+	                : load_files_in(in, set, w, msg)) != ERR_OK)
 		err_prefix(msg, e, "section wasi");
 	if (e != ERR_OK) {
 		wasi_free(w);
@@ -107,4 +126,16 @@ enum err wasi_load(struct rd *in, const struct fdtable_loader *l, struct wait *w
 	}
 	*out = w;
 	return ERR_OK;
+}
+
+enum err wasi_load(struct rd *in, const struct fdtable_loader *l, struct wait *wait,
+                   struct wasi **out, struct errmsg *msg)
+{
+	return load(in, l, NULL, wait, out, msg);
+}
+
+enum err wasi_load_in(struct rd *in, struct fdset *set, struct wait *wait, struct wasi **out,
+                      struct errmsg *msg)
+{
+	return load(in, NULL, set, wait, out, msg);
 }

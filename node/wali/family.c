@@ -291,7 +291,10 @@ bool family_end(struct family *f, struct task *t, int status)
 	family_set_waker(f, t, NULL);
 	end_session(f, t);
 	if (!--f->alive) {
-		family_free(f);
+		if (f->users)
+			family_unlock(f);
+		else
+			family_free(f);
 		return true;
 	}
 	for (struct task *o = f->tasks; o; o = o->next)
@@ -312,6 +315,48 @@ bool family_is_orphaned(struct family *f, uint32_t group)
 			return false;
 	}
 	return true;
+}
+
+void family_use(struct family *f)
+{
+	family_lock(f);
+	f->users++;
+	family_unlock(f);
+}
+
+void family_let(struct family *f)
+{
+	family_lock(f);
+	if (!--f->users && !f->alive)
+		family_free(f);
+	else
+		family_unlock(f);
+}
+
+static struct task *absent_of(struct family *f)
+{
+	struct task *t = f->tasks;
+	while (t && (!t->is_absent || t->state == TASK_ZOMBIE))
+		t = t->next;
+	return t;
+}
+
+void family_end_absent(struct family *f)
+{
+	struct task *t;
+	family_lock(f);
+	while ((t = absent_of(f)))
+		if (family_end(f, t, LINUX_SIGKILL))
+			family_lock(f);
+	family_unlock(f);
+}
+
+bool family_is_free(const struct family *f, uint32_t pid)
+{
+	for (const struct task *t = f->tasks; t; t = t->next)
+		if (t->pid == pid || t->group == pid || t->session == pid)
+			return false;
+	return f->terminal.session != pid && f->terminal.foreground != pid;
 }
 
 void family_raise(struct family *f, struct task *t, int signal)

@@ -58,6 +58,7 @@ struct task {
 	const void *
 	    waits_for; /* else: the pipe that its call waits for, the task itself: for no file, NULL: for anything */
 	bool has_execed;
+	bool is_absent;      /* of an image: its process is not there yet */
 	uint64_t pending;    /* signal n is bit n - 1 */
 	uint64_t alarm_ns;   /* host monotonic time at which it is to be poked; 0: never */
 	struct store *store; /* its threads are asked to stop when a signal comes; NULL: not now */
@@ -83,6 +84,7 @@ struct family {
 	pthread_mutex_t lock;
 	struct task *tasks;
 	uint32_t alive;    /* tasks that are no zombies */
+	uint32_t users;    /* who look at it while it may end */
 	uint32_t next_pid; /* for who has no table of processes */
 	struct family_terminal terminal;
 	struct pty *ptys;          /* pty.h */
@@ -115,6 +117,13 @@ struct task *family_find(struct family *f, uint32_t pid);
  * last: then true, and there is no lock to give back. */
 bool family_end(struct family *f, struct task *t, int status);
 void family_remove(struct family *f, struct task *t);
+/* While somebody uses it a family without tasks that run is not freed. They take the lock themselves. */
+void family_use(struct family *f);
+void family_let(struct family *f);
+/* Ends the tasks whose processes did not come; without the lock, by a user. */
+void family_end_absent(struct family *f);
+/* No task has this number, nor is it the number of a group or session that there is. */
+bool family_is_free(const struct family *f, uint32_t pid);
 /* The task's state or status has changed for its parent. */
 void family_tell_parent(struct family *f, struct task *t);
 void family_poke(struct task *t);

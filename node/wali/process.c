@@ -1,4 +1,5 @@
 /* process.c - calls that make, replace, end and wait for processes, and put them into groups and sessions. */
+#include "node/wali/family_image.h"
 #include "node/wali/wali_state.h"
 
 #include <stdlib.h>
@@ -79,14 +80,22 @@ static void poke_parent(struct family *f, const struct task *t)
 		family_poke(parent);
 }
 
+/* pid, unless a relative that came from elsewhere is known by that number. */
+static uint32_t own_number(const struct family *f, uint32_t pid)
+{
+	while (!family_is_free(f, pid))
+		pid = pid % FAMILY_PID_MAX + 1;
+	return pid;
+}
+
 void wali_child_adopt(struct wali_child *c, const struct wali_host *host, struct wait *wait,
                       struct os_wake *waker, uint32_t pid)
 {
 	struct wali *k = c->wali;
 	k->host = *host;
 	k->w->wait = wait;
-	k->task->pid = pid;
-	k->me->tid = pid;
+	k->task->pid = own_number(k->family, pid);
+	k->me->tid = k->task->pid;
 	k->task->wali = k;
 	family_set_waker(k->family, k->task, waker);
 	poke_parent(k->family, k->task);

@@ -22,9 +22,11 @@
  * Versions 1 and 2, which are read, know one thread: u64 blocked signals before the waiting ones, u16 handlers (u64 mask each) before the alarm,
  * and slots behind it.
  *
- * A process that has relatives cannot move yet: they share files and pipes.
+ * Of one of several relatives (bit 31 of the version is set) this leaves out what section "family" has (family_save.c): terminals, eventfds, epolls
+ * and its number. Behind its threads it has for each u8 (1 it stands before a call that has blocked, 2 which a handler interrupts in any case);
+ * then text the program's file (/proc/self/exe).
  */
-#include "node/wali/device.h"
+#include "node/wali/save.h"
 
 #include "node/sockets/socket.h"
 #include "node/text.h"
@@ -34,7 +36,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT_VERSION = 4, VERSION_WITHOUT_LOCKS = 3, VERSION_WITHOUT_THREADS = 2, VERSION_WITHOUT_PTYS = 1 };
+enum {
+	FORMAT_VERSION = 4,
+	VERSION_WITHOUT_LOCKS = 3,
+	VERSION_WITHOUT_THREADS = 2,
+	VERSION_WITHOUT_PTYS = 1
+};
+/* Set in the version of one of several relatives. */
+static const uint32_t related_bit = UINT32_C(1) << 31;
+enum { CALL_WAITS = 1, CALL_NO_RESTART = 2 };
 enum { MAP_SHARED_FLAG = 1, MAP_WRITABLE_FLAG = 2, MAP_FILE_FLAG = 4 };
 enum { SLOT_UNTIL = 1, SLOT_RESULT = 2, SLOT_MASK = 4, SLOT_INTERRUPTED = 8 };
 
@@ -121,24 +131,28 @@ static void save_threads(struct wali *k, struct wr *out)
 	}
 }
 
-static void save_terminal(struct wali *k, struct wr *out)
+static void save_limits(struct wali *k, struct wr *out)
 {
 	for (int i = 0; i < 16; i++) {
 		wr_u64(out, k->rlimits[i][0]);
 		wr_u64(out, k->rlimits[i][1]);
 	}
-	const struct family_terminal *t = &k->family->terminal;
-	wr_u32(out, t->iflag);
-	wr_u32(out, t->oflag);
-	wr_u32(out, t->cflag);
-	wr_u32(out, t->lflag);
-	wr_u8(out, t->line);
-	wr_bytes(out, t->cc, sizeof t->cc);
-	wr_u8(out, k->task && t->session == k->task->session);
+}
+
+void terminal_save_typed(struct wali *k, struct wr *out)
+{
 	uint8_t typed[WALI_TYPED_MAX];
 	size_t size = k->host.tty_typed ? k->host.tty_typed(k->host.ctx, typed) : 0;
 	wr_u16(out, (uint16_t)size);
 	wr_bytes(out, typed, size);
+}
+
+static void save_terminal(struct wali *k, struct wr *out)
+{
+	const struct family_terminal *t = &k->family->terminal;
+	family_terminal_save(t, out);
+	wr_u8(out, k->task && t->session == k->task->session);
+	terminal_save_typed(k, out);
 }
 
 static void patch_u16(struct wr *out, size_t at, uint16_t v)
@@ -206,15 +220,24 @@ static enum err check_sockets(struct wali *k, struct errmsg *msg)
 	return ERR_OK;
 }
 
-static enum err save_all(struct wali *k, struct wr *out, struct errmsg *msg)
+/* What a process without relatives does not have in its image. */
+static void save_calls(struct wali *k, struct wr *out)
 {
-	if (k->family->alive > 1 || k->family->tasks->next)
-		return err_set(
-		    msg, ERR_UNSUPPORTED,
-		    "it has %u other processes: relatives share files and cannot move apart",
-		    k->family->alive - 1);
+	size_t size = k->exe ? strlen(k->exe) : 0;
+	for (uint32_t i = 0; i < k->nthreads; i++)
+		wr_u8(out, (uint8_t)((k->threads[i]->call_waits ? CALL_WAITS : 0) |
+		                     (k->threads[i]->no_restart ? CALL_NO_RESTART : 0)));
+	wr_u16(out, (uint16_t)size);
+	if (size)
+		wr_bytes(out, k->exe, size);
+}
+
+static enum err save_all(struct wali *k, bool related, struct wr *out, struct errmsg *msg)
+{
+	if (!k->task)
+		return err_set(msg, ERR_CLOSED, "the process was ended meanwhile");
 	TRY(check_sockets(k, msg));
-	wr_u32(out, FORMAT_VERSION);
+	wr_u32(out, related ? FORMAT_VERSION | related_bit : FORMAT_VERSION);
 	wr_u16(out, (uint16_t)strlen(k->cwd));
 	wr_bytes(out, k->cwd, strlen(k->cwd));
 	wr_u32(out, k->umask);
@@ -223,21 +246,37 @@ static enum err save_all(struct wali *k, struct wr *out, struct errmsg *msg)
 	TRY(save_maps(k, out, msg));
 	save_signals(k, out);
 	save_threads(k, out);
-	save_terminal(k, out);
+	if (related)
+		save_calls(k, out);
+	save_limits(k, out);
+	if (!related)
+		save_terminal(k, out);
 	save_cloexec(k, out);
-	save_devices(k, out);
-	wr_u32(out, k->task ? k->task->pid : 0);
-	ptys_save(k->family, out);
+	if (!related) {
+		save_devices(k, out);
+		wr_u32(out, k->task->pid);
+		ptys_save(k->family, out);
+	}
 	wali_locks_save(k, out);
 	return wr_ok(out) ? ERR_OK : ERR_NOMEM;
 }
 
-enum err wali_save(struct wali *k, struct wr *out, struct errmsg *msg)
+static enum err save(struct wali *k, bool related, struct wr *out, struct errmsg *msg)
 {
 	family_lock(k->family);
-	enum err e = save_all(k, out, msg);
+	enum err e = save_all(k, related, out, msg);
 	family_unlock(k->family);
 	return e;
+}
+
+enum err wali_save(struct wali *k, struct wr *out, struct errmsg *msg)
+{
+	return save(k, false, out, msg);
+}
+
+enum err wali_save_in(struct wali *k, struct wr *out, struct errmsg *msg)
+{
+	return save(k, true, out, msg);
 }
 
 /* ---- reading ---- */
@@ -412,37 +451,70 @@ static enum err load_threads(struct rd *in, struct wali *k, uint32_t version)
 	return ERR_OK;
 }
 
-static enum err load_terminal(struct rd *in, struct wali *k)
+static enum err load_limits(struct rd *in, struct wali *k)
 {
-	const uint8_t *keys;
-	uint8_t own;
-	struct family_terminal *t = &k->family->terminal;
 	for (int i = 0; i < 16; i++) {
 		TRY(rd_u64(in, &k->rlimits[i][0]));
 		TRY(rd_u64(in, &k->rlimits[i][1]));
 	}
-	TRY(rd_u32(in, &t->iflag));
-	TRY(rd_u32(in, &t->oflag));
-	TRY(rd_u32(in, &t->cflag));
-	TRY(rd_u32(in, &t->lflag));
-	TRY(rd_u8(in, &t->line));
-	TRY(rd_bytes(in, sizeof t->cc, &keys));
-	memcpy(t->cc, keys, sizeof t->cc);
+	return ERR_OK;
+}
+
+enum err terminal_load_typed(struct rd *in, const uint8_t **typed, uint16_t *size)
+{
+	TRY(rd_u16(in, size));
+	TRY(rd_bytes(in, *size, typed));
+	return *size > WALI_TYPED_MAX ? ERR_MALFORMED : ERR_OK;
+}
+
+void terminal_use(struct wali *k, const uint8_t *typed, uint16_t size)
+{
+	if (k->host.tty_set)
+		k->host.tty_set(k->host.ctx, &k->family->terminal);
+	if (size && k->host.tty_set_typed)
+		k->host.tty_set_typed(k->host.ctx, typed, size);
+}
+
+static enum err load_terminal(struct rd *in, struct wali *k)
+{
+	const uint8_t *typed;
+	uint16_t size;
+	uint8_t own;
+	struct family_terminal *t = &k->family->terminal;
+	TRY(family_terminal_load(t, in));
 	TRY(rd_u8(in, &own));
 	if (!own)
 		t->session = t->foreground = 0;
 	if (own > 1)
 		return ERR_MALFORMED;
-	uint16_t size;
-	TRY(rd_u16(in, &size));
-	TRY(rd_bytes(in, size, &keys));
-	if (size > WALI_TYPED_MAX)
-		return ERR_MALFORMED;
-	if (k->host.tty_set)
-		k->host.tty_set(k->host.ctx, t);
-	if (size && k->host.tty_set_typed)
-		k->host.tty_set_typed(k->host.ctx, keys, size);
+	TRY(terminal_load_typed(in, &typed, &size));
+	terminal_use(k, typed, size);
 	return ERR_OK;
+}
+
+static enum err load_exe(struct rd *in, struct wali *k)
+{
+	uint16_t size;
+	const uint8_t *p;
+	TRY(rd_u16(in, &size));
+	TRY(rd_bytes(in, size, &p));
+	if (size >= VFS_PATH_MAX || memchr(p, 0, size))
+		return ERR_MALFORMED;
+	k->exe = size ? text_copy(p, size) : NULL;
+	return k->exe || !size ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err load_calls(struct rd *in, struct wali *k)
+{
+	for (uint32_t i = 0; i < k->nthreads; i++) {
+		uint8_t flags;
+		TRY(rd_u8(in, &flags));
+		if (flags > (CALL_WAITS | CALL_NO_RESTART))
+			return ERR_MALFORMED;
+		k->threads[i]->call_waits = flags & CALL_WAITS;
+		k->threads[i]->no_restart = flags & CALL_NO_RESTART;
+	}
+	return load_exe(in, k);
 }
 
 static enum err load_cloexec(struct rd *in, struct wali *k)
@@ -545,21 +617,29 @@ static void own_pipes(struct wali *k)
 			vfs_pipe_set_wake(e->file->obj, wake);
 }
 
-static enum err load_all(struct rd *in, struct wali *k, uint64_t *pending)
+static enum err load_all(struct rd *in, struct wali *k, bool related, uint64_t *pending)
 {
 	uint32_t version;
 	TRY(rd_u32(in, &version));
-	if (!version || version > FORMAT_VERSION)
+	if (related != (version >> 31))
+		return ERR_UNSUPPORTED;
+	version &= ~related_bit;
+	if (!version || version > FORMAT_VERSION || (related && version < FORMAT_VERSION))
 		return ERR_UNSUPPORTED;
 	TRY(load_cwd(in, k));
 	TRY(load_memory(in, k));
 	TRY(load_signals(in, k, version, pending));
 	TRY(version <= VERSION_WITHOUT_THREADS ? load_slots(in, k->me)
 	                                       : load_threads(in, k, version));
-	TRY(load_terminal(in, k));
+	if (related)
+		TRY(load_calls(in, k));
+	TRY(load_limits(in, k));
+	if (!related)
+		TRY(load_terminal(in, k));
 	TRY(load_cloexec(in, k));
-	TRY(load_devices(in, k));
-	if (version > VERSION_WITHOUT_PTYS)
+	if (!related)
+		TRY(load_devices(in, k));
+	if (!related && version > VERSION_WITHOUT_PTYS)
 		TRY(load_ptys(in, k));
 	return version > VERSION_WITHOUT_LOCKS ? wali_locks_load(k, in) : ERR_OK;
 }
@@ -570,16 +650,27 @@ enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out
 	struct wali *k;
 	uint64_t pending = 0;
 	size_t start = rd_offset(in);
-	TRY(wali_alloc(c, &k));
-	k->task = family_add(k->family, c->pid, NULL, c->waker);
-	enum err e = k->task ? load_all(in, k, &pending) : ERR_NOMEM;
+	struct wali_config with = *c;
+	if (c->image)
+		with.family = family_image_family(c->image);
+	TRY(wali_alloc(&with, &k));
+	k->task = c->image ? family_image_take(c->image, c)
+	                   : family_add(k->family, c->pid, NULL, c->waker);
+	enum err e = k->task    ? load_all(in, k, c->image, &pending)
+	             : c->image ? ERR_MALFORMED
+	                        : ERR_NOMEM;
+	if (e == ERR_OK && c->image)
+		family_image_joined(c->image, k);
 	if (e != ERR_OK) {
 		wali_free(k);
 		return err_set(msg, e, "section linux: byte %zu: %s", rd_offset(in) - start,
 		               err_text(e));
 	}
 	k->task->pending = pending;
-	wali_set_first(k);
+	if (c->image)
+		k->task->wali = k;
+	else
+		wali_set_first(k);
 	k->w->family = k->family;
 	own_pipes(k);
 	*out = k;

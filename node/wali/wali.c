@@ -150,6 +150,11 @@ uint32_t wali_pid(const struct wali *k)
 	return k->task ? k->task->pid : 0;
 }
 
+uint32_t wali_parent(const struct wali *k)
+{
+	return k->task ? k->task->parent : 0;
+}
+
 /* ---- errors ---- */
 
 static int64_t number_of(enum ferr e)

@@ -33,7 +33,10 @@
 
 struct commons;
 struct family;
+struct family_image;
 struct family_terminal;
+struct fdset;
+struct fdtable_loader;
 struct module;
 struct net;
 struct store;
@@ -100,6 +103,8 @@ struct wali_config {
 	const uint8_t *net_key;  /* SPACE_KEY_SIZE; NULL: zeros */
 	struct family *family;   /* NULL: one of its own ... */
 	struct commons *commons; /* ... among these; NULL: it has nothing in common with others */
+	struct family_image
+	    *image; /* wali_load(): the process is one of these; NULL: it is alone */
 };
 
 /* Whether the module has imports of "wali". */
@@ -151,9 +156,17 @@ void wali_leave_store(struct wali *k);
 int wali_end_signal(const struct wali *k);
 struct family *wali_family(struct wali *k);
 uint32_t wali_pid(const struct wali *k);
+/* The parent's number; 0: it has none. */
+uint32_t wali_parent(const struct wali *k);
 
-/* Section "linux" of an image: docs/formats/linux.md. UNSUPPORTED says what cannot move: relatives. */
+/* Section "linux" of an image: docs/formats/linux.md. UNSUPPORTED says what cannot move. */
 enum err wali_save(struct wali *k, struct wr *out, struct errmsg *msg);
+/* The same of one of several relatives, beside section "family" (family_image.h). */
+enum err wali_save_in(struct wali *k, struct wr *out, struct errmsg *msg);
+/* Nobody is related to it, and what section "linux" says of it is all: pid is its number, group and session, and it is not stopped. */
+bool wali_is_alone(struct wali *k, uint32_t pid);
+/* The process stands: a fork that its thread stands before, and whose child is made, has its result. */
+void wali_settle(struct wali *k);
 /* Hostile bytes. The process's open files are there already. */
 enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out,
                    struct errmsg *msg);

@@ -24,7 +24,8 @@ static void sample(struct wr *w)
 	    image_put_space(im, SPACE_MEMORY, "00", 0, 3 * CHUNK_PAGE, &mem) != ERR_OK)
 		abort();
 	image_write_page(im, mem, 1, page);
-	if (snapshot_write(im, module, sizeof module, w) != ERR_OK)
+	struct snapshot_code code = {module, sizeof module};
+	if (snapshot_write(im, &code, w) != ERR_OK)
 		abort();
 	image_free(im);
 }
@@ -32,15 +33,16 @@ static void sample(struct wr *w)
 static void try_it(uint8_t *bytes, size_t size)
 {
 	struct image *im;
-	struct wr module = {0};
+	struct wr modules[IMAGE_MODULES_MAX] = {0};
 	struct errmsg msg = {0};
 	if (size >= CRYPTO_HASH_SIZE)
 		crypto_blake2b(bytes + size - CRYPTO_HASH_SIZE, bytes, size - CRYPTO_HASH_SIZE);
-	enum err e = snapshot_read(bytes, size, &im, &module, &msg);
-	if ((e == ERR_OK) != (im != NULL) || (e != ERR_OK && (!msg.text[0] || module.size)))
+	enum err e = snapshot_read(bytes, size, &im, modules, &msg);
+	if ((e == ERR_OK) != (im != NULL) || (e != ERR_OK && (!msg.text[0] || modules[0].size)))
 		abort();
 	image_free(im);
-	wr_free(&module);
+	for (int i = 0; i < IMAGE_MODULES_MAX; i++)
+		wr_free(&modules[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

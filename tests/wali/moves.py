@@ -47,18 +47,18 @@ def test_it_survives_suspend_and_resume(a, b, guest):
     assert a.output(pid).strip() == unbroken(guest)
 
 
-def test_a_family_does_not_move_and_says_why(a, b, guest):
+def test_a_family_moves_as_a_whole(a, b, guest):
     pid = a.start([os.path.join(os.path.dirname(guest), 'family.wasm')])
     while len([r for r in a.ps() if r['state'] in ('running', 'waiting')]) < 2:
         pass
-    try:
-        a.migrate(pid, b)
-        raise AssertionError('it moved')
-    except nodes.Failed as e:
-        assert 'relatives' in str(e), e
-    assert a.process(pid)['state'] in ('running', 'waiting')
-    a.call('kill', pid)
-    a.wait(pid)
+    report = a.migrate(pid, b)
+    assert len(report['pids'].split()) == 2, report
+    rows = [r for r in b.ps() if r['state'] in ('running', 'waiting')]
+    assert [r['parent'] for r in rows] == [0, pid], rows
+    assert not [r for r in a.ps() if r['state'] in ('running', 'waiting')]
+    for r in rows[::-1]:
+        b.call('kill', r['pid'])
+        b.wait(r['pid'])
 
 
 def main():

@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+"""families.py - related processes move, sleep and come back together: a pipeline with bytes in flight, a shell and its jobs.
+
+	tests/wali/families.py WASMOS [NAME OF A CASE...]
+
+Real nodes, real programs. Skipped where scripts/userland has not made dash, bash and busybox.
+"""
+import hashlib
+import os
+import pty
+import re
+import select
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, 'scripts'))
+os.environ['WASMOS'] = sys.argv[1]
+import nodes  # noqa: E402
+
+CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+IMAGE = os.path.join(os.environ.get('WASMOS_USERLAND') or os.path.join(CACHE, 'wasmos', 'userland'), 'image')
+OPTIONS = ['--env', 'PATH=/bin', '--dir', os.path.join(IMAGE, 'bin') + '::/bin:ro']
+BYTES = int(os.environ.get('FAMILY_MB', '40')) << 20
+MOVES = int(os.environ.get('FAMILY_MOVES', '8'))
+PATIENCE_S = 60
+LIVES = ('running', 'waiting')
+
+
+def script(node, text, *options):
+    return node.start([os.path.join(IMAGE, 'bin', 'dash'), '-c', text], *OPTIONS, *options)
+
+
+def living(node):
+    return [r for r in node.ps() if r['state'] in LIVES]
+
+
+def until(what, fn):
+    end = time.monotonic() + PATIENCE_S
+    while not (v := fn()):
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+    return v
+
+
+def wait_for_family(node, count):
+    until(f'{count} processes', lambda: len(living(node)) == count)
+
+
+PIPELINE = f'yes | head -c {BYTES} | sha256sum; echo "pipeline $?"'
+
+
+def expect_sum(text):
+    want = hashlib.sha256(b'y\n' * (BYTES // 2)).hexdigest()
+    assert want in text and 'pipeline 0' in text, text
+
+
+def test_a_pipeline_moves_with_its_bytes_in_flight(a, b):
+    pid = script(a, PIPELINE)
+    wait_for_family(a, 4)
+    here, there, moves = a, b, 0
+    while moves < MOVES:
+        try:
+            report = here.migrate(pid, there)
+        except nodes.Failed as e:
+            assert 'ended' in str(e), e
+            break
+        assert not living(here), living(here)
+        here, there, moves = there, here, moves + 1
+    assert here.wait(pid)['status'] == 0
+    expect_sum(here.output(pid))
+    assert moves > 2 and report['pids'], moves
+
+
+def test_any_member_moves_the_family(a, b):
+    pid = script(a, 'sleep 1000 & sleep 2000 & wait')
+    wait_for_family(a, 3)
+    child = [r['pid'] for r in living(a) if r['pid'] != pid][1]
+    a.migrate(child, b)
+    rows = living(b)
+    assert len(rows) == 3 and not living(a), rows
+    assert sorted(r['parent'] for r in rows) == [0, pid, pid], rows
+    b.call('kill', pid)
+    for r in living(b):
+        b.call('kill', r['pid'])
+    until('all are gone', lambda: not living(b))
+
+
+def test_numbers_status_and_signals_are_the_same_after_a_move(a, b):
+    pid = script(a, '''
+        trap 'echo "told $?"; told=1' USR1
+        me=$$
+        (sleep 2; kill -USR1 $me; exit 7) & job=$!
+        echo "job $job of $me"
+        while [ -z "$told" ]; do wait $job; s=$?; done
+        wait $job; echo "me $$ job $job status $?"
+    ''')
+    until('started', lambda: 'job' in a.output(pid))
+    a.migrate(pid, b)
+    assert b.wait(pid)['status'] == 0
+    text = b.output(pid)
+    job, me = re.search(r'job (\d+) of (\d+)', text).groups()
+    assert f'me {me} job {job} status 7' in text and 'told' in text, text
+
+
+def test_numbers_that_are_taken_stay_what_the_programs_know(a, b):
+    others = [script(b, 'sleep 1000') for _ in range(8)]
+    pid = script(a, 'echo "I am $$"; (sleep 2; exit 5) & echo "job $!"; wait $!; echo "$$ $! $?"; sleep 1 & wait $!; echo "new $?"')
+    until('started', lambda: 'job' in a.output(pid))
+    now = a.migrate(pid, b)['pid']
+    assert now not in others
+    assert b.wait(now)['status'] == 0
+    text = b.output(now)
+    me, job = re.search(r'I am (\d+)', text).group(1), re.search(r'job (\d+)', text).group(1)
+    assert f'{me} {job} 5' in text and 'new 0' in text, text
+    for p in others:
+        b.call('kill', p)
+        b.wait(p)
+
+
+def test_a_family_sleeps_and_wakes(a, b):
+    pid = script(a, PIPELINE)
+    wait_for_family(a, 4)
+    for _ in range(3):
+        a.call('suspend', pid)
+        assert not living(a) and a.process(pid)['state'] == 'suspended'
+        a.call('resume', pid)
+        wait_for_family(a, 4)
+    assert a.wait(pid)['status'] == 0
+    expect_sum(a.output(pid))
+
+
+def test_a_snapshot_of_a_family_runs_beside_it(a, b):
+    pid = script(a, PIPELINE)
+    wait_for_family(a, 4)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'pipeline')
+        a.call('snapshot', pid, '-o', path)
+        copy = a.json('restore', path)['pid']
+        assert copy != pid and len(living(a)) == 8, living(a)
+        again = a.json('restore', path)['pid']
+    for p in (pid, copy, again):
+        assert a.wait(p)['status'] == 0
+        expect_sum(a.output(p))
+
+
+def test_a_node_that_goes_down_keeps_a_family(a, b):
+    pid = script(a, PIPELINE)
+    wait_for_family(a, 4)
+    a.down()
+    a.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    wait_for_family(a, 4)
+    assert a.wait(pid)['status'] == 0
+    expect_sum(a.output(pid))
+    nodes.wait_for_link(a, b)
+
+
+def test_a_node_that_is_killed_brings_a_family_back(a, b):
+    pid = script(a, 'i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo "line $i"; sleep 0.2; done | cat; echo "all $?"', '--checkpoint', '1')
+    until('a checkpoint', lambda: (a.process(pid) or {}).get('checkpoints'))
+    a.kill9()
+    a.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    until('it is back', lambda: living(a))
+    assert a.wait(pid)['status'] == 0
+    lines = re.findall(r'line (\d+)', a.output(pid))
+    assert lines == [str(i) for i in range(1, 41)] and 'all 0' in a.output(pid), a.output(pid)
+    nodes.wait_for_link(a, b)
+
+
+def test_a_link_that_is_cut_leaves_one_family(a, b):
+    for step in ('got.MOVE_ACCEPT', 'source.FINAL', 'send.MOVE_PREPARE', 'send.MOVE_COMMIT', 'got.MOVE_RUNS'):
+        home = tempfile.mkdtemp()
+        c = nodes.Node(home, 'three', env={'WASMOS_CUT_AT': step})
+        c.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        nodes.pair(c, b)
+        pid = script(c, PIPELINE)
+        wait_for_family(c, 4)
+        uid = c.process(pid)['uid']
+        try:
+            c.migrate(pid, b)
+        except nodes.Failed:
+            pass
+        # It may be in flight for a while, but it is never on both.
+        here = until(f'{step}: it runs', lambda: [n for n in (c, b) for r in n.ps() if r['uid'] == uid and r['state'] in ('exited', *LIVES)])
+        assert len(here) == 1, (step, here)
+        pid = next(r['pid'] for r in here[0].ps() if r['uid'] == uid)
+        assert here[0].wait(pid)['status'] == 0, step
+        expect_sum(here[0].output(pid))
+        assert not living(c) + living(b)
+        c.down()
+
+
+# ---- a shell in a terminal ----
+
+class Shell:
+    def __init__(self, node, program, *args):
+        self.pid, self.fd = pty.fork()
+        self.out = ''
+        if self.pid == 0:
+            os.execve(sys.argv[1], [sys.argv[1], 'run', *OPTIONS, '--env', 'PS1=ready> ', '--env', 'TERM=dumb',
+                                    os.path.join(IMAGE, 'bin', program), *args], node.env)
+
+    def see(self, pattern):
+        end = time.monotonic() + PATIENCE_S
+        while not (m := re.search(pattern, self.out)):
+            if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
+                raise AssertionError(f'{pattern!r} is not in {self.out!r}')
+            try:
+                self.out += os.read(self.fd, 4096).decode(errors='replace').replace('\r', '')
+            except OSError:
+                raise AssertionError(f'it ended; {pattern!r} is not in {self.out!r}') from None
+        self.out = self.out[m.end():]
+        return m
+
+    def type(self, keys):
+        os.write(self.fd, keys.encode())
+
+    def do(self, line, pattern):
+        self.type(line + '\r')
+        self.see(re.escape(line) + '\n')
+        return self.see(pattern)
+
+    def leave(self):
+        self.type('exit 3\r')
+        while True:
+            try:
+                if not os.read(self.fd, 4096):
+                    break
+            except OSError:
+                break
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def job_control(a, b, program, *args):
+    s = Shell(a, program, *args)
+    s.see('ready> ')
+    pid = max(r['pid'] for r in living(a))
+    s.do('sleep 1000 &', 'ready> ')
+    s.do('(sleep 3; exit 9) &', 'ready> ')
+    s.do('job=$!', 'ready> ')
+    s.do('cat', '')
+    until('cat runs', lambda: any(r['name'] == 'cat' for r in living(a)))
+    s.type('before\r')
+    s.see('before\nbefore\n')
+    s.type('half a ')
+    time.sleep(0.3)
+    a.migrate(pid, b)
+    s.type('line\r')
+    s.see('half a line\n')
+    s.type('\x1a')
+    s.see('Stopped')
+    s.see('ready> ')
+    s.do('fg', '(?s)cat.*')
+    s.type('again\r')
+    s.see('again\nagain\n')
+    s.type('\x03')
+    s.see('ready> ')
+    s.do('echo "got $?"', 'got 130\n')
+    s.do('wait $job; echo "job $?"', 'job 9\n')
+    s.do('jobs', 'sleep 1000')
+    b.migrate(pid, a)
+    s.do('kill %1; wait; echo "all over"', 'all over\n')
+    assert s.leave() == 3
+    assert not living(a) + living(b)
+
+
+def test_dash_keeps_its_jobs(a, b):
+    job_control(a, b, 'dash', '-i')
+
+
+def test_bash_keeps_its_jobs(a, b):
+    job_control(a, b, 'bash', '--norc', '--noediting', '-i')
+
+
+def main():
+    for name in ('dash', 'bash', 'busybox', 'yes', 'sha256sum', 'cat', 'sleep'):
+        if not os.path.exists(os.path.join(IMAGE, 'bin', name)):
+            print(f'1..0 # SKIP {name} is not made: scripts/userland makes it')
+            sys.exit(77)
+    wanted = sys.argv[2:]
+    tests = [(n, f) for n, f in globals().items() if n.startswith('test_') and (not wanted or any(w in n for w in wanted))]
+    with tempfile.TemporaryDirectory() as folder:
+        a, b = (nodes.Node(os.path.join(folder, n), n) for n in ('one', 'two'))
+        try:
+            for n in (a, b):
+                n.up('--listen', '127.0.0.1:0', '--display', 'headless')
+            nodes.pair(a, b)
+            for i, (name, test) in enumerate(tests, 1):
+                try:
+                    test(a, b)
+                    print(f'ok {i} - {name[5:].replace("_", " ")}', flush=True)
+                except (AssertionError, nodes.Failed) as e:
+                    print(f'not ok {i} - {name[5:].replace("_", " ")}')
+                    print('# ' + repr(e).replace('\\n', '\n# '), flush=True)
+        finally:
+            for n in (a, b):
+                if n.is_up():
+                    n.call('down', '--end')
+    print(f'1..{len(tests)}')
+
+
+main()
