@@ -187,7 +187,7 @@ Test(decode, a_vector_of_another_type_is_named)
 {
 	struct wr w = {0};
 	wasm_header(&w);
-	wasm_bytes(&w, "\x01\x05\x01\x60\x00\x01\x7b\x03\x02\x01\x00\x0a\x08\x01\x06\x00\x42\x00"
+	wasm_bytes(&w, "\x01\x05\x01\x60\x00\x01\x7b\x03\x02\x01\x00\x0a\x09\x01\x07\x00\x42\x00"
 	               "\xfd\x81\x01\x0b");
 	refuse(&w, ERR_INVALID, "type mismatch: i16x8.neg wants v128, found i64");
 }
