@@ -80,6 +80,12 @@ void os_track_unpin(struct os_track *t);
 enum err os_track_collect(struct os_track *t, uint8_t *bits, size_t bits_bytes, bool clear);
 void os_track_stop(struct os_track *t);
 
+/* ---- the machine ---- */
+
+/* Processors that this program may use, at least 1; bytes of memory that it has (0: not known). */
+uint32_t os_processors(void);
+uint64_t os_memory_bytes(void);
+
 /* ---- clocks and randomness ---- */
 
 /* Monotonic, does not count from anything in particular. Signal-safe. */

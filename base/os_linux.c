@@ -17,6 +17,20 @@
 #include <time.h>
 #include <unistd.h>
 
+/* ---- the machine ---- */
+
+uint32_t os_processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	return n > 0 ? (uint32_t)n : 1;
+}
+
+uint64_t os_memory_bytes(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+}
+
 /* ---- memory ---- */
 
 size_t os_page_size(void)

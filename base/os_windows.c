@@ -25,6 +25,19 @@
 
 /* ---- memory ---- */
 
+uint32_t os_processors(void)
+{
+	SYSTEM_INFO info;
+	GetSystemInfo(&info);
+	return info.dwNumberOfProcessors ? info.dwNumberOfProcessors : 1;
+}
+
+uint64_t os_memory_bytes(void)
+{
+	MEMORYSTATUSEX m = {.dwLength = sizeof m};
+	return GlobalMemoryStatusEx(&m) ? m.ullTotalPhys : 0;
+}
+
 size_t os_page_size(void)
 {
 	SYSTEM_INFO info;

@@ -11,6 +11,7 @@
 #include "node/keeper.h"
 #include "node/link.h"
 #include "node/moves.h"
+#include "node/kin.h"
 #include "node/node.h"
 #include "node/run.h"
 #include "node/saver.h"
@@ -249,7 +250,9 @@ void control_kill(struct node *n, struct control_call *c)
 	struct process *p = control_arg_process(c);
 	if (!p)
 		return;
-	if (!process_alive(p)) {
+	bool family = control_flag(c, "family");
+	int status = (int)(control_u64_or(c, "status", 137) & 0xff);
+	if (!process_alive(p) && !family) {
 		control_fail(c, ERR_STATE, "process %u has ended already", p->pid);
 		return;
 	}
@@ -258,7 +261,9 @@ void control_kill(struct node *n, struct control_call *c)
 		             p->pid);
 		return;
 	}
-	process_kill(p, (int)(control_u64_or(c, "status", 137) & 0xff));
+	if (family)
+		kin_kill(p, status);
+	process_kill(p, status);
 	control_end(c, ERR_OK, NULL);
 }
 

@@ -1,6 +1,6 @@
 /* fs_remote.c - requests about files, both ways.
  *
- * Body of a call of LINK_SERVICE_FS: u8 version 1, u8 kind (REQUEST, FORGET), 16 uid, u64 epoch, then the request
+ * Body of a call of LINK_SERVICE_FS: u8 version 2, u8 kind (REQUEST, FORGET), 16 uid, u64 epoch, then the request
  * of vfs/fsmsg.h. The answer's body is vfs/fsmsg.h's.
  */
 #include "node/fs_remote.h"
@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIRE_VERSION = 1, KIND_REQUEST = 0, KIND_FORGET = 1, HEAD_SIZE = 26 };
+enum { WIRE_VERSION = 2, KIND_REQUEST = 0, KIND_FORGET = 1, HEAD_SIZE = 26 };
 
 /* One process that left. Entries and their fields are guarded by files->lock; an export is used by jobs
  * while refs is held. */

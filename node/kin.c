@@ -2,6 +2,7 @@
 #include "node/kin.h"
 
 #include "node/node.h"
+#include "node/share.h"
 #include "node/wali/family_image.h"
 #include "node/wasi.h"
 
@@ -16,14 +17,22 @@ _Static_assert(KIN_MAX == FAMILY_MEMBERS_MAX, "one limit");
 struct kin {
 	_Atomic uint32_t refs;
 	_Atomic uint64_t epoch;
+	struct share *share;
 };
 
 struct kin *kin_new(void)
 {
 	struct kin *k = calloc(1, sizeof *k);
-	if (k)
-		k->refs = 1;
+	if (!k)
+		return NULL;
+	k->refs = 1;
+	k->share = share_new();
 	return k;
+}
+
+struct share *kin_share(struct kin *k)
+{
+	return k && k->share ? share_ref(k->share) : NULL;
 }
 
 struct kin *kin_ref(struct kin *k)
@@ -34,8 +43,10 @@ struct kin *kin_ref(struct kin *k)
 
 void kin_unref(struct kin *k)
 {
-	if (k && atomic_fetch_sub(&k->refs, 1) == 1)
-		free(k);
+	if (!k || atomic_fetch_sub(&k->refs, 1) != 1)
+		return;
+	share_unref(k->share);
+	free(k);
 }
 
 uint64_t kin_epoch(const struct kin *k)

@@ -25,6 +25,8 @@ struct kin;
 struct kin *kin_new(void);
 struct kin *kin_ref(struct kin *k);
 void kin_unref(struct kin *k);
+/* A reference to how they share the processors. NULL: no memory. */
+struct share *kin_share(struct kin *k);
 /* The epoch of the family's ownership. Any thread. */
 uint64_t kin_epoch(const struct kin *k);
 void kin_set_epoch(struct process *leader, uint64_t epoch);

@@ -13,6 +13,7 @@
 #include "node/node.h"
 #include "node/process_build.h"
 #include "node/process_section.h"
+#include "node/share.h"
 #include "node/process_table.h"
 #include "node/questions.h"
 #include "node/session.h"
@@ -101,6 +102,7 @@ void process_free(struct process *p)
 	tty_free(p->tty);
 	free_args(p);
 	kin_unref(p->kin);
+	share_unref(p->share);
 	if (p->waker) {
 		os_wake_free(p->waker);
 		free(p->waker);
@@ -204,6 +206,7 @@ static enum err fill_from_config(struct process *p, const struct process_config 
 /* Frees the setup when it fails. */
 static enum err start(struct process *p, const struct worker_setup *setup, struct errmsg *msg)
 {
+	p->share = kin_share(p->kin);
 	enum err e = process_table_add(p->node, p, msg);
 	if (e == ERR_OK) {
 		e = worker_start(p, setup, msg);
@@ -305,6 +308,7 @@ static enum err fill_from_parent(struct process *p, const struct process *parent
 	              : HOLD_NONE; /* until the move is over it stays the program it is */
 	p->parent = parent->pid;
 	p->controls = parent->controls;
+	p->max_memory_pages = parent->max_memory_pages;
 	p->created_unix_ms = (int64_t)(os_wall_ns() / 1000000);
 	p->display.display = "headless";
 	p->begun = parent->begun;
@@ -328,7 +332,7 @@ static void fork_process(struct process *parent, struct wali_child *c)
 	struct errmsg msg = {0};
 	struct worker_setup setup = {0};
 	struct process *p = process_alloc(parent->node);
-	enum err e = p ? fill_from_parent(p, parent) : ERR_NOMEM;
+	enum err e = !p ? ERR_NOMEM : parent->dying ? ERR_STATE : fill_from_parent(p, parent);
 	if (e == ERR_OK) {
 		build_for_fork(c, &setup);
 		e = start(p, &setup, &msg);
@@ -428,8 +432,10 @@ void process_thaw(struct process *p)
 
 void process_kill(struct process *p, int status)
 {
-	if (process_alive(p))
-		worker_kill(p->worker, status);
+	if (!process_alive(p))
+		return;
+	p->dying = true;
+	worker_kill(p->worker, status);
 }
 
 void process_interrupt(struct process *p, int signal)

@@ -161,6 +161,7 @@ struct process {
 	struct session *sessions;          /* L: attached clients (session.h) */
 	bool begun;                        /* W: the start function is over, _start was called */
 	bool forgotten;                    /* L: process_forget() was called */
+	bool dying;             /* L: process_kill() was called: it has no more children */
 	bool cut_off;           /* L: the node ends it without having kept it: its record stays */
 	atomic_bool has_output; /* any thread: the terminal has something for the clients */
 	atomic_bool has_shown;  /* any thread: see PROCESS_EVENT_SHOWN */
@@ -173,8 +174,10 @@ struct process {
 	void *started_ctx;
 	uint64_t cpu_ns_before; /* C: used on other devices or before a restart */
 
-	struct node *node;         /* C */
-	struct worker *worker;     /* L */
+	struct node *node;     /* C */
+	struct worker *worker; /* L */
+	struct share *
+	    share; /* C: a reference: processor time, with its relatives. NULL: as the host gives it */
 	struct tty *tty;           /* C */
 	struct os_wake *waker;     /* C: any thread may poke */
 	struct wait wait;          /* W: what the blocked host call waits for */

@@ -233,6 +233,7 @@ static struct wali_config linux_config(struct process *p)
 	    .net_mode = p->net_mode,
 	    .net_key = p->net_key,
 	    .commons = p->node->commons,
+	    .max_memory_bytes = (uint64_t)p->max_memory_pages << 16,
 	    .host = {.tty_size = linux_tty_size,
 	             .tty_set = linux_tty_set,
 	             .tty_typed = linux_tty_typed,
@@ -356,12 +357,12 @@ static enum err run_create(void *ctx, struct process *p, struct errmsg *msg)
 	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* nobody else knows the thread yet */
 	TRY(modules_load_file(p->node->modules, b->cfg.path, &p->module, msg));
 	TRY(make_wasi(p, &b->cfg, msg));
+	p->max_memory_pages = b->cfg.max_memory_pages;
 	struct wali_config lc = linux_config(p);
 	if (module_is_wali(p->module))
 		TRY(wali_new(&lc, &p->wali));
 	TRY(drivers_config(p, &dc, msg));
 	TRY(drivers_new(&dc, &p->drivers));
-	p->max_memory_pages = b->cfg.max_memory_pages;
 	enum err e = build_program(p, &lock, msg);
 	return e == ERR_OK ? e : err_prefix(msg, e, "%s", b->cfg.path);
 }

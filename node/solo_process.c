@@ -210,7 +210,11 @@ static enum err fork_child(void *ctx, struct wali_child *c)
 
 static enum err make_group(struct solo_process *p)
 {
-	struct wali_config c = {.wasi = p->wasi, .host = host_of(p), .waker = &p->wake, .pid = 1};
+	struct wali_config c = {.wasi = p->wasi,
+	                        .host = host_of(p),
+	                        .waker = &p->wake,
+	                        .pid = 1,
+	                        .max_memory_bytes = (uint64_t)p->max_memory_pages << 16};
 	p->group = calloc(1, sizeof *p->group);
 	if (!p->group)
 		return ERR_NOMEM;
@@ -290,6 +294,7 @@ static bool exec(struct solo_process *p, int *signal)
 	store_free(p->store);
 	module_unref(old);
 	p->module = m;
+	p->max_memory_pages = wali_memory_pages(p->wali);
 	p->store = NULL;
 	if (instantiate(p, &msg) == ERR_OK)
 		return true;

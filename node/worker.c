@@ -12,6 +12,7 @@
 #include "node/node.h"
 #include "node/drivers/drivers.h"
 #include "node/process_build.h"
+#include "node/share.h"
 #include "node/turns.h"
 #include "node/wali/family.h"
 #include "node/wali/wali.h"
@@ -39,6 +40,8 @@ struct worker {
 	struct letter forked, exec, execed;
 	atomic_bool exec_asked; /* exec is in the mailbox */
 	struct turns turns;     /* the worker's thread's */
+	struct share_turn turn; /* its place among relatives */
+	bool was_sent_back;     /* it ran until somebody else was to run */
 };
 
 static void post(struct worker *w, struct letter *l)
@@ -176,6 +179,7 @@ static enum err replace_program(struct worker *w, struct module *m, struct errms
 	store_free(old);
 	module_unref(p->module);
 	p->module = m;
+	p->max_memory_pages = wali_memory_pages(p->wali);
 	return build_program(p, &w->lock, msg);
 }
 
@@ -224,6 +228,19 @@ static void record_trap(struct thread *t, struct exit_record *end)
 	         where[0] ? " in " : "", where);
 }
 
+/* When its family has a processor for it. */
+static enum run_status run_in_turn(struct worker *w, struct thread **t)
+{
+	struct process *p = w->p;
+	if (p->share && !share_enter(p->share, &w->turn, p->store, !w->was_sent_back))
+		return RUN_STOPPED;
+	enum run_status st = turns_run(&w->turns, p->store, t);
+	if (p->share)
+		share_leave(p->share, &w->turn);
+	w->was_sent_back = st == RUN_STOPPED;
+	return st;
+}
+
 /* Runs until something is to be decided; true: the process has ended. */
 static bool run_once(struct worker *w, struct exit_record *end)
 {
@@ -237,7 +254,7 @@ static bool run_once(struct worker *w, struct exit_record *end)
 			                            .status = 128 + wali_end_signal(p->wali)};
 		return over;
 	}
-	switch (turns_run(&w->turns, p->store, &t)) {
+	switch (run_in_turn(w, &t)) {
 	case RUN_STOPPED: return false;
 	case RUN_BLOCKED:
 		if (!atomic_load(&w->want))
@@ -355,6 +372,8 @@ void worker_nudge(struct worker *w)
 	if (!atomic_load(&w->want))
 		return;
 	worker_poll(w);
+	if (w->p->share)
+		share_poke(w->p->share, &w->turn);
 	os_wake_post(w->p->waker);
 }
 
@@ -402,6 +421,7 @@ uint64_t worker_cpu_ns(const struct worker *w)
 void worker_free(struct worker *w)
 {
 	pthread_join(w->thread, NULL);
+	share_turn_end(&w->turn);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->lock);
 	free(w);

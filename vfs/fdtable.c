@@ -9,6 +9,7 @@ struct fdtable {
 	struct fd_entry *entries;
 	uint32_t size; /* one past the highest in use */
 	uint32_t cap;
+	uint32_t limit;
 };
 
 /* ---- rights ---- */
@@ -91,6 +92,8 @@ void vfs_file_unref(struct vfs_file *f)
 enum err fdtable_new(struct fdtable **out)
 {
 	*out = calloc(1, sizeof **out);
+	if (*out)
+		(*out)->limit = FDTABLE_MAX;
 	return *out ? ERR_OK : ERR_NOMEM;
 }
 
@@ -104,6 +107,11 @@ void fdtable_free(struct fdtable *t)
 	free(t);
 }
 
+void fdtable_set_limit(struct fdtable *t, uint32_t limit)
+{
+	t->limit = limit < FDTABLE_MAX ? limit : FDTABLE_MAX;
+}
+
 uint32_t fdtable_size(const struct fdtable *t)
 {
 	return t->size;
@@ -111,7 +119,7 @@ uint32_t fdtable_size(const struct fdtable *t)
 
 static enum ferr reserve(struct fdtable *t, uint32_t fd)
 {
-	if (fd >= FDTABLE_MAX)
+	if (fd >= t->limit)
 		return FE_MFILE;
 	if (fd < t->cap)
 		return FE_OK;
@@ -137,7 +145,7 @@ static uint32_t lowest_free(const struct fdtable *t, uint32_t at_least)
 
 bool fdtable_has_room(const struct fdtable *t)
 {
-	return lowest_free(t, 0) < FDTABLE_MAX;
+	return lowest_free(t, 0) < t->limit;
 }
 
 enum ferr fdtable_add_at(struct fdtable *t, uint32_t fd, struct vfs_file *f, uint64_t rights,
@@ -224,6 +232,7 @@ enum err fdtable_copy(const struct fdtable *t, struct fdtable **out)
 			c->entries[fd].file->refs++;
 	}
 	c->size = t->size;
+	c->limit = t->limit;
 	*out = c;
 	return ERR_OK;
 }

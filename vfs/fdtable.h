@@ -61,6 +61,8 @@ struct fdtable;
 enum err fdtable_new(struct fdtable **out);
 void fdtable_free(struct fdtable *t);
 uint32_t fdtable_size(const struct fdtable *t); /* one past the highest descriptor in use */
+/* New descriptors are below it: at most FDTABLE_MAX, which it is at first. MFILE else. A copy has the same. */
+void fdtable_set_limit(struct fdtable *t, uint32_t limit);
 
 /* Takes the reference to obj, also on failure (NULL). path is copied; mount is referenced. */
 struct vfs_file *vfs_file_new(struct vfs_obj *obj, struct vfs_mount *mount, const char *path,

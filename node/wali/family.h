@@ -87,8 +87,10 @@ struct family {
 	uint32_t users;    /* who look at it while it may end */
 	uint32_t next_pid; /* for who has no table of processes */
 	struct family_terminal terminal;
-	struct pty *ptys;          /* pty.h */
-	struct commons *commons;   /* of its node. Owned reference */
+	struct pty *ptys;        /* pty.h */
+	struct commons *commons; /* of its node. Owned reference */
+	uint64_t memory_bytes,
+	    memory_limit_bytes;    /* limits.c: what all have, and may; 0: not looked for yet */
 	struct os_wake alarm_wake; /* of the thread that watches the alarms, once there is one */
 	pthread_t alarm_thread;
 	bool has_alarms, ends;

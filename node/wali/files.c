@@ -102,6 +102,31 @@ int64_t wali_write_blocked(struct wali *k, struct vfs_file *f, uint64_t before, 
 	return r == WALI_BLOCK || !before ? r : (int64_t)before;
 }
 
+static void io_cut(struct wali_io *io, uint64_t room)
+{
+	for (uint32_t i = 0; i < io->count; i++) {
+		io->v[i].size = io->v[i].size < room ? io->v[i].size : (size_t)room;
+		room -= io->v[i].size;
+	}
+}
+
+/* No file grows beyond RLIMIT_FSIZE. */
+static enum ferr keep_to_limit(struct wali *k, const struct vfs_file *f, struct wali_io *io,
+                               const uint64_t *at)
+{
+	struct vfs_stat st;
+	uint64_t offset = at ? *at : f->offset;
+	if (k->rlimits[LIMIT_FSIZE][0] == UINT64_MAX || !vfs_has_offset(f->obj) || !io->total)
+		return FE_OK;
+	if (!at && f->flags & VFS_APPEND) {
+		FTRY(vfs_stat(f->obj, &st));
+		offset = st.size_bytes;
+	}
+	uint64_t room = wali_file_room(k, offset, io->total);
+	io_cut(io, room);
+	return room ? FE_OK : FE_FBIG;
+}
+
 static int64_t write_file(struct wali *k, struct vfs_file *f, struct wali_io *io,
                           const uint64_t *at)
 {
@@ -121,6 +146,7 @@ static int64_t write_file(struct wali *k, struct vfs_file *f, struct wali_io *io
 		return r;
 	uint64_t before = wali_progress(k);
 	wali_io_skip(io, before);
+	WTRY(keep_to_limit(k, f, io, at));
 	unsigned flags = f->flags & (VFS_DSYNC | VFS_SYNC | (at ? 0 : VFS_APPEND));
 	enum ferr e = vfs_write(f->obj, at ? *at : f->offset, flags, io->v, io->count, &done, &end);
 	if (e == FE_AGAIN)
@@ -271,7 +297,7 @@ static int64_t dup_to(struct wali *k, uint64_t from, uint64_t to, bool cloexec)
 {
 	struct fd_entry *e;
 	WTRY(wali_fd(k, from, &e));
-	if (arg32(to) >= FDTABLE_MAX)
+	if (arg32(to) >= k->rlimits[LIMIT_NOFILE][0])
 		return NO(BADF);
 	if (arg32(from) != arg32(to)) {
 		uint64_t rights = e->rights, inheriting = e->inheriting;
@@ -559,6 +585,8 @@ int64_t wali_ftruncate(struct wali *k, const uint64_t *a)
 	if ((int64_t)a[1] < 0 || !(e->file->flags & VFS_WRITE) || !vfs_has_offset(e->file->obj))
 		return NO(INVAL);
 	WTRY(wasi_may_change(e));
+	if (wali_file_room(k, 0, a[1]) < a[1])
+		return NO(FBIG);
 	WTRY(vfs_set_size(e->file->obj, a[1]));
 	return 0;
 }

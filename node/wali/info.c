@@ -114,47 +114,6 @@ int64_t wali_setgroups(struct wali *k, const uint64_t *a)
 
 /* ---- limits and use ---- */
 
-static int64_t limits(struct wali *k, uint32_t which, uint64_t set, uint64_t get)
-{
-	uint8_t *out = arg32(get) ? wali_out(k, get, 16) : NULL;
-	const uint8_t *in = arg32(set) ? wali_in(k, set, 16) : NULL;
-	if (which >= 16)
-		return NO(INVAL);
-	if ((arg32(get) && !out) || (arg32(set) && !in))
-		return NO(FAULT);
-	uint64_t soft = in ? wasi_get_u64(in) : 0, hard = in ? wasi_get_u64(in + 8) : 0;
-	if (in && soft > hard)
-		return NO(INVAL);
-	if (in && hard > k->rlimits[which][1])
-		return NO(PERM);
-	if (out) {
-		wasi_put_u64(out, k->rlimits[which][0]);
-		wasi_put_u64(out + 8, k->rlimits[which][1]);
-	}
-	if (in) {
-		k->rlimits[which][0] = soft;
-		k->rlimits[which][1] = hard;
-	}
-	return 0;
-}
-
-int64_t wali_getrlimit(struct wali *k, const uint64_t *a)
-{
-	return limits(k, arg32(a[0]), 0, a[1]);
-}
-
-int64_t wali_setrlimit(struct wali *k, const uint64_t *a)
-{
-	return limits(k, arg32(a[0]), a[1], 0);
-}
-
-int64_t wali_prlimit64(struct wali *k, const uint64_t *a)
-{
-	if (arg32(a[0]) && arg32(a[0]) != k->task->pid)
-		return NO(PERM);
-	return limits(k, arg32(a[1]), a[2], a[3]);
-}
-
 void wali_put_rusage(uint8_t *p, uint64_t cpu_ns)
 {
 	memset(p, 0, WALI_RUSAGE_SIZE);

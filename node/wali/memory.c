@@ -29,6 +29,8 @@ static bool grow_to(struct wali *k, uint64_t end)
 	if (end > (UINT64_C(1) << 32) - WASM_PAGE_BYTES)
 		return false;
 	uint64_t pages = (end - now + WASM_PAGE_BYTES - 1) / WASM_PAGE_BYTES;
+	if (!wali_charge(k, now + pages * WASM_PAGE_BYTES))
+		return false;
 	return instance_memory_grow(k->in, (uint32_t)pages) != UINT32_MAX;
 }
 
@@ -42,6 +44,7 @@ void wali_memory_reset(struct wali *k)
 {
 	wali_maps_free(k);
 	k->brk_start = k->brk_end = 0;
+	wali_charge(k, 0);
 }
 
 int64_t wali_brk(struct wali *k, const uint64_t *a)

@@ -118,6 +118,7 @@ void wali_child_undo(struct wali *k)
 	family_set_waker(k->family, k->task, NULL);
 	k->family->alive--;
 	commons_wait_end(k->family->commons, &k->waiter);
+	wali_charge(k, 0);
 	poke_parent(k->family, k->task);
 	k->task = NULL;
 	wali_maps_free(k);
@@ -162,6 +163,7 @@ static int64_t make_child(struct wali *k)
 		wali_child_free(c);
 		return NO(NOMEM);
 	}
+	wali_charge(c->wali, k->charged_bytes);
 	k->born = c->wali->task;
 	k->mother = k->me;
 	k->host.fork(k->host.ctx, c);
@@ -174,9 +176,10 @@ int64_t wali_fork(struct wali *k, const uint64_t *a)
 		return k->mother == k->me ? born(k) : WALI_BLOCK;
 	if (!k->host.fork)
 		return NO(NOSYS);
-	if (k->family->alive >= FAMILY_MAX || k->task->pending >> (LINUX_SIGKILL - 1) & 1)
+	if (k->family->alive >= FAMILY_MAX || k->family->alive >= k->rlimits[LIMIT_NPROC][0] ||
+	    k->task->pending >> (LINUX_SIGKILL - 1) & 1)
 		return NO(AGAIN);
-	return wali_slot(k) ? make_child(k) : NO(NOMEM);
+	return wali_slot(k) && wali_may_copy(k) ? make_child(k) : NO(NOMEM);
 }
 
 /* The child has memory of its own, so the parent need not wait for it. */

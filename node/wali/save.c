@@ -457,6 +457,7 @@ static enum err load_limits(struct rd *in, struct wali *k)
 		TRY(rd_u64(in, &k->rlimits[i][0]));
 		TRY(rd_u64(in, &k->rlimits[i][1]));
 	}
+	wali_limits_set(k);
 	return ERR_OK;
 }
 

@@ -283,6 +283,8 @@ enum wali_turn wali_turn(struct wali *k, struct store *s)
 		turn = WALI_WAIT;
 	else
 		turn = deliver_all(k);
+	if (turn == WALI_RUN && !wali_charge_now(k, s))
+		turn = end_by(k, LINUX_SIGKILL);
 	family_unlock(k->family);
 	return turn;
 }

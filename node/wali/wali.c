@@ -22,16 +22,6 @@ bool module_is_wali(const struct module *m)
 	return false;
 }
 
-/* No limit but of the stack (8 MiB) and of open files. */
-static void set_rlimits(struct wali *k)
-{
-	enum { LIMIT_STACK = 3, LIMIT_FILES = 7 };
-	for (int i = 0; i < 16; i++)
-		k->rlimits[i][0] = k->rlimits[i][1] = UINT64_MAX;
-	k->rlimits[LIMIT_STACK][0] = 8 << 20;
-	k->rlimits[LIMIT_FILES][0] = k->rlimits[LIMIT_FILES][1] = FDTABLE_MAX;
-}
-
 /* Terminals are open for reading and writing on Linux, whichever number they have. */
 static void close_preopened(struct fdtable *fds)
 {
@@ -54,7 +44,7 @@ enum err wali_alloc(const struct wali_config *c, struct wali **out)
 	k->cwd = strdup("/");
 	k->umask = 022;
 	k->family = c->family ? c->family : family_new();
-	set_rlimits(k);
+	wali_limits_reset(k, c->max_memory_bytes);
 	k->next_tid = WALI_TID_FIRST;
 	if (k->family && !k->family->commons)
 		k->family->commons = c->commons ? commons_ref(c->commons) : commons_new();
@@ -119,6 +109,7 @@ void wali_ended(struct wali *k, int status, int signal)
 	family_lock(k->family);
 	wali_pay(k);
 	wali_maps_free(k);
+	wali_charge(k, 0);
 	wali_locks_end(k);
 	wasi_close_files(k->w);
 	k->w->family = NULL;

@@ -98,11 +98,12 @@ struct wali_config {
 	struct wali_host host;
 	struct os_wake *waker; /* borrowed: what ends the process's waits */
 	uint32_t pid;
-	struct net *net;         /* borrowed: of a family of its own. NULL: no sockets */
-	uint8_t net_mode;        /* enum net_mode */
-	const uint8_t *net_key;  /* SPACE_KEY_SIZE; NULL: zeros */
-	struct family *family;   /* NULL: one of its own ... */
-	struct commons *commons; /* ... among these; NULL: it has nothing in common with others */
+	struct net *net;           /* borrowed: of a family of its own. NULL: no sockets */
+	uint8_t net_mode;          /* enum net_mode */
+	const uint8_t *net_key;    /* SPACE_KEY_SIZE; NULL: zeros */
+	struct family *family;     /* NULL: one of its own ... */
+	uint64_t max_memory_bytes; /* of each of a family of its own; 0: as many as can be */
+	struct commons *commons;   /* ... among these; NULL: it has nothing in common with others */
 	struct family_image
 	    *image; /* wali_load(): the process is one of these; NULL: it is alone */
 };
@@ -152,6 +153,8 @@ void wali_child_free(struct wali_child *c);
 struct module *wali_take_exec(struct wali *k, char **path);
 /* The store is about to go: relatives may not ask its threads to stop any more, until the next wali_turn(). */
 void wali_leave_store(struct wali *k);
+/* Pages that its memory may have; 0: as many as can be. */
+uint32_t wali_memory_pages(const struct wali *k);
 /* What ended the process; 0: it ended by itself. */
 int wali_end_signal(const struct wali *k);
 struct family *wali_family(struct wali *k);

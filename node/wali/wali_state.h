@@ -74,6 +74,16 @@ struct wali_action {
 
 enum { SIG_DEFAULT = 0, SIG_IGNORE = 1 };
 
+/* Which of rlimits[]: the soft limit is the first. */
+enum {
+	LIMIT_FSIZE = 1,
+	LIMIT_DATA = 2,
+	LIMIT_STACK = 3,
+	LIMIT_NPROC = 6,
+	LIMIT_NOFILE = 7,
+	LIMIT_AS = 9,
+};
+
 /* A piece of linear memory that mmap gave out. */
 struct wali_map {
 	uint32_t start, end;
@@ -117,7 +127,8 @@ struct wali {
 	struct module *exec; /* the program that takes this one's place ... */
 	char *exec_path;     /* ... and the name it was found by */
 	uint64_t rlimits[16][2];
-	char *exe;       /* the program's path in the guest's tree; NULL: it has none */
+	uint64_t charged_bytes; /* of memory, to its family */
+	char *exe;              /* the program's path in the guest's tree; NULL: it has none */
 	char *proc_text; /* what /proc knows of processes that are no relatives, or NULL ... */
 	uint64_t proc_text_ns; /* ... and since when, on the host's monotonic clock */
 	bool unknown_told;
@@ -217,6 +228,19 @@ int64_t wali_terminal_may_read(struct wali *k, struct vfs_file *f, uint64_t room
 int64_t wali_terminal_may_write(struct wali *k, const struct vfs_obj *o);
 /* A session's leader that has no terminal gets the one it opens. */
 void wali_terminal_opened(struct wali *k, const struct vfs_obj *o);
+
+/* ---- limits.c ---- */
+void wali_limits_reset(struct wali *k, uint64_t memory_bytes);
+/* They came from elsewhere: what else keeps them is told. */
+void wali_limits_set(struct wali *k);
+/* Whether its memory may have so many bytes, by its own limits and its family's: then they are its. */
+bool wali_charge(struct wali *k, uint64_t memory_bytes);
+/* What it has grew by itself; false: beyond what its family may have. */
+bool wali_charge_now(struct wali *k, struct store *s);
+/* Whether its family may have its memory once more. */
+bool wali_may_copy(struct wali *k);
+/* How much of a write of size bytes at offset fits; none: the process is told by a signal. */
+uint64_t wali_file_room(struct wali *k, uint64_t offset, uint64_t size);
 
 /* ---- locks.c ---- */
 enum lock_call { LOCK_ASK, LOCK_SET, LOCK_WAIT };
