@@ -63,6 +63,7 @@ static void row_of_task(struct wali *k, const struct task *t, struct proc_row *o
 		return;
 	struct wali_about a = proc_about(t->wali);
 	out->relative = t->wali;
+	out->node_pid = a.pid;
 	out->memory_bytes = memory_of(k, t);
 	out->cpu_ns = t == k->task && !a.cpu_ns ? wasi_cpu_ns(k->w) : a.cpu_ns;
 	out->created_unix_ms = a.created_unix_ms;
@@ -145,14 +146,24 @@ static int by_pid(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Whether the node knows one of the first n rows, which are relatives, by the number, or a relative has it for itself. */
+static bool is_known(const struct proc_row *rows, uint32_t n, uint32_t pid)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (rows[i].node_pid == pid || rows[i].pid == pid)
+			return true;
+	return false;
+}
+
 static uint32_t collect(struct wali *k, struct proc_row *rows)
 {
 	uint32_t n = 0;
 	for (const struct task *t = k->family->tasks; t && n < LISTED_MAX; t = t->next)
 		if (t->pid)
 			row_of_task(k, t, &rows[n++]);
+	uint32_t relatives = n;
 	for (const char *p = k->proc_text; p && n < LISTED_MAX && next_foreign(&p, &rows[n]);)
-		n += rows[n].pid && !family_find(k->family, rows[n].pid);
+		n += rows[n].pid && !is_known(rows, relatives, rows[n].pid);
 	qsort(rows, n, sizeof *rows, by_pid);
 	return n;
 }
@@ -592,13 +603,15 @@ static bool is_command(const char *text)
 	return false;
 }
 
-static enum ferr find_alive(struct wali *k, uint32_t pid, struct wali **relative)
+/* *number: as the node counts, where a relative may have another one than among its own. */
+static enum ferr find_alive(struct wali *k, uint32_t pid, bool *relative, uint32_t *number)
 {
 	struct proc_row *row = malloc(sizeof *row);
 	enum ferr e = row ? proc_find(k, pid, row) : FE_NOMEM;
 	if (e == FE_OK && row->state == 'Z')
 		e = FE_SRCH;
-	*relative = e == FE_OK ? row->relative : NULL;
+	*relative = e == FE_OK && row->relative;
+	*number = *relative ? row->node_pid : pid;
 	free(row);
 	return e == FE_NOENT ? FE_SRCH : e;
 }
@@ -606,15 +619,17 @@ static enum ferr find_alive(struct wali *k, uint32_t pid, struct wali **relative
 int64_t wali_proc_kill(struct wali *k, uint32_t pid, int signal)
 {
 	char question[64];
-	struct wali *relative;
+	bool relative;
+	uint32_t number;
 	struct device answer = {0};
 	if (!proc_about(k).controls)
 		return NO(SRCH);
-	if (!wali_progress(k))
-		WTRY(find_alive(k, pid, &relative));
+	enum ferr e = find_alive(k, pid, &relative, &number);
+	if (e != FE_OK && !wali_progress(k)) /* else it may have ended already */
+		return wali_error(k, e);
 	if (!signal)
 		return 0;
-	snprintf(question, sizeof question, "control %u kill %d", pid, signal);
+	snprintf(question, sizeof question, "control %u kill %d", number, signal);
 	int64_t r = ask_for(k, &answer, question);
 	free(answer.text);
 	return r;
@@ -624,15 +639,16 @@ static int64_t control(struct wali *k, struct device *d, const char *command)
 {
 	char question[COMMAND_MAX + 32];
 	const char *rest;
-	uint32_t pid;
-	struct wali *relative = NULL;
+	uint32_t pid, number;
+	bool relative;
 	if (!split_pid(d->path + 6, &pid, &rest) || !is_command(command))
 		return NO(INVAL);
-	if (!wali_progress(k)) /* else it may have moved already */
-		WTRY(find_alive(k, pid, &relative));
+	enum ferr e = find_alive(k, pid, &relative, &number);
+	if (e != FE_OK && !wali_progress(k)) /* else it may have moved already */
+		return wali_error(k, e);
 	if (relative && !strncmp(command, "kill ", 5))
 		return kill_it(k, pid, command + 5);
-	snprintf(question, sizeof question, "control %u %s", pid, command);
+	snprintf(question, sizeof question, "control %u %s", number, command);
 	return ask_for(k, d, question);
 }
 

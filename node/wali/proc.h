@@ -21,6 +21,7 @@ struct proc_row {
 	uint64_t cpu_ns, memory_bytes;
 	int64_t created_unix_ms;
 	char comm[16];
+	uint32_t node_pid;     /* of a relative: as the node counts */
 	struct wali *relative; /* NULL: of another family, or it has ended */
 	bool foreign;          /* of another family ... */
 	char command[512];     /* ... then its arguments, with blanks between */

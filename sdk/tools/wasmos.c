@@ -170,13 +170,25 @@ static int mounts(const char *name)
 
 /* ---- commands for a process ---- */
 
-/* What the process's ctl says after the command: the result, or why not. */
-static void tell(int fd, FILE *to)
+/* What the process's ctl says after the command: the result, or why not. False: nothing. */
+static int tell(int fd, FILE *to)
 {
 	char text[1024];
 	ssize_t n = pread(fd, text, sizeof text, 0);
 	if (n > 0)
 		fwrite(text, 1, (size_t)n, to);
+	return n > 0;
+}
+
+/* Who has moved along has left the answer behind. */
+static void tell_where(void)
+{
+	char name[128] = "";
+	FILE *f = fopen("/proc/sys/kernel/hostname", "r");
+	if (f && fgets(name, sizeof name, f))
+		printf("now on %s", name);
+	if (f)
+		fclose(f);
 }
 
 static int control(const char *name, const char *pid, const char *command)
@@ -193,7 +205,8 @@ static int control(const char *name, const char *pid, const char *command)
 		return 1;
 	}
 	if (write(fd, command, size) == (ssize_t)size) {
-		tell(fd, stdout);
+		if (!tell(fd, stdout) && !strncmp(command, "migrate", 7))
+			tell_where();
 		close(fd);
 		return 0;
 	}

@@ -218,6 +218,20 @@ def test_a_program_moves_by_a_word_in_the_shell(s):
     assert 'nowhere' in out and 'there is no process 999998' in out and 'is named by its number' in out, out
 
 
+def test_a_shell_moves_with_its_jobs_and_the_prompt_says_where(s):
+    t = s.shell()
+    prompt(t)
+    t.do("lua -e 'while true do end' &", r'\[1\] \d+\n')
+    t.do('migrate %1 phone', 'now on phone\n')
+    prompt(t, 'phone')
+    t.do('jobs', 'Running +lua')
+    t.do('echo written >file; cat file; uname -n', '\nwritten\nphone\n')
+    t.do('kill %1; wait; migrate $$ desk', 'now on desk\n')
+    prompt(t)
+    t.do('cat file; exit 5', '\nwritten\n')
+    assert t.status() == 5
+
+
 def main():
     for name in ('bash', 'busybox', 'wasmos', 'lua'):
         if not os.path.exists(os.path.join(IMAGE, 'bin', name)):
