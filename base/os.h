@@ -41,7 +41,7 @@ void os_release(void *p, size_t size_bytes);
 
 typedef bool (*os_fault_fn)(void *ctx, size_t offset_bytes);
 
-#define OS_MAX_WATCHES 1024
+#define OS_MAX_WATCHES 8192
 
 /* At most OS_MAX_WATCHES at once (ERR_LIMIT). *id is for os_fault_unwatch(). */
 enum err os_fault_watch(void *start, size_t size_bytes, os_fault_fn fn, void *ctx, int *id);

@@ -250,6 +250,17 @@ struct module_finder {
 };
 enum err store_load(struct rd *in, const struct module_finder *f, const struct host_resolver *r,
                     struct store **out, struct errmsg *msg);
+
+/* ---- copies, for a fork ---- */
+
+struct memories;
+/* Of all memories as they are: where the system can, both share pages until one side writes (base/os_copy.h). The threads stand. */
+enum err store_copy_memories(struct store *s, struct memories **out);
+void memories_free(struct memories *m);
+/* A store that was written without SAVE_MEMORY, with these memories, which are taken, also on failure. Any thread. */
+enum err store_load_copy(struct rd *in, const struct module_finder *f,
+                         const struct host_resolver *r, struct memories *m, struct store **out,
+                         struct errmsg *msg);
 struct thread *store_thread(struct store *s, uint32_t i);
 struct instance *store_instance(struct store *s, uint32_t i);
 uint32_t store_thread_count(const struct store *s);

@@ -81,8 +81,9 @@ struct meminst {
 	uint32_t max_pages; /* declared by the module */
 	bool has_max;
 	bool shared;
-	int watch;      /* os_fault_watch id; -1: none */
-	uint32_t index; /* in the store, as in the two below */
+	int watch;                /* os_fault_watch id; -1: none */
+	uint32_t index;           /* in the store, as in the two below */
+	struct os_copied *copied; /* what it shares with copies; NULL: nothing */
 	struct os_track *_Atomic track;
 	_Atomic uint32_t track_users; /* faults and marks that are using it now */
 };
@@ -274,6 +275,8 @@ enum err instance_own_objects(struct instance *in);
 enum err mem_new(struct store *s, uint32_t min_pages, uint32_t max_pages, bool has_max,
                  struct meminst **out);
 void mem_free(struct meminst *m);
+/* A new memory becomes the next of the copies, which has its size: INVALID. */
+enum err mem_take_copy(struct meminst *m, struct memories *copies);
 /* A host call ended: what it marked for writing may be collected again. */
 void mem_host_done(struct meminst *m);
 /* Pages before, or UINT32_MAX. */

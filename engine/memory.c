@@ -6,6 +6,8 @@
  */
 #include "engine/exec.h"
 
+#include "base/os_copy.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +83,64 @@ void mem_free(struct meminst *m)
 	track_end(m);
 	os_fault_unwatch(m->watch);
 	os_release(m->base, m->reserved);
+	os_copied_free(m->copied);
 	free(m);
+}
+
+/* ---- copies ---- */
+
+struct memories {
+	uint32_t count, taken;
+	struct {
+		uint8_t *base; /* of a reservation of MEM_RESERVE; NULL: it was taken */
+		uint64_t size_bytes;
+		struct os_copied *copied;
+	} at[];
+};
+
+void memories_free(struct memories *m)
+{
+	for (uint32_t i = 0; m && i < m->count; i++) {
+		os_release(m->at[i].base, MEM_RESERVE);
+		os_copied_free(m->at[i].copied);
+	}
+	free(m);
+}
+
+enum err store_copy_memories(struct store *s, struct memories **out)
+{
+	struct memories *m = calloc(1, sizeof *m + s->nmems * sizeof *m->at);
+	enum err e = m ? ERR_OK : ERR_NOMEM;
+	for (uint32_t i = 0; e == ERR_OK && i < s->nmems; i++) {
+		struct meminst *from = s->mems[i];
+		m->count = i + 1;
+		m->at[i].size_bytes = atomic_load(&from->size_bytes);
+		m->at[i].base = os_reserve(MEM_RESERVE);
+		e = m->at[i].base
+		        ? os_copy(from->base, &from->copied, m->at[i].base, &m->at[i].copied,
+		                  (size_t)m->at[i].size_bytes, !atomic_load(&from->track))
+		        : ERR_NOMEM;
+	}
+	if (e != ERR_OK)
+		memories_free(m);
+	else
+		*out = m;
+	return e;
+}
+
+enum err mem_take_copy(struct meminst *m, struct memories *copies)
+{
+	uint32_t i = copies->taken++;
+	if (i >= copies->count || copies->at[i].size_bytes != atomic_load(&m->size_bytes))
+		return ERR_INVALID;
+	os_fault_unwatch(m->watch);
+	os_release(m->base, m->reserved);
+	m->watch = -1;
+	m->base = copies->at[i].base;
+	m->copied = copies->at[i].copied;
+	copies->at[i].base = NULL;
+	copies->at[i].copied = NULL;
+	return os_fault_watch(m->base, m->reserved, on_mem_fault, m, &m->watch);
 }
 
 uint32_t mem_grow(struct meminst *m, uint32_t delta_pages)

@@ -218,6 +218,8 @@ static enum err load_memories(struct load *l)
 		if (max > 65536 || pages > max || (!has_max && max != 65536))
 			return BAD(l, "memory %u: %u pages of at most %u", i, pages, max);
 		TRY(mem_new(l->s, pages, max, has_max, &m));
+		if (l->copies)
+			TRY(mem_take_copy(m, l->copies));
 	}
 	return ERR_OK;
 }
@@ -542,10 +544,11 @@ static enum err load_all(struct load *l)
 	return rd_left(l->r) ? BAD(l, "%zu bytes too many", rd_left(l->r)) : ERR_OK;
 }
 
-enum err store_load(struct rd *in, const struct module_finder *f, const struct host_resolver *r,
-                    struct store **out, struct errmsg *msg)
+static enum err load_store(struct rd *in, const struct module_finder *f,
+                           const struct host_resolver *r, struct memories *copies,
+                           struct store **out, struct errmsg *msg)
 {
-	struct load l = {.r = in, .finder = f, .resolver = r, .msg = msg};
+	struct load l = {.r = in, .finder = f, .resolver = r, .msg = msg, .copies = copies};
 	struct store_config cfg = {0};
 	if (msg)
 		msg->text[0] = 0;
@@ -562,4 +565,19 @@ enum err store_load(struct rd *in, const struct module_finder *f, const struct h
 	}
 	*out = l.s;
 	return ERR_OK;
+}
+
+enum err store_load(struct rd *in, const struct module_finder *f, const struct host_resolver *r,
+                    struct store **out, struct errmsg *msg)
+{
+	return load_store(in, f, r, NULL, out, msg);
+}
+
+enum err store_load_copy(struct rd *in, const struct module_finder *f,
+                         const struct host_resolver *r, struct memories *m, struct store **out,
+                         struct errmsg *msg)
+{
+	enum err e = load_store(in, f, r, m, out, msg);
+	memories_free(m);
+	return e;
 }

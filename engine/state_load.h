@@ -18,6 +18,7 @@ struct load {
 	struct errmsg *msg;
 	struct globalinst *globals;                   /* read, not yet given to their instances */
 	bool *owned_tables, *owned_mems, *owned_tags; /* an instance's own, not imported */
+	struct memories *copies;                      /* what its memories become; NULL: new ones */
 	uint32_t flags, version;
 };
 

@@ -383,7 +383,9 @@ static enum err rebuild_child(struct process *p, struct wali_child *c, struct er
 	struct drivers_config dc;
 	TRY(drivers_config(p, &dc, msg));
 	TRY(drivers_new(&dc, &p->drivers));
-	TRY(store_load(&in, &f, &r, &p->store, msg));
+	struct memories *m = c->memories;
+	c->memories = NULL;
+	TRY(store_load_copy(&in, &f, &r, m, &p->store, msg));
 	wali_child_threads(c, p->store);
 	p->instance = store_instance(p->store, 0);
 	p->stands = true;

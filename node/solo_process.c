@@ -136,7 +136,9 @@ static enum err rebuild(struct solo_process *p, struct errmsg *msg)
 	struct rd in = rd_of(p->child->state.data, p->child->state.size);
 	struct module_finder f = {find_module, p};
 	struct host_resolver r = resolver_of(p);
-	TRY(store_load(&in, &f, &r, &p->store, msg));
+	struct memories *m = p->child->memories;
+	p->child->memories = NULL;
+	TRY(store_load_copy(&in, &f, &r, m, &p->store, msg));
 	wali_child_threads(p->child, p->store);
 	p->instance = store_instance(p->store, 0);
 	return ERR_OK;

@@ -204,8 +204,9 @@ static uint64_t nothing(void)
 static const struct {
 	const char *name;
 	uint64_t (*sample)(void);
-} all[] = {{"null", null_call}, {"switch", context_switch}, {"pipe", through_pipe}, {"fork", fork_wait},
-           {"forkbig", fork_big}, {"exec", fork_exec}, {"file", file}, {"thousand", thousand}, {"nothing", nothing}};
+} all[] = {{"null", null_call}, {"switch", context_switch}, {"pipe", through_pipe},
+           {"fork", fork_wait}, {"forkbig", fork_big},      {"exec", fork_exec},
+           {"file", file},      {"thousand", thousand},     {"nothing", nothing}};
 
 int main(int argc, char **argv)
 {
@@ -218,6 +219,7 @@ int main(int argc, char **argv)
 			printf("%llu\n", (unsigned long long)all[i].sample());
 		return 0;
 	}
-	fprintf(stderr, "kernel null|switch|pipe|fork|forkbig|exec|file|thousand SAMPLES [OWN-PATH]\n");
+	fprintf(stderr,
+	        "kernel null|switch|pipe|fork|forkbig|exec|file|thousand SAMPLES [OWN-PATH]\n");
 	return 2;
 }

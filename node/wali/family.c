@@ -183,19 +183,23 @@ void family_tell_parent(struct family *f, struct task *t)
 		family_raise(f, parent, LINUX_SIGCHLD);
 }
 
-/* Nobody will ever wait for it. */
-static bool is_nobodys(struct family *f, const struct task *t)
+/* A zombie that nobody will ever wait for goes. */
+static void drop_if_nobodys(struct family *f, struct task *t)
 {
 	const struct task *parent = family_find(f, t->parent);
-	return !parent || parent->state == TASK_ZOMBIE || parent->ignores_children;
+	if (t->state == TASK_ZOMBIE && t->pid &&
+	    (!parent || parent->state == TASK_ZOMBIE || parent->ignores_children))
+		family_remove(f, t);
 }
 
-static void drop_nobodys(struct family *f)
+static void leave_children(struct family *f, const struct task *parent)
 {
 	for (struct task *t = f->tasks, *next; t; t = next) {
 		next = t->next;
-		if (t->state == TASK_ZOMBIE && t->pid && is_nobodys(f, t))
-			family_remove(f, t);
+		if (t->parent != parent->pid)
+			continue;
+		t->parent = 0;
+		drop_if_nobodys(f, t);
 	}
 }
 
@@ -297,11 +301,9 @@ bool family_end(struct family *f, struct task *t, int status)
 			family_free(f);
 		return true;
 	}
-	for (struct task *o = f->tasks; o; o = o->next)
-		if (o->parent == t->pid)
-			o->parent = 0;
+	leave_children(f, t);
 	family_tell_parent(f, t);
-	drop_nobodys(f);
+	drop_if_nobodys(f, t);
 	return false;
 }
 

@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LINUX_SIGNALS = 64, FAMILY_MAX = 900 /* relatives: each has watched memory */ };
+enum { LINUX_SIGNALS = 64, FAMILY_MAX = 4000 /* relatives */ };
 
 enum {
 	LINUX_SIGHUP = 1,

@@ -59,7 +59,8 @@ static enum err copy_wali(struct wali *k, struct wasi *w, struct wali **out)
 static enum err copy_process(struct wali *k, struct wali_child *c)
 {
 	struct wasi *w;
-	TRY(store_save(thread_store(k->t), SAVE_MEMORY, &c->state));
+	TRY(store_save(thread_store(k->t), 0, &c->state));
+	TRY(store_copy_memories(thread_store(k->t), &c->memories));
 	while (k->threads[c->thread] != k->me)
 		c->thread++;
 	TRY(wasi_fork(k->w, &w));
@@ -131,6 +132,7 @@ void wali_child_free(struct wali_child *c)
 	if (!c)
 		return;
 	wr_free(&c->state);
+	memories_free(c->memories);
 	if (c->wali && c->wali->task)
 		wali_child_undo(c->wali);
 	wali_free(c->wali);

@@ -48,7 +48,8 @@ enum err wali_alloc(const struct wali_config *c, struct wali **out)
 	k->next_tid = WALI_TID_FIRST;
 	if (k->family && !k->family->commons)
 		k->family->commons = c->commons ? commons_ref(c->commons) : commons_new();
-	if (k->cwd && k->family && k->family->commons && wali_thread_add(k, c->pid) && wali_open_space(k, c) == ERR_OK) {
+	if (k->cwd && k->family && k->family->commons && wali_thread_add(k, c->pid) &&
+	    wali_open_space(k, c) == ERR_OK) {
 		*out = k;
 		return ERR_OK;
 	}

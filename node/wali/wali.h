@@ -37,6 +37,7 @@ struct family_image;
 struct family_terminal;
 struct fdset;
 struct fdtable_loader;
+struct memories;
 struct module;
 struct net;
 struct store;
@@ -133,8 +134,9 @@ void wali_signal_foreground(struct wali *k, int signal);
 
 /* What a process leaves to its child: everything but what its runner makes. */
 struct wali_child {
-	struct wr state; /* the engine's, with memory: store_load(), then wali_child_threads() */
-	uint32_t thread; /* of its threads the one that forked */
+	struct wr state; /* the engine's: store_load_copy(), then wali_child_threads() ... */
+	struct memories *memories; /* ... with these, taken (then NULL) */
+	uint32_t thread;           /* of its threads the one that forked */
 	struct module *module;
 	struct wasi *wasi;
 	struct wali *wali;
