@@ -2,7 +2,7 @@
 #include "node/solo_process.h"
 
 #include "base/os_thread.h"
-#include "node/own_terminal.h"
+#include "node/solo_terminal.h"
 #include "node/sockets/socket.h"
 #include "node/wali/family.h"
 #include "node/wasi.h"
@@ -18,8 +18,9 @@ struct solo_group {
 	struct solo_process *children;         /* under the family's lock */
 	struct module *modules[GROUP_MODULES]; /* loaded last; under the lock too */
 	uint32_t next_module;
-	struct own_terminal *terminal; /* NULL: none */
-	struct net *net;               /* of this run alone */
+	struct solo_terminal *terminal; /* NULL: none */
+	atomic_bool terminal_news;
+	struct net *net; /* of this run alone */
 };
 
 /* ---- imports ---- */
@@ -51,15 +52,41 @@ static bool own_size(void *ctx, uint16_t *cols, uint16_t *rows)
 	struct solo_process *p = ctx;
 	if (!p->group->terminal)
 		return false;
-	own_terminal_size(p->group->terminal, cols, rows);
+	solo_terminal_size(p->group->terminal, cols, rows);
 	return true;
 }
 
 static struct vfs_obj *tty_open(void *ctx, const char **name)
 {
-	struct vfs_obj *o = own_terminal_is_there() ? vfs_hostfd_new(0, false) : NULL;
-	*name = "stdin";
-	return o;
+	struct solo_process *p = ctx;
+	return p->group->terminal ? solo_terminal_open(p->group->terminal, name) : NULL;
+}
+
+static void tty_set(void *ctx, const struct family_terminal *settings)
+{
+	struct solo_process *p = ctx;
+	solo_terminal_set(p->group->terminal, settings);
+}
+
+static bool tty_news(void *ctx)
+{
+	struct solo_process *p = ctx;
+	return atomic_exchange(&p->group->terminal_news, false);
+}
+
+/* The first process passes it on to its relatives, in its next turn. */
+static void on_terminal_news(void *ctx)
+{
+	struct solo_process *p = ctx;
+	atomic_store(&p->group->terminal_news, true);
+	os_wake_post(&p->wake);
+}
+
+static void on_terminal_signal(void *ctx, int signal)
+{
+	struct solo_process *p = ctx;
+	if (p->wali)
+		wali_signal_foreground(p->wali, signal);
 }
 
 static void say(void *ctx, const char *text)
@@ -103,6 +130,8 @@ static enum err fork_child(void *ctx, struct wali_child *c);
 static struct wali_host host_of(struct solo_process *p)
 {
 	return (struct wali_host){.tty_size = own_size,
+	                          .tty_set = p->group->terminal ? tty_set : NULL,
+	                          .tty_news = tty_news,
 	                          .tty_open = tty_open,
 	                          .fork = fork_child,
 	                          .load = load,
@@ -213,7 +242,6 @@ static enum err fork_child(void *ctx, struct wali_child *c)
 static enum err make_group(struct solo_process *p)
 {
 	struct wali_config c = {.wasi = p->wasi,
-	                        .host = host_of(p),
 	                        .waker = &p->wake,
 	                        .pid = 1,
 	                        .max_memory_bytes = (uint64_t)p->max_memory_pages << 16};
@@ -222,8 +250,10 @@ static enum err make_group(struct solo_process *p)
 		return ERR_NOMEM;
 	TRY(net_new(NULL, "localhost", &p->group->net));
 	c.net = p->group->net;
-	if (own_terminal_is_there())
-		p->group->terminal = own_terminal_new(NULL, NULL);
+	p->group->terminal = solo_terminal_new(on_terminal_news, on_terminal_signal, p);
+	if (p->group->terminal)
+		solo_terminal_use(p->group->terminal, wasi_fds(p->wasi));
+	c.host = host_of(p);
 	return wali_new(&c, &p->wali);
 }
 
@@ -360,6 +390,8 @@ void solo_process_run(struct solo_process *p, int *status)
 	if (!p->wali)
 		return;
 	if (wali_pid(p->wali) == 1) {
+		if (p->group->terminal)
+			solo_terminal_quiet(p->group->terminal);
 		struct family *f = wali_family(p->wali);
 		family_lock(f);
 		family_kill(f, family_find(f, 1), -1, LINUX_SIGKILL);
@@ -380,7 +412,7 @@ void solo_process_end(struct solo_process *p)
 	for (uint32_t i = 0; i < GROUP_MODULES; i++)
 		if (g->modules[i])
 			module_unref(g->modules[i]);
-	own_terminal_free(g->terminal);
+	solo_terminal_free(g->terminal);
 	net_free(g->net);
 	free(g);
 }

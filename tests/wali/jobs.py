@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""jobs.py - an interactive shell of a node in a terminal: what is typed, ^C, ^Z, background, ^D.
+"""jobs.py - an interactive shell in a terminal, of a node and alone: what is typed, ^C, ^Z, background, ^D.
 
 	tests/wali/jobs.py WASMOS
 
@@ -12,6 +12,8 @@ import tempfile
 import time
 
 from terminal import IMAGE, Terminal
+
+RUN = []  # options of the shells that tests start
 
 
 class Shell(Terminal):
@@ -26,7 +28,7 @@ class Shell(Terminal):
 
 
 def shell():
-    s = Shell()
+    s = Shell(*RUN)
     s.see('ready> ')
     return s
 
@@ -89,19 +91,22 @@ def main():
             print(f'1..0 # SKIP {name} is not made: scripts/userland makes it')
             sys.exit(77)
     tests = [(n, f) for n, f in globals().items() if n.startswith('test_')]
+    all_tests = [(solo, *t) for solo in (False, True) for t in tests]
     with tempfile.TemporaryDirectory() as home:
         os.environ['WASMOS_HOME'] = home
         os.system(f"'{sys.argv[1]}' up --listen 127.0.0.1:0 --display headless >/dev/null")
         try:
-            for i, (name, test) in enumerate(tests, 1):
+            for i, (solo, name, test) in enumerate(all_tests, 1):
+                RUN[:] = ['--solo'] if solo else []
+                what = name[5:].replace('_', ' ') + (' (alone)' if solo else '')
                 try:
                     test()
-                    print(f'ok {i} - {name[5:].replace("_", " ")}')
+                    print(f'ok {i} - {what}')
                 except AssertionError as e:
-                    print(f'not ok {i} - {name[5:].replace("_", " ")}\n# {e!r}')
+                    print(f'not ok {i} - {what}\n# {e!r}')
         finally:
             os.system(f"'{sys.argv[1]}' down >/dev/null")
-    print(f'1..{len(tests)}')
+    print(f'1..{len(all_tests)}')
 
 
 main()
