@@ -1,45 +1,16 @@
 /* gen.c - a body is made from the top down: an expression of a wanted type, out of smaller ones.
  *
- * Instructions without immediates are drawn from opcodes.def by their result type, so that every row takes part.
+ * Instructions without immediates are drawn from opcodes.def by their result type, so that every row takes part. The module around the bodies
+ * is gen_module.c's.
  */
-#include "gen.h"
+#include "gen_state.h"
 
-#include "engine/module.h"
 #include "engine/opcode.h"
 #include "wasm_build.h"
 
-enum {
-	NTYPES = 6, /* random function types; one more: () -> () */
-	MAX_PARAMS = 3,
-	LOCALS_EACH =
-	    3, /* of each number type, behind the parameters; the last of each is for canonical NaNs */
-	MAX_DEPTH = 9,
-	MAX_LABELS = 12,
-	FUEL = 0, /* the global of that index; it is not exported */
-};
+#include <string.h>
 
-static const uint8_t number_types[4] = {VT_I32, VT_I64, VT_F32, VT_F64};
-
-struct sig {
-	uint8_t nparams, nresults;
-	uint8_t params[MAX_PARAMS], results[2];
-};
-
-struct gen {
-	struct wr *w;
-	uint64_t random;
-	struct sig types[NTYPES];
-	uint32_t nfuncs;
-	uint8_t func_types[16];
-	const struct sig *sig; /* of the function being made */
-	uint8_t
-	    labels[MAX_LABELS]; /* the type a branch there carries, 0: nothing; innermost last */
-	uint32_t nlabels, depth;
-	int32_t budget; /* instructions the body may still get */
-	bool wide;      /* the body's frame has more slots than 16 bits can name; it calls nobody */
-};
-
-static uint32_t below(struct gen *g, uint32_t n)
+uint32_t below(struct gen *g, uint32_t n)
 {
 	g->random ^= g->random << 13;
 	g->random ^= g->random >> 7;
@@ -57,10 +28,10 @@ static bool one_in(struct gen *g, uint32_t n)
 	return below(g, n) == 0;
 }
 
-static void op(struct gen *g, uint32_t code)
+void op(struct gen *g, uint32_t code)
 {
 	if (code >= 0xfc00) {
-		wr_u8(g->w, 0xfc);
+		wr_u8(g->w, (uint8_t)(code >> 8));
 		wr_leb_u32(g->w, code & 0xff);
 	} else {
 		wr_u8(g->w, (uint8_t)code);
@@ -85,14 +56,14 @@ static void statement(struct gen *g);
 
 /* ---- leaves ---- */
 
-static uint8_t random_type(struct gen *g)
+uint8_t random_type(struct gen *g)
 {
-	return number_types[below(g, 4)];
+	return value_types[below(g, g->ntypes)];
 }
 
 static uint32_t type_number(uint8_t type)
 {
-	return VT_I32 - type; /* i32 0, i64 1, f32 2, f64 3 */
+	return VT_I32 - type; /* as in value_types */
 }
 
 static uint32_t local_of(struct gen *g, uint8_t type)
@@ -110,7 +81,7 @@ static uint32_t canon_local(const struct gen *g, uint8_t type)
 
 static uint32_t global_of(struct gen *g, uint8_t type)
 {
-	return 1 + type_number(type) + 4 * below(g, 2);
+	return 1 + type_number(type) + g->ntypes * below(g, 2);
 }
 
 static void float_const(struct gen *g, uint8_t type)
@@ -127,43 +98,64 @@ static void float_const(struct gen *g, uint8_t type)
 		wr_bytes(g->w, &d, 8);
 }
 
+static const int64_t some_ints[] = {0,
+                                    1,
+                                    -1,
+                                    2,
+                                    31,
+                                    32,
+                                    63,
+                                    64,
+                                    0x7fff,
+                                    0x10000,
+                                    0x7fffffff,
+                                    -0x80000000ll,
+                                    0xffffffffll,
+                                    INT64_MAX,
+                                    INT64_MIN,
+                                    0x123456789abcdefll,
+                                    255,
+                                    -129,
+                                    7};
+
 static void int_const(struct gen *g, uint8_t type)
 {
-	static const int64_t some[] = {0,
-	                               1,
-	                               -1,
-	                               2,
-	                               31,
-	                               32,
-	                               63,
-	                               64,
-	                               0x7fff,
-	                               0x10000,
-	                               0x7fffffff,
-	                               -0x80000000ll,
-	                               0xffffffffll,
-	                               INT64_MAX,
-	                               INT64_MIN,
-	                               0x123456789abcdefll,
-	                               255,
-	                               -129,
-	                               7};
-	int64_t v = chance(g, 50) ? some[below(g, sizeof some / sizeof some[0])]
+	int64_t v = chance(g, 50) ? some_ints[below(g, sizeof some_ints / sizeof some_ints[0])]
 	                          : (int64_t)below(g, 1000) - 500;
 	op(g, type == VT_I32 ? WOP_i32_const : WOP_i64_const);
 	wr_leb_s64(g->w, type == VT_I32 ? (int32_t)v : v);
+}
+
+static void vector_const(struct gen *g)
+{
+	static const uint64_t some[] = {0,
+	                                UINT64_MAX,
+	                                0x8000000080000000u,
+	                                0x7fff7fff80017fffu,
+	                                0x3f800000bf800000u,
+	                                0x40a0000000000000u,
+	                                0x7f80ff01fe027e03u};
+	op(g, WOP_v128_const);
+	for (int i = 0; i < 2; i++)
+		wr_u64(g->w, chance(g, 60) ? some[below(g, sizeof some / sizeof some[0])]
+		                           : (uint64_t)below(g, UINT32_MAX) * below(g, UINT32_MAX));
+}
+
+void some_const(struct gen *g, uint8_t type)
+{
+	if (type == VT_V128)
+		vector_const(g);
+	else if (type == VT_F32 || type == VT_F64)
+		float_const(g, type);
+	else
+		int_const(g, type);
 }
 
 static void leaf(struct gen *g, uint8_t type)
 {
 	switch (below(g, 4)) {
 	case 0: op_index(g, WOP_global_get, global_of(g, type)); break;
-	case 1:
-		if (type == VT_F32 || type == VT_F64)
-			float_const(g, type);
-		else
-			int_const(g, type);
-		break;
+	case 1: some_const(g, type); break;
 	default: op_index(g, WOP_local_get, local_of(g, type)); break;
 	}
 }
@@ -185,11 +177,30 @@ static void canonical(struct gen *g, uint8_t type)
 	op(g, WOP_select);
 }
 
+/* The same of each lane of a vector: x where x == x, else the NaN. */
+static void canonical_lanes(struct gen *g, bool f32s)
+{
+	uint32_t x = canon_local(g, VT_V128);
+	op_index(g, WOP_local_tee, x);
+	op(g, WOP_v128_const);
+	for (int i = 0; i < 2; i++)
+		wr_u64(g->w, f32s ? 0x7fc000007fc00000u : 0x7ff8000000000000u);
+	op_index(g, WOP_local_get, x);
+	op_index(g, WOP_local_get, x);
+	op(g, f32s ? WOP_f32x4_eq : WOP_f64x2_eq);
+	op(g, WOP_v128_bitselect);
+}
+
 /* ---- instructions of opcodes.def ---- */
 
 static uint8_t letter_type(char c)
 {
-	return c == 'i' ? VT_I32 : c == 'I' ? VT_I64 : c == 'f' ? VT_F32 : VT_F64;
+	return c == 'i'   ? VT_I32
+	       : c == 'I' ? VT_I64
+	       : c == 'f' ? VT_F32
+	       : c == 'F' ? VT_F64
+	       : c == 'V' ? VT_V128
+	                  : 0;
 }
 
 static const struct opcode *row(uint32_t code)
@@ -216,8 +227,77 @@ static bool shows_nan(uint32_t code)
 	       code == WOP_f32_copysign || code == WOP_f64_copysign;
 }
 
+/* Of lanes that are made by arithmetic, not moved: "f32x4.add" and its like. */
+static bool makes_nan(uint32_t code)
+{
+	return (code >= WOP_f32x4_sqrt && code <= WOP_f32x4_max) ||
+	       (code >= WOP_f64x2_sqrt && code <= WOP_f64x2_max) ||
+	       (code >= WOP_f32x4_ceil && code <= WOP_f32x4_nearest) || code == WOP_f64x2_ceil ||
+	       code == WOP_f64x2_floor || code == WOP_f64x2_trunc || code == WOP_f64x2_nearest ||
+	       code == WOP_f32x4_demote_f64x2_zero || code == WOP_f64x2_promote_low_f32x4;
+}
+
+static uint32_t lanes_of(uint8_t imm)
+{
+	switch (imm) {
+	case IMM_LANE16:
+	case IMM_MEMLANE1: return 16;
+	case IMM_LANE8:
+	case IMM_MEMLANE2: return 8;
+	case IMM_LANE4:
+	case IMM_MEMLANE4: return 4;
+	case IMM_LANE2:
+	case IMM_MEMLANE8: return 2;
+	default: return 0;
+	}
+}
+
+static bool touches_memory(uint8_t imm)
+{
+	return imm >= IMM_MEMARG1 && imm <= IMM_MEMLANE8;
+}
+
+static void lane(struct gen *g, uint8_t imm)
+{
+	if (lanes_of(imm))
+		wr_u8(g->w, (uint8_t)below(g, lanes_of(imm)));
+	for (int i = 0; imm == IMM_SHUFFLE && i < 16; i++)
+		wr_u8(g->w, (uint8_t)below(g, 32));
+}
+
+/* A vector instruction with that result, without or with memory (result 0: a store). */
+static uint32_t some_vector_op(struct gen *g, uint8_t type, bool memory)
+{
+	const struct opcode *r;
+	uint32_t sub;
+	do {
+		sub = below(g, OPCODE_FD_COUNT);
+		r = &opcodes_fd[sub];
+	} while (!r->text || letter_type(r->results[0]) != type ||
+	         touches_memory(r->imm) != memory || r->imm == IMM_V128);
+	return 0xfd00 + sub;
+}
+
+static void vector_numeric(struct gen *g, uint8_t type)
+{
+	uint32_t code = some_vector_op(g, type, false);
+	const struct opcode *r = row(code);
+	for (const char *p = r->operands; *p; p++) {
+		expr(g, letter_type(*p));
+		canonical(g, letter_type(*p)); /* of scalars: their bits are seen */
+	}
+	op(g, code);
+	lane(g, r->imm);
+	if (makes_nan(code))
+		canonical_lanes(g, r->text[1] == '3');
+}
+
 static void numeric(struct gen *g, uint8_t type)
 {
+	if (type == VT_V128 || (g->ntypes == 5 && one_in(g, 6))) {
+		vector_numeric(g, type);
+		return;
+	}
 	uint32_t code;
 	const struct opcode *r;
 	do {
@@ -251,14 +331,31 @@ static void address(struct gen *g)
 
 static void memarg(struct gen *g, uint32_t code)
 {
+	uint8_t imm = row(code)->imm;
 	op(g, code);
-	wr_u8(g->w, (uint8_t)below(g, (uint32_t)(row(code)->imm - IMM_MEMARG1) + 1));
+	wr_u8(g->w,
+	      (uint8_t)below(
+	          g, (uint32_t)(imm - (imm >= IMM_MEMLANE1 ? IMM_MEMLANE1 : IMM_MEMARG1)) + 1));
 	wr_leb_u32(g->w, one_in(g, 500) ? 0xfffffff0u : below(g, 300));
+	lane(g, imm);
+}
+
+static void vector_memory(struct gen *g, uint8_t type)
+{
+	uint32_t code = some_vector_op(g, type, true);
+	address(g);
+	if (row(code)->operands[1])
+		expr(g, VT_V128);
+	memarg(g, code);
 }
 
 static void load(struct gen *g, uint8_t type)
 {
 	uint32_t code;
+	if (type == VT_V128) {
+		vector_memory(g, type);
+		return;
+	}
 	do
 		code = WOP_i32_load + below(g, 14);
 	while (letter_type(row(code)->results[0]) != type);
@@ -269,6 +366,10 @@ static void load(struct gen *g, uint8_t type)
 
 static void store(struct gen *g)
 {
+	if (g->ntypes == 5 && one_in(g, 3)) {
+		vector_memory(g, 0);
+		return;
+	}
 	uint32_t code = WOP_i32_store + below(g, 9);
 	uint8_t type = letter_type(row(code)->operands[1]);
 	address(g);
@@ -620,10 +721,10 @@ enum { WIDE_LOCALS = 49000, WIDE_OPERANDS = 17000 };
 
 static void locals(struct gen *g)
 {
-	wr_u8(g->w, g->wide ? 5 : 4);
-	for (int i = 0; i < 4; i++) {
+	wr_u8(g->w, (uint8_t)(g->ntypes + g->wide));
+	for (uint32_t i = 0; i < g->ntypes; i++) {
 		wr_u8(g->w, LOCALS_EACH);
-		wr_u8(g->w, number_types[i]);
+		wr_u8(g->w, value_types[i]);
 	}
 	if (!g->wide)
 		return;
@@ -635,7 +736,7 @@ static void locals(struct gen *g)
 		wr_u8(g->w, WOP_drop);
 }
 
-static void body(struct gen *g, uint32_t f)
+void body(struct gen *g, uint32_t f)
 {
 	size_t at = wasm_begin(g->w);
 	g->sig = &g->types[g->func_types[f]];
@@ -658,123 +759,4 @@ static void body(struct gen *g, uint32_t f)
 		expr_of_parts(g, g->sig->results[i]);
 	wr_u8(g->w, WOP_end);
 	wasm_end(g->w, at);
-}
-
-static void types_section(struct gen *g)
-{
-	size_t at = wasm_section(g->w, 1);
-	wr_u8(g->w, NTYPES + 1);
-	for (int t = 0; t < NTYPES; t++) {
-		struct sig *s = &g->types[t];
-		s->nparams = (uint8_t)below(g, MAX_PARAMS + 1);
-		s->nresults = (uint8_t)below(g, 3);
-		wr_u8(g->w, 0x60);
-		wr_u8(g->w, s->nparams);
-		for (int i = 0; i < s->nparams; i++)
-			wr_u8(g->w, s->params[i] = random_type(g));
-		wr_u8(g->w, s->nresults);
-		for (int i = 0; i < s->nresults; i++)
-			wr_u8(g->w, s->results[i] = random_type(g));
-	}
-	wasm_bytes(g->w, "\x60\x00\x00");
-	wasm_end(g->w, at);
-}
-
-static void functions_section(struct gen *g)
-{
-	size_t at = wasm_section(g->w, 3);
-	g->nfuncs = 2 + below(g, 6);
-	wr_u8(g->w, (uint8_t)(g->nfuncs + 1));
-	for (uint32_t f = 0; f < g->nfuncs; f++)
-		wr_u8(g->w, g->func_types[f] = (uint8_t)below(g, NTYPES));
-	wr_u8(g->w, NTYPES); /* refuel */
-	wasm_end(g->w, at);
-	at = wasm_section(g->w, 4);
-	wasm_bytes(g->w, "\x01\x70\x00");
-	wr_u8(g->w, (uint8_t)(g->nfuncs + 2));
-	wasm_end(g->w, at);
-	at = wasm_section(g->w, 5);
-	wasm_bytes(g->w, "\x01\x01\x01\x02");
-	wasm_end(g->w, at);
-}
-
-static void globals_section(struct gen *g)
-{
-	size_t at = wasm_section(g->w, 6);
-	wr_u8(g->w, GEN_GLOBALS + 1);
-	wasm_bytes(g->w, "\x7f\x01\x41\x00\x0b");
-	for (int i = 0; i < GEN_GLOBALS; i++) {
-		uint8_t type = number_types[i % 4];
-		wr_u8(g->w, type);
-		wr_u8(g->w, 1);
-		if (type == VT_F32 || type == VT_F64)
-			float_const(g, type);
-		else
-			int_const(g, type);
-		wr_u8(g->w, WOP_end);
-	}
-	wasm_end(g->w, at);
-}
-
-static void export(struct gen *g, char letter, uint32_t number, uint8_t kind, uint32_t index)
-{
-	const char name[2] = {letter, (char)('0' + number)};
-	wr_u8(g->w, 2);
-	wr_bytes(g->w, name, 2);
-	wr_u8(g->w, kind);
-	wr_leb_u32(g->w, index);
-}
-
-static void exports_section(struct gen *g)
-{
-	size_t at = wasm_section(g->w, 7);
-	wr_u8(g->w, (uint8_t)(g->nfuncs + GEN_GLOBALS + 2));
-	for (uint32_t f = 0; f < g->nfuncs; f++)
-		export(g, 'f', f, EXT_FUNC, f);
-	for (uint32_t i = 0; i < GEN_GLOBALS; i++)
-		export(g, 'g', i, EXT_GLOBAL, i + 1);
-	wasm_name(g->w, "refuel");
-	wr_u8(g->w, EXT_FUNC);
-	wr_leb_u32(g->w, g->nfuncs);
-	wasm_name(g->w, "m");
-	wasm_bytes(g->w, "\x02\x00");
-	wasm_end(g->w, at);
-	at = wasm_section(g->w, 9);
-	wasm_bytes(g->w, "\x01\x00\x41\x00\x0b");
-	wr_u8(g->w, (uint8_t)g->nfuncs);
-	for (uint32_t f = 0; f < g->nfuncs; f++)
-		wr_u8(g->w, (uint8_t)f);
-	wasm_end(g->w, at);
-	at = wasm_section(g->w, 12);
-	wr_u8(g->w, 1);
-	wasm_end(g->w, at);
-}
-
-static void code_section(struct gen *g)
-{
-	size_t at = wasm_section(g->w, 10), b;
-	wr_u8(g->w, (uint8_t)(g->nfuncs + 1));
-	for (uint32_t f = 0; f < g->nfuncs; f++)
-		body(g, f);
-	b = wasm_begin(g->w);
-	wasm_bytes(g->w, "\x00\x41\xac\x02\x24\x00\x0b"); /* i32.const 300 global.set 0 */
-	wasm_end(g->w, b);
-	wasm_end(g->w, at);
-	at = wasm_section(g->w, 11);
-	wasm_bytes(g->w, "\x01\x01\x20"
-	                 "The quick brown fox jumps over a");
-	wasm_end(g->w, at);
-}
-
-void gen_module(struct wr *w, uint64_t seed)
-{
-	struct gen g = {.w = w, .random = seed * 0x9e3779b97f4a7c15u + 1};
-	for (int i = 0; i < 8; i++)
-		below(&g, 2);
-	wasm_header(w);
-	types_section(&g);
-	functions_section(&g);
-	globals_section(&g);
-	exports_section(&g);
-	code_section(&g);
 }

@@ -9,6 +9,8 @@
 #include "base/bytes.h"
 
 #define GEN_GLOBALS 8
+/* Seeds from there on: with vectors, which stay inside the module and are seen through memory and lanes. */
+#define GEN_VECTORS 1000000
 
 /* Appends the module of that seed to w. */
 void gen_module(struct wr *w, uint64_t seed);
