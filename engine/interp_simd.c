@@ -108,8 +108,18 @@
 
 /* ---- memory ---- */
 
-#define EA ((u64)GET_u32(F(1)) + F(2))
-#define VLOAD(name, M, body)                       \
+#define EA_S ((u64)GET_u32(F(1)) + F(2))
+#define EA_W ((u64)(u32)(GET_u32(F(1)) + F(2)))
+#define EA_B ((u64)(u32)(GET_u32(F(1)) + ACC_u32) + F(2))
+#define EA_X ((u64)(u32)(GET_u32(F(1)) + (GET_u32(F(2)) << (F(3) & 7))) + (F(3) >> 3))
+#define EA_XA ((u64)(u32)(GET_u32(F(1)) + (ACC_u32 << (F(3) & 7))) + (F(3) >> 3))
+#define FOR_ADDRESSES(DEF, name, ...)    \
+	DEF(name##_S, EA_S, __VA_ARGS__) \
+	DEF(name##_W, EA_W, __VA_ARGS__) \
+	DEF(name##_B, EA_B, __VA_ARGS__) \
+	DEF(name##_X, EA_X, __VA_ARGS__) \
+	DEF(name##_XA, EA_XA, __VA_ARGS__)
+#define DEF_VLOAD(name, EA, M, body)               \
 	HANDLER(name)                              \
 	{                                          \
 		u64 ea = EA;                       \
@@ -120,28 +130,30 @@
 		SETV(F(0), r);                     \
 		NEXT(SIMD_LEN);                    \
 	}
+#define VLOAD(name, M, body) FOR_ADDRESSES(DEF_VLOAD, name, M, body)
 #define VLOADLANE(name, E)                         \
 	HANDLER(name)                              \
 	{                                          \
-		u64 ea = EA;                       \
+		u64 ea = EA_S;                     \
 		CHECK_MEM(ea, sizeof(E));          \
 		E e = *(const E##_ua *)(mem + ea); \
 		SETV(F(0), GETV(u8x16, F(3)));     \
 		LANE(E, F(0), WORD(0)) = e;        \
 		NEXT(SIMD_LEN + 1);                \
 	}
-#define VSTORE(name)                                         \
-	HANDLER(name)                                        \
-	{                                                    \
-		u64 ea = EA;                                 \
-		CHECK_MEM(ea, sizeof(u8x16));                \
-		*(u8x16_ua *)(mem + ea) = GETV(u8x16, F(0)); \
-		NEXT(SIMD_LEN);                              \
+#define DEF_VSTORE(name, EA, V)                        \
+	HANDLER(name)                                  \
+	{                                              \
+		u64 ea = EA;                           \
+		CHECK_MEM(ea, sizeof(V));              \
+		*(V##_ua *)(mem + ea) = GETV(V, F(0)); \
+		NEXT(SIMD_LEN);                        \
 	}
+#define VSTORE(name) FOR_ADDRESSES(DEF_VSTORE, name, u8x16)
 #define VSTORELANE(name, E)                                  \
 	HANDLER(name)                                        \
 	{                                                    \
-		u64 ea = EA;                                 \
+		u64 ea = EA_S;                               \
 		CHECK_MEM(ea, sizeof(E));                    \
 		*(E##_ua *)(mem + ea) = LANE(E, F(0), F(3)); \
 		NEXT(SIMD_LEN);                              \
@@ -203,9 +215,9 @@ const handler handlers_simd[IOP_ALL - IOP_SIMD] = {
 #define VREPLACE(name, E) ENTRY(name)
 #define VEXTRACT(name, E, R) IOP_PAIR(ENTRY, name)
 #define VTEST(name, T, body) IOP_PAIR(ENTRY, name)
-#define VLOAD(name, M, body) ENTRY(name)
+#define VLOAD(name, M, body) IOP_VADDRESS(ENTRY, name)
 #define VLOADLANE(name, E) ENTRY(name)
-#define VSTORE(name) ENTRY(name)
+#define VSTORE(name) IOP_VADDRESS(ENTRY, name)
 #define VSTORELANE(name, E) ENTRY(name)
 #define VONE(name) ENTRY(name)
 #define NONE(name) ENTRY(name)

@@ -63,6 +63,7 @@ enum loadf_mode { LOAD_W, LOAD_B, LOAD_X, LOAD_XA, LOAD_T };
 	IOP_PAIR(X, n##_B) IOP_PAIR(X, n##_X) IOP_PAIR(X, n##_XA) IOP_PAIR(X, n##_T)
 #define IOP_STOREF(X, n) \
 	X(n##_WS) X(n##_WC) X(n##_BS) X(n##_BC) X(n##_XS) X(n##_XC) X(n##_XAS) X(n##_XAC)
+#define IOP_VADDRESS(X, n) X(n##_S) X(n##_W) X(n##_B) X(n##_X) X(n##_XA)
 #define IOP_LDBR(X, n) IOP_BR1(X, br_##n##_eq) IOP_BR1(X, br_##n##_ne)
 #define IOP_SHIFT(X, n) IOP_PAIR(X, n##_SS) IOP_PAIR(X, n##_AS)
 
@@ -103,7 +104,7 @@ enum iop {
 #define VSHIFT(name, T, E, body) IOP_ENUM(name##_S) IOP_ENUM(name##_I)
 #define VSPLAT(name, V, E, T) IOP_ENUM(name)
 #define VREPLACE(name, E) IOP_ENUM(name)
-#define VLOAD(name, M, body) IOP_ENUM(name)
+#define VLOAD(name, M, body) IOP_VADDRESS(IOP_ENUM, name)
 #define VLOADLANE(name, E) IOP_ENUM(name)
 #define VONE(name) IOP_ENUM(name)
 #include "engine/simd.def"
@@ -111,7 +112,7 @@ enum iop {
 	IOP_before_no_vector = IOP_NO_VECTOR - 1,
 #define VEXTRACT(name, E, R) IOP_PAIR(IOP_ENUM, name)
 #define VTEST(name, T, body) IOP_PAIR(IOP_ENUM, name)
-#define VSTORE(name) IOP_ENUM(name)
+#define VSTORE(name) IOP_VADDRESS(IOP_ENUM, name)
 #define VSTORELANE(name, E) IOP_ENUM(name)
 #define NONE(name) IOP_ENUM(name)
 #include "engine/simd.def"

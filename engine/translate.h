@@ -257,6 +257,12 @@ uint32_t do_cond(struct translator *tr, bool sense, uint32_t target, bool flush_
 bool made_by_last(const struct translator *tr, const struct vval *v);
 bool fuse_bin(struct translator *tr, const struct winfo *wi, const struct vval *a,
               const struct vval *b);
+/* An address that the last instruction added up: how an instruction reaches it, but not LOAD_T. */
+struct address {
+	enum loadf_mode mode;
+	uint32_t f1, f2_or_imm, f3; /* fields of a load in that mode (iop.h) */
+};
+bool fuse_address(struct translator *tr, const struct vval *v, uint32_t offset, struct address *at);
 bool fuse_load(struct translator *tr, const struct winfo *wi, const struct vval *a,
                uint32_t offset);
 bool fuse_store(struct translator *tr, const struct winfo *wi, const struct vval *a,

@@ -162,11 +162,6 @@ bool fuse_bin(struct translator *tr, const struct winfo *wi, const struct vval *
 
 /* ---- addresses ---- */
 
-struct address {
-	enum loadf_mode mode;
-	uint32_t f1, f2_or_imm, f3;
-};
-
 /* How to reach the address v + offset, which the last instruction added up; that is taken back. */
 static bool take_address(struct translator *tr, const struct vval *v, uint32_t offset, bool load,
                          struct address *at)
@@ -197,6 +192,11 @@ static bool take_address(struct translator *tr, const struct vval *v, uint32_t o
 	}
 	unemit(tr);
 	return true;
+}
+
+bool fuse_address(struct translator *tr, const struct vval *v, uint32_t offset, struct address *at)
+{
+	return take_address(tr, v, offset, false, at);
 }
 
 static uint32_t emit_at(struct translator *tr, uint32_t iop, uint32_t f0, const struct address *at)

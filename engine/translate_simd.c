@@ -40,9 +40,9 @@ static const struct simd_info {
 #define VREPLACE(name, E) ROW(name) = {SC_REPLACE, 0, IOP_##name},
 #define VEXTRACT(name, E, R) ROW(name) = {SC_SCALAR, VT_##R, IOP_##name##_R},
 #define VTEST(name, T, body) ROW(name) = {SC_SCALAR, VT_I32, IOP_##name##_R},
-#define VLOAD(name, M, body) ROW(name) = {SC_LOAD, 0, IOP_##name},
+#define VLOAD(name, M, body) ROW(name) = {SC_LOAD, 0, IOP_##name##_S},
 #define VLOADLANE(name, E) ROW(name) = {SC_LOAD_LANE, 0, IOP_##name},
-#define VSTORE(name) ROW(name) = {SC_STORE, 0, IOP_##name},
+#define VSTORE(name) ROW(name) = {SC_STORE, 0, IOP_##name##_S},
 #define VSTORELANE(name, E) ROW(name) = {SC_STORE_LANE, 0, IOP_##name},
 #include "engine/simd.def"
 };
@@ -92,11 +92,36 @@ static void do_load_lane(struct translator *tr, uint32_t iop)
 	emit_word(tr, lane);
 }
 
-static void do_vector_store(struct translator *tr, uint32_t iop, bool has_lane)
+static void do_store_lane(struct translator *tr, uint32_t iop)
 {
-	uint32_t offset = read_offset(tr), lane = has_lane ? *tr->p++ : 0;
+	uint32_t offset = read_offset(tr), lane = *tr->p++;
 	uint32_t v = pop_slot(tr), address = pop_slot(tr);
 	emit_simd(tr, iop, v, address, offset, lane);
+}
+
+/* How to reach the address on top, which is popped; iop: the form for it, of those that begin with *iop. */
+static struct address pop_address(struct translator *tr, uint32_t offset, uint32_t *iop)
+{
+	struct address at;
+	struct vval v = pop(tr);
+	if (fuse_address(tr, &v, offset, &at)) {
+		*iop += 1 + (uint32_t)at.mode;
+		return at;
+	}
+	return (struct address){.f1 = in_slot(tr, &v, tr->height), .f2_or_imm = offset};
+}
+
+static void do_vector_load(struct translator *tr, uint32_t iop)
+{
+	struct address at = pop_address(tr, read_offset(tr), &iop);
+	emit_vector(tr, iop, at.f1, at.f2_or_imm, at.f3);
+}
+
+static void do_vector_store(struct translator *tr, uint32_t iop)
+{
+	uint32_t offset = read_offset(tr), v = pop_slot(tr);
+	struct address at = pop_address(tr, offset, &iop);
+	emit_simd(tr, iop, v, at.f1, at.f2_or_imm, at.f3);
 }
 
 static void do_v128_const(struct translator *tr)
@@ -150,13 +175,10 @@ void do_simd(struct translator *tr, uint32_t op)
 		emit_vector(tr, info->iop, a, b, *tr->p++);
 		break;
 	case SC_SCALAR: do_scalar(tr, info, opcode_row(op)->imm ? *tr->p++ : 0); break;
-	case SC_LOAD:
-		b = read_offset(tr);
-		emit_vector(tr, info->iop, pop_slot(tr), b, 0);
-		break;
+	case SC_LOAD: do_vector_load(tr, info->iop); break;
 	case SC_LOAD_LANE: do_load_lane(tr, info->iop); break;
-	case SC_STORE: do_vector_store(tr, info->iop, false); break;
-	case SC_STORE_LANE: do_vector_store(tr, info->iop, true); break;
+	case SC_STORE: do_vector_store(tr, info->iop); break;
+	case SC_STORE_LANE: do_store_lane(tr, info->iop); break;
 	default:
 		if (op == WOP_v128_const)
 			do_v128_const(tr);
