@@ -137,8 +137,11 @@ static void take_image(struct checkpoint *c, bool in_place)
 /* Whether a person has ended it meanwhile; a node that goes down ends all, and what has an image on disk stays there. */
 static bool was_killed(struct node *n, const uint8_t uid[UID_SIZE])
 {
-	if (keeper_is_stopping(n) || process_find_uid(n, uid))
+	const struct process *here = process_find_uid(n, uid);
+	if (keeper_is_stopping(n))
 		return false;
+	if (here)
+		return here->dying;
 	for (const struct process *p = process_first(n); p; p = p->next)
 		if (!memcmp(p->uid, uid, UID_SIZE) && p->end.reason == END_KILLED)
 			return true;
@@ -267,9 +270,21 @@ static void resume_written(void *ctx, enum err e, const struct errmsg *msg)
 	finish(c);
 }
 
+/* Nobody has woken it meanwhile, to end it at once perhaps. */
+static bool sleeps_still(const struct checkpoint *c)
+{
+	const struct owner *o = moves_record(c->node, c->record.uid);
+	return o && o->state == OWNER_SUSPENDED && chunk_addr_equal(&o->image, &c->record.image);
+}
+
 static void resume_revived(void *ctx, struct process *p, enum err e, const struct errmsg *msg)
 {
 	struct checkpoint *c = ctx;
+	if (p && !sleeps_still(c)) {
+		kin_forget(p, NULL);
+		fail(c, ERR_CLOSED, "the process was ended meanwhile");
+		return;
+	}
 	if (!p) {
 		c->err = e;
 		c->msg = *msg;

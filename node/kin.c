@@ -322,7 +322,7 @@ struct process *kin_grip_at(const struct kin_grip *g, uint32_t i)
 bool kin_stand(const struct kin_grip *g)
 {
 	for (uint32_t i = 0; i < g->count; i++)
-		if (!g->frozen[i] || g->at[i]->state != PROCESS_FROZEN)
+		if (!g->frozen[i] || g->at[i]->state != PROCESS_FROZEN || g->at[i]->dying)
 			return false;
 	return true;
 }

@@ -161,10 +161,10 @@ struct process {
 	struct session *sessions;          /* L: attached clients (session.h) */
 	bool begun;                        /* W: the start function is over, _start was called */
 	bool forgotten;                    /* L: process_forget() was called */
-	bool dying;             /* L: process_kill() was called: it has no more children */
-	bool cut_off;           /* L: the node ends it without having kept it: its record stays */
-	atomic_bool has_output; /* any thread: the terminal has something for the clients */
-	atomic_bool has_shown;  /* any thread: see PROCESS_EVENT_SHOWN */
+	bool dying;   /* L: process_kill() was called: no children any more, and it is not kept */
+	bool cut_off; /* L: the node ends it without having kept it: its record stays */
+	atomic_bool has_output;         /* any thread: the terminal has something for the clients */
+	atomic_bool has_shown;          /* any thread: see PROCESS_EVENT_SHOWN */
 	atomic_bool was_interrupted;    /* any thread: ^C twice at a screen drawn in the terminal */
 	struct display_options display; /* C: strings are static */
 	uint32_t checkpoint_s;          /* C: as in process_config; goes along when it moves */
