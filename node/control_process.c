@@ -401,6 +401,8 @@ enum err run_net(struct control_call *c, struct process_config *cfg, struct errm
 		               name);
 	cfg->net_mode = (uint8_t)m;
 	os_random(cfg->net_key, sizeof cfg->net_key);
+	if (m > NET_SYSTEM)
+		net_grant(control_node(c), cfg->net_key, m);
 	enum err e = publish(c, cfg, msg);
 	if (e != ERR_OK)
 		net_unpublish(control_node(c), cfg->net_key);

@@ -17,6 +17,7 @@
 #include "node/process_table.h"
 #include "node/questions.h"
 #include "node/session.h"
+#include "node/sockets/outside.h"
 #include "node/wali/wali.h"
 #include "node/wasi.h"
 
@@ -187,6 +188,7 @@ static enum err fill_from_config(struct process *p, const struct process_config 
 	p->checkpoint_s = cfg->checkpoint_s;
 	p->net_mode = cfg->net_mode;
 	memcpy(p->net_key, cfg->net_key, sizeof p->net_key);
+	memcpy(p->net_home, p->node->device_id, sizeof p->net_home);
 	if (crypto_is_zero(p->net_key, sizeof p->net_key))
 		os_random(p->net_key, sizeof p->net_key);
 	p->argv = calloc(cfg->argc + 1, sizeof *p->argv);
@@ -233,8 +235,21 @@ static void become_copy(struct process *p)
 	p->is_copy = true;
 	p->controls = false; /* a snapshot may be anybody's */
 	memcpy(p->copy_of, p->uid, sizeof p->copy_of);
+	/* The world outside is not the image's to give. */
+	if (memcmp(p->net_home, p->node->device_id, sizeof p->net_home) || p->net_mode > NET_SYSTEM)
+		p->net_mode = NET_NONE;
+	memcpy(p->net_home, p->node->device_id, sizeof p->net_home);
+	os_random(p->net_key, sizeof p->net_key);
 	os_random(p->uid, sizeof p->uid);
 	p->epoch = 1;
+}
+
+/* How far it may reach from here is what was said here, not what the image says. */
+static void limit_net(struct process *p)
+{
+	bool home = !memcmp(p->net_home, p->node->device_id, sizeof p->net_home);
+	if (home && p->net_mode > NET_SYSTEM && net_granted(p->node, p->net_key) < p->net_mode)
+		p->net_mode = NET_SYSTEM;
 }
 
 static enum err prepare_restored(struct process *p, const struct process_sections *s,
@@ -246,6 +261,7 @@ static enum err prepare_restored(struct process *p, const struct process_section
 	p->terminal = tty_ref(s->leader ? s->leader->tty : p->tty);
 	if (s->fresh)
 		become_copy(p);
+	limit_net(p);
 	if (s->leader)
 		p->kin = kin_ref(s->leader->kin);
 	else
@@ -314,6 +330,7 @@ static enum err fill_from_parent(struct process *p, const struct process *parent
 	p->begun = parent->begun;
 	p->net_mode = parent->net_mode;
 	memcpy(p->net_key, parent->net_key, sizeof p->net_key);
+	memcpy(p->net_home, parent->net_home, sizeof p->net_home);
 	p->argv = calloc(parent->argc + 1, sizeof *p->argv);
 	for (uint32_t i = 0; p->argv && i < parent->argc; i++) {
 		p->argv[i] = strdup(parent->argv[i]);

@@ -170,6 +170,7 @@ struct process {
 	uint32_t checkpoint_s;          /* C: as in process_config; goes along when it moves */
 	uint8_t net_mode;               /* C: as in process_config */
 	uint8_t net_key[16];            /* C: its family's, SPACE_KEY_SIZE */
+	uint8_t net_home[32];           /* C: the device that has its family's network */
 	process_started_fn started_fn;  /* L: until it was called */
 	void *started_ctx;
 	uint64_t cpu_ns_before; /* C: used on other devices or before a restart */

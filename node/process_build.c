@@ -232,6 +232,8 @@ static struct wali_config linux_config(struct process *p)
 	    .net = p->node->net,
 	    .net_mode = p->net_mode,
 	    .net_key = p->net_key,
+	    .net_home = p->net_home,
+	    .is_copy = p->is_copy,
 	    .commons = p->node->commons,
 	    .max_memory_bytes = (uint64_t)p->max_memory_pages << 16,
 	    .host = {.tty_size = linux_tty_size,

@@ -2,12 +2,13 @@
 #include "node/process_section.h"
 
 #include "base/pack.h"
+#include "node/sockets/socket.h"
 #include "node/text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECTION_VERSION = 4, SECTION_FIELDS = 16 };
+enum { SECTION_VERSION = 5, SECTION_FIELDS = 19 };
 
 static const char headless[] = "headless";
 
@@ -19,7 +20,7 @@ static bool is_headless(const struct process *p)
 
 /*	[version, pid, uid, epoch, name, [argument...], parent, created unix ms, cpu ns, begun, frame hash, unpaced,
  *	 checkpoint seconds,
- *	 headless, controls, terminal] */
+ *	 headless, controls, network's mode, its key, its home, terminal] */
 enum err process_section_save(struct process *p, struct wr *out)
 {
 	pack_array(out, SECTION_FIELDS);
@@ -40,6 +41,9 @@ enum err process_section_save(struct process *p, struct wr *out)
 	pack_u64(out, p->checkpoint_s);
 	pack_bool(out, is_headless(p));
 	pack_bool(out, p->controls);
+	pack_u64(out, p->net_mode);
+	pack_bin(out, p->net_key, sizeof p->net_key);
+	pack_bin(out, p->net_home, sizeof p->net_home);
 	return tty_save(p->tty, out);
 }
 
@@ -90,6 +94,13 @@ static enum err load_fields(struct rd *in, struct process *p)
 	bool none;
 	TRY(unpack_bool(in, &none));
 	TRY(unpack_bool(in, &p->controls));
+	uint32_t mode;
+	TRY(unpack_u32(in, &mode));
+	TRY(unpack_fixed(in, p->net_key, sizeof p->net_key));
+	TRY(unpack_fixed(in, p->net_home, sizeof p->net_home));
+	if (mode >= NET_MODES)
+		return ERR_INVALID;
+	p->net_mode = (uint8_t)mode;
 	p->display.display = none ? headless : NULL;
 	return p->pid && p->pid <= PROCESS_PID_MAX && p->name[0] ? ERR_OK : ERR_INVALID;
 }

@@ -287,7 +287,9 @@ static void run(struct worker *w, struct exit_record *end)
 		}
 		if (want & WANT_FREEZE) {
 			park(w);
-			if (w->p->wali)
+			if (w->p->wali && w->p->forgotten)
+				wali_leave(w->p->wali);
+			else if (w->p->wali)
 				wali_start_clock(w->p->wali);
 		} else {
 			drivers_start(w->p->drivers);

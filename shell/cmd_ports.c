@@ -20,6 +20,7 @@ const struct command command_ports = {
             "children's);\n"
             "OUTSIDE is the host's address that leads there: of run --publish, or of a program "
             "with --net lan or all.\n"
-            "waiting: nobody listens behind a port of --publish yet.\n",
+            "waiting: nobody listens behind a port of --publish yet; elsewhere: the program is on "
+            "another device.\n",
     .run = run,
 };

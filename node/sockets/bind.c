@@ -12,15 +12,23 @@ enum address_reach net_reach(const struct net *n, const struct address *a)
 	return address_reach(a);
 }
 
-bool net_is_device(const struct net *n, const struct address *a)
+struct address own_address(const struct socket *s, bool v6)
 {
-	return address_same_ip(a, &n->address4) || address_same_ip(a, &n->address6);
+	if (!s->space)
+		return v6 ? s->net->address6 : s->net->address4;
+	return v6 ? s->space->address6 : s->space->address4;
 }
 
-static bool is_own(const struct net *n, const struct address *a)
+bool is_own_address(const struct socket *s, const struct address *a)
+{
+	struct address v4 = own_address(s, false), v6 = own_address(s, true);
+	return address_same_ip(a, &v4) || address_same_ip(a, &v6);
+}
+
+static bool is_own(const struct socket *s, const struct address *a)
 {
 	enum address_reach r = address_reach(a);
-	return r == REACH_ANY || r == REACH_LOOPBACK || net_is_device(n, a);
+	return r == REACH_ANY || r == REACH_LOOPBACK || is_own_address(s, a);
 }
 
 static enum net_mode least_for(enum address_reach r)
@@ -37,10 +45,15 @@ static enum net_mode least_for(enum address_reach r)
 	return NET_MODES;
 }
 
+enum net_mode net_least_mode(const struct net *n, const struct address *to)
+{
+	return least_for(net_reach(n, to));
+}
+
 /* The device's own address is within reach of everybody: of none it leads to the family itself. */
 enum ferr may_reach(const struct socket *s, const struct address *to)
 {
-	if (!s->space || to->family == ADDRESS_UNIX || net_is_device(s->net, to))
+	if (!s->space || to->family == ADDRESS_UNIX || is_own_address(s, to))
 		return FE_OK;
 	return s->space->cfg.mode >= least_for(net_reach(s->net, to)) ? FE_OK : FE_NETUNREACH;
 }
@@ -50,9 +63,13 @@ enum ferr may_reach(const struct socket *s, const struct address *to)
 /* Only relatives meet, or those who both may reach the system, and not by loopback. */
 static bool may_meet(const struct socket *a, const struct socket *b, const struct address *at)
 {
+	if (!address_is_ip(at))
+		return a->space == b->space;
+	if (address_reach(at) != REACH_LOOPBACK && !is_own_address(b, at))
+		return false;
 	if (a->space == b->space)
 		return true;
-	return a->space && b->space && address_is_ip(at) && a->space->cfg.mode >= NET_SYSTEM &&
+	return a->space && b->space && a->space->cfg.mode >= NET_SYSTEM &&
 	       b->space->cfg.mode >= NET_SYSTEM && address_reach(at) != REACH_LOOPBACK;
 }
 
@@ -89,7 +106,7 @@ struct socket *find_bound(struct socket *s, const struct address *to)
 	for (struct socket *o = s->net->first; o; o = o->next) {
 		bool takes =
 		    s->type == SOCKET_DGRAM ? o->state == STATE_NEW : o->state == STATE_LISTENS;
-		if (!takes || !o->bound || !same_protocol(o, s) || !has(o, &at) ||
+		if (!takes || !o->bound || o->standing || !same_protocol(o, s) || !has(o, &at) ||
 		    !may_meet(s, o, &at))
 			continue;
 		if (s->type == SOCKET_DGRAM && o->has_peer && o->af != ADDRESS_UNIX &&
@@ -108,7 +125,9 @@ static bool shares_ports(const struct socket *a, const struct socket *b)
 	if (a->space == b->space)
 		return true;
 	return a->space && b->space && a->space->cfg.mode >= NET_SYSTEM &&
-	       b->space->cfg.mode >= NET_SYSTEM && address_reach(&a->local) != REACH_LOOPBACK &&
+	       b->space->cfg.mode >= NET_SYSTEM &&
+	       !memcmp(a->space->home, b->space->home, sizeof a->space->home) &&
+	       address_reach(&a->local) != REACH_LOOPBACK &&
 	       address_reach(&b->local) != REACH_LOOPBACK;
 }
 
@@ -147,7 +166,7 @@ enum ferr bind_any_port(struct socket *s)
 
 static enum ferr bind_ip(struct socket *s, const struct address *a)
 {
-	if (!is_own(s->net, a))
+	if (!is_own(s, a))
 		return FE_ADDRNOTAVAIL;
 	struct address before = s->local;
 	s->local = *a;

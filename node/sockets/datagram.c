@@ -16,7 +16,7 @@ static struct address from_address(const struct socket *s, const struct address 
 	if (address_reach(to) == REACH_LOOPBACK || address_reach(to) == REACH_ANY)
 		from = address_ip4(127, 0, 0, 1, from.port);
 	else
-		from = address_is_ip4(to) ? s->net->address4 : s->net->address6;
+		from = address_is_ip4(to) ? own_address(s, false) : own_address(s, true);
 	from.port = s->local.port;
 	if (!address_is_ip4(to) && address_reach(to) == REACH_LOOPBACK)
 		memcpy(from.ip, to->ip, sizeof from.ip);
@@ -71,6 +71,8 @@ enum ferr datagram_write(struct socket *s, struct socket_send *send, size_t *don
 		return s->af == ADDRESS_UNIX ? FE_NOTCONN : FE_DESTADDRREQ;
 	if (size > SOCKET_DATAGRAM_MAX)
 		return FE_MSGSIZE;
+	if (!send->to && s->has_name && !s->mate)
+		return FE_AGAIN; /* its other end is on the way */
 	if (!send->to && s->mate) {
 		FTRY(deliver(s, s->mate, send, at, size));
 		*done = size;
@@ -124,7 +126,7 @@ unsigned datagram_ready(const struct socket *s)
 {
 	bool ended = s->shut_read || s->in_ended;
 	unsigned got = VFS_WRITABLE;
-	if (s->mate && !socket_room(s->mate, &s->mate->in))
+	if (s->mate ? !socket_room(s->mate, &s->mate->in) : s->has_name && !s->gone)
 		got = 0;
 	if (s->in.first || ended || s->error != FE_OK)
 		got |= VFS_READABLE;

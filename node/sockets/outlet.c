@@ -3,7 +3,9 @@
 
 #include "node/control.h"
 #include "node/net.h"
+#include "node/disk.h"
 #include "node/node.h"
+#include "node/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +78,11 @@ static struct socket *listener_of(struct net *n, const struct space *s, uint16_t
 	return NULL;
 }
 
+struct socket *outlet_listener(struct net *n, const uint8_t key[SPACE_KEY_SIZE], uint16_t port)
+{
+	return listener_of(n, family_of(n, key), port);
+}
+
 const struct outlet *outlet_of(const struct outside *o, const uint8_t key[SPACE_KEY_SIZE],
                                uint16_t port)
 {
@@ -116,8 +123,10 @@ static void on_connection(uv_stream_t *s, int status)
 	if (status < 0)
 		return;
 	net_enter(n, NULL);
-	pump_accept(l->outside, s, listener_of(n, family_of(n, l->key), l->guest_port),
-	            l->lan_only);
+	struct socket *to = outlet_listener(n, l->key, l->guest_port);
+	if (to && to->standing)
+		to = NULL;
+	pump_accept(l->outside, s, to, l->lan_only, l->key, l->guest_port);
 	net_leave(n);
 }
 
@@ -182,11 +191,42 @@ enum err net_publish(struct node *n, const uint8_t key[SPACE_KEY_SIZE], const st
 void net_unpublish(struct node *n, const uint8_t key[SPACE_KEY_SIZE])
 {
 	struct outside *o = n->net->loop;
+	net_grant(n, key, NET_NONE);
 	for (struct outlet *l = o->outlets, *next; l; l = next) {
 		next = l->next;
 		if (!memcmp(l->key, key, SPACE_KEY_SIZE))
 			close_outlet(l);
 	}
+}
+
+/* ---- what a home remembers ---- */
+
+static void grant_key(const uint8_t key[SPACE_KEY_SIZE], char out[48])
+{
+	size_t n = (size_t)snprintf(out, 48, "net-");
+	for (int i = 0; i < SPACE_KEY_SIZE; i++)
+		n += (size_t)snprintf(out + n, 48 - n, "%02x", key[i]);
+}
+
+void net_grant(struct node *n, const uint8_t key[SPACE_KEY_SIZE], enum net_mode mode)
+{
+	char name[48];
+	uint8_t value = (uint8_t)mode;
+	grant_key(key, name);
+	(void)depot_keep_setting(node_depot(n), name, &value, mode > NET_SYSTEM, NULL);
+}
+
+enum net_mode net_granted(struct node *n, const uint8_t key[SPACE_KEY_SIZE])
+{
+	char name[48];
+	struct wr row = {0};
+	enum net_mode mode = NET_NONE;
+	grant_key(key, name);
+	if (depot_get(node_depot(n), DEPOT_SETTINGS, name, strlen(name), &row) == ERR_OK &&
+	    row.size == 1 && row.data[0] < NET_MODES)
+		mode = (enum net_mode)row.data[0];
+	wr_free(&row);
+	return mode;
 }
 
 /* ---- as listeners come and go ---- */
@@ -222,6 +262,8 @@ static bool is_over(struct outlet *l, struct net *n)
 {
 	struct space *s = family_of(n, l->key);
 	l->began |= s != NULL;
+	if (key_in(n->left_keys, l->key))
+		return false;
 	if (l->by_itself)
 		return !listener_of(n, s, l->guest_port);
 	return !s && l->began;
@@ -279,7 +321,7 @@ static void outlet_row(struct node *n, struct control_call *c, const struct outl
 	control_put_str(c, "address", guest);
 	control_put_str(c, "host", host);
 	control_put_str(c, "net", s ? net_mode_name(s->cfg.mode) : "");
-	control_put_str(c, "state", "waiting");
+	control_put_str(c, "state", key_in(n->net->left_keys, l->key) ? "elsewhere" : "waiting");
 	control_row_end(c);
 }
 

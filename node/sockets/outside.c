@@ -17,6 +17,8 @@ static void on_link(void *ctx, struct peer *peer, bool up)
 	for (struct peer *p = peer_first(n); p && count < LINK_PEERS_MAX; p = peer_next(p))
 		list[count++] = (struct net_peer){peer_id(p), peer_name(p)};
 	(void)net_set_peers(n->net, list, count);
+	if (peer)
+		wires_link(n->net->loop, peer, up);
 }
 
 /* ---- names ---- */
@@ -65,10 +67,14 @@ static void look_up(struct node *n, struct name_request *r)
 
 static void look_at(struct outside *o, struct socket *s)
 {
+	uint64_t serial = s->serial;
 	if (s->carrier)
 		pump_look(s);
-	else if (s->state == STATE_CONNECTS && s->abroad)
-		pump_connect(o, s);
+	for (struct socket *still = o->node->net->first; still; still = still->next)
+		if (still->serial == serial) {
+			wire_look(o, s);
+			break;
+		}
 }
 
 static void on_poke(uv_async_t *a)
@@ -78,6 +84,8 @@ static void on_poke(uv_async_t *a)
 	net_enter(n, NULL);
 	bool listeners = n->listeners_changed || n->spaces_changed;
 	struct name_request *names = n->names;
+	struct left_key *over = n->over_keys;
+	n->over_keys = NULL;
 	n->listeners_changed = n->spaces_changed = false;
 	n->names = NULL;
 	while (n->dirty) {
@@ -87,6 +95,7 @@ static void on_poke(uv_async_t *a)
 		look_at(o, s);
 	}
 	net_leave(n);
+	wire_tell_over(o, over);
 	if (listeners)
 		outlets_look(o);
 	while (names) {
@@ -120,12 +129,19 @@ enum err net_open(struct node *n, struct errmsg *msg)
 	n->net->loop = o;
 	n->net->poke = poke;
 	on_link(n, NULL, false);
-	return ERR_OK;
+	e = wires_open(o);
+	return e == ERR_OK ? e : err_set(msg, e, "net: %s", err_text(e));
 }
 
-static void closed(uv_handle_t *h)
+static void timer_closed(uv_handle_t *h)
 {
 	free(h->data);
+}
+
+static void async_closed(uv_handle_t *h)
+{
+	struct outside *o = h->data;
+	uv_close((uv_handle_t *)&o->timer, timer_closed);
 }
 
 /* Processes that end after the loop still close their sockets: node_close() frees the net. */
@@ -138,5 +154,5 @@ void net_close(struct node *n)
 	n->net->loop = NULL;
 	pumps_close(n->net);
 	net_leave(n->net);
-	uv_close((uv_handle_t *)&o->async, closed);
+	uv_close((uv_handle_t *)&o->async, async_closed);
 }

@@ -29,5 +29,9 @@ bool net_publish_parse(const char *text, struct net_publish *out);
 /* For the family with that key, which is about to start. EXISTS: the port is taken. */
 enum err net_publish(struct node *n, const uint8_t key[SPACE_KEY_SIZE], const struct net_publish *p,
                      struct errmsg *msg);
+/* A family with that key, which is about to start, may reach so far from here, wherever it runs. */
+void net_grant(struct node *n, const uint8_t key[SPACE_KEY_SIZE], enum net_mode mode);
+/* NET_NONE when it is not known. */
+enum net_mode net_granted(struct node *n, const uint8_t key[SPACE_KEY_SIZE]);
 /* It did not start. */
 void net_unpublish(struct node *n, const uint8_t key[SPACE_KEY_SIZE]);

@@ -7,6 +7,7 @@
  */
 #include "node/sockets/outside_impl.h"
 
+#include "base/os.h"
 #include "node/node.h"
 
 #include <stdlib.h>
@@ -21,8 +22,11 @@ struct pump {
 	uv_connect_t connect;
 	uv_write_t write;
 	uv_shutdown_t shutdown;
-	struct socket *guest; /* while it connects; NULL: it is gone */
-	struct socket *end;   /* the other end of the guest's, ours */
+	struct socket *guest;  /* while it connects; NULL: it is gone */
+	struct socket *end;    /* the other end of the guest's, ours */
+	struct pump *next_far; /* while it connects */
+	bool far; /* of a guest on another device: its connection's name, and who asked */
+	uint8_t id[CONNECTION_ID_SIZE], asker[32];
 	bool reads, writes, shuts, has_shut, ended, closing;
 	uint8_t out[CHUNK], in[CHUNK];
 };
@@ -88,6 +92,15 @@ static void closed(uv_handle_t *h)
 	free(h->data);
 }
 
+static void drop_far(struct pump *p)
+{
+	for (struct pump **at = &p->outside->far; *at; at = &(*at)->next_far)
+		if (*at == p) {
+			*at = p->next_far;
+			return;
+		}
+}
+
 /* With the lock. why OK: an orderly end. */
 static void end_pump(struct pump *p, enum ferr why)
 {
@@ -99,8 +112,13 @@ static void end_pump(struct pump *p, enum ferr why)
 	if (e) {
 		if (e->mate && why != FE_OK)
 			e->mate->error = why;
+		e->resets = why != FE_OK;
+		e->carrier = NULL;
 		stream_close(e);
-		socket_unmake(e);
+		socket_retire(e);
+	} else if (p->far && !p->closing) {
+		drop_far(p);
+		wire_refuse(p->outside, p->id, p->asker, why == FE_OK ? FE_CONNABORTED : why);
 	}
 	p->guest = p->end = NULL;
 	if (p->closing)
@@ -184,6 +202,8 @@ static void write_more(struct pump *p)
 			end_pump(p, FE_CONNRESET);
 		else if (e->mate)
 			socket_wake(e->mate);
+		else
+			socket_touch(e);
 	} else if (e->in_ended) {
 		p->shuts = !uv_shutdown(&p->shutdown, (uv_stream_t *)&p->tcp, on_shut);
 		p->has_shut = !p->shuts;
@@ -192,8 +212,9 @@ static void write_more(struct pump *p)
 
 static void read_more(struct pump *p)
 {
-	const struct socket *m = p->end->mate;
-	bool wants = m && !p->ended && socket_room(m, &m->in);
+	const struct socket *e = p->end, *m = e->mate;
+	bool room = m ? socket_room(m, &m->in) : !e->gone && socket_room(e, &e->out);
+	bool wants = room && !p->ended && e->state == STATE_CONNECTED;
 	if (wants == p->reads)
 		return;
 	p->reads = wants;
@@ -225,6 +246,8 @@ void pump_look(struct socket *s)
 		s->carrier = NULL;
 		socket_unmake(s);
 		end_pump(p, FE_OK);
+	} else if (!p->closing && p->end && p->end->state == STATE_NEW) {
+		end_pump(p, FE_OK); /* nobody took the connection */
 	} else if (!p->closing) {
 		go_on(p);
 	}
@@ -291,6 +314,22 @@ static void join_guest(struct pump *p)
 	go_on(p);
 }
 
+static void join_far(struct pump *p)
+{
+	drop_far(p);
+	if (make_end(p, ADDRESS_IP6) != FE_OK) {
+		end_pump(p, FE_NOBUFS);
+		return;
+	}
+	struct socket *e = p->end;
+	memcpy(e->id, p->id, sizeof e->id);
+	e->side = 1;
+	e->has_name = e->has_peer = e->abroad = true;
+	e->state = STATE_CONNECTED;
+	wire_here(p->outside, e, p->asker);
+	go_on(p);
+}
+
 static void on_connected(uv_connect_t *c, int status)
 {
 	struct pump *p = c->data;
@@ -299,6 +338,8 @@ static void on_connected(uv_connect_t *c, int status)
 		;
 	else if (status < 0)
 		end_pump(p, outside_error(status));
+	else if (p->far)
+		join_far(p);
 	else if (!p->guest)
 		end_pump(p, FE_OK);
 	else
@@ -306,9 +347,18 @@ static void on_connected(uv_connect_t *c, int status)
 	net_leave(n);
 }
 
-void pump_connect(struct outside *o, struct socket *s)
+static void connect_to(struct pump *p, const struct address *a)
 {
 	struct sockaddr_storage to;
+	int r = address_to_host(a, &to)
+	            ? uv_tcp_connect(&p->connect, &p->tcp, (struct sockaddr *)&to, on_connected)
+	            : UV_EINVAL;
+	if (r)
+		end_pump(p, outside_error(r));
+}
+
+void pump_connect(struct outside *o, struct socket *s)
+{
 	struct pump *p = pump_new(o);
 	if (!p) {
 		stream_failed(s, FE_NOBUFS);
@@ -316,11 +366,32 @@ void pump_connect(struct outside *o, struct socket *s)
 	}
 	p->guest = s;
 	s->carrier = p;
-	int r = address_to_host(&s->peer, &to)
-	            ? uv_tcp_connect(&p->connect, &p->tcp, (struct sockaddr *)&to, on_connected)
-	            : UV_EINVAL;
-	if (r)
-		end_pump(p, outside_error(r));
+	connect_to(p, &s->peer);
+}
+
+/* Asked again while it connects. */
+bool pump_is_asked(const struct outside *o, const uint8_t id[CONNECTION_ID_SIZE])
+{
+	for (const struct pump *p = o->far; p; p = p->next_far)
+		if (!memcmp(p->id, id, sizeof p->id))
+			return true;
+	return false;
+}
+
+void pump_connect_far(struct outside *o, const uint8_t id[CONNECTION_ID_SIZE],
+                      const struct address *to, const uint8_t device[32])
+{
+	struct pump *p = pump_new(o);
+	if (!p) {
+		wire_refuse(o, id, device, FE_NOBUFS);
+		return;
+	}
+	p->far = true;
+	memcpy(p->id, id, sizeof p->id);
+	memcpy(p->asker, device, sizeof p->asker);
+	p->next_far = o->far;
+	o->far = p;
+	connect_to(p, to);
 }
 
 static bool from_near(const struct address *a)
@@ -329,7 +400,35 @@ static bool from_near(const struct address *a)
 	return r == REACH_LOOPBACK || r == REACH_LAN;
 }
 
-void pump_accept(struct outside *o, uv_stream_t *from, struct socket *l, bool lan_only)
+/* The listener is on another device, or stands. */
+static void seek_listener(struct pump *p, const uint8_t key[SPACE_KEY_SIZE], uint16_t port)
+{
+	struct socket *e = p->end;
+	e->peer = address_is_ip4(&e->local) ? p->net->address4 : p->net->address6;
+	e->peer.port = port;
+	e->state = STATE_CONNECTS;
+	e->abroad = e->has_name = e->has_peer = true;
+	os_random(e->id, sizeof e->id);
+	memcpy(e->open_key, key, sizeof e->open_key);
+	wire_look(p->outside, e);
+}
+
+static void give_listener(struct pump *p, struct socket *l)
+{
+	struct socket *e = p->end;
+	e->peer = l->local;
+	if (address_reach(&l->local) == REACH_ANY) {
+		e->peer = address_is_ip4(&e->local) ? p->net->address4 : p->net->address6;
+		e->peer.port = l->local.port;
+	}
+	if (stream_queue(l, e) != FE_OK)
+		end_pump(p, FE_OK);
+	else
+		go_on(p);
+}
+
+void pump_accept(struct outside *o, uv_stream_t *from, struct socket *l, bool lan_only,
+                 const uint8_t key[SPACE_KEY_SIZE], uint16_t port)
 {
 	struct sockaddr_storage who = {0};
 	int size = sizeof who;
@@ -342,19 +441,14 @@ void pump_accept(struct outside *o, uv_stream_t *from, struct socket *l, bool la
 		return;
 	}
 	struct address at = address_from_host((struct sockaddr *)&who);
-	if (!l || (lan_only && !from_near(&at)) ||
+	if ((lan_only && !from_near(&at)) ||
 	    make_end(p, address_is_ip4(&at) ? ADDRESS_IP4 : ADDRESS_IP6) != FE_OK) {
 		end_pump(p, FE_OK);
 		return;
 	}
 	p->end->local = at;
-	p->end->peer = l->local;
-	if (address_reach(&l->local) == REACH_ANY) {
-		p->end->peer = address_is_ip4(&at) ? p->net->address4 : p->net->address6;
-		p->end->peer.port = l->local.port;
-	}
-	if (stream_queue(l, p->end) != FE_OK)
-		end_pump(p, FE_OK);
+	if (l)
+		give_listener(p, l);
 	else
-		go_on(p);
+		seek_listener(p, key, port);
 }

@@ -49,6 +49,7 @@ enum err net_new(const uint8_t *id, const char *name, struct net **out)
 		return ERR_NOMEM;
 	}
 	n->ndevices = 1;
+	memcpy(n->id, id ? id : nobody, sizeof n->id);
 	set_device(n->devices, id ? id : nobody, name ? name : "");
 	n->address4 = n->devices->address4;
 	n->address6 = n->devices->address6;
@@ -83,6 +84,10 @@ void net_free(struct net *n)
 		n->names = r->next;
 		name_request_free(r);
 	}
+	while (n->left_keys)
+		key_drop(&n->left_keys, n->left_keys->key);
+	while (n->over_keys)
+		key_drop(&n->over_keys, n->over_keys->key);
 	pthread_mutex_destroy(&n->lock);
 	free(n->devices);
 	free(n);
@@ -125,6 +130,37 @@ void net_leave(struct net *n)
 	pthread_mutex_unlock(&n->lock);
 }
 
+/* ---- lists of keys ---- */
+
+bool key_in(const struct left_key *list, const uint8_t key[SPACE_KEY_SIZE])
+{
+	for (; list; list = list->next)
+		if (!memcmp(list->key, key, SPACE_KEY_SIZE))
+			return true;
+	return false;
+}
+
+void key_put(struct left_key **list, const uint8_t key[SPACE_KEY_SIZE])
+{
+	struct left_key *k = key_in(*list, key) ? NULL : calloc(1, sizeof *k);
+	if (!k)
+		return;
+	memcpy(k->key, key, sizeof k->key);
+	k->next = *list;
+	*list = k;
+}
+
+void key_drop(struct left_key **list, const uint8_t key[SPACE_KEY_SIZE])
+{
+	for (; *list; list = &(*list)->next)
+		if (!memcmp((*list)->key, key, SPACE_KEY_SIZE)) {
+			struct left_key *k = *list;
+			*list = k->next;
+			free(k);
+			return;
+		}
+}
+
 /* ---- spaces ---- */
 
 enum err space_new(struct net *n, const struct space_config *c, struct space **out)
@@ -136,10 +172,16 @@ enum err space_new(struct net *n, const struct space_config *c, struct space **o
 	os_random(start, sizeof start);
 	s->net = n;
 	s->cfg = *c;
+	memcpy(s->home, c->home ? c->home : n->id, sizeof s->home);
+	s->cfg.home = s->home;
+	s->is_home = !memcmp(s->home, n->id, sizeof s->home);
+	s->address4 = address_of_device(s->home, false);
+	s->address6 = address_of_device(s->home, true);
 	s->last_port =
 	    (uint16_t)(PORT_FIRST + (start[0] | start[1] << 8) % (PORT_LAST - PORT_FIRST));
 	*out = s;
 	net_enter(n, s);
+	key_drop(&n->left_keys, s->cfg.key);
 	s->next = n->spaces;
 	n->spaces = s;
 	n->spaces_changed = true;
@@ -173,6 +215,10 @@ static void orphan_sockets(struct space *s)
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
+	if (s->left && s->is_home)
+		key_put(&s->net->left_keys, s->cfg.key);
+	else if (!s->left && !s->is_home)
+		key_put(&s->net->over_keys, s->cfg.key);
 	s->net->spaces_changed = true;
 	net_touch(s->net);
 	net_leave(s->net);
@@ -224,6 +270,19 @@ bool vfs_is_socket(const struct vfs_obj *o)
 	return o->ops == &socket_ops;
 }
 
+void socket_enlist(struct net *n, struct space *s, struct socket *o)
+{
+	o->net = n;
+	o->space = s;
+	o->serial = ++n->last_serial;
+	o->next = n->first;
+	n->first = o;
+	n->count++;
+	if (s)
+		s->sockets++;
+	socket_recount(o);
+}
+
 enum ferr socket_make(struct net *n, struct space *s, uint8_t af, uint8_t type, struct socket **out)
 {
 	if (n->count >= NET_SOCKETS_MAX || (s && s->sockets >= SPACE_SOCKETS_MAX))
@@ -233,19 +292,12 @@ enum ferr socket_make(struct net *n, struct space *s, uint8_t af, uint8_t type, 
 		return FE_NOMEM;
 	vfs_obj_init(&o->base, &socket_ops,
 	             type == SOCKET_DGRAM ? VFS_TYPE_DGRAM : VFS_TYPE_STREAM);
-	o->net = n;
-	o->space = s;
 	o->af = af;
 	o->type = type;
 	o->local.family = o->peer.family = af;
 	if (af == ADDRESS_IP4)
 		o->local = address_ip4(0, 0, 0, 0, 0);
-	o->serial = ++n->last_serial;
-	o->next = n->first;
-	n->first = o;
-	n->count++;
-	if (s)
-		s->sockets++;
+	socket_enlist(n, s, o);
 	*out = o;
 	return FE_OK;
 }
@@ -353,37 +405,52 @@ static bool is_datagram(const struct socket *s)
 	return s->type == SOCKET_DGRAM;
 }
 
-/* The loop works with it still: it has the last word. */
-static void leave_or_end(struct socket *s)
+/* The loop works with it still, or tells another node: it has the last word. */
+void socket_retire(struct socket *s)
 {
-	if (!s->carrier || !socket_touch(s)) {
+	bool waits = !s->left && (s->carrier || stream_lingers(s));
+	if (!waits || !socket_touch(s)) {
 		socket_unmake(s);
 		return;
 	}
-	socket_recount(s);
-	if (s->space)
+	s->shut_write = s->shut_read = s->ended = true;
+	if (s->space) {
+		s->space->bytes -= s->counted_bytes;
+		s->space->packets -= s->counted_packets;
 		s->space->sockets--;
+	}
 	s->space = NULL;
-	s->ended = true;
 }
 
-static void socket_close(struct vfs_obj *o)
+static void close_now(struct socket *s)
 {
-	struct socket *s = socket_of(o);
 	struct net *n = s->net;
-	struct queue in;
-	net_enter(n, s->space);
-	bool unread = s->in.bytes;
-	if (s->mate && unread)
+	if (!s->left)
+		socket_leave_stand(s);
+	if (s->mate && s->in.bytes)
 		s->mate->error = FE_CONNRESET;
 	stream_close(s);
-	in = s->in; /* its files may be sockets: they are closed without the lock */
-	s->in = (struct queue){0};
 	if (s->state == STATE_LISTENS) {
 		n->listeners_changed = true;
 		net_touch(n);
 	}
-	leave_or_end(s);
+}
+
+/* Files that are on their way may be sockets: they are closed without the lock. */
+static void socket_close(struct vfs_obj *o)
+{
+	struct socket *s = socket_of(o);
+	struct net *n = s->net;
+	if (!n) {
+		socket_drop_loaded(s);
+		return;
+	}
+	net_enter(n, s->space);
+	close_now(s);
+	struct queue in = s->in;
+	s->in = (struct queue){0};
+	socket_recount(s);
+	socket_retire(s);
 	net_leave(n);
 	queue_free(&in);
 }
@@ -420,18 +487,24 @@ enum ferr socket_receive(struct vfs_obj *o, struct socket_receive *r, size_t *do
 	return e;
 }
 
+/* Of an image that gave one to a program that has no sockets. */
+static bool has_net(struct vfs_obj *o)
+{
+	return socket_of(o)->net;
+}
+
 static enum ferr file_read(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov, size_t n,
                            size_t *done)
 {
 	struct socket_receive r = {.iov = iov, .n = n};
-	return socket_receive(o, &r, done);
+	return has_net(o) ? socket_receive(o, &r, done) : FE_STALE;
 }
 
 static enum ferr file_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
                             const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
 {
 	struct socket_send s = {.iov = iov, .n = n};
-	return socket_send(o, &s, done);
+	return has_net(o) ? socket_send(o, &s, done) : FE_STALE;
 }
 
 static enum ferr file_stat(struct vfs_obj *o, struct vfs_stat *out)
@@ -444,6 +517,8 @@ static enum ferr file_stat(struct vfs_obj *o, struct vfs_stat *out)
 static unsigned file_ready(struct vfs_obj *o, unsigned events)
 {
 	struct socket *s = socket_of(o);
+	if (!s->net)
+		return VFS_HANGUP;
 	net_enter(s->net, s->space);
 	unsigned got = is_datagram(s) ? datagram_ready(s) : stream_ready(s);
 	net_leave(s->net);
@@ -457,7 +532,14 @@ static const struct vfs_ops socket_ops = {
     .write = file_write,
     .stat = file_stat,
     .ready = file_ready,
+    .saved_as = SOCKET_SAVED_AS,
+    .save = socket_save,
 };
+
+const struct vfs_ops *socket_operations(void)
+{
+	return &socket_ops;
+}
 
 /* ---- the rest of what is asked ---- */
 

@@ -69,10 +69,12 @@ struct address net_address(const struct net *n, bool v6);
 
 /* ---- what a family shares ---- */
 
-enum { SPACE_KEY_SIZE = 16 };
+enum { SPACE_KEY_SIZE = 16, SOCKET_SAVED_AS = 2 /* in node/wali/objects.def */ };
 
 struct space_config {
 	enum net_mode mode;
+	/* The device that has the family's addresses and its way outside, 32 bytes, copied. NULL: this one. */
+	const uint8_t *home;
 	uint8_t key
 	    [SPACE_KEY_SIZE]; /* its name among the system's devices: random, told to nobody else */
 	void (*wake)(void *ctx);     /* any thread: something may be ready */
@@ -83,6 +85,8 @@ enum err space_new(struct net *n, const struct space_config *c, struct space **o
 /* With the family's lock. Its sockets are closed, or are in files that travelled nowhere: those go too. */
 void space_free(struct space *s);
 enum net_mode space_mode(const struct space *s);
+/* Its processes left this node while they stood: before their files are closed here. */
+void space_leave(struct space *s);
 /* A socket has this file's name. */
 bool space_has_name(struct space *s, uint64_t dev, uint64_t ino);
 
@@ -153,3 +157,12 @@ struct socket_patience {
 	uint64_t receive_ns, send_ns;
 };
 struct socket_patience *socket_patience(struct vfs_obj *o);
+
+/* ---- as part of an image: image.c ---- */
+
+/* vfs_ops.save stands a socket: until socket_go() it takes and gives nothing. The reader of objects.def; the socket has no net yet. */
+enum err socket_object_load(struct rd *in, struct vfs_obj **out, struct errmsg *msg);
+/* It is the space's from now on. copy: of a process that lives elsewhere: connections are reset. LIMIT. */
+enum err socket_adopt(struct space *s, struct vfs_obj *o, bool copy);
+/* Its process runs on. */
+void socket_go(struct vfs_obj *o);

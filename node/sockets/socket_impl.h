@@ -44,6 +44,26 @@ struct socket {
 	uint32_t peer_pid;
 	uint32_t own_pid;
 
+	/* While its process is on the way, or the other end is on another node (image.c, wire.c). */
+	bool standing; /* it is in an image: takes and gives nothing */
+	bool left;     /* and the image runs elsewhere */
+	bool seeks;    /* where the other end is is not known */
+	bool has_far;  /* it is on the device far ... */
+	bool told_end; /* ... which has heard of our end, and has it */
+	uint8_t far[32];
+	uint64_t far_received, far_room; /* how much it has, and takes beyond that */
+	uint64_t next_send;              /* the first byte that it was not sent */
+	uint64_t told_received, told_room;
+	bool told_fin;                    /* far was told that nothing more comes */
+	bool resets;                      /* far is to be told that the connection is broken */
+	bool tomb;                        /* all is over; it only tells who asks */
+	uint64_t asked_ms;                /* when far was looked for last, when a tomb began */
+	uint32_t wait_ms;                 /* until it is looked for again */
+	uint32_t asked, refused;          /* devices, about a connection that is being made */
+	bool later;                       /* some said that it may come */
+	uint64_t since_ms;                /* when it was begun */
+	uint8_t open_key[SPACE_KEY_SIZE]; /* of an outlet's: for which family */
+
 	/* What has changed for the loop (outside.h). */
 	uint64_t serial;   /* never used again */
 	bool outside;      /* an end whose owner is the loop: a host's socket */
@@ -61,9 +81,13 @@ struct socket {
 };
 
 struct space {
+	bool left; /* its family is on another node now */
 	struct net *net;
 	struct space *next;
 	struct space_config cfg;
+	uint8_t home[32];
+	bool is_home; /* this node is its home */
+	struct address address4, address6;
 	uint32_t sockets;
 	size_t bytes;     /* in queues of its sockets */
 	uint32_t packets; /* the same */
@@ -75,14 +99,22 @@ struct net_device {
 	struct address address4, address6;
 };
 
+struct left_key {
+	struct left_key *next;
+	uint8_t key[SPACE_KEY_SIZE];
+};
+
 struct net {
 	pthread_mutex_t lock;
 	struct socket *first;
 	uint32_t count;
 	struct address address4, address6;
+	uint8_t id[32];
 	struct net_device *devices; /* of the system; the first is this one */
 	uint32_t ndevices;
 	struct space *spaces;
+	struct left_key *left_keys; /* of families that left this node, their home */
+	struct left_key *over_keys; /* of families that ended away from home: to be told */
 	uint64_t last_serial;
 	/* The loop: poke is called with the lock, from any thread. NULL: there is none. */
 	void (*poke)(void *ctx);
@@ -100,6 +132,9 @@ void net_leave(struct net *n);
 /* With the lock, from here on. */
 enum ferr socket_make(struct net *n, struct space *s, uint8_t af, uint8_t type,
                       struct socket **out);
+/* Puts o on the list, and counts it. */
+void socket_enlist(struct net *n, struct space *s, struct socket *o);
+const struct vfs_ops *socket_operations(void);
 void socket_wake(struct socket *s);
 /* Bytes that may still be put into q, a queue of s. */
 size_t socket_room(const struct socket *s, const struct queue *q);
@@ -117,7 +152,12 @@ void net_touch(struct net *n);
 
 /* ---- bind.c ---- */
 enum address_reach net_reach(const struct net *n, const struct address *a);
-bool net_is_device(const struct net *n, const struct address *a);
+/* What a family needs to reach it. */
+enum net_mode net_least_mode(const struct net *n, const struct address *to);
+/* The device's that is home to s. */
+struct address own_address(const struct socket *s, bool v6);
+/* One of the addresses that s has. */
+bool is_own_address(const struct socket *s, const struct address *a);
 enum ferr bind_any_port(struct socket *s);
 /* What has the address that s sends to: NULL: nobody here. */
 struct socket *find_bound(struct socket *s, const struct address *to);
@@ -130,6 +170,10 @@ enum ferr stream_write(struct socket *s, struct socket_send *send, size_t *done)
 enum ferr stream_read(struct socket *s, struct socket_receive *r, size_t *done);
 enum ferr stream_shutdown(struct socket *s, unsigned how);
 void stream_close(struct socket *s);
+/* The file is closed, but somebody elsewhere is to hear of it. */
+bool stream_lingers(const struct socket *s);
+/* Nobody has the socket any more; the loop drops it when it has nothing to do with it. */
+void socket_retire(struct socket *s);
 unsigned stream_ready(const struct socket *s);
 /* a (side 0) and b are a connection from now on, by a's name. */
 void stream_join(struct socket *a, struct socket *b);
@@ -139,6 +183,21 @@ enum ferr stream_queue(struct socket *l, struct socket *s);
 bool stream_push(struct socket *s, const void *bytes, size_t size);
 /* What a connection that was begun has come to. */
 void stream_failed(struct socket *s, enum ferr e);
+
+/* ---- image.c ---- */
+enum err socket_save(struct vfs_obj *o, struct wr *out);
+/* It takes and gives again. */
+void socket_leave_stand(struct socket *s);
+/* One that was never adopted. */
+void socket_drop_loaded(struct socket *s);
+/* Joined with the other end, when that is on this node and neither stands. */
+bool stream_find_mate(struct socket *s);
+void stream_reset(struct socket *s);
+
+/* ---- socket.c: lists of keys ---- */
+bool key_in(const struct left_key *list, const uint8_t key[SPACE_KEY_SIZE]);
+void key_put(struct left_key **list, const uint8_t key[SPACE_KEY_SIZE]);
+void key_drop(struct left_key **list, const uint8_t key[SPACE_KEY_SIZE]);
 
 /* ---- resolver.c ---- */
 /* A question about a name outside, until the loop has asked for it. */

@@ -62,7 +62,7 @@ static void choose_local(struct socket *s, const struct address *a)
 			}
 		}
 		break;
-	default: s->local = address_is_ip4(a) ? s->net->address4 : s->net->address6; break;
+	default: s->local = address_is_ip4(a) ? own_address(s, false) : own_address(s, true); break;
 	}
 	s->local.family = s->af;
 	s->local.port = port;
@@ -98,7 +98,8 @@ enum ferr stream_queue(struct socket *l, struct socket *s)
 static enum ferr connect_abroad(struct socket *s, const struct address *a)
 {
 	enum address_reach r = net_reach(s->net, a);
-	if (!s->space || s->af == ADDRESS_UNIX || r <= REACH_LOOPBACK || net_is_device(s->net, a))
+	bool alone = is_own_address(s, a) && s->space && s->space->cfg.mode < NET_SYSTEM;
+	if (!s->space || s->af == ADDRESS_UNIX || r <= REACH_LOOPBACK || alone)
 		return FE_CONNREFUSED;
 	if (!s->net->poke)
 		return FE_NETUNREACH;
@@ -126,13 +127,18 @@ void stream_failed(struct socket *s, enum ferr e)
 bool stream_push(struct socket *s, const void *bytes, size_t size)
 {
 	struct socket *m = s->mate;
-	if (!m || m->shut_read)
+	struct queue *q = m ? &m->in : &s->out;
+	if ((m && m->shut_read) || s->gone)
 		return true;
-	if (!queue_put(&m->in, bytes, size))
+	if (!queue_put(q, bytes, size))
 		return false;
+	s->sent += size;
+	if (!m) {
+		socket_touch(s);
+		return true;
+	}
 	socket_recount(m);
 	m->received += size;
-	s->sent += size;
 	socket_wake(m);
 	return true;
 }
@@ -310,6 +316,8 @@ enum ferr stream_write(struct socket *s, struct socket_send *send, size_t *done)
 	bool whole = packets || send->files;
 	FTRY(put(to, q, send, size, whole, s->own_pid, done));
 	s->sent += *done;
+	if (!s->mate)
+		socket_touch(s);
 	if (s->mate) {
 		s->mate->received += *done;
 		socket_wake(s->mate);
@@ -371,6 +379,8 @@ enum ferr stream_read(struct socket *s, struct socket_receive *r, size_t *done)
 	socket_recount(s);
 	if (s->mate && before != s->in.bytes)
 		socket_wake(s->mate);
+	if (s->has_far)
+		socket_touch(s);
 	return FE_OK;
 }
 
@@ -397,8 +407,28 @@ enum ferr stream_shutdown(struct socket *s, unsigned how)
 		s->mate->gone = true;
 	if (s->mate)
 		socket_wake(s->mate);
+	else
+		socket_touch(s);
 	socket_wake(s);
 	return FE_OK;
+}
+
+bool stream_lingers(const struct socket *s)
+{
+	return s->type == SOCKET_STREAM && s->has_name && !s->mate && !s->gone && !s->standing &&
+	       s->state >= STATE_CONNECTS;
+}
+
+static void unlink_mate(struct socket *s)
+{
+	struct socket *m = s->mate;
+	if (!m)
+		return;
+	m->mate = NULL;
+	m->in_ended = m->gone = true;
+	s->mate = NULL;
+	s->gone = true;
+	socket_wake(m);
 }
 
 /* Nobody will accept those who wait. */
@@ -407,12 +437,13 @@ static void drop_waiting(struct socket *l)
 	while (l->waiting) {
 		struct socket *end = l->waiting;
 		l->waiting = end->next_waiting;
+		end->left |= l->left;
 		if (end->mate)
 			end->mate->error = FE_CONNRESET;
-		stream_close(end);
+		unlink_mate(end);
 		queue_move(&l->in, &end->in); /* whoever closes l frees it without the lock */
 		socket_recount(end);
-		socket_unmake(end);
+		socket_retire(end);
 	}
 	l->nwaiting = 0;
 }
@@ -420,13 +451,7 @@ static void drop_waiting(struct socket *l)
 void stream_close(struct socket *s)
 {
 	drop_waiting(s);
-	struct socket *m = s->mate;
-	if (!m)
-		return;
-	m->mate = NULL;
-	m->in_ended = m->gone = true;
-	s->mate = NULL;
-	socket_wake(m);
+	unlink_mate(s);
 }
 
 /* ---- readiness ---- */

@@ -28,7 +28,6 @@
  */
 #include "node/wali/save.h"
 
-#include "node/sockets/socket.h"
 #include "node/text.h"
 #include "node/wali/pty.h"
 #include "vfs/pipe.h"
@@ -211,15 +210,6 @@ static void save_devices(struct wali *k, struct wr *out)
 	patch_u16(out, at, n);
 }
 
-static enum err check_sockets(struct wali *k, struct errmsg *msg)
-{
-	struct fd_entry *e;
-	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++)
-		if (wali_fd(k, fd, &e) == FE_OK && vfs_is_socket(e->file->obj))
-			return err_set(msg, ERR_UNSUPPORTED, "a socket is open");
-	return ERR_OK;
-}
-
 /* What a process without relatives does not have in its image. */
 static void save_calls(struct wali *k, struct wr *out)
 {
@@ -236,7 +226,6 @@ static enum err save_all(struct wali *k, bool related, struct wr *out, struct er
 {
 	if (!k->task)
 		return err_set(msg, ERR_CLOSED, "the process was ended meanwhile");
-	TRY(check_sockets(k, msg));
 	wr_u32(out, related ? FORMAT_VERSION | related_bit : FORMAT_VERSION);
 	wr_u16(out, (uint16_t)strlen(k->cwd));
 	wr_bytes(out, k->cwd, strlen(k->cwd));
@@ -674,6 +663,11 @@ enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out
 		wali_set_first(k);
 	k->w->family = k->family;
 	own_pipes(k);
+	e = wali_own_sockets(k, c->is_copy);
+	if (e != ERR_OK) {
+		wali_free(k);
+		return err_set(msg, e, "section linux: sockets: %s", err_text(e));
+	}
 	*out = k;
 	return ERR_OK;
 }
@@ -701,5 +695,6 @@ void wali_start_clock(struct wali *k)
 {
 	family_lock(k->family);
 	wali_set_alarm(k);
+	wali_go_sockets(k);
 	family_unlock(k->family);
 }

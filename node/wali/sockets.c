@@ -16,9 +16,46 @@ enum err wali_open_space(struct wali *k, const struct wali_config *c)
 	                          .ctx = k->family};
 	if (!c->net || k->family->space)
 		return ERR_OK;
+	sc.home = c->net_home;
 	if (c->net_key)
 		memcpy(sc.key, c->net_key, sizeof sc.key);
 	return space_new(c->net, &sc, &k->family->space);
+}
+
+static struct vfs_obj *socket_at(struct wali *k, uint32_t fd)
+{
+	struct fd_entry *e;
+	bool is = wali_fd(k, fd, &e) == FE_OK && vfs_is_socket(e->file->obj);
+	return is ? e->file->obj : NULL;
+}
+
+enum err wali_own_sockets(struct wali *k, bool copy)
+{
+	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++) {
+		struct vfs_obj *o = socket_at(k, fd);
+		if (o && !k->family->space)
+			return ERR_UNSUPPORTED;
+		if (o)
+			TRY(socket_adopt(k->family->space, o, copy));
+	}
+	return ERR_OK;
+}
+
+void wali_go_sockets(struct wali *k)
+{
+	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++) {
+		struct vfs_obj *o = socket_at(k, fd);
+		if (o)
+			socket_go(o);
+	}
+}
+
+void wali_leave(struct wali *k)
+{
+	family_lock(k->family);
+	if (k->family->space)
+		space_leave(k->family->space);
+	family_unlock(k->family);
 }
 
 uint64_t wali_patience(struct vfs_obj *o, unsigned events)

@@ -102,6 +102,8 @@ struct wali_config {
 	struct net *net;           /* borrowed: of a family of its own. NULL: no sockets */
 	uint8_t net_mode;          /* enum net_mode */
 	const uint8_t *net_key;    /* SPACE_KEY_SIZE; NULL: zeros */
+	const uint8_t *net_home;   /* the device that has its network; NULL: this one */
+	bool is_copy;              /* of an image whose process goes on elsewhere */
 	struct family *family;     /* NULL: one of its own ... */
 	uint64_t max_memory_bytes; /* of each of a family of its own; 0: as many as can be */
 	struct commons *commons;   /* ... among these; NULL: it has nothing in common with others */
@@ -179,5 +181,7 @@ enum err wali_load(struct rd *in, const struct wali_config *c, struct wali **out
 bool wali_fits(struct wali *k, struct store *s);
 /* The process's clock goes on after a pause: its alarm is set by it. */
 void wali_start_clock(struct wali *k);
+/* The process runs on another node now, from an image made while it stood: before its end here, which is nobody's business. */
+void wali_leave(struct wali *k);
 /* An open thing of this personality, by the name that an image gave it: NOTFOUND, NOMEM. */
 enum err wali_open_stream(const char *name, struct vfs_obj **out);

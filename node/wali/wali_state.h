@@ -300,6 +300,9 @@ void wali_set_alarm(struct wali *k);
 /* ---- sockets.c ---- */
 /* The net's space of the family, when there is a net. */
 enum err wali_open_space(struct wali *k, const struct wali_config *c);
+/* Of a process from an image: its sockets are the family's; and when it runs on. */
+enum err wali_own_sockets(struct wali *k, bool copy);
+void wali_go_sockets(struct wali *k);
 /* How long a call may wait for the socket (SO_RCVTIMEO, SO_SNDTIMEO); WAIT_FOREVER: for ever, or no socket. */
 uint64_t wali_patience(struct vfs_obj *o, unsigned events);
 /* The file is an AF_UNIX socket's name. */

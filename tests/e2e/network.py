@@ -18,7 +18,7 @@ import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'scripts'))
 import cases
-from nodes import Failed, Node
+from nodes import Failed, Node, pair, wait_for_link
 
 CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
 IMAGE = os.path.join(os.environ.get('WASMOS_USERLAND') or os.path.join(CACHE, 'wasmos', 'userland'), 'image')
@@ -83,6 +83,14 @@ class Given:
         return self.node.json('ports')
 
 
+class Moving(Given):
+    """Two nodes more: the first one's programs can go there."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.others = [Node(folder + '/' + name, name) for name in ('there', 'yonder')]
+
+
 @contextlib.contextmanager
 def fixture():
     with tempfile.TemporaryDirectory() as folder:
@@ -93,6 +101,13 @@ def fixture():
         finally:
             g.server.shutdown()
             g.node.call('down', '--end')
+
+
+def on_one_node(test):
+    def run():
+        with fixture() as g:
+            test(g)
+    return run
 
 
 def fetch(port, name='page'):
@@ -108,6 +123,7 @@ def refused(g, mode, url):
     raise AssertionError(f'{mode} reached {url}: {out}')
 
 
+@on_one_node
 def test_a_shell_serves_a_page_to_its_own_children(g):
     script = ('httpd -p 127.0.0.1:80 -h /www; wget -q -O - http://localhost/page; '
               'wget -q -O - http://127.0.0.1/large | md5sum; (echo served | nc -l -p 81 &) ; sleep 1; nc 127.0.0.1 81 </dev/null')
@@ -115,6 +131,7 @@ def test_a_shell_serves_a_page_to_its_own_children(g):
     assert out == f'a page\n{g.hash}  -\nserved\n', out
 
 
+@on_one_node
 def test_the_host_is_reached_by_all_and_by_its_name_only(g):
     assert g.run('all', 'wget', '-q', '-O', '-', g.web + '/page') == 'a page\n'
     assert g.run('all', 'ash', '-c', f'wget -q -O - {g.web}/large | md5sum').split()[0] == g.hash
@@ -124,6 +141,7 @@ def test_the_host_is_reached_by_all_and_by_its_name_only(g):
     assert 'refused' in refused(g, 'all', g.web.replace('host.wasmos', '127.0.0.1') + '/page')
 
 
+@on_one_node
 def test_addresses_outside_are_refused_as_far_as_the_mode_says(g):
     for mode in ('none', 'system'):
         assert 'unreachable' in refused(g, mode, 'http://192.168.255.254:9/')
@@ -131,6 +149,7 @@ def test_addresses_outside_are_refused_as_far_as_the_mode_says(g):
         assert 'unreachable' in refused(g, mode, 'http://198.51.100.7:9/')
 
 
+@on_one_node
 def test_a_published_port_leads_to_a_program_that_reaches_nobody(g):
     port = free_port()
     pid = g.httpd('none', '127.0.0.1:80', '--publish', f'{port}:80')
@@ -149,6 +168,7 @@ def test_a_published_port_leads_to_a_program_that_reaches_nobody(g):
         assert s.connect_ex(('127.0.0.1', port)) != 0
 
 
+@on_one_node
 def test_a_program_with_the_lan_listens_at_the_host_too(g):
     port = free_port()
     g.httpd('lan', port)
@@ -156,6 +176,7 @@ def test_a_program_with_the_lan_listens_at_the_host_too(g):
     assert [p['host'] for p in g.ports()] == [f'0.0.0.0:{port}']
 
 
+@on_one_node
 def test_programs_started_apart_meet_at_the_devices_name_if_both_may(g):
     g.httpd('system', 8080)
     assert g.run('system', 'wget', '-q', '-O', '-', 'http://here.wasmos:8080/page') == 'a page\n'
@@ -164,6 +185,7 @@ def test_programs_started_apart_meet_at_the_devices_name_if_both_may(g):
     assert 'refused' in refused(g, 'system', 'http://localhost:8080/page')
 
 
+@on_one_node
 def test_many_clients_at_once_each_get_all_of_it(g):
     port = free_port()
     g.httpd('none', 80, '--publish', f'{port}:80')
@@ -176,6 +198,7 @@ def test_many_clients_at_once_each_get_all_of_it(g):
     assert got == [g.hash] * 8, got
 
 
+@on_one_node
 def test_a_client_that_hangs_up_or_never_reads_harms_nobody(g):
     port = free_port()
     g.httpd('none', 80, '--publish', f'{port}:80')
@@ -191,6 +214,166 @@ def test_a_client_that_hangs_up_or_never_reads_harms_nobody(g):
         s.close()
 
 
+# ---- moves ----
+
+MOVES = 5
+BULK = 50_000_000
+
+
+@contextlib.contextmanager
+def moving():
+    """Three devices that know each other."""
+    with tempfile.TemporaryDirectory() as folder:
+        g = Moving(folder)
+        nodes = [g.node, *g.others]
+        for n in nodes:
+            n.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        pair(nodes[0], nodes[1])
+        pair(nodes[0], nodes[2])
+        pair(nodes[1], nodes[2])
+        try:
+            yield g
+        finally:
+            g.server.shutdown()
+            for n in nodes:
+                n.call('down', '--end')
+
+
+def hop(path, pid):
+    """Moves a program along nodes; its number on the last one."""
+    for here, to in zip(path, path[1:]):
+        pid = here.migrate(pid, to)['pid']
+    return pid
+
+
+def tour(g, moves=MOVES):
+    """here, there, yonder, here ..."""
+    nodes = [g.node, *g.others]
+    return [nodes[i % 3] for i in range(moves + 1)]
+
+
+class Slow(threading.Thread):
+    """Gives or takes BULK bytes over a connection of the host's, over some seconds; .hash is theirs."""
+
+    def __init__(self, sock, gives):
+        super().__init__(daemon=True)
+        self.sock, self.gives, self.md5, self.count, self.error = sock, gives, hashlib.md5(), 0, None
+
+    def run(self):
+        try:
+            while self.count < BULK if self.gives else True:
+                if self.gives:
+                    piece = os.urandom(min(500_000, BULK - self.count))
+                    self.sock.sendall(piece)
+                elif not (piece := self.sock.recv(500_000)):
+                    break
+                self.md5.update(piece)
+                self.count += len(piece)
+                time.sleep(0.02)
+            if self.gives:
+                self.sock.shutdown(socket.SHUT_WR)
+        except OSError as e:
+            self.error = e
+
+
+def made(g, name):
+    with open(os.path.join(g.www, name), 'rb') as f:
+        return hashlib.md5(f.read()).hexdigest()
+
+
+def test_a_download_from_outside_goes_on_through_moves():
+    with moving() as g, socket.create_server(('127.0.0.1', 0)) as listener:
+        pid = g.start('all', 'ash', '-c', f'exec nc host.wasmos {listener.getsockname()[1]} > /www/got </dev/null')
+        sock, _ = listener.accept()
+        slow = Slow(sock, gives=True)
+        slow.start()
+        time.sleep(0.3)
+        path = tour(g)
+        pid = hop(path, pid)
+        assert slow.count < BULK, 'the moves were not under way'
+        slow.join(60)
+        assert slow.error is None, slow.error
+        path[-1].wait(pid, timeout_s=60)
+        assert made(g, 'got') == slow.md5.hexdigest(), (os.path.getsize(g.www + '/got'), slow.count)
+
+
+def test_an_upload_to_a_published_port_goes_on_through_moves():
+    port = free_port()
+    with moving() as g:
+        pid = g.start('none', 'ash', '-c', 'exec nc -l -p 99 > /www/got </dev/null', options=('--publish', f'{port}:99'))
+        until(lambda: [p for p in g.ports() if p['state'] == 'listening'])
+        slow = Slow(socket.create_connection(('127.0.0.1', port)), gives=True)
+        slow.start()
+        path = tour(g)
+        pid = hop(path, pid)
+        assert slow.count < BULK, 'the moves were not under way'
+        slow.join(60)
+        assert slow.error is None, slow.error
+        path[-1].wait(pid, timeout_s=60)
+        assert made(g, 'got') == slow.md5.hexdigest(), (os.path.getsize(g.www + '/got'), slow.count)
+
+
+def test_a_listener_that_moved_is_still_reached_at_its_published_port():
+    port = free_port()
+    with moving() as g:
+        pid = g.start('none', 'ash', '-c', 'exec nc -l -p 99 </www/large', options=('--publish', f'{port}:99'))
+        until(lambda: [p for p in g.ports() if p['state'] == 'listening'])
+        path = tour(g, 2)
+        pid = hop(path, pid)
+        assert [p['state'] for p in g.ports()] == ['elsewhere'], g.ports()
+        slow = Slow(socket.create_connection(('127.0.0.1', port)), gives=False)
+        slow.run()
+        slow.sock.close()
+        assert slow.error is None and slow.md5.hexdigest() == g.hash, (slow.error, slow.count)
+        path[-1].wait(pid, timeout_s=60)
+        until(lambda: not g.ports())
+
+
+def test_two_programs_on_two_devices_both_move_and_lose_nothing():
+    with moving() as g:
+        a, b, c = g.node, *g.others
+        with open(g.www + '/bulk', 'wb') as f:
+            for _ in range(4):
+                f.write(os.urandom(BULK))
+        one = g.start('system', 'ash', '-c', 'exec nc -l -p 99 </www/bulk >/dev/null')
+        until(lambda: [p for p in g.ports() if p['state'] == 'listening'])
+        two = g.start('system', 'ash', '-c', 'exec nc here.wasmos 99 > /www/got')
+        until(lambda: os.path.exists(g.www + '/got') and os.path.getsize(g.www + '/got') > 100_000)
+        one = hop([a, b], one)
+        two = hop([a, c], two)
+        one = hop([b, c], one)
+        two = hop([c, a, b], two)
+        one = hop([c, a], one)
+        was = os.path.getsize(g.www + '/got')
+        b.wait(two, timeout_s=120)
+        assert made(g, 'got') == made(g, 'bulk'), (was, os.path.getsize(g.www + '/got'))
+        a.wait(one, timeout_s=20)
+
+
+def test_a_forking_server_moves_with_its_connections():
+    port = free_port()
+    with moving() as g:
+        with open(g.www + '/bulk', 'wb') as f:
+            f.write(os.urandom(BULK))
+        pid = g.httpd('none', 80, '--publish', f'{port}:80')
+        clients = []
+        for _ in range(3):
+            slow = Slow(socket.create_connection(('127.0.0.1', port)), gives=False)
+            slow.sock.sendall(b'GET /bulk HTTP/0.9\r\n\r\n')
+            slow.start()
+            clients.append(slow)
+        until(lambda: all(c.count > 1_000_000 for c in clients))
+        path = tour(g)
+        pid = hop(path, pid)
+        assert all(c.is_alive() for c in clients), 'the moves were not under way'
+        assert fetch(port) == b'a page\n'
+        for c in clients:
+            c.join(60)
+            assert c.error is None and BULK < c.count < BULK + 1000, (c.error, c.count)
+        path[-1].call('kill', '--family', pid)
+        until(lambda: not g.ports())
+
+
 def missing(test):
     if not os.path.exists(os.path.join(IMAGE, 'bin', 'busybox')):
         return 'busybox is not made: scripts/userland makes it'
@@ -198,4 +381,4 @@ def missing(test):
 
 
 if __name__ == '__main__':
-    sys.exit(cases.run(globals(), sys.argv[1:], missing=missing, fixture=fixture))
+    sys.exit(cases.run(globals(), sys.argv[1:], missing=missing))
