@@ -153,7 +153,8 @@ void control_migrate(struct node *n, struct control_call *c)
 	struct waiting *w = wait_for(n, c);
 	if (!w)
 		return;
-	memcpy(w->uid, kin_leader(p)->uid, UID_SIZE);
+	p = kin_leader(p); /* it is the one that is told of */
+	memcpy(w->uid, p->uid, UID_SIZE);
 	w->pid = p->pid;
 	kin_numbers(p, w->pids, sizeof w->pids);
 	strncpy(w->peer, peer_name(to), sizeof w->peer - 1);

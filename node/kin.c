@@ -210,11 +210,24 @@ void kin_numbers(struct process *leader, char *out, size_t size)
 	}
 }
 
+/* The leader may just be being forgotten: it is the first that is. */
+static enum err list_with(struct process *leader, struct process *out[KIN_MAX], uint32_t *count)
+{
+	TRY(kin_list(leader, out, count));
+	if (*count && out[0] == leader)
+		return ERR_OK;
+	if (*count == KIN_MAX)
+		return ERR_LIMIT;
+	memmove(out + 1, out, (*count)++ * sizeof *out);
+	out[0] = leader;
+	return ERR_OK;
+}
+
 enum err kin_files(struct process *leader, struct fdset **out)
 {
 	struct process *list[KIN_MAX];
 	uint32_t count;
-	TRY(kin_list(leader, list, &count));
+	TRY(list_with(leader, list, &count));
 	TRY(fdset_new(out));
 	enum err e = ERR_OK;
 	for (uint32_t i = 0; e == ERR_OK && i < count; i++)
@@ -243,7 +256,7 @@ static void grip(struct kin_grip *g, struct process *p)
 	g->at[g->count++] = p;
 }
 
-static bool has(const struct kin_grip *g, const struct process *p)
+bool kin_has(const struct kin_grip *g, const struct process *p)
 {
 	for (uint32_t i = 0; i < g->count; i++)
 		if (g->at[i] == p)
@@ -256,7 +269,7 @@ static enum err grip_new_ones(struct kin_grip *g)
 {
 	EACH_RELATIVE(r, g->at[0])
 	{
-		if (has(g, r))
+		if (kin_has(g, r))
 			continue;
 		if (g->count == KIN_MAX)
 			return ERR_LIMIT;

@@ -63,6 +63,7 @@ enum err kin_grip_new(struct process *leader, struct kin_grip **out, struct errm
 /* Thaws those that stand, and unpins. NULL is allowed. Not while kin_freeze() is under way. */
 void kin_grip_free(struct kin_grip *g);
 uint32_t kin_grip_count(const struct kin_grip *g);
+bool kin_has(const struct kin_grip *g, const struct process *p);
 /* 0: the leader. */
 struct process *kin_grip_at(const struct kin_grip *g, uint32_t i);
 /* CLOSED: the leader has ended. LIMIT: they have become too many. Some may stand then. */

@@ -326,7 +326,8 @@ static void on_process(void *ctx, struct process *p, enum process_event ev)
 		return;
 	for (struct move *mv = m->list, *next; mv; mv = next) {
 		next = mv->next;
-		if (mv->over || mv->p != p || !mv->leaving)
+		bool its = mv->p == p || (mv->frozen && kin_has(mv->grip, p));
+		if (mv->over || !mv->leaving || !its)
 			continue;
 		struct move_event e = {.kind = MOVE_EV_EXITED};
 		memcpy(e.move, mv->id, MOVE_ID_SIZE);

@@ -136,7 +136,7 @@ static bool has_failed(const struct round *r, const struct process *p)
 
 static bool may_sleep(const struct round *r, const struct process *p)
 {
-	return p->state == PROCESS_RUNNING && p->hold == HOLD_NONE && p->store &&
+	return p->leads && p->state == PROCESS_RUNNING && p->hold == HOLD_NONE && p->store &&
 	       (r->all || !is_attended(p)) && !has_failed(r, p);
 }
 

@@ -55,7 +55,10 @@ static void show_result(const struct client *c, bool again)
 		fprintf(stderr, "\r\033[K");
 		fflush(stderr);
 	}
-	printf("moved %u to %s", (unsigned)old, row_str(c, "to"));
+	const char *all = row_str(c, "pids"); /* of a family: it and its relatives */
+	printf("moved %s%u to %s", all ? "the family of " : "", (unsigned)old, row_str(c, "to"));
+	if (all)
+		printf(" (%s)", all);
 	if (pid != old)
 		printf(", where it is %u", (unsigned)pid);
 	printf(": it stood still for %s%.1f ms; %.2f MiB in %u rounds (%.0f KiB in the last), "

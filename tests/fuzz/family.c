@@ -1,0 +1,218 @@
+/* family.c - hostile bytes as section "family" and the sections "wasi" and "linux" of each of its processes, one after the other.
+ *
+ * The input is tried as it is, and as changes of a sample: two processes that share a pipe, an eventfd, an epoll, a pty, a file and a zombie.
+ */
+#include "node/wait.h"
+#include "node/wali/family.h"
+#include "node/wali/family_image.h"
+#include "node/wasi.h"
+#include "vfs/memory.h"
+#include "vfs/pipe.h"
+#include "vfs/stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* ---- the sample ---- */
+
+static void add(struct fdtable *fds, struct vfs_obj *o, const char *stream)
+{
+	uint32_t fd;
+	struct vfs_file *f = vfs_file_new(o, NULL, NULL, VFS_READ | VFS_WRITE);
+	if (!f)
+		abort();
+	snprintf(f->stream, sizeof f->stream, "%s", stream);
+	if (fdtable_add(fds, f, 0, 0, &fd) != FE_OK)
+		abort();
+}
+
+static void add_stream(struct fdtable *fds, const char *name)
+{
+	struct vfs_obj *o;
+	if (wali_open_stream(name, &o) != ERR_OK)
+		abort();
+	add(fds, o, name);
+}
+
+static struct fdtable *new_files(void)
+{
+	struct fdtable *fds;
+	struct vfs_obj *ends[2], *root, *o;
+	if (fdtable_new(&fds) != ERR_OK || vfs_pipe_new(&ends[0], &ends[1]) != FE_OK ||
+	    vfs_memory_new(1 << 16, &root) != FE_OK ||
+	    vfs_open(root, "f", VFS_READ | VFS_WRITE | VFS_CREATE, &o) != FE_OK)
+		abort();
+	vfs_unref(root);
+	add(fds, vfs_null_new(), "");
+	add_stream(fds, "eventfd 1");
+	add_stream(fds, "epoll 1");
+	add(fds, o, "");
+	add(fds, ends[0], "");
+	add(fds, ends[1], "");
+	add_stream(fds, "ptmx 0");
+	add_stream(fds, "pts 0");
+	return fds;
+}
+
+/* Two tasks that are saved with the same insides. */
+static void save_sample(struct wali *k, struct wasi *w, struct wr *out)
+{
+	struct fdset *set;
+	struct errmsg msg;
+	struct wali *both[] = {k, k};
+	struct family *f = wali_family(k);
+	struct task *first = family_find(f, 7), *second = family_add(f, 8, first, NULL);
+	struct task *zombie = family_add(f, 9, first, NULL);
+	zombie->state = TASK_ZOMBIE;
+	f->alive--;
+	if (fdset_new(&set) != ERR_OK || fdset_add(set, wasi_fds(w)) != ERR_OK ||
+	    family_image_save(both, 2, set, wasi_ns(w), out, &msg) != ERR_OK)
+		abort();
+	for (int i = 0; i < 2; i++)
+		if (wasi_save_in(w, set, out, &msg) != ERR_OK ||
+		    wali_save_in(k, out, &msg) != ERR_OK)
+			abort();
+	fdset_free(set);
+	family_remove(f, second);
+	family_remove(f, zombie);
+}
+
+static struct wr sample(void)
+{
+	struct wr out = {0};
+	struct wait wait;
+	struct errmsg msg;
+	struct wasi_config wc = {.wait = &wait, .ns = vfs_ns_new(), .fds = new_files()};
+	struct wali_config c = {.pid = 7};
+	struct wali *k;
+	if (wasi_new(&wc, &c.wasi, &msg) != ERR_OK || wali_new(&c, &k) != ERR_OK)
+		abort();
+	save_sample(k, c.wasi, &out);
+	wali_free(k);
+	wasi_free(c.wasi);
+	return out;
+}
+
+/* ---- trying ---- */
+
+struct world {
+	struct family_image *image;
+	uint32_t pids[FAMILY_MEMBERS_MAX];
+	uint32_t count, made;
+	struct wasi *wasi[FAMILY_MEMBERS_MAX];
+	struct wali *wali[FAMILY_MEMBERS_MAX];
+	struct wait wait;
+};
+
+static enum err open_mount(void *ctx, const struct vfs_mount_config *c, struct vfs_obj **root,
+                           struct errmsg *msg)
+{
+	return vfs_memory_new(1 << 20, root) == FE_OK ? ERR_OK
+	                                              : err_set(msg, ERR_NOMEM, "no memory");
+}
+
+static enum err open_stream(void *ctx, const char *name, struct vfs_obj **out, struct errmsg *msg)
+{
+	if (wali_open_stream(name, out) == ERR_OK)
+		return ERR_OK;
+	return err_set(msg, ERR_INVALID, "no such stream");
+}
+
+static enum err load_member(struct rd *in, struct world *w, struct errmsg *msg)
+{
+	uint32_t i = w->made;
+	struct wali_config c = {.pid = w->pids[i], .image = w->image};
+	TRY(wasi_load_in(in, family_image_set(w->image), &w->wait, &w->wasi[i], msg));
+	c.wasi = w->wasi[i];
+	w->made++;
+	return wali_load(in, &c, &w->wali[i], msg);
+}
+
+static enum err load(struct rd in, struct world *w, struct errmsg *msg)
+{
+	struct fdtable_loader l = {.open_mount = open_mount, .open_stream = open_stream};
+	uint32_t leader;
+	TRY(family_image_members(in, &leader, w->pids, &w->count, msg));
+	TRY(family_image_load(&in, &l, &w->image, msg));
+	for (uint32_t i = 0; i < w->count; i++)
+		if (w->pids[i] == leader) {
+			w->pids[i] = w->pids[0];
+			w->pids[0] = leader;
+		}
+	while (w->made < w->count)
+		TRY(load_member(&in, w, msg));
+	return family_image_check(w->image, msg);
+}
+
+static void end(struct world *w)
+{
+	for (uint32_t i = 0; i < w->made; i++) {
+		wali_free(w->wali[i]);
+		wasi_free(w->wasi[i]);
+	}
+	family_image_free(w->image);
+}
+
+static struct wr save(struct world *w)
+{
+	struct wr out = {0};
+	struct errmsg msg;
+	struct fdset *set;
+	if (fdset_new(&set) != ERR_OK)
+		abort();
+	for (uint32_t i = 0; i < w->count; i++)
+		if (fdset_add(set, wasi_fds(w->wasi[i])) != ERR_OK)
+			abort();
+	if (family_image_save(w->wali, w->count, set, wasi_ns(w->wasi[0]), &out, &msg) != ERR_OK)
+		abort();
+	for (uint32_t i = 0; i < w->count; i++)
+		if (wasi_save_in(w->wasi[i], set, &out, &msg) != ERR_OK ||
+		    wali_save_in(w->wali[i], &out, &msg) != ERR_OK)
+			abort();
+	fdset_free(set);
+	return out;
+}
+
+/* Loads and writes again; empty when it is refused. */
+static struct wr again(const uint8_t *data, size_t size)
+{
+	struct world w = {0};
+	struct errmsg msg = {0};
+	struct wr out = {0};
+	if (load(rd_of(data, size), &w, &msg) == ERR_OK)
+		out = save(&w);
+	else if (!msg.text[0])
+		abort();
+	end(&w);
+	return out;
+}
+
+/* What is accepted can be written, and is then the same each time. */
+static void try_it(const uint8_t *data, size_t size, bool must)
+{
+	struct wr a = again(data, size);
+	if (must && !a.size)
+		abort();
+	if (!a.size)
+		return;
+	struct wr b = again(a.data, a.size);
+	if (a.size != b.size || memcmp(a.data, b.data, a.size) != 0)
+		abort();
+	wr_free(&a);
+	wr_free(&b);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct wr w = sample();
+	try_it(data, size, false);
+	/* Triples: where to change the sample, to what. */
+	for (size_t i = 0; i + 2 < size; i += 3)
+		w.data[(size_t)(data[i] | data[i + 1] << 8) % w.size] ^= data[i + 2];
+	try_it(w.data, w.size, size < 3);
+	wr_free(&w);
+	return 0;
+}
