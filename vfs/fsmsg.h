@@ -15,7 +15,7 @@
  *	OPEN         u32 folder, u32 flags, text path           -> u32 handle, stat
  *	STAT_AT      u32 folder, u8 follow, text path           -> stat
  *	SET_TIMES_AT u32 folder, u8 follow, times, text path
- *	MKDIR, RMDIR, UNLINK   u32 folder, text path
+ *	MKDIR, MKFIFO, RMDIR, UNLINK   u32 folder, text path
  *	SYMLINK      u32 folder, text target, text path
  *	READLINK     u32 folder, u16 room, text path            -> bytes to the end
  *	LINK         u32 folder, u8 follow, u32 folder, text path, text path

@@ -74,8 +74,8 @@ static enum vfs_type type_of(mode_t mode)
 	case S_IFDIR: return VFS_TYPE_DIR;
 	case S_IFREG: return VFS_TYPE_FILE;
 	case S_IFLNK: return VFS_TYPE_SYMLINK;
-	case S_IFIFO:
-	case S_IFSOCK: return VFS_TYPE_STREAM;
+	case S_IFIFO: return VFS_TYPE_STREAM;
+	case S_IFSOCK: return VFS_TYPE_DGRAM;
 	default: return VFS_TYPE_UNKNOWN;
 	}
 }
@@ -656,7 +656,7 @@ enum ferr sys_set_mode(const struct walk *at, unsigned mode)
 	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
 	enum ferr e = result(fstat(fd, &st));
 	bool is_file = e == FE_OK && S_ISREG(st.st_mode);
-	if (e == FE_OK && !is_file && !S_ISDIR(st.st_mode))
+	if (e == FE_OK && !is_file && !S_ISDIR(st.st_mode) && !S_ISFIFO(st.st_mode))
 		e = FE_NOTSUP;
 	if (e == FE_OK)
 		e = result(chmod(name, mode_for_host(mode, is_file)));
@@ -667,6 +667,11 @@ enum ferr sys_set_mode(const struct walk *at, unsigned mode)
 enum ferr sys_mkdir(const struct walk *at)
 {
 	return result(mkdirat(dir_of(at), at->name, 0777));
+}
+
+enum ferr sys_mkfifo(const struct walk *at)
+{
+	return result(mkfifoat(dir_of(at), at->name, 0666));
 }
 
 enum ferr sys_remove(const struct walk *at, bool folder)
@@ -761,6 +766,7 @@ static const struct vfs_ops host_ops = {
     .set_times_at = names_set_times,
     .set_mode_at = names_set_mode,
     .mkdir = names_mkdir,
+    .mkfifo = names_mkfifo,
     .rmdir = names_rmdir,
     .unlink = names_unlink,
     .symlink = names_symlink,

@@ -49,6 +49,15 @@ enum ferr names_mkdir(struct vfs_obj *dir, const char *path)
 	return e;
 }
 
+enum ferr names_mkfifo(struct vfs_obj *dir, const char *path)
+{
+	struct walk at;
+	FTRY(host_find(&at, dir, path, WALK_NOFOLLOW));
+	enum ferr e = host_is_dot(&at) ? FE_EXIST : at.slash ? FE_NOENT : sys_mkfifo(&at);
+	walk_end(&at);
+	return e;
+}
+
 enum ferr names_rmdir(struct vfs_obj *dir, const char *path)
 {
 	struct walk at;

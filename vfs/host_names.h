@@ -28,6 +28,7 @@ enum ferr names_set_times(struct vfs_obj *dir, const char *path, bool follow,
                           const struct vfs_times *t);
 enum ferr names_set_mode(struct vfs_obj *dir, const char *path, bool follow, unsigned mode);
 enum ferr names_mkdir(struct vfs_obj *dir, const char *path);
+enum ferr names_mkfifo(struct vfs_obj *dir, const char *path);
 enum ferr names_rmdir(struct vfs_obj *dir, const char *path);
 enum ferr names_unlink(struct vfs_obj *dir, const char *path);
 enum ferr names_symlink(struct vfs_obj *dir, const char *target, const char *path);
@@ -53,6 +54,8 @@ enum ferr sys_set_times(const struct walk *at, const struct vfs_times *t);
 /* NOTSUP: the system keeps none. */
 enum ferr sys_set_mode(const struct walk *at, unsigned mode);
 enum ferr sys_mkdir(const struct walk *at);
+/* NOTSUP: the system has none. */
+enum ferr sys_mkfifo(const struct walk *at);
 /* A folder, or what is none. */
 enum ferr sys_remove(const struct walk *at, bool folder);
 /* path: what `at` was found by, below dir; some systems must know where the link leads. */

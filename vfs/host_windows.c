@@ -574,6 +574,11 @@ enum ferr sys_set_mode(const struct walk *at, unsigned mode)
 	return FE_NOTSUP;
 }
 
+enum ferr sys_mkfifo(const struct walk *at)
+{
+	return FE_NOTSUP;
+}
+
 enum ferr sys_mkdir(const struct walk *at)
 {
 	HANDLE h;

@@ -483,6 +483,8 @@ static enum ferr open_existing(const struct place *p, unsigned flags)
 		return FE_EXIST;
 	if (type == VFS_TYPE_SYMLINK)
 		return FE_LOOP;
+	if (type == VFS_TYPE_STREAM)
+		return FE_NXIO;
 	if (flags & VFS_DIRECTORY && type != VFS_TYPE_DIR)
 		return FE_NOTDIR;
 	if (type == VFS_TYPE_DIR && flags & (VFS_WRITE | VFS_CREATE | VFS_TRUNCATE))
@@ -559,6 +561,16 @@ static enum ferr memory_mkdir(struct vfs_obj *dir, const char *path)
 		return FE_EXIST;
 	FTRY(e);
 	return p.node ? FE_EXIST : create(&p, VFS_TYPE_DIR, &n);
+}
+
+static enum ferr memory_mkfifo(struct vfs_obj *dir, const char *path)
+{
+	struct place p;
+	struct mem_node *n;
+	FTRY(place_of(&p, dir, path, WALK_NOFOLLOW));
+	if (p.node)
+		return FE_EXIST;
+	return p.slash ? FE_NOENT : create(&p, VFS_TYPE_STREAM, &n);
 }
 
 /* Takes the name away, and the node with it when nothing holds it any more. */
@@ -751,6 +763,7 @@ static const struct vfs_ops memory_ops = {
     .set_times_at = memory_set_times_at,
     .set_mode_at = memory_set_mode_at,
     .mkdir = memory_mkdir,
+    .mkfifo = memory_mkfifo,
     .rmdir = memory_rmdir,
     .unlink = memory_unlink,
     .symlink = memory_symlink,

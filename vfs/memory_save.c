@@ -2,7 +2,7 @@
  *
  * Layout (little-endian): u32 version 2 (1: without modes), u64 limit, u64 next number, u32 nodes, then the nodes by rising number:
  *	u64 number, u8 type, u16 mode, u64 atime, u64 mtime, u64 ctime,
- *	file or symbolic link: u64 size, bytes
+ *	file, symbolic link or (empty) named pipe: u64 size, bytes
  *	folder: u64 next cookie, u32 entries, each: u64 cookie, u64 number, u16 size, name
  * Number 1 is the root. The same tree gives the same bytes.
  */
@@ -109,6 +109,8 @@ static enum err load_contents(struct load *l, struct mem_node *n)
 	if (size > rd_left(l->in))
 		return bad(l, "contents are cut off");
 	TRY(rd_bytes(l->in, (size_t)size, &bytes));
+	if (n->type == VFS_TYPE_STREAM && size)
+		return bad(l, "a named pipe has contents");
 	if (n->type == VFS_TYPE_SYMLINK &&
 	    (size == 0 || size >= VFS_PATH_MAX || memchr(bytes, 0, (size_t)size)))
 		return bad(l, "a link's target is not a path");
@@ -149,7 +151,8 @@ static enum err load_node(struct load *l, uint32_t i)
 	uint8_t type;
 	TRY(rd_u64(l->in, &ino));
 	TRY(rd_u8(l->in, &type));
-	if (type != VFS_TYPE_DIR && type != VFS_TYPE_FILE && type != VFS_TYPE_SYMLINK)
+	if (type != VFS_TYPE_DIR && type != VFS_TYPE_FILE && type != VFS_TYPE_SYMLINK &&
+	    type != VFS_TYPE_STREAM)
 		return bad(l, "unknown type of node");
 	if (i == 0 ? ino != ROOT_INO || type != VFS_TYPE_DIR : ino <= l->nodes[i - 1]->ino)
 		return bad(l, "nodes are not in order");

@@ -20,7 +20,7 @@ struct mem_node {
 	uint64_t atime_ns, mtime_ns, ctime_ns;
 	uint32_t nlink; /* names */
 	uint32_t opens; /* objects */
-	uint8_t type;   /* file, folder or symbolic link */
+	uint8_t type;   /* file, folder, symbolic link or named pipe */
 	uint16_t mode;  /* permission bits: the owner's are what anybody may do */
 
 	uint8_t *data; /* contents, or a link's target */

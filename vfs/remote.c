@@ -735,6 +735,11 @@ static enum ferr remote_mkdir(struct vfs_obj *b, const char *path)
 	return ask_name(b, FSOP_MKDIR, path);
 }
 
+static enum ferr remote_mkfifo(struct vfs_obj *b, const char *path)
+{
+	return ask_name(b, FSOP_MKFIFO, path);
+}
+
 static enum ferr remote_rmdir(struct vfs_obj *b, const char *path)
 {
 	return ask_name(b, FSOP_RMDIR, path);
@@ -827,6 +832,7 @@ static const struct vfs_ops remote_ops = {
     .set_times_at = remote_set_times_at,
     .set_mode_at = remote_set_mode_at,
     .mkdir = remote_mkdir,
+    .mkfifo = remote_mkfifo,
     .rmdir = remote_rmdir,
     .unlink = remote_unlink,
     .symlink = remote_symlink,

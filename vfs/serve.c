@@ -559,6 +559,11 @@ static enum ferr serve_mkdir(struct call *c)
 	return serve_name(c, vfs_mkdir);
 }
 
+static enum ferr serve_mkfifo(struct call *c)
+{
+	return serve_name(c, vfs_mkfifo);
+}
+
 static enum ferr serve_rmdir(struct call *c)
 {
 	return serve_name(c, vfs_rmdir);

@@ -177,6 +177,12 @@ enum ferr vfs_mkdir(struct vfs_obj *dir, const char *path)
 	return dir->ops->mkdir(dir, path);
 }
 
+enum ferr vfs_mkfifo(struct vfs_obj *dir, const char *path)
+{
+	FTRY(check_at(dir, path, dir->ops->mkfifo));
+	return dir->ops->mkfifo(dir, path);
+}
+
 enum ferr vfs_rmdir(struct vfs_obj *dir, const char *path)
 {
 	FTRY(check_at(dir, path, dir->ops->rmdir));

@@ -154,6 +154,8 @@ struct vfs_ops {
 	                          const struct vfs_times *t);
 	enum ferr (*set_mode_at)(struct vfs_obj *dir, const char *path, bool follow, unsigned mode);
 	enum ferr (*mkdir)(struct vfs_obj *dir, const char *path);
+	/* A named pipe: a name of VFS_TYPE_STREAM that nobody opens here. */
+	enum ferr (*mkfifo)(struct vfs_obj *dir, const char *path);
 	enum ferr (*rmdir)(struct vfs_obj *dir, const char *path);
 	enum ferr (*unlink)(struct vfs_obj *dir, const char *path);
 	enum ferr (*symlink)(struct vfs_obj *dir, const char *target, const char *path);
@@ -217,6 +219,7 @@ enum ferr vfs_set_times_at(struct vfs_obj *dir, const char *path, bool follow,
                            const struct vfs_times *t);
 enum ferr vfs_set_mode_at(struct vfs_obj *dir, const char *path, bool follow, unsigned mode);
 enum ferr vfs_mkdir(struct vfs_obj *dir, const char *path);
+enum ferr vfs_mkfifo(struct vfs_obj *dir, const char *path);
 enum ferr vfs_rmdir(struct vfs_obj *dir, const char *path);
 enum ferr vfs_unlink(struct vfs_obj *dir, const char *path);
 /* NOTCAPABLE: target is absolute. */

@@ -28,6 +28,7 @@ struct commons {
 	pthread_mutex_t lock;
 	struct commons_waiter *waiters;
 	struct locked_file *files[BUCKETS];
+	struct fifo *fifos;
 };
 
 struct commons *commons_new(void)
@@ -72,7 +73,7 @@ void commons_unref(struct commons *c)
 
 /* ---- waiting; all with the lock held ---- */
 
-static void list(struct commons *c, struct commons_waiter *w)
+void commons_list(struct commons *c, struct commons_waiter *w)
 {
 	if (w->listed)
 		return;
@@ -81,7 +82,7 @@ static void list(struct commons *c, struct commons_waiter *w)
 	c->waiters = w;
 }
 
-static void wake_all(struct commons *c)
+void commons_wake(struct commons *c)
 {
 	for (struct commons_waiter *w = c->waiters; w; w = w->next)
 		if (w->waker)
@@ -100,6 +101,26 @@ void commons_wait_end(struct commons *c, struct commons_waiter *w)
 		}
 	w->listed = false;
 	pthread_mutex_unlock(&c->lock);
+}
+
+void commons_lock(struct commons *c)
+{
+	pthread_mutex_lock(&c->lock);
+}
+
+void commons_unlock(struct commons *c)
+{
+	pthread_mutex_unlock(&c->lock);
+}
+
+struct fifo **commons_fifos(struct commons *c)
+{
+	return &c->fifos;
+}
+
+struct commons_waiter *commons_waiters(struct commons *c)
+{
+	return c->waiters;
 }
 
 /* Whether who has the lock waits, over any number of others, for its owner. */
@@ -266,7 +287,7 @@ static enum ferr set(struct commons *c, const struct lock_wish *w, struct common
 			return FE_DEADLK;
 		waiter->owner = w->owner;
 		waiter->other = other->w.owner;
-		list(c, waiter);
+		commons_list(c, waiter);
 	}
 	if (other)
 		return FE_AGAIN;
@@ -280,7 +301,7 @@ enum ferr locks_set(struct commons *c, const struct lock_wish *w, struct commons
 	enum ferr e = set(c, w, waiter);
 	drop_empty(c, &w->file);
 	if (e == FE_OK)
-		wake_all(c); /* an exclusive one may have become shared */
+		commons_wake(c); /* an exclusive one may have become shared */
 	pthread_mutex_unlock(&c->lock);
 	return e;
 }
@@ -293,7 +314,7 @@ void locks_clear(struct commons *c, const struct lock_wish *w)
 	if (f && spare)
 		cut(f, w, &spare);
 	drop_empty(c, &w->file);
-	wake_all(c);
+	commons_wake(c);
 	pthread_mutex_unlock(&c->lock);
 	free(spare);
 }
@@ -334,7 +355,7 @@ void locks_drop(struct commons *c, enum lock_kind kind, const void *owner,
 			struct file_id id = f->id;
 			drop_empty(c, &id);
 		}
-	wake_all(c);
+	commons_wake(c);
 	pthread_mutex_unlock(&c->lock);
 }
 

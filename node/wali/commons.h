@@ -1,4 +1,4 @@
-/* commons.h - what the Linux programs of one node have in common beyond their families: locks of files, and who waits for them.
+/* commons.h - what the Linux programs of one node have in common beyond their families: locks of files, named pipes, and who waits for them.
  *
  * A file is known by its home device and its number there, so programs of different families that see the same folder meet; a memory
  * folder is its family's. A lock is of a process (fcntl: gone when the process closes the file by any descriptor), of an open file
@@ -32,10 +32,21 @@ struct commons_waiter {
 	struct commons_waiter *next;
 	struct os_wake *waker;
 	const void *owner, *other; /* of a lock: who has what it waits for */
+	struct fifo
+	    *fifo; /* of a named pipe (fifo.h): kept, when granted, until the call is made again */
+	bool writes, granted;
 	bool listed;
 };
 /* The call is made again, or will never be. */
 void commons_wait_end(struct commons *c, struct commons_waiter *w);
+
+/* For fifo.c. With the lock, which is the last but for a family's wakers. */
+void commons_lock(struct commons *c);
+void commons_unlock(struct commons *c);
+struct fifo **commons_fifos(struct commons *c);
+struct commons_waiter *commons_waiters(struct commons *c);
+void commons_list(struct commons *c, struct commons_waiter *w);
+void commons_wake(struct commons *c);
 
 struct file_id {
 	uint64_t where, dev, ino;

@@ -5,6 +5,7 @@
  */
 #include "node/wali/device.h"
 
+#include "node/wali/fifo.h"
 #include "node/wali/proc.h"
 
 #include "base/os.h"
@@ -355,6 +356,8 @@ enum err wali_open_stream(const char *name, struct vfs_obj **out)
 {
 	if (!strncmp(name, "dir /", 5))
 		*out = folder(NULL, NULL, name + 4);
+	else if (!strncmp(name, "fifo ", 5))
+		*out = fifo_hung_up();
 	else if (!strncmp(name, "ctl ", 4))
 		*out = ctl_named(name + 4);
 	else if (!strncmp(name, "ptmx ", 5))

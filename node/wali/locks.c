@@ -1,4 +1,5 @@
 /* locks.c - fcntl's locks of a process and of an open file description, and flock: calls over commons.h. */
+#include "node/wali/fifo.h"
 #include "node/wali/wali_state.h"
 
 #include <string.h>
@@ -9,14 +10,23 @@ enum { AGAIN_NS = 200000000 };
 
 /* ---- which file ---- */
 
+static uint64_t where_of(const struct vfs_mount *m)
+{
+	uint64_t where;
+	if (m->kind == VFS_MOUNT_MEMORY)
+		return (uintptr_t)m->root;
+	memcpy(&where, m->home, sizeof where);
+	return where;
+}
+
+struct file_id wali_file_id(const struct wali_at *at)
+{
+	return (struct file_id){.where = where_of(at->mount), .dev = at->st.dev, .ino = at->st.ino};
+}
+
 static struct file_id id_of(const struct vfs_file *f)
 {
-	struct file_id id = {0};
-	bool memory = !f->mount || f->mount->kind == VFS_MOUNT_MEMORY;
-	if (memory)
-		id.where = (uintptr_t)(f->mount ? (void *)f->mount->root : (void *)f->obj);
-	else
-		memcpy(&id.where, f->mount->home, sizeof id.where);
+	struct file_id id = {.where = f->mount ? where_of(f->mount) : (uintptr_t)f->obj};
 	(void)vfs_identity(f->obj, &id.dev, &id.ino); /* zeros: files that cannot be told apart */
 	return id;
 }
@@ -39,6 +49,7 @@ void wali_closing(struct wali *k, const struct vfs_file *f)
 void wali_locks_end(struct wali *k)
 {
 	commons_wait_end(commons_of(k), &k->waiter);
+	fifo_forget(commons_of(k), &k->waiter);
 	if (k->has_locks)
 		locks_drop(commons_of(k), LOCK_PROCESS, k, NULL);
 	k->has_locks = false;
@@ -53,6 +64,21 @@ static void description_gone(void *ctx, const struct vfs_file *f)
 
 /* ---- taking ---- */
 
+struct commons_waiter *wali_waiter(struct wali *k)
+{
+	k->waiter.waker = k->task->waker;
+	k->waiting = k->me;
+	return &k->waiter;
+}
+
+int64_t wali_block_in_commons(struct wali *k)
+{
+	int64_t r = wali_block(k, true);
+	if (r == WALI_BLOCK)
+		wait_until(k->w->wait, os_monotonic_ns() + AGAIN_NS);
+	return r;
+}
+
 static void watch_owner(struct wali *k, struct vfs_file *f, enum lock_kind kind)
 {
 	if (kind == LOCK_PROCESS) {
@@ -66,15 +92,10 @@ static void watch_owner(struct wali *k, struct vfs_file *f, enum lock_kind kind)
 static int64_t take(struct wali *k, struct vfs_file *f, const struct lock_wish *w, bool waits)
 {
 	watch_owner(k, f, w->kind);
-	k->waiter.waker = k->task->waker;
-	k->waiting = k->me;
-	enum ferr e = locks_set(commons_of(k), w, waits ? &k->waiter : NULL);
+	enum ferr e = locks_set(commons_of(k), w, waits ? wali_waiter(k) : NULL);
 	if (e != FE_AGAIN || !waits)
 		return e == FE_OK ? 0 : wali_error(k, e);
-	int64_t r = wali_block(k, true);
-	if (r == WALI_BLOCK)
-		wait_until(k->w->wait, os_monotonic_ns() + AGAIN_NS);
-	return r;
+	return wali_block_in_commons(k);
 }
 
 /* ---- fcntl ---- */

@@ -1,4 +1,5 @@
 /* names.c - calls on names: open, stat, make, remove, rename, links, the current folder. Where a name leads is path.c's. */
+#include "node/wali/fifo.h"
 #include "node/wali/device.h"
 
 #include <stdlib.h>
@@ -27,6 +28,24 @@ static unsigned open_flags(uint32_t flags)
 	return out;
 }
 
+/* A file of the host's is never opened for it: what goes through a named pipe is the node's. */
+static int64_t open_fifo(struct wali *k, struct wali_at *at, uint32_t flags)
+{
+	struct vfs_obj *o;
+	struct file_id id = wali_file_id(at);
+	unsigned how = open_flags(flags);
+	if (how & VFS_DIRECTORY || (how & VFS_CREATE && how & VFS_EXCLUSIVE))
+		return how & VFS_DIRECTORY ? NO(NOTDIR) : NO(EXIST);
+	how &= VFS_READ | VFS_WRITE | VFS_NONBLOCK;
+	WTRY(wali_may_open(at, how));
+	enum ferr e = fifo_open(k->family->commons, &id, how, k->family, wali_waiter(k), &o);
+	if (e == FE_AGAIN)
+		return wali_block_in_commons(k);
+	WTRY(e);
+	struct vfs_file *f = wali_stream_file(o, "fifo ", 0, how);
+	return f ? wali_add_file(k, f, flags) : NO(NOMEM);
+}
+
 static int64_t open_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t flags,
                          uint64_t mode)
 {
@@ -39,6 +58,8 @@ static int64_t open_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t
 	if (!fdtable_has_room(k->w->fds))
 		return NO(MFILE);
 	enum ferr e = wali_at(k, dirfd, path, follow, &at);
+	if (e == FE_OK && at.mount && at.has_stat && at.st.type == VFS_TYPE_STREAM)
+		return open_fifo(k, &at, flags);
 	if (e == FE_OK)
 		e = wali_open_at(k, &at, open_flags(flags) | VFS_MODE(arg32(mode) & ~k->umask), &f);
 	wali_at_end(&at);
@@ -254,6 +275,33 @@ int64_t wali_mkdir(struct wali *k, const uint64_t *a)
 int64_t wali_mkdirat(struct wali *k, const uint64_t *a)
 {
 	return make_folder(k, a[0], a[1], a[2]);
+}
+
+/* Named pipes and files; devices are root's. */
+int64_t wali_mknodat(struct wali *k, const uint64_t *a)
+{
+	enum { TYPE = 0170000, FIFO = 0010000, FILE = 0100000, CREATES = 0301 };
+	struct wali_at at;
+	uint32_t type = arg32(a[2]) & TYPE, mode = arg32(a[2]) & ~k->umask & 0777;
+	if (type == FILE || !type) {
+		int64_t fd = open_name(k, a[0], a[1], CREATES, arg32(a[2]));
+		return fd < 0 ? fd : wali_close(k, &(uint64_t){(uint64_t)fd});
+	}
+	if (type != FIFO)
+		return NO(PERM);
+	enum ferr e = change_name(k, a[0], a[1], vfs_mkfifo, true);
+	if (e == FE_NOTSUP)
+		return NO(PERM);
+	WTRY(e);
+	if (wali_at(k, a[0], a[1], false, &at) == FE_OK && !at.dev)
+		vfs_set_mode_at(at.dir, at.path, false, mode);
+	wali_at_end(&at);
+	return 0;
+}
+
+int64_t wali_mknod(struct wali *k, const uint64_t *a)
+{
+	return wali_mknodat(k, (const uint64_t[]){cwd, a[0], a[1], a[2]});
 }
 
 int64_t wali_rmdir(struct wali *k, const uint64_t *a)

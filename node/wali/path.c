@@ -295,8 +295,7 @@ static enum ferr open_read_only(struct wali_at *at, unsigned flags, struct vfs_o
 	return e == FE_NOENT && flags & VFS_CREATE ? FE_ROFS : e;
 }
 
-/* The bits of the owner, who every program is. */
-static enum ferr may_open(const struct wali_at *at, unsigned flags)
+enum ferr wali_may_open(const struct wali_at *at, unsigned flags)
 {
 	unsigned needs =
 	    (flags & VFS_READ ? 4u : 0u) | (flags & (VFS_WRITE | VFS_TRUNCATE) ? 2u : 0u);
@@ -316,7 +315,9 @@ enum ferr wali_open_at(struct wali *k, struct wali_at *at, unsigned flags, struc
 	if (at->dev)
 		return open_device(
 		    k, at, flags & (KEPT | VFS_CREATE | VFS_EXCLUSIVE | VFS_DIRECTORY), out);
-	FTRY(may_open(at, flags));
+	FTRY(wali_may_open(at, flags));
+	if (at->has_stat && at->st.type == VFS_TYPE_STREAM)
+		return flags & VFS_DIRECTORY ? FE_NOTDIR : FE_NXIO;
 	FTRY(at->mount->read_only ? open_read_only(at, flags, &obj)
 	                          : vfs_open(at->dir, at->path, flags, &obj));
 	*out = vfs_file_new(obj, at->mount, at->path, flags & KEPT);

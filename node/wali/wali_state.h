@@ -250,6 +250,12 @@ int64_t wali_fcntl_lock(struct wali *k, struct vfs_file *f, enum lock_call call,
 void wali_closing(struct wali *k, const struct vfs_file *f);
 /* The process ends. */
 void wali_locks_end(struct wali *k);
+/* Of the call under way, and its wait for what others in the commons do. */
+struct commons_waiter *wali_waiter(struct wali *k);
+int64_t wali_block_in_commons(struct wali *k);
+struct wali_at;
+/* at has a mount and a stat. */
+struct file_id wali_file_id(const struct wali_at *at);
 void wali_locks_save(struct wali *k, struct wr *out);
 enum err wali_locks_load(struct wali *k, struct rd *in);
 /* The lowest descriptor of an open file. UINT32_MAX: none. */
@@ -274,7 +280,9 @@ enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, bool fo
                        struct wali_at *out);
 enum ferr wali_real(struct wali *k, struct wali_at *at);
 void wali_at_end(struct wali_at *at);
-/* Opens it; flags of VFS_*. */
+/* The bits of the owner, who every program is. ACCES. */
+enum ferr wali_may_open(const struct wali_at *at, unsigned flags);
+/* Opens it; flags of VFS_*. A named pipe is not opened: NXIO. */
 enum ferr wali_open_at(struct wali *k, struct wali_at *at, unsigned flags, struct vfs_file **out);
 enum { AT_FDCWD_ = -100 };
 
