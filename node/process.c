@@ -182,7 +182,7 @@ static enum err fill_from_config(struct process *p, const struct process_config 
 	set_name(p, cfg->name, cfg->path);
 	os_random(p->uid, sizeof p->uid);
 	p->parent = cfg->parent;
-	p->controls = cfg->controls;
+	atomic_store(&p->controls, cfg->controls);
 	p->created_unix_ms = (int64_t)(os_wall_ns() / 1000000);
 	p->display = cfg->display;
 	p->checkpoint_s = cfg->checkpoint_s;
@@ -233,7 +233,7 @@ static enum err prepare_new(struct process *p, const struct process_config *cfg,
 static void become_copy(struct process *p)
 {
 	p->is_copy = true;
-	p->controls = false; /* a snapshot may be anybody's */
+	atomic_store(&p->controls, false); /* a snapshot may be anybody's */
 	memcpy(p->copy_of, p->uid, sizeof p->copy_of);
 	/* The world outside is not the image's to give. */
 	if (memcmp(p->net_home, p->node->device_id, sizeof p->net_home) || p->net_mode > NET_SYSTEM)
@@ -323,7 +323,7 @@ static enum err fill_from_parent(struct process *p, const struct process *parent
 	              ? HOLD_MOVING
 	              : HOLD_NONE; /* until the move is over it stays the program it is */
 	p->parent = parent->pid;
-	p->controls = parent->controls;
+	atomic_store(&p->controls, atomic_load(&parent->controls));
 	p->max_memory_pages = parent->max_memory_pages;
 	p->created_unix_ms = (int64_t)(os_wall_ns() / 1000000);
 	p->display.display = "headless";

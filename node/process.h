@@ -194,8 +194,8 @@ struct process {
 	atomic_bool tty_news; /* any thread: the terminal has changed, relatives may wait for it */
 	_Atomic uint64_t
 	    foreground_signals; /* any thread: for those in its foreground; n is bit n - 1 */
-	bool
-	    controls; /* C: it may see and control all of the node's processes by /proc; children may too */
+	atomic_bool
+	    controls; /* any thread: it may see and control all of the node's processes by /proc; children may too */
 	struct question *questions; /* questions.c's lock: what it waits to hear */
 	void *move;                 /* L: migrate's own state of this process, or NULL */
 	uint8_t gone_to[32]; /* L: device it went to, set before process_forget(); zero: none */

@@ -215,7 +215,13 @@ static void linux_about(void *ctx, struct wali_about *out)
 	                           .cpu_ns = p->cpu_ns_before + worker_cpu_ns(p->worker),
 	                           .created_unix_ms = p->created_unix_ms,
 	                           .device = p->node->name,
-	                           .controls = p->controls};
+	                           .controls = atomic_load(&p->controls)};
+}
+
+static void linux_confine(void *ctx)
+{
+	struct process *p = ctx;
+	atomic_store(&p->controls, false);
 }
 
 static enum ferr linux_ask(void *ctx, const char *question, bool asked, struct wr *out)
@@ -248,6 +254,7 @@ static struct wali_config linux_config(struct process *p)
 	             .load = linux_load,
 	             .log = linux_log,
 	             .about = linux_about,
+	             .confine = linux_confine,
 	             .ask = linux_ask,
 	             .ctx = p},
 	};

@@ -40,7 +40,7 @@ enum err process_section_save(struct process *p, struct wr *out)
 	pack_bool(out, p->display.unpaced);
 	pack_u64(out, p->checkpoint_s);
 	pack_bool(out, is_headless(p));
-	pack_bool(out, p->controls);
+	pack_bool(out, atomic_load(&p->controls));
 	pack_u64(out, p->net_mode);
 	pack_bin(out, p->net_key, sizeof p->net_key);
 	pack_bin(out, p->net_home, sizeof p->net_home);
@@ -93,7 +93,9 @@ static enum err load_fields(struct rd *in, struct process *p)
 		return ERR_INVALID;
 	bool none;
 	TRY(unpack_bool(in, &none));
-	TRY(unpack_bool(in, &p->controls));
+	bool controls;
+	TRY(unpack_bool(in, &controls));
+	atomic_store(&p->controls, controls);
 	uint32_t mode;
 	TRY(unpack_u32(in, &mode));
 	TRY(unpack_fixed(in, p->net_key, sizeof p->net_key));

@@ -635,13 +635,28 @@ int64_t wali_proc_kill(struct wali *k, uint32_t pid, int signal)
 	return r;
 }
 
+static int64_t confine(struct wali *k, uint32_t pid)
+{
+	if (pid != k->task->pid)
+		return NO(PERM);
+	if (k->host.confine)
+		k->host.confine(k->host.ctx);
+	free(k->proc_text);
+	k->proc_text = NULL;
+	return 0;
+}
+
 static int64_t control(struct wali *k, struct device *d, const char *command)
 {
 	char question[COMMAND_MAX + 32];
 	const char *rest;
 	uint32_t pid, number;
 	bool relative;
-	if (!split_pid(d->path + 6, &pid, &rest) || !is_command(command))
+	if (!split_pid(d->path + 6, &pid, &rest))
+		return NO(INVAL);
+	if (!strcmp(command, "confine"))
+		return confine(k, pid);
+	if (!is_command(command))
 		return NO(INVAL);
 	enum ferr e = find_alive(k, pid, &relative, &number);
 	if (e != FE_OK && !wali_progress(k)) /* else it may have moved already */

@@ -5,6 +5,7 @@
  * written but a process's ctl:
  *
  *	migrate DEVICE     suspend     kill SIGNAL        one line, as one write; reading the same open file says what came of it
+ *	confine                                            of oneself: control is given up
  *
  * A program knows its relatives (one family: what was started from one program) and nobody else. One that was started with
  * the control of its node's user (struct wali_about) knows all processes of the node; what of those is not its family's is asked of

@@ -85,6 +85,8 @@ struct wali_host {
 	                 struct errmsg *msg);
 	/* Called by any relative's thread too. */
 	void (*about)(void *ctx, struct wali_about *out);
+	/* It gives its control up, for good. */
+	void (*confine)(void *ctx);
 	/* A question to the node, for /proc: "processes", "peers", "device", "control PID COMMAND". INPROGRESS: the process is woken when the
 	 * answer is there, and asks again. asked: it has asked before, so when nobody knows of it the process has moved meanwhile: OK. The
 	 * answer's text is added to out, also when an error is answered. */

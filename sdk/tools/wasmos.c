@@ -1,6 +1,6 @@
 /* wasmos.c - the system's own commands inside of it: one program for the Linux personality, called by several names.
  *
- *	migrate PID DEVICE     suspend PID     peers     mount     wasmos migrate|suspend|kill|peers|ps|mount|status ...
+ *	migrate PID DEVICE     suspend PID     peers     mount     wasmos migrate|suspend|kill|confine|peers|ps|mount|status ...
  *
  * They know nothing but /proc: lines of /proc/wasmos/ and /proc/mounts are printed as tables, and a command for a process is a line
  * written to its ctl, which then says what came of it. The shell makes a PID of %1 (/etc/bash.bashrc).
@@ -256,6 +256,20 @@ static int kill_it(const char *name, int argc, char **argv)
 	return control(name, argv[0], command);
 }
 
+/* A program that shall know its family only. */
+static int confine(const char *name, int argc, char **argv)
+{
+	if (!argc)
+		return fail(name, "usage: wasmos confine PROGRAM [ARGUMENT...]") + 1;
+	int fd = open("/proc/self/ctl", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "confine", 7) != 7)
+		return fail(name, strerror(errno));
+	close(fd);
+	execvp(argv[0], argv);
+	fprintf(stderr, "%s: %s: %s\n", name, argv[0], strerror(errno));
+	return 127;
+}
+
 static int run(const char *name, int argc, char **argv)
 {
 	if (!strcmp(name, "peers"))
@@ -275,8 +289,10 @@ static int run(const char *name, int argc, char **argv)
 		return suspend(name, argc, argv);
 	if (!strcmp(name, "kill"))
 		return kill_it(name, argc, argv);
+	if (!strcmp(name, "confine"))
+		return confine(name, argc, argv);
 	fprintf(stderr, "usage: wasmos migrate PID DEVICE | suspend PID | kill [-SIGNAL] PID | "
-	                "peers | ps | mount | status\n");
+	                "confine PROGRAM | peers | ps | mount | status\n");
 	return 2;
 }
 

@@ -186,6 +186,13 @@ def test_another_program_sees_its_family_only(s):
     t.status()
 
 
+def test_a_confined_program_sees_its_family_only(s):
+    other = s.desk.start([os.path.join(IMAGE, 'bin', 'lua'), '-e', 'while true do end'])
+    out = s.run(f'wasmos confine dash -c "uname -n; ls -d /proc/{other}; kill {other}; cat /proc/wasmos/peers; sh -c \\"uname -n\\"" 2>/dev/null; uname -n')
+    assert out == 'wasmos\nwasmos\ndesk\n', out
+    s.desk.call('kill', other)
+
+
 def test_a_folder_is_mounted_and_the_image_is_not_written_to(s):
     given = os.path.join(s.folder, 'given')
     os.makedirs(given, exist_ok=True)
