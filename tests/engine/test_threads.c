@@ -361,3 +361,58 @@ Test(threads, a_thread_that_is_freed_leaves_the_turns_of_the_others)
 	cr_assert_null(t);
 	close_world(&w);
 }
+
+/* ---- globals of their own ---- */
+
+static void spawn(struct world *w, const char *name, uint64_t argument)
+{
+	struct thread *t;
+	struct errmsg msg = {0};
+	struct instance *in = store_instance(w->store, 0);
+	cr_assert_eq(thread_spawn(in, &t), ERR_OK);
+	cr_assert_eq(thread_call_export(t, in, name, &argument, 1, &msg), ERR_OK, "%s", msg.text);
+}
+
+static void start_own(struct world *w, uint64_t n)
+{
+	open_world(w);
+	start(w, "own", n);
+	for (uint32_t i = 1; i < MAX_THREADS; i++)
+		spawn(w, "own", n);
+}
+
+static void check_own(struct world *w, const uint64_t *results, uint64_t n)
+{
+	for (uint32_t i = 0; i < MAX_THREADS; i++)
+		cr_assert_eq(results[i], 5 + n * (n + 1) / 2, "thread %u: %llu", i,
+		             (unsigned long long)results[i]);
+	thread_free(store_thread(w->store, 3));
+	rebuild(w);
+	close_world(w);
+}
+
+Test(threads, each_has_globals_of_its_own_whoever_runs_in_between)
+{
+	struct world w;
+	uint64_t results[MAX_THREADS] = {0};
+	start_own(&w, 20);
+	run_by_hand(&w, 3, results);
+	check_own(&w, results, 20);
+	start_own(&w, 2000);
+	run_by_turns(&w, 7, results);
+	check_own(&w, results, 2000);
+}
+
+Test(threads, no_more_are_made_than_an_image_may_have)
+{
+	struct world w;
+	struct thread *t;
+	uint32_t made = 0;
+	open_world(&w);
+	while (thread_spawn(store_instance(w.store, 0), &t) == ERR_OK)
+		made++;
+	cr_assert_eq(made, STORE_THREADS_MAX);
+	thread_free(store_thread(w.store, 77));
+	cr_assert_eq(thread_spawn(store_instance(w.store, 0), &t), ERR_OK);
+	close_world(&w);
+}

@@ -83,6 +83,13 @@ def test_threads_do_what_they_do_on_debian(w):
     assert w.run(program) == call(native), (w.run(program), call(native))
 
 
+def test_a_thousand_processes_are_there_at_once(w):
+    program = w.folder / 'kernel.wasm'
+    assert call(CC, '-O2', ROOT / 'bench' / 'kernel' / 'kernel.c', '-o', program)[0] == 0
+    status, out, err = w.run(program, 'thousand', '1')
+    assert (status, err) == (0, ''), (status, out, err)
+
+
 def test_an_import_that_no_node_has_is_found(w):
     # The import env.f of type () -> ().
     (w.folder / 'bad.wasm').write_bytes(b'\0asm\1\0\0\0' b'\1\4\1\x60\0\0' b'\2\x09\1\3env\1f\0\0')

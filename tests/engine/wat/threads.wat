@@ -4,6 +4,7 @@
   (import "host" "wait" (func $pause (param i32) (result i32)))
   (memory (export "memory") 1 1 shared)
   (tag $done (param i64))
+  (global $own (mut i64) (i64.const 5))
 
   (func $lock
     (loop $again
@@ -25,6 +26,13 @@
       (call $unlock)
       (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (i64.load32_u (i32.const 20)))
+
+  ;; 5 and the numbers from n to 1, in a global
+  (func (export "own") (param $n i32) (result i64)
+    (loop $l
+      (global.set $own (i64.add (global.get $own) (i64.extend_i32_u (local.get $n))))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (global.get $own))
 
   ;; each of 8 threads meets the others 2n times; gives the sum of the rounds it saw
   (func $meet (local $round i32)
