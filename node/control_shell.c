@@ -192,6 +192,8 @@ void control_shell(struct node *n, struct control_call *c)
 	}
 	enum err e = prepare(&s, c, &msg);
 	if (e == ERR_OK)
+		e = run_net(c, &s.cfg, &msg);
+	if (e == ERR_OK)
 		run_process(c, &s.cfg);
 	else
 		control_end(c, e, &msg);

@@ -16,6 +16,8 @@ static const struct option options[] = {
     {"command", 'c', OPTION_VALUE, "TEXT", "run this instead of reading commands"},
     {"dir", 0, OPTION_LIST, "HOST[::GUEST][:ro]",
      "the shell sees the folder HOST as GUEST; ro: only to read"},
+    {"net", 0, OPTION_VALUE, "MODE",
+     "what its programs may reach, on this device: none, system, lan or all (none unless said)"},
     {"system", 0, OPTION_VALUE, "DIR", "the system image: a folder with bin, etc and usr"},
     {0},
 };
@@ -47,6 +49,7 @@ static int start(struct shell *sh, const char *system, const char **mounts, uint
 	put_text(c, "peer", shell_arg(sh, 0));
 	put_text(c, "system", system);
 	put_text(c, "command", shell_value(sh, "command"));
+	put_text(c, "net", shell_value(sh, "net"));
 	client_put_list(c, "mounts", mounts, 3 * count);
 	put_streams(c);
 	return terminal_session(sh, c, 0);
@@ -72,7 +75,7 @@ static int run(struct shell *sh)
 
 const struct command command_shell = {
     .name = "shell",
-    .usage = "shell [-c TEXT] [--dir HOST::GUEST] [--system DIR] [DEVICE]",
+    .usage = "shell [-c TEXT] [--dir HOST::GUEST] [--net MODE] [--system DIR] [DEVICE]",
     .summary = "a shell with the usual programs",
     .help =
         "bash, or dash, with the programs of the system image, here or on a paired DEVICE. Starts "

@@ -16,7 +16,7 @@ struct outside {
 	uv_timer_t timer; /* while ends look for each other */
 	bool timer_runs;
 	struct outlet *outlets;
-	struct pump *far; /* that connect for guests on other devices */
+	struct pump *far_pumps; /* that connect for guests on other devices */
 	uint32_t noutlets, npumps;
 };
 

@@ -25,7 +25,7 @@ struct pump {
 	struct socket *guest;  /* while it connects; NULL: it is gone */
 	struct socket *end;    /* the other end of the guest's, ours */
 	struct pump *next_far; /* while it connects */
-	bool far; /* of a guest on another device: its connection's name, and who asked */
+	bool is_far; /* of a guest on another device: its connection's name, and who asked */
 	uint8_t id[CONNECTION_ID_SIZE], asker[32];
 	bool reads, writes, shuts, has_shut, ended, closing;
 	uint8_t out[CHUNK], in[CHUNK];
@@ -94,7 +94,7 @@ static void closed(uv_handle_t *h)
 
 static void drop_far(struct pump *p)
 {
-	for (struct pump **at = &p->outside->far; *at; at = &(*at)->next_far)
+	for (struct pump **at = &p->outside->far_pumps; *at; at = &(*at)->next_far)
 		if (*at == p) {
 			*at = p->next_far;
 			return;
@@ -116,7 +116,7 @@ static void end_pump(struct pump *p, enum ferr why)
 		e->carrier = NULL;
 		stream_close(e);
 		socket_retire(e);
-	} else if (p->far && !p->closing) {
+	} else if (p->is_far && !p->closing) {
 		drop_far(p);
 		wire_refuse(p->outside, p->id, p->asker, why == FE_OK ? FE_CONNABORTED : why);
 	}
@@ -338,7 +338,7 @@ static void on_connected(uv_connect_t *c, int status)
 		;
 	else if (status < 0)
 		end_pump(p, outside_error(status));
-	else if (p->far)
+	else if (p->is_far)
 		join_far(p);
 	else if (!p->guest)
 		end_pump(p, FE_OK);
@@ -372,7 +372,7 @@ void pump_connect(struct outside *o, struct socket *s)
 /* Asked again while it connects. */
 bool pump_is_asked(const struct outside *o, const uint8_t id[CONNECTION_ID_SIZE])
 {
-	for (const struct pump *p = o->far; p; p = p->next_far)
+	for (const struct pump *p = o->far_pumps; p; p = p->next_far)
 		if (!memcmp(p->id, id, sizeof p->id))
 			return true;
 	return false;
@@ -386,11 +386,11 @@ void pump_connect_far(struct outside *o, const uint8_t id[CONNECTION_ID_SIZE],
 		wire_refuse(o, id, device, FE_NOBUFS);
 		return;
 	}
-	p->far = true;
+	p->is_far = true;
 	memcpy(p->id, id, sizeof p->id);
 	memcpy(p->asker, device, sizeof p->asker);
-	p->next_far = o->far;
-	o->far = p;
+	p->next_far = o->far_pumps;
+	o->far_pumps = p;
 	connect_to(p, to);
 }
 

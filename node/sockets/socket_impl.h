@@ -48,9 +48,9 @@ struct socket {
 	bool standing; /* it is in an image: takes and gives nothing */
 	bool left;     /* and the image runs elsewhere */
 	bool seeks;    /* where the other end is is not known */
-	bool has_far;  /* it is on the device far ... */
+	bool has_far;  /* it is on that device ... */
 	bool told_end; /* ... which has heard of our end, and has it */
-	uint8_t far[32];
+	uint8_t far_device[32];
 	uint64_t far_received, far_room; /* how much it has, and takes beyond that */
 	uint64_t next_send;              /* the first byte that it was not sent */
 	uint64_t told_received, told_room;

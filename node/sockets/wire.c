@@ -62,7 +62,7 @@ static struct socket *find(struct net *n, const uint8_t id[CONNECTION_ID_SIZE], 
 
 static bool is_from(const struct socket *s, const struct peer *p)
 {
-	return s->has_far && !memcmp(s->far, peer_id(p), sizeof s->far);
+	return s->has_far && !memcmp(s->far_device, peer_id(p), sizeof s->far_device);
 }
 
 static void send_to(struct peer *p, enum msg type, const void *fields, enum link_lane lane)
@@ -203,7 +203,7 @@ static bool is_over(const struct socket *s)
 static void end_far(struct outside *o, struct socket *s, enum end_why why)
 {
 	if (s->has_far)
-		send_end(peer_by_id(o->node, s->far), s->id, s->side, why);
+		send_end(peer_by_id(o->node, s->far_device), s->id, s->side, why);
 	bury(o, s);
 }
 
@@ -263,7 +263,7 @@ static void tell_took(struct socket *s, struct peer *p)
 
 static void exchange(struct outside *o, struct socket *s)
 {
-	struct peer *p = peer_by_id(o->node, s->far);
+	struct peer *p = peer_by_id(o->node, s->far_device);
 	if (!p || !peer_is_up(p)) {
 		s->has_far = false;
 		s->asked_ms = 0;
@@ -439,6 +439,14 @@ static void open_listener(struct outside *o, struct peer *p, const struct msg_ne
 		wire_refuse(o, m->id, peer_id(p), f);
 }
 
+/* The world only: this device's own loopback and guests are no part of it. */
+static bool may_open(struct outside *o, const uint8_t key[SPACE_KEY_SIZE], const struct address *to)
+{
+	enum address_reach r = net_reach(o->node->net, to);
+	bool world = r == REACH_HOST || r == REACH_LAN || r == REACH_WORLD;
+	return world && net_granted(o->node, key) >= net_least_mode(o->node->net, to);
+}
+
 /* What a family may is this device's to say, as it was said when it was started here. */
 static void open_outside(struct outside *o, struct peer *p, const struct msg_net_open *m)
 {
@@ -447,7 +455,7 @@ static void open_outside(struct outside *o, struct peer *p, const struct msg_net
 	memcpy(to.ip, m->to, sizeof to.ip);
 	if (e && !e->tomb)
 		wire_here(o, e, peer_id(p));
-	else if (net_least_mode(o->node->net, &to) > net_granted(o->node, m->key))
+	else if (!may_open(o, m->key, &to))
 		wire_refuse(o, m->id, peer_id(p), FE_NETUNREACH);
 	else if (!pump_is_asked(o, m->id))
 		pump_connect_far(o, m->id, &to, peer_id(p));
@@ -500,7 +508,7 @@ static void got_here(struct outside *o, struct peer *p, const struct msg_net_her
 		stream_reset(s);
 		return;
 	}
-	memcpy(s->far, peer_id(p), sizeof s->far);
+	memcpy(s->far_device, peer_id(p), sizeof s->far_device);
 	s->has_far = true;
 	s->seeks = s->told_fin = false;
 	s->next_send = m->received;

@@ -26,7 +26,7 @@ static const struct option {
 #undef OPTION
 };
 enum { OPTIONS = sizeof options / sizeof *options };
-_Static_assert(OPTIONS <= SOCKET_OPTIONS_MAX, "an option has no place");
+_Static_assert((int)OPTIONS <= (int)SOCKET_OPTIONS_MAX, "an option has no place");
 
 static int find(uint32_t level, uint32_t number)
 {
