@@ -244,6 +244,22 @@ enum ferr wali_device_link(struct vfs_obj *o, uint8_t *out, size_t *size)
 	return FE_OK;
 }
 
+enum ferr wali_link_device(struct wali_at *at, const char *text)
+{
+	struct device *d = wali_device_alloc(DEVICE_LINK);
+	char *copy = strdup(text);
+	if (!d || !copy) {
+		free(copy);
+		vfs_unref(d ? &d->base : NULL);
+		return FE_NOMEM;
+	}
+	d->text = copy;
+	d->text_size = strlen(text);
+	at->dev = &d->base;
+	at->dev_name[0] = 0;
+	return FE_OK;
+}
+
 /* ---- by name ---- */
 
 static bool put_name(struct wr *w, enum vfs_type type, const char *name, size_t size)
@@ -293,10 +309,13 @@ static void list_ptys(struct family *f, struct wr *w)
 static void list_devices(struct wr *w)
 {
 	static const char *const others[] = {"tty", "ptmx"};
+	static const char *const links[] = {"fd", "stdin", "stdout", "stderr"};
 	for (size_t i = 0; i < DEVICES; i++)
 		put_name(w, VFS_TYPE_CHAR, devices[i].name, strlen(devices[i].name));
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		put_name(w, VFS_TYPE_CHAR, others[i], strlen(others[i]));
+	for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+		put_name(w, VFS_TYPE_SYMLINK, links[i], strlen(links[i]));
 	put_name(w, VFS_TYPE_DIR, "pts", 3);
 }
 
@@ -404,7 +423,8 @@ static enum ferr fd_device(struct wali *k, struct wali_at *at, const char *name)
 	}
 	if (fd == UINT32_MAX)
 		return FE_NOENT;
-	FTRY(wali_fd(k, fd, &e));
+	if (wali_fd(k, fd, &e) != FE_OK)
+		return FE_NOENT;
 	if (e->file->mount) {
 		at->mount = e->file->mount;
 		at->dir = at->mount->root;

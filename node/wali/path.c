@@ -199,6 +199,35 @@ static enum ferr look(struct wali_at *at, bool follow)
 	return e;
 }
 
+/* /dev/fd, /dev/stdin and their like are links into /proc. NULL: it is none. */
+static const char *link_in_dev(const struct wali *k, const char *whole)
+{
+	static const char *const links[][2] = {{"/dev/fd", "/proc/self/fd"},
+	                                       {"/dev/stdin", "/proc/self/fd/0"},
+	                                       {"/dev/stdout", "/proc/self/fd/1"},
+	                                       {"/dev/stderr", "/proc/self/fd/2"}};
+	const char *below;
+	if (!is_in_dev(whole, vfs_ns_find(k->w->ns, whole, &below)))
+		return NULL;
+	for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+		if (!strcmp(whole, links[i][0]))
+			return links[i][1];
+	return NULL;
+}
+
+/* Where such a link leads; what stands in /dev/fd is a link of /proc's when it is not followed. */
+static void into_proc(struct wali *k, struct wali_at *at, const char *link,
+                      char full[2 * VFS_PATH_MAX])
+{
+	if (link)
+		strcpy(full, link);
+	else if (!strncmp(at->whole, "/dev/fd/", 8) && link_in_dev(k, "/dev/fd"))
+		snprintf(full, 2 * VFS_PATH_MAX, "/proc/self%s", at->whole + 4);
+	else
+		return;
+	snprintf(at->whole, sizeof at->whole, "%s", full);
+}
+
 enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, bool follow,
                        struct wali_at *at)
 {
@@ -217,6 +246,11 @@ enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, bool fo
 	bool walked = tidy(full, at->whole, &fits);
 	if (!fits)
 		return FE_NAMETOOLONG;
+	const char *link = link_in_dev(k, at->whole);
+	if (link && !follow)
+		return wali_link_device(at, link);
+	if (link || !follow)
+		into_proc(k, at, link, full);
 	if (follow)
 		wali_proc_magic(k, at->whole);
 	if (walked || wali_in_proc(k, at->whole))

@@ -319,6 +319,8 @@ bool wali_is_socket_name(struct wali *k, const struct vfs_stat *st);
 /* ---- device.c ---- */
 /* Fills dev and dev_name for whole. NOENT. */
 enum ferr wali_device_at(struct wali *k, struct wali_at *at);
+/* A symbolic link that no mount has. NOMEM. */
+enum ferr wali_link_device(struct wali_at *at, const char *text);
 /* What stands for something that is made when it is opened becomes that. IO: its other end is closed. */
 enum ferr wali_device_open(struct wali *k, struct wali_at *at);
 /* A folder's path in the guest's tree. NOTDIR. */

@@ -193,6 +193,25 @@ static void the_rest(void)
 	expect(sys_ioctl(sys_open("f", 0, 0), 0x5413, buf), -25, "a file is no terminal");
 }
 
+static void streams(void)
+{
+	struct stat st = {0};
+	expect(sys_readlink("/dev/stdin", buf, sizeof buf), 15, "/dev/stdin is a link");
+	point(same(buf, "/proc/self/fd/0", 15), "into /proc");
+	expect(sys_readlink("/dev/fd", buf, sizeof buf), 13, "and /dev/fd");
+	s64 first = sys_open("/data/there", RDONLY, 0), fd = sys_dup2((int)first, 9);
+	const char *name = "/dev/fd/9";
+	sys_close((int)first);
+	sys_lstat(name, &st);
+	expect(st.mode & 0170000, 0120000, "what is open is a link there");
+	s64 again = sys_open(name, RDONLY, 0);
+	point(again >= 0 && sys_read((int)again, buf, 5) == 5 && same(buf, "there", 5),
+	      "to the file");
+	sys_close((int)again);
+	sys_close((int)fd);
+	expect(sys_open(name, RDONLY, 0), -2, "as long as it is open");
+}
+
 /* Links that the test's driver made, on the host: a guest makes none that lead out of its mount. */
 static void absolute_links(void)
 {
@@ -267,6 +286,7 @@ void _start(void)
 	names();
 	descriptors();
 	absolute_links();
+	streams();
 	devices();
 	memory();
 	the_rest();
