@@ -480,6 +480,11 @@ class Module:
 
     def field_table(self, items):
         items = self.named(items, self.tables, "table")
+        if items[0] in TYPES:  # (table funcref (elem $f ...))
+            names = items[1][1:]
+            index, n = self.tables.n - 1, str(len(names))
+            self.field_elem([List(["table", str(index)]), List(["i32.const", "0"]), "func", *names])
+            items = [n, n, items[0]]
         limits, rest = self.limits(items)
         self.sections[4].append(bytes([TYPES[rest[0]]]) + limits)
 
