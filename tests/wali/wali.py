@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-NAMES = ['files', 'signals', 'processes', 'polling', 'proc', 'ptys', 'locks', 'fifos', 'sockets', 'unwinding']
+NAMES = ['files', 'signals', 'processes', 'polling', 'proc', 'ptys', 'locks', 'fifos', 'sockets', 'unwinding', 'vectors']
 TIMEOUT = 120
 
 
