@@ -191,7 +191,8 @@ enum err net_publish(struct node *n, const uint8_t key[SPACE_KEY_SIZE], const st
 void net_unpublish(struct node *n, const uint8_t key[SPACE_KEY_SIZE])
 {
 	struct outside *o = n->net->loop;
-	net_grant(n, key, NET_NONE);
+	if (net_granted(n, key) != NET_NONE)
+		net_grant(n, key, NET_NONE);
 	for (struct outlet *l = o->outlets, *next; l; l = next) {
 		next = l->next;
 		if (!memcmp(l->key, key, SPACE_KEY_SIZE))
@@ -222,7 +223,7 @@ enum net_mode net_granted(struct node *n, const uint8_t key[SPACE_KEY_SIZE])
 	struct wr row = {0};
 	enum net_mode mode = NET_NONE;
 	grant_key(key, name);
-	if (depot_get(node_depot(n), DEPOT_SETTINGS, name, strlen(name), &row) == ERR_OK &&
+	if (depot_get(node_depot(n), DEPOT_SETTINGS, name, strlen(name) + 1, &row) == ERR_OK &&
 	    row.size == 1 && row.data[0] < NET_MODES)
 		mode = (enum net_mode)row.data[0];
 	wr_free(&row);

@@ -217,7 +217,7 @@ static void orphan_sockets(struct space *s)
 	*at = s->next;
 	if (s->left && s->is_home)
 		key_put(&s->net->left_keys, s->cfg.key);
-	else if (!s->left && !s->is_home)
+	else if (!s->left && (!s->is_home || s->cfg.mode > NET_SYSTEM))
 		key_put(&s->net->over_keys, s->cfg.key);
 	s->net->spaces_changed = true;
 	net_touch(s->net);

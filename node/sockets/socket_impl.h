@@ -114,7 +114,8 @@ struct net {
 	uint32_t ndevices;
 	struct space *spaces;
 	struct left_key *left_keys; /* of families that left this node, their home */
-	struct left_key *over_keys; /* of families that ended away from home: to be told */
+	struct left_key
+	    *over_keys; /* of families that ended, also away from home: their rights end */
 	uint64_t last_serial;
 	/* The loop: poke is called with the lock, from any thread. NULL: there is none. */
 	void (*poke)(void *ctx);

@@ -667,6 +667,8 @@ void wire_tell_over(struct outside *o, struct left_key *keys)
 		struct msg_net_over m;
 		memcpy(m.key, keys->key, sizeof m.key);
 		send_to_all(o, MSG_NET_OVER, &m);
+		if (net_granted(o->node, m.key) != NET_NONE)
+			net_grant(o->node, m.key, NET_NONE);
 		key_drop(&keys, m.key);
 	}
 }

@@ -10,6 +10,7 @@ import hashlib
 import http.server
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -372,6 +373,105 @@ def test_a_forking_server_moves_with_its_connections():
             assert c.error is None and BULK < c.count < BULK + 1000, (c.error, c.count)
         path[-1].call('kill', '--family', pid)
         until(lambda: not g.ports())
+
+
+def cut(node):
+    """The kernel ends all connections to and from the node's port for links."""
+    port = str(node.json('peers')[0]['port'])
+    for end in ('dport', 'sport'):
+        subprocess.run(['ss', '-K', 'state', 'established', end, '=', port], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def can_cut():
+    with socket.create_server(('127.0.0.1', 0)) as listener, socket.create_connection(listener.getsockname()) as s:
+        with contextlib.suppress(OSError):
+            subprocess.run(['ss', '-K', 'dport', '=', str(listener.getsockname()[1])], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        s.settimeout(0.2)
+        try:
+            s.recv(1)
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+    return False
+
+
+def test_a_link_that_breaks_loses_nothing():
+    if not can_cut():
+        raise cases.Skip('ss -K cannot end connections here')
+    with moving() as g, socket.create_server(('127.0.0.1', 0)) as listener:
+        pid = g.start('all', 'ash', '-c', f'exec nc host.wasmos {listener.getsockname()[1]} > /www/got </dev/null')
+        slow = Slow(listener.accept()[0], gives=True)
+        slow.start()
+        pid = hop([g.node, g.others[0]], pid)
+        for _ in range(4):
+            cut(g.node)
+            cut(g.others[0])
+            wait_for_link(g.node, g.others[0])
+            time.sleep(0.2)
+        assert slow.count < BULK, 'the cuts were not under way'
+        slow.join(60)
+        assert slow.error is None, slow.error
+        g.others[0].wait(pid, timeout_s=60)
+        assert made(g, 'got') == slow.md5.hexdigest(), (os.path.getsize(g.www + '/got'), slow.count)
+        assert g.node.log().count('link: there is up') >= 5, g.node.log()
+
+
+def test_a_program_that_moved_goes_out_by_its_home_as_far_as_that_says():
+    with moving() as g:
+        script = f'sleep 3; wget -q -O /www/MODE {g.web}/page || wget -O - http://192.0.0.8:{g.server.server_address[1]}/ 2>/www/MODE.err; echo >/www/MODE.over'
+        for mode in ('all', 'system'):
+            pid = g.start(mode, 'ash', '-c', script.replace('MODE', mode))
+            pid = hop([g.node, *g.others], pid)
+            until(lambda: os.path.exists(f'{g.www}/{mode}.over'), timeout=40)
+        with open(g.www + '/all') as f:
+            assert f.read() == 'a page\n'
+        with open(g.www + '/system.err') as f:
+            assert 'unreachable' in f.read()
+
+
+def test_a_program_of_one_device_finds_that_of_another_by_name():
+    with moving() as g:
+        g.httpd('system', 8080)
+        other = g.others[0]
+        args = ['run', '--net', 'system', *SYSTEM, os.path.join(IMAGE, 'bin', 'busybox')]
+        assert other.call(*args, 'wget', '-q', '-O', '-', 'http://here.wasmos:8080/page') == 'a page\n'
+        assert other.call(*args, 'ash', '-c', 'wget -q -O - http://here.wasmos:8080/large | md5sum').split()[0] == g.hash
+        for url in ('here.wasmos:8081', 'there.wasmos:8080', 'yonder.wasmos:8080'):
+            try:
+                raise AssertionError(other.call(*args, 'wget', '-q', '-O', '-', f'http://{url}/page'))
+            except Failed as e:
+                assert 'refused' in str(e), e
+
+
+def test_a_program_is_suspended_and_resumed_in_the_middle_of_a_download():
+    with moving() as g, socket.create_server(('127.0.0.1', 0)) as listener:
+        pid = g.start('all', 'ash', '-c', f'exec nc host.wasmos {listener.getsockname()[1]} > /www/got </dev/null')
+        slow = Slow(listener.accept()[0], gives=True)
+        slow.start()
+        for _ in range(2):
+            time.sleep(0.3)
+            g.node.call('suspend', pid)
+            time.sleep(0.3)
+            g.node.call('resume', pid)
+        slow.join(60)
+        assert slow.error is None, slow.error
+        g.node.wait(pid, timeout_s=60)
+        assert made(g, 'got') == slow.md5.hexdigest(), (os.path.getsize(g.www + '/got'), slow.count)
+
+
+def test_a_copy_of_a_program_has_no_part_in_its_connections():
+    with moving() as g, socket.create_server(('127.0.0.1', 0)) as listener:
+        pid = g.start('all', 'ash', '-c', f'exec nc host.wasmos {listener.getsockname()[1]} > /www/got </dev/null')
+        slow = Slow(listener.accept()[0], gives=True)
+        slow.start()
+        time.sleep(0.3)
+        g.node.call('snapshot', pid, '-o', g.www + '/copy')
+        copy = int(g.node.call('restore', g.www + '/copy').split()[-1])
+        g.node.wait(copy, timeout_s=20)
+        slow.join(60)
+        g.node.wait(pid, timeout_s=60)
+        assert slow.error is None and slow.count == BULK, (slow.error, slow.count)
 
 
 def missing(test):
