@@ -38,6 +38,23 @@ def test_a_program_is_what_it_was_after_twenty_moves(a, b, guest):
     assert moved >= 5, moved
 
 
+def test_a_family_with_a_pty_says_the_same_after_twenty_moves(a, b, guest):
+    guest = os.path.join(os.path.dirname(guest), 'talk.wasm')
+    here, there, moved = a, b, 0
+    pid = here.start([guest, str(ROUNDS)])
+    for _ in range(MOVES):
+        try:
+            pid = here.migrate(pid, there)['pid']
+        except nodes.Failed as e:
+            assert 'ended' in str(e), e
+            break
+        moved += 1
+        here, there = there, here
+    assert here.wait(pid)['status'] == 7
+    assert here.output(pid).strip() == unbroken(guest), here.output(pid)
+    assert moved >= 5, moved
+
+
 def test_it_survives_suspend_and_resume(a, b, guest):
     pid = a.start([guest, str(ROUNDS)])
     for _ in range(3):
