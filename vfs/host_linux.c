@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -560,6 +561,17 @@ static enum ferr host_sync(struct vfs_obj *o, bool data_only)
 	return result(data_only ? fdatasync(fd) : fsync(fd));
 }
 
+static enum ferr host_space(struct vfs_obj *o, struct vfs_space *out)
+{
+	struct statvfs s;
+	FTRY(result(fstatvfs(host_of(o)->fd, &s)));
+	*out = (struct vfs_space){.total_bytes = (uint64_t)s.f_blocks * s.f_frsize,
+	                          .free_bytes = (uint64_t)s.f_bavail * s.f_frsize,
+	                          .files = s.f_files,
+	                          .free_files = s.f_favail};
+	return FE_OK;
+}
+
 /* ---- listing ---- */
 
 struct kernel_dirent {
@@ -758,6 +770,7 @@ static const struct vfs_ops host_ops = {
     .set_times = host_set_times,
     .set_mode = host_set_mode,
     .sync = host_sync,
+    .space = host_space,
     .readdir = host_readdir,
     .ready = host_ready,
     .wait_handle = host_wait_handle,

@@ -354,6 +354,17 @@ static enum ferr memory_sync(struct vfs_obj *o, bool data_only)
 	return FE_OK;
 }
 
+static enum ferr memory_space(struct vfs_obj *o, struct vfs_space *out)
+{
+	const struct mem_fs *fs = mem_fs_of(o);
+	uint64_t left = fs->limit_bytes - fs->used_bytes;
+	*out = (struct vfs_space){.total_bytes = fs->limit_bytes,
+	                          .free_bytes = left,
+	                          .files = fs->limit_bytes / MEM_NODE_PRICE,
+	                          .free_files = left / MEM_NODE_PRICE};
+	return FE_OK;
+}
+
 static bool emit_dot(struct mem_node *n, const char *name, uint64_t next, vfs_dirent_fn emit,
                      void *ctx)
 {
@@ -757,6 +768,7 @@ static const struct vfs_ops memory_ops = {
     .set_times = memory_set_times,
     .set_mode = memory_set_mode,
     .sync = memory_sync,
+    .space = memory_space,
     .readdir = memory_readdir,
     .open = memory_open,
     .stat_at = memory_stat_at,

@@ -109,6 +109,12 @@ enum ferr vfs_readdir(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, 
 	return dir->ops->readdir(dir, cookie, emit, ctx);
 }
 
+enum ferr vfs_space_of(struct vfs_obj *o, struct vfs_space *out)
+{
+	*out = (struct vfs_space){0};
+	return o->ops->space ? o->ops->space(o, out) : FE_NOTSUP;
+}
+
 unsigned vfs_ready(struct vfs_obj *o, unsigned events)
 {
 	return o->ops->ready ? o->ops->ready(o, events) : events & (VFS_READABLE | VFS_WRITABLE);

@@ -57,6 +57,11 @@ struct vfs_stat {
 	uint16_t mode; /* Linux's permission bits, the owner's as they are for this device's user */
 };
 
+/* How large what the file lies in is. */
+struct vfs_space {
+	uint64_t total_bytes, free_bytes, files, free_files;
+};
+
 struct vfs_iov {
 	void *p;
 	size_t size;
@@ -138,6 +143,7 @@ struct vfs_ops {
 	enum ferr (*set_times)(struct vfs_obj *o, const struct vfs_times *t);
 	enum ferr (*set_mode)(struct vfs_obj *o, unsigned mode);
 	enum ferr (*sync)(struct vfs_obj *o, bool data_only);
+	enum ferr (*space)(struct vfs_obj *o, struct vfs_space *out);
 	/* Entries after cookie (0: from the start), "." and ".." included. */
 	enum ferr (*readdir)(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, void *ctx);
 
@@ -208,6 +214,8 @@ enum ferr vfs_set_times(struct vfs_obj *o, const struct vfs_times *t);
 enum ferr vfs_set_mode(struct vfs_obj *o, unsigned mode);
 enum ferr vfs_sync(struct vfs_obj *o, bool data_only);
 enum ferr vfs_readdir(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, void *ctx);
+/* NOTSUP: not known. */
+enum ferr vfs_space_of(struct vfs_obj *o, struct vfs_space *out);
 unsigned vfs_ready(struct vfs_obj *o, unsigned events);
 os_handle vfs_wait_handle(struct vfs_obj *o, unsigned events);
 /* True for files, which have an offset and a size; false for folders and streams. */

@@ -54,6 +54,8 @@ struct task {
 	int status;            /* wait's: of the last end, stop or continuation */
 	bool status_is_news;   /* stopped or continued, and not waited for yet */
 	bool ignores_children; /* they leave no zombies */
+	uint64_t used_ns,
+	    children_ns; /* processor time: when it has ended, with its children's; of those waited for */
 	bool runs; /* its last Linux call was done: nothing is waited for, so nobody pokes it */
 	const void *
 	    waits_for; /* else: the pipe that its call waits for, the task itself: for no file, NULL: for anything */

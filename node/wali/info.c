@@ -28,13 +28,15 @@ int64_t wali_uname(struct wali *k, const uint64_t *a)
 int64_t wali_sysinfo(struct wali *k, const uint64_t *a)
 {
 	enum { SIZE = 112 };
+	uint64_t total, left;
 	uint8_t *p = wali_out(k, a[0], SIZE);
 	if (!p)
 		return NO(FAULT);
 	memset(p, 0, SIZE);
 	wasi_put_u64(p, wasi_clock_ns(k->w) / 1000000000);
-	wasi_put_u64(p + 32, UINT64_C(4) << 30); /* what one program may have */
-	wasi_put_u64(p + 40, UINT64_C(4) << 30);
+	wali_family_memory(k, &total, &left);
+	wasi_put_u64(p + 32, total);
+	wasi_put_u64(p + 40, left);
 	wasi_put_u16(p + 80, (uint16_t)k->family->alive);
 	wasi_put_u32(p + 104, 1);
 	return 0;
@@ -127,7 +129,8 @@ int64_t wali_getrusage(struct wali *k, const uint64_t *a)
 	uint8_t *p = wali_out(k, a[1], WALI_RUSAGE_SIZE);
 	if (!p)
 		return NO(FAULT);
-	wali_put_rusage(p, (int32_t)arg32(a[0]) == CHILDREN ? 0 : wasi_cpu_ns(k->w));
+	wali_put_rusage(p, (int32_t)arg32(a[0]) == CHILDREN ? k->task->children_ns
+	                                                    : wasi_cpu_ns(k->w));
 	return 0;
 }
 

@@ -48,6 +48,12 @@ static uint64_t family_limit(struct family *f)
 	return f->memory_limit_bytes ? f->memory_limit_bytes : UINT64_MAX;
 }
 
+void wali_family_memory(struct wali *k, uint64_t *total, uint64_t *left)
+{
+	*total = family_limit(k->family);
+	*left = *total > k->family->memory_bytes ? *total - k->family->memory_bytes : 0;
+}
+
 static void charge(struct wali *k, uint64_t memory_bytes)
 {
 	k->family->memory_bytes += memory_bytes - k->charged_bytes;

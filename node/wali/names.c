@@ -192,35 +192,50 @@ int64_t wali_faccessat2(struct wali *k, const uint64_t *a)
 	return may_access(k, a[0], a[1], arg32(a[2]), arg32(a[3]));
 }
 
-static int64_t put_statfs(struct wali *k, uint64_t out)
+/* Of another device's folder, and of what no mount has, the size is made up. */
+static int64_t put_statfs(struct wali *k, struct vfs_obj *o, uint64_t out)
 {
-	enum { SIZE = 120, BLOCKS = 1 << 24 };
+	enum { SIZE = 120, BLOCK = 4096 };
+	const struct vfs_space unknown = {.total_bytes = 1ull << 36,
+	                                  .free_bytes = 1ull << 36,
+	                                  .files = 1 << 24,
+	                                  .free_files = 1 << 24};
+	struct vfs_space s;
 	uint8_t *p = wali_out(k, out, SIZE);
 	if (!p)
 		return NO(FAULT);
+	if (!o || vfs_space_of(o, &s) != FE_OK)
+		s = unknown;
 	memset(p, 0, SIZE);
 	wasi_put_u64(p, 0x57534d46); /* a type of its own: "FMSW" */
-	wasi_put_u64(p + 8, 4096);
-	for (int i = 16; i < 56; i += 8) /* blocks, free, available; files, free */
-		wasi_put_u64(p + i, BLOCKS);
+	wasi_put_u64(p + 8, BLOCK);
+	wasi_put_u64(p + 16, s.total_bytes / BLOCK);
+	wasi_put_u64(p + 24, s.free_bytes / BLOCK);
+	wasi_put_u64(p + 32, s.free_bytes / BLOCK);
+	wasi_put_u64(p + 40, s.files);
+	wasi_put_u64(p + 48, s.free_files);
 	wasi_put_u64(p + 64, VFS_NAME_MAX);
-	wasi_put_u64(p + 72, 4096);
+	wasi_put_u64(p + 72, BLOCK);
 	return 0;
 }
 
 int64_t wali_statfs(struct wali *k, const uint64_t *a)
 {
-	struct vfs_stat st;
-	bool read_only;
-	WTRY(stat_name(k, cwd, a[0], 0, &st, &read_only));
-	return put_statfs(k, a[1]);
+	struct wali_at at;
+	enum ferr e = wali_at(k, cwd, a[0], true, &at);
+	if (e == FE_OK && !at.dev && !at.has_stat)
+		e = vfs_stat_at(at.dir, at.path, true, &at.st);
+	struct vfs_obj *o = e == FE_OK && !at.dev ? at.mount->root : NULL;
+	wali_at_end(&at);
+	WTRY(e);
+	return put_statfs(k, o, a[1]);
 }
 
 int64_t wali_fstatfs(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	WTRY(wali_fd(k, a[0], &e));
-	return put_statfs(k, a[1]);
+	return put_statfs(k, e->file->mount ? e->file->obj : NULL, a[1]);
 }
 
 /* ---- making and removing: one name, whose mount may be changed ---- */

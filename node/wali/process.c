@@ -230,10 +230,12 @@ static int64_t take_news(struct wali *k, struct task *t, uint8_t *status, uint8_
 	if (status)
 		wasi_put_u32(status, (uint32_t)t->status);
 	if (usage)
-		wali_put_rusage(usage, 0);
+		wali_put_rusage(usage, t->used_ns);
 	t->status_is_news = false;
-	if (t->state == TASK_ZOMBIE)
+	if (t->state == TASK_ZOMBIE) {
+		k->task->children_ns += t->used_ns;
 		family_remove(k->family, t);
+	}
 	return pid;
 }
 

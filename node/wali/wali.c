@@ -109,6 +109,7 @@ void wali_ended(struct wali *k, int status, int signal)
 		return;
 	family_lock(k->family);
 	wali_pay(k);
+	task->used_ns = wasi_cpu_ns(k->w) + task->children_ns;
 	wali_maps_free(k);
 	wali_charge(k, 0);
 	wali_locks_end(k);

@@ -233,6 +233,8 @@ void wali_terminal_opened(struct wali *k, const struct vfs_obj *o);
 void wali_limits_reset(struct wali *k, uint64_t memory_bytes);
 /* They came from elsewhere: what else keeps them is told. */
 void wali_limits_set(struct wali *k);
+/* What its family may have, and does not yet. */
+void wali_family_memory(struct wali *k, uint64_t *total, uint64_t *left);
 /* Whether its memory may have so many bytes, by its own limits and its family's: then they are its. */
 bool wali_charge(struct wali *k, uint64_t memory_bytes);
 /* What it has grew by itself; false: beyond what its family may have. */
