@@ -13,21 +13,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct {
 	const char *name;
 	uint32_t module;
-} programs[] = {{"run_fib", 0},  {"run_mix", 0},   {"run_blocks", 0}, {"run_bulk", 0},
-                {"run_wait", 0}, {"run_cross", 1}, {"run_tail", 2},   {"run_throw", 2},
-                {"count", 3},    {"take", 3},      {"run_vectors", 4}};
+} programs[] = {{"run_fib", 0},  {"run_mix", 0},   {"run_blocks", 0},  {"run_bulk", 0},
+                {"run_wait", 0}, {"run_cross", 1}, {"run_tail", 2},    {"run_throw", 2},
+                {"count", 3},    {"take", 3},      {"run_vectors", 4}, {"own", 3}};
 
 #define NPROGRAMS (sizeof programs / sizeof *programs)
 
-/* More threads that do the same: some wait for the first, some are in the middle. */
+/* More threads that do the same: some wait for the first, some are in the middle, one has globals of its own. */
 static void more_threads(struct stops *s, const char *name)
 {
 	for (uint64_t i = 1; i < 4; i++) {
 		struct thread *t;
 		struct errmsg msg = {0};
 		uint64_t n = i;
-		if (thread_new(s->store, &t) != ERR_OK ||
-		    thread_call_export(t, store_instance(s->store, 3), name, &n, 1, &msg) != ERR_OK)
+		struct instance *in = store_instance(s->store, 3);
+		if ((i == 2 ? thread_spawn(in, &t) : thread_new(s->store, &t)) != ERR_OK ||
+		    thread_call_export(t, in, name, &n, 1, &msg) != ERR_OK)
 			abort();
 		thread_stop_every(t, 4 * i);
 		thread_run(t);
