@@ -63,6 +63,7 @@ def test_a_pipeline_moves_with_its_bytes_in_flight(a, b):
     while moves < MOVES:
         try:
             report = here.migrate(pid, there)
+            pid = report['pid']
         except nodes.Failed as e:
             assert 'ended' in str(e), e
             break
@@ -77,7 +78,7 @@ def test_any_member_moves_the_family(a, b):
     pid = script(a, 'sleep 1000 & sleep 2000 & wait')
     wait_for_family(a, 3)
     child = [r['pid'] for r in living(a) if r['pid'] != pid][1]
-    a.migrate(child, b)
+    pid = a.migrate(child, b)['pid']
     rows = living(b)
     assert len(rows) == 3 and not living(a), rows
     assert sorted(r['parent'] for r in rows) == [0, pid, pid], rows
@@ -97,7 +98,7 @@ def test_numbers_status_and_signals_are_the_same_after_a_move(a, b):
         wait $job; echo "me $$ job $job status $?"
     ''')
     until('started', lambda: 'job' in a.output(pid))
-    a.migrate(pid, b)
+    pid = a.migrate(pid, b)['pid']
     assert b.wait(pid)['status'] == 0
     text = b.output(pid)
     job, me = re.search(r'job (\d+) of (\d+)', text).groups()
@@ -191,15 +192,55 @@ def test_a_link_that_is_cut_leaves_one_family(a, b):
         c.down()
 
 
+def is_at(nodes_up, uid):
+    return [n for n in nodes_up for r in n.ps() if r['uid'] == uid and r['state'] in ('exited', *LIVES)]
+
+
+def crash(step, b, source):
+    """A node dies at a step of a move to or from b, and comes up again: the family is on one of them, whole."""
+    c = nodes.Node(tempfile.mkdtemp(), 'dies-at-' + step.replace('.', '-').replace('_', '-').lower(), env={'WASMOS_CRASH_AT': step})
+    c.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    nodes.pair(c, b)
+    here, there = (c, b) if source else (b, c)
+    pid = script(here, PIPELINE, '--checkpoint', '1')
+    until('a checkpoint', lambda: (here.process(pid) or {}).get('checkpoints'))
+    uid = here.process(pid)['uid']
+    said = ''
+    try:
+        here.migrate(pid, there)
+    except nodes.Failed as e:
+        said = str(e)
+    until(f'{step}: it died ({said})', lambda: not c.is_up())
+    del c.env['WASMOS_CRASH_AT']
+    c.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    at = until(f'{step}: it runs', lambda: is_at((c, b), uid))
+    assert len(at) == 1, (step, at)
+    pid = next(r['pid'] for r in at[0].ps() if r['uid'] == uid)
+    assert at[0].wait(pid)['status'] == 0, step
+    expect_sum(at[0].output(pid))
+    assert not living(c) + living(b), step
+    c.down()
+
+
+def test_a_source_that_dies_leaves_one_family(a, b):
+    for step in ('job.scan', 'source.FINAL', 'send.MOVE_PREPARE', 'send.MOVE_COMMIT', 'source.FORGET'):
+        crash(step, b, True)
+
+
+def test_a_target_that_dies_leaves_one_family(a, b):
+    for step in ('target.BARRIER', 'target.PREPARE', 'got.MOVE_COMMIT', 'target.RUN', 'send.MOVE_OWNED'):
+        crash(step, b, False)
+
+
 # ---- a shell in a terminal ----
 
 class Shell:
-    def __init__(self, node, program, *args):
+    def __init__(self, node, program, *args, options=(), term='dumb'):
         self.pid, self.fd = pty.fork()
         self.out = ''
         if self.pid == 0:
-            os.execve(sys.argv[1], [sys.argv[1], 'run', *OPTIONS, '--env', 'PS1=ready> ', '--env', 'TERM=dumb',
-                                    os.path.join(IMAGE, 'bin', program), *args], node.env)
+            os.execve(sys.argv[1], [sys.argv[1], 'run', *(options or OPTIONS), '--env', 'PATH=/bin', '--env', 'PS1=ready> ',
+                                    '--env', 'TERM=' + term, os.path.join(IMAGE, 'bin', program), *args], node.env)
 
     def see(self, pattern):
         end = time.monotonic() + PATIENCE_S
@@ -245,7 +286,7 @@ def job_control(a, b, program, *args):
     s.see('before\nbefore\n')
     s.type('half a ')
     time.sleep(0.3)
-    a.migrate(pid, b)
+    pid = a.migrate(pid, b)['pid']
     s.type('line\r')
     s.see('half a line\n')
     s.type('\x1a')
@@ -271,6 +312,29 @@ def test_dash_keeps_its_jobs(a, b):
 
 def test_bash_keeps_its_jobs(a, b):
     job_control(a, b, 'bash', '--norc', '--noediting', '-i')
+
+
+def test_vim_keeps_its_unsaved_buffer(a, b):
+    if not os.path.exists(os.path.join(IMAGE, 'bin', 'vim')):
+        return
+    s = Shell(a, 'dash', '-i', options=('--dir', IMAGE + '::/:ro'), term='xterm')
+    s.see('ready> ')
+    pid = max(r['pid'] for r in living(a))
+    s.type('vim -u NONE /tmp/letter\r')
+    until('vim runs', lambda: any(r['name'] == 'vim' for r in living(a)))
+    s.see('~')
+    s.type('ione line that nobody saved')
+    s.see('nobody saved')
+    pid = a.migrate(pid, b)['pid']
+    s.type(' yet\x1b')
+    time.sleep(0.5)
+    b.migrate(pid, a)
+    s.type(':wq\r')
+    s.see('ready> ')
+    s.type('cat /tmp/letter\r')
+    s.see('cat /tmp/letter')
+    s.see('one line that nobody saved yet')
+    assert s.leave() == 3
 
 
 def main():
