@@ -588,6 +588,10 @@ def value(x):
         bits = int(op[1:3])
         text = rest[0] if rest[0].startswith("nan:") else str(float_bits(rest[0], bits))
         return {"type": op[:3], "value": text}
+    if op == "v128.const":
+        half = vector(rest[0], rest[1:])
+        lanes = [str(int.from_bytes(half[i : i + 8], "little")) for i in (0, 8)]
+        return {"type": "v128", "lane_type": "i64", "value": lanes}
     if op == "ref.null":
         return {"type": rest[0] + "ref", "value": "null"}
     if op == "ref.extern" and rest:
