@@ -296,6 +296,16 @@ static enum ferr make_end(struct pump *p, uint8_t af)
 	return FE_OK;
 }
 
+/* The guest's end is on another device, or on the way: it will ask for this one by its name. */
+static void await_guest(struct pump *p, const uint8_t id[CONNECTION_ID_SIZE])
+{
+	struct socket *e = p->end;
+	memcpy(e->id, id, sizeof e->id);
+	e->side = 1;
+	e->has_name = e->has_peer = e->abroad = true;
+	e->state = STATE_CONNECTED;
+}
+
 static void join_guest(struct pump *p)
 {
 	struct socket *s = p->guest;
@@ -306,10 +316,14 @@ static void join_guest(struct pump *p)
 	}
 	p->guest = NULL;
 	s->carrier = NULL;
-	s->abroad = false;
 	p->end->local = s->peer;
 	p->end->peer = s->local;
-	stream_join(s, p->end);
+	if (s->standing) {
+		await_guest(p, s->id);
+	} else {
+		s->abroad = false;
+		stream_join(s, p->end);
+	}
 	socket_wake(s);
 	go_on(p);
 }
@@ -321,12 +335,8 @@ static void join_far(struct pump *p)
 		end_pump(p, FE_NOBUFS);
 		return;
 	}
-	struct socket *e = p->end;
-	memcpy(e->id, p->id, sizeof e->id);
-	e->side = 1;
-	e->has_name = e->has_peer = e->abroad = true;
-	e->state = STATE_CONNECTED;
-	wire_here(p->outside, e, p->asker);
+	await_guest(p, p->id);
+	wire_here(p->outside, p->end, p->asker);
 	go_on(p);
 }
 

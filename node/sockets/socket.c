@@ -408,7 +408,7 @@ static bool is_datagram(const struct socket *s)
 /* The loop works with it still, or tells another node: it has the last word. */
 void socket_retire(struct socket *s)
 {
-	bool waits = !s->left && (s->carrier || stream_lingers(s));
+	bool waits = s->carrier || (!s->left && stream_lingers(s));
 	if (!waits || !socket_touch(s)) {
 		socket_unmake(s);
 		return;

@@ -62,6 +62,7 @@ struct socket {
 	uint32_t asked, refused;          /* devices, about a connection that is being made */
 	bool later;                       /* some said that it may come */
 	uint64_t since_ms;                /* when it was begun */
+	uint64_t ended_ms;                /* since when it is closed and looks for the other end */
 	uint8_t open_key[SPACE_KEY_SIZE]; /* of an outlet's: for which family */
 
 	/* What has changed for the loop (outside.h). */

@@ -102,7 +102,7 @@ static enum ferr connect_abroad(struct socket *s, const struct address *a)
 	if (!s->space || s->af == ADDRESS_UNIX || r <= REACH_LOOPBACK || alone)
 		return FE_CONNREFUSED;
 	if (!s->net->poke)
-		return FE_NETUNREACH;
+		return is_own_address(s, a) ? FE_CONNREFUSED : FE_NETUNREACH;
 	choose_local(s, a);
 	if (!s->bound)
 		FTRY(bind_any_port(s));

@@ -329,6 +329,18 @@ static void give_up(struct outside *o, struct socket *s, enum ferr e)
 		stream_failed(s, e);
 }
 
+/* The world's end came while s stood. */
+static bool meet_waiting(struct socket *s)
+{
+	struct socket *e = find(s->net, s->id, 1);
+	if (!e || e->mate || e->standing || e->tomb)
+		return false;
+	s->state = STATE_CONNECTED;
+	s->has_peer = true;
+	s->abroad = false;
+	return stream_find_mate(s);
+}
+
 static void ask(struct outside *o, struct socket *s)
 {
 	enum open_kind kind = kind_of(s);
@@ -338,7 +350,8 @@ static void ask(struct outside *o, struct socket *s)
 		return;
 	}
 	if (kind == OPEN_OUTSIDE && s->space->is_home) {
-		pump_connect(o, s);
+		if (!meet_waiting(s))
+			pump_connect(o, s);
 		return;
 	}
 	if (!s->since_ms)
@@ -627,11 +640,15 @@ static bool look_at_all(struct outside *o)
 	bool more = false;
 	for (struct socket *s = n->first, *next; s; s = next) {
 		next = s->next;
-		if (s->tomb && now - s->asked_ms > TOMB_MS)
+		bool seeks = is_seeking(s);
+		more |= seeks || s->tomb;
+		if (seeks && s->ended && !s->ended_ms)
+			s->ended_ms = now;
+		/* A closed end whose other one is nowhere is not kept for ever. */
+		bool lost = seeks && s->ended && now - s->ended_ms > TOMB_MS;
+		if (lost || (s->tomb && now - s->asked_ms > TOMB_MS))
 			socket_unmake(s);
-		else if (is_seeking(s) || s->tomb)
-			more = true;
-		if (is_seeking(s))
+		else if (seeks)
 			socket_touch(s);
 	}
 	return more;
