@@ -1,10 +1,11 @@
 /* os_copy_linux.c - os_copy.h on Linux (and Android): memfd, and what /proc/self/pagemap says of each page.
  *
  *	plain     anonymous memory; a copy is made of its present pages, while these are few (SMALL_PAGES)
- *	sealed    the range is a private mapping of an image (a memfd that nobody writes any more) as far as that reaches. Pages written since
+ *	sealed    the range is a private mapping of an image (a memfd) as far as that reaches. Pages written since
  *	          are anonymous. A copy maps the image, and copies those
  *
- * A range is sealed when it is copied and is not small; and again, with all its pages, when what was copied beside the image since is as much
+ * A range is sealed when it is copied and is not small. When its copies are gone at the next one, what it has written since goes into the
+ * image; else it is sealed again, with all its pages, when what was copied beside the image since is as much
  * as the image has: so copying stays within twice what it would cost at least. An image lives as long as a range maps it.
  *
  * Pages that the tracker of written ones (os_track_linux.c) has marked and nobody has touched look as if they were swapped out;
@@ -200,6 +201,22 @@ void os_copied_free(struct os_copied *c)
 	free(c);
 }
 
+/* Nobody else maps the image any more: what the range has written goes into it, and is its own no more. */
+static void settle(uint8_t *from, const struct image *im, struct pages *p)
+{
+	for (size_t i = 0, n; i < p->count && i * p->unit < im->size_bytes; i += n) {
+		size_t at = i * p->unit;
+		n = run_of(p, i);
+		if (at + n * p->unit > im->size_bytes)
+			n = (im->size_bytes - at) / p->unit;
+		if (p->state[i] != PRESENT || !put(im->fd, from, at, n * p->unit))
+			continue;
+		madvise(from + at, n * p->unit, MADV_DONTNEED);
+		memset(p->state + i, ABSENT, n);
+		p->present -= n;
+	}
+}
+
 /* ---- copying ---- */
 
 static bool has_to_seal(const struct os_copied *c, const struct pages *p)
@@ -251,6 +268,8 @@ enum err os_copy(uint8_t *from, struct os_copied **from_copied, uint8_t *to,
 	struct pages p;
 	if (!look(from, size_bytes, &p))
 		return copy_plain(from, to, size_bytes, NULL);
+	if (may_share && *from_copied && atomic_load(&(*from_copied)->image->refs) == 1)
+		settle(from, (*from_copied)->image, &p);
 	if (may_share && has_to_seal(*from_copied, &p) && seal(from, from_copied, size_bytes, &p)) {
 		memset(p.state, ABSENT, p.count);
 		p.present = 0;
