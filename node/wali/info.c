@@ -58,6 +58,8 @@ int64_t wali_getrandom(struct wali *k, const uint64_t *a)
 int64_t wali_sched_getaffinity(struct wali *k, const uint64_t *a)
 {
 	uint8_t *p = wali_out(k, a[2], 8);
+	if ((int32_t)arg32(a[0]) < 0)
+		return NO(SRCH);
 	if (arg32(a[1]) < 8)
 		return NO(INVAL);
 	if (!p)

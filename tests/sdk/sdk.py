@@ -90,6 +90,17 @@ def test_a_thousand_processes_are_there_at_once(w):
     assert (status, err) == (0, ''), (status, out, err)
 
 
+def test_calls_that_the_library_makes_of_others_do_what_they_do_on_debian(w):
+    native, there = w.folder / 'native', w.folder / 'there'
+    there.mkdir()
+    if call('cc', '-O2', '-w', HERE / 'emulated.c', '-o', native)[0]:
+        raise cases.Skip('no C compiler of this machine')
+    for options in ((), ('-pthread',)):
+        program = w.compile('emulated.c', *options)
+        r = subprocess.run([native], cwd=there, capture_output=True, text=True, check=True)
+        assert call(WASMOS, 'run', '--solo', '--dir', f'{there}::/', program) == (0, r.stdout, '')
+
+
 def test_an_import_that_no_node_has_is_found(w):
     # The import env.f of type () -> ().
     (w.folder / 'bad.wasm').write_bytes(b'\0asm\1\0\0\0' b'\1\4\1\x60\0\0' b'\2\x09\1\3env\1f\0\0')
@@ -199,6 +210,39 @@ def test_busybox_has_the_usual_tools(w):
 def zeros_hash():
     import hashlib
     return hashlib.sha256(bytes(100000)).hexdigest()[:8]
+
+
+PYTHON = r'''
+import os, select, signal, socket, sqlite3, subprocess, sys, tempfile, threading, zlib
+print(subprocess.run(['sh', '-c', 'cat; exit 3'], input=b'text', capture_output=True))
+r, w = os.pipe()
+if not os.fork():
+    os.write(w, b'child')
+    os._exit(4)
+print(select.select([r], [], [], 9)[0] == [r], os.read(r, 9), os.waitstatus_to_exitcode(os.wait()[1]))
+got = []
+signal.signal(signal.SIGALRM, lambda number, frame: got.append(number))
+signal.setitimer(signal.ITIMER_REAL, 0.01)
+signal.pause()
+threads = [threading.Thread(target=got.append, args=(i,)) for i in range(4)]
+[t.start() for t in threads], [t.join() for t in threads]
+print(sorted(got))
+with tempfile.TemporaryDirectory() as folder:
+    base = sqlite3.connect(folder + '/base')
+    base.execute('create table t (a)')
+    base.executemany('insert into t values (?)', [(i,) for i in range(10)])
+    base.commit()
+    print(base.execute('select sum(a) from t').fetchall(), os.listdir(folder))
+a, b = socket.socketpair()
+a.send(zlib.compress(bytes(10000)))
+print(len(zlib.decompress(b.recv(100))))
+'''
+
+
+def test_python_has_children_signals_threads_sockets_and_a_database(w):
+    out = w.userland('python3', '-c', PYTHON)
+    assert out == ("CompletedProcess(args=['sh', '-c', 'cat; exit 3'], returncode=3, stdout=b'text', stderr=b'')\n"
+                   "True b'child' 4\n[0, 1, 2, 3, 14]\n[(45,)] ['base']\n10000\n"), out
 
 
 def test_make_builds_what_is_out_of_date(w):
