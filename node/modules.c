@@ -151,10 +151,33 @@ static struct module *remember(struct modules *c, struct module *m, const struct
 	return out;
 }
 
+/* Compared, which takes a tenth of hashing: a shell's commands are the same few programs. */
+static struct module *lookup_bytes(struct modules *c, const uint8_t *bytes, size_t size)
+{
+	struct module *m = NULL;
+	size_t n;
+	pthread_mutex_lock(&c->lock);
+	for (uint32_t i = 0; !m && i < KEPT; i++) {
+		struct entry *e = &c->at[i];
+		const uint8_t *p = e->module ? module_bytes(e->module, &n) : NULL;
+		if (!p || n != size || memcmp(p, bytes, n) != 0)
+			continue;
+		e->used = ++c->clock;
+		m = module_ref(e->module);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return m;
+}
+
 enum err modules_load_bytes(struct modules *c, uint8_t *bytes, size_t size, struct module **out,
                             struct errmsg *msg)
 {
 	struct module *m;
+	*out = lookup_bytes(c, bytes, size);
+	if (*out) {
+		free(bytes);
+		return ERR_OK;
+	}
 	enum err e = module_load_lazy(bytes, size, true, &m, msg);
 	if (e == ERR_OK)
 		*out = remember(c, m, NULL);
