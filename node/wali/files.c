@@ -227,8 +227,11 @@ int64_t wali_lseek(struct wali *k, const uint64_t *a)
 	struct vfs_stat st;
 	int64_t base = 0, at;
 	WTRY(wali_fd(k, a[0], &e));
-	bool dir = e->file->obj->type == VFS_TYPE_DIR;
-	if (!vfs_has_offset(e->file->obj) && !dir)
+	struct vfs_obj *o = e->file->obj;
+	/* /dev/null and its like begin everywhere. */
+	if (o->type == VFS_TYPE_CHAR && wali_device(o))
+		return 0;
+	if (!vfs_has_offset(o) && o->type != VFS_TYPE_DIR)
 		return NO(SPIPE);
 	switch (arg32(a[2])) {
 	case SET: break;

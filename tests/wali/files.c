@@ -104,6 +104,9 @@ static void descriptors(void)
 	expect(sys_write(p[1], "abc", 3), 3, "a pipe takes");
 	expect(sys_read(p[0], buf, 10), 3, "and gives");
 	expect(sys_lseek(p[0], 0, 1), -29, "a pipe has no offset");
+	long null = sys_open("/dev/null", 2, 0);
+	expect(sys_lseek((int)null, 5, 0), 0, "/dev/null begins everywhere");
+	sys_close((int)null);
 	sys_close(p[1]);
 	expect(sys_read(p[0], buf, 10), 0, "without a writer a pipe ends");
 }
