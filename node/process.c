@@ -54,7 +54,8 @@ static void process_check(const struct process *p)
 {
 	assert((p->state == PROCESS_ENDED) == !p->worker);
 	assert(p->state != PROCESS_FROZEN || p->freezes || p->forgotten);
-	assert(p->state == PROCESS_STARTING || p->state == PROCESS_ENDED || p->store);
+	assert(p->state == PROCESS_STARTING || p->state == PROCESS_ENDED || p->hold == HOLD_EXEC ||
+	       p->store);
 }
 
 /* ---- start ---- */
