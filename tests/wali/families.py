@@ -7,9 +7,7 @@ Real nodes, real programs. Skipped where scripts/userland has not made dash, bas
 """
 import hashlib
 import os
-import pty
 import re
-import select
 import sys
 import tempfile
 import time
@@ -18,9 +16,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, 'scripts'))
 os.environ['WASMOS'] = sys.argv[1]
 import nodes  # noqa: E402
+from terminal import IMAGE, Terminal  # noqa: E402
 
-CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-IMAGE = os.path.join(os.environ.get('WASMOS_USERLAND') or os.path.join(CACHE, 'wasmos', 'userland'), 'image')
 OPTIONS = ['--env', 'PATH=/bin', '--dir', os.path.join(IMAGE, 'bin') + '::/bin:ro']
 BYTES = int(os.environ.get('FAMILY_MB', '40')) << 20
 MOVES = int(os.environ.get('FAMILY_MOVES', '8'))
@@ -234,28 +231,10 @@ def test_a_target_that_dies_leaves_one_family(a, b):
 
 # ---- a shell in a terminal ----
 
-class Shell:
+class Shell(Terminal):
     def __init__(self, node, program, *args, options=(), term='dumb'):
-        self.pid, self.fd = pty.fork()
-        self.out = ''
-        if self.pid == 0:
-            os.execve(sys.argv[1], [sys.argv[1], 'run', *(options or OPTIONS), '--env', 'PATH=/bin', '--env', 'PS1=ready> ',
-                                    '--env', 'TERM=' + term, os.path.join(IMAGE, 'bin', program), *args], node.env)
-
-    def see(self, pattern):
-        end = time.monotonic() + PATIENCE_S
-        while not (m := re.search(pattern, self.out)):
-            if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
-                raise AssertionError(f'{pattern!r} is not in {self.out!r}')
-            try:
-                self.out += os.read(self.fd, 4096).decode(errors='replace').replace('\r', '')
-            except OSError:
-                raise AssertionError(f'it ended; {pattern!r} is not in {self.out!r}') from None
-        self.out = self.out[m.end():]
-        return m
-
-    def type(self, keys):
-        os.write(self.fd, keys.encode())
+        super().__init__([sys.argv[1], 'run', *OPTIONS, *options, '--env', 'PS1=ready> ', '--env', f'TERM={term}',
+                          os.path.join(IMAGE, 'bin', program), *args], node.env)
 
     def do(self, line, pattern):
         self.type(line + '\r')
@@ -264,13 +243,7 @@ class Shell:
 
     def leave(self):
         self.type('exit 3\r')
-        while True:
-            try:
-                if not os.read(self.fd, 4096):
-                    break
-            except OSError:
-                break
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.status()
 
 
 def job_control(a, b, program, *args):

@@ -7,9 +7,7 @@ Skipped where scripts/userland has not made bash, busybox and the system's own t
 """
 import contextlib
 import os
-import pty
 import re
-import select
 import subprocess
 import sys
 import tempfile
@@ -21,50 +19,18 @@ sys.path.insert(0, os.path.join(HERE, '..', 'e2e'))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'scripts'))
 import cases  # noqa: E402
 import nodes  # noqa: E402
-
-CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-IMAGE = os.path.join(os.environ.get('WASMOS_USERLAND') or os.path.join(CACHE, 'wasmos', 'userland'), 'image')
-PATIENCE_S = 30
+from terminal import IMAGE, Terminal  # noqa: E402
 
 
-class Terminal:
-    """A command at a terminal of 100 columns: what is typed and what appears."""
+class Command(Terminal):
+    """A command of a node at a terminal of 100 columns."""
 
     def __init__(self, node, *words):
-        self.out = ''
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.environ.update(node.env, TERM='xterm', COLUMNS='100', LINES='30')
-            os.execv(node.program[0], [*node.program, *words])
-
-    def see(self, pattern):
-        end = time.monotonic() + PATIENCE_S
-        while not (m := re.search(pattern, self.out)):
-            if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
-                raise AssertionError(f'{pattern!r} is not in {self.out!r}')
-            try:
-                text = os.read(self.fd, 4096).decode(errors='replace')
-            except OSError:
-                raise AssertionError(f'it ended; {pattern!r} is not in {self.out!r}') from None
-            self.out = re.sub(r'\x1b\[[0-9;?]*[a-zA-Z]', '', self.out + text.replace('\r', ''))
-        self.out = self.out[m.end():]
-        return m
-
-    def type(self, keys):
-        os.write(self.fd, keys.encode())
+        super().__init__(node.command(*words), dict(node.env, TERM='xterm', COLUMNS='100', LINES='30'), plain=True)
 
     def do(self, line, pattern):
         self.type(line + '\r')
         return self.see(pattern)
-
-    def status(self):
-        while True:
-            try:
-                if not os.read(self.fd, 4096):
-                    break
-            except OSError:
-                break
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 class System:
@@ -74,7 +40,7 @@ class System:
         self.folder = folder
 
     def shell(self, *words):
-        return Terminal(self.desk, 'shell', *words)
+        return Command(self.desk, 'shell', *words)
 
     def run(self, text, *words):
         """What `wasmos shell -c` prints; it must succeed."""
@@ -152,7 +118,7 @@ def test_a_detached_shell_is_found_again(s):
     t.type('\x10\x11')
     pid = t.see(r'wasmos attach (\d+)').group(1)
     assert t.status() == 0
-    t = Terminal(s.desk, 'attach', pid)
+    t = Command(s.desk, 'attach', pid)
     t.do('echo is $mark', 'is here')
     t.do('exit 3', '')
     assert t.status() == 3

@@ -9,29 +9,35 @@ import re
 import select
 import time
 
-PATIENCE_S = 20
+PATIENCE_S = 30
+ESCAPE = re.compile(r'\x1b\[[0-9;?]*[a-zA-Z]')
 CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
 IMAGE = os.path.join(os.environ.get('WASMOS_USERLAND') or os.path.join(CACHE, 'wasmos', 'userland'), 'image')
 
 
 class Terminal:
-    def __init__(self, argv, env=None):
+    """plain: what moves the cursor and colours letters is left out of what is seen."""
+
+    def __init__(self, argv, env=None, plain=False):
         self.pid, self.fd = pty.fork()
-        self.out = ''
+        self.out, self.plain = '', plain
         if self.pid == 0:
             os.execve(argv[0], argv, dict(os.environ, **(env or {})))
 
     def see(self, pattern):
-        """Waits until the pattern was printed since the last time."""
+        """Waits until the pattern was printed since the last time; how it was found."""
         end = time.monotonic() + PATIENCE_S
         while not (m := re.search(pattern, self.out)):
             if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
                 raise AssertionError(f'{pattern!r} is not in {self.out!r}')
             try:
                 self.out += os.read(self.fd, 4096).decode(errors='replace').replace('\r', '')
+                if self.plain:
+                    self.out = ESCAPE.sub('', self.out)
             except OSError:
                 raise AssertionError(f'it ended; {pattern!r} is not in {self.out!r}') from None
         self.out = self.out[m.end():]
+        return m
 
     def type(self, keys):
         os.write(self.fd, keys.encode())
