@@ -180,6 +180,7 @@ static enum ferr device_readdir(struct vfs_obj *o, uint64_t cookie, vfs_dirent_f
 static void device_close(struct vfs_obj *o)
 {
 	struct device *d = device_of(o);
+	wali_disown_epoll(d);
 	free(d->text);
 	free(d->path);
 	free(d->watches);

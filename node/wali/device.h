@@ -46,12 +46,16 @@ struct device {
 	struct watch *watches; /* EPOLL. Owned */
 	uint32_t nwatches;
 	bool (*any_ready)(const struct device *d);
-	struct wali *owner;
+	struct wali *owner; /* whose descriptors are watched; NULL: it has ended, nothing is */
+	struct device *next_owned;  /* of the same owner */
+	bool is_watched, is_nested; /* by another epoll; another one by it */
 };
 
 struct device *wali_device(struct vfs_obj *o);
 struct device *wali_device_alloc(enum device_kind kind);
 /* A symbolic link's text, cut off at *size. INVAL: it is none. */
 enum ferr wali_device_link(struct vfs_obj *o, uint8_t *out, size_t *size);
-/* The epoll's watches are of k's descriptors. */
+/* The epoll's watches are of k's descriptors, until it is closed or k has ended. */
 void wali_own_epoll(struct wali *k, struct device *d);
+void wali_disown_epoll(struct device *d);
+void wali_disown_epolls(struct wali *k);

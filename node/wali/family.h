@@ -96,6 +96,7 @@ struct family {
 	struct os_wake alarm_wake; /* of the thread that watches the alarms, once there is one */
 	pthread_t alarm_thread;
 	bool has_alarms, ends;
+	uint32_t asked_epolls; /* how many of each other are looked at just now */
 	uint64_t cpu_shown_ns; /* the most that /proc has said that all have used */
 	pthread_mutex_t
 	    wakers; /* before changes of tasks and their wakers; the last lock anybody takes */

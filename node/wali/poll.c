@@ -311,18 +311,51 @@ static uint32_t watched(struct wali *k, const struct watch *w)
 	return w->events & ET ? now & ~w->last : now;
 }
 
-static bool any_ready(const struct device *d)
+static bool any_watched(struct wali *k, const struct device *d)
 {
 	for (uint32_t i = 0; i < d->nwatches; i++)
-		if (watched(d->owner, &d->watches[i]))
+		if (watched(k, &d->watches[i]))
 			return true;
 	return false;
 }
 
+/* Of an image's epolls, which epoll_ctl() did not make, more than two may watch each other, in a circle perhaps. */
+static bool any_ready(const struct device *d)
+{
+	enum { NESTED_MAX = 2 };
+	struct family *f = d->owner ? d->owner->family : NULL;
+	if (!f || f->asked_epolls == NESTED_MAX)
+		return false;
+	f->asked_epolls++;
+	bool any = any_watched(d->owner, d);
+	f->asked_epolls--;
+	return any;
+}
+
 void wali_own_epoll(struct wali *k, struct device *d)
 {
+	wali_disown_epoll(d);
 	d->owner = k;
 	d->any_ready = any_ready;
+	d->next_owned = k->epolls;
+	k->epolls = d;
+}
+
+void wali_disown_epoll(struct device *d)
+{
+	if (!d->owner)
+		return;
+	struct device **at = &d->owner->epolls;
+	while (*at != d)
+		at = &(*at)->next_owned;
+	*at = d->next_owned;
+	d->owner = NULL;
+}
+
+void wali_disown_epolls(struct wali *k)
+{
+	while (k->epolls)
+		wali_disown_epoll(k->epolls);
 }
 
 int64_t wali_epoll_create1(struct wali *k, const uint64_t *a)
@@ -367,6 +400,16 @@ static int64_t epoll_of(struct wali *k, uint64_t fd, struct device **out)
 	return *out && (*out)->kind == DEVICE_EPOLL ? 0 : NO(INVAL);
 }
 
+/* An epoll may watch another one, but no deeper (Linux: five deep): then it is noted. */
+static bool may_nest(struct device *d, struct device *inner)
+{
+	if (!inner || inner->kind != DEVICE_EPOLL)
+		return true;
+	if (d->is_watched || inner->is_nested)
+		return false;
+	return d->is_nested = inner->is_watched = true;
+}
+
 int64_t wali_epoll_ctl(struct wali *k, const uint64_t *a)
 {
 	enum { ADD = 1, DEL, MOD };
@@ -384,6 +427,8 @@ int64_t wali_epoll_ctl(struct wali *k, const uint64_t *a)
 		return NO(FAULT);
 	if (e->file->mount)
 		return NO(PERM); /* a file of a disk is always ready */
+	if (op == ADD && !may_nest(d, wali_device(e->file->obj)))
+		return NO(LOOP);
 	struct watch *w = find_watch(k, d, fd);
 	if (op == ADD ? w != NULL : !w)
 		return op == ADD ? NO(EXIST) : NO(NOENT);

@@ -1,4 +1,5 @@
 /* wali.c - life of a struct wali, the import table, and what stands around every call: the family's lock, slots, errors. */
+#include "node/wali/device.h"
 #include "node/wali/wali_state.h"
 
 #include "base/os.h"
@@ -91,6 +92,7 @@ void wali_free(struct wali *k)
 		return;
 	if (k->task)
 		wali_ended(k, 0, 0);
+	wali_disown_epolls(k);
 	wali_maps_free(k);
 	wali_threads_free(k);
 	free(k->cwd);
@@ -114,6 +116,7 @@ void wali_ended(struct wali *k, int status, int signal)
 	wali_charge(k, 0);
 	wali_locks_end(k);
 	wasi_close_files(k->w);
+	wali_disown_epolls(k);
 	k->w->family = NULL;
 	k->task = NULL;
 	if (!family_end(k->family, task, signal ? signal : (status & 0xff) << 8))

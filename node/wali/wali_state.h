@@ -107,7 +107,8 @@ struct wali {
 	struct thread *t;       /* ... as the engine has it */
 	struct instance *in;
 
-	char *cwd; /* absolute, in the guest's tree */
+	struct device *epolls; /* whose watches are of its descriptors */
+	char *cwd;             /* absolute, in the guest's tree */
 	uint32_t umask;
 
 	uint32_t brk_start, brk_end;

@@ -110,11 +110,56 @@ static void epolls(void)
 	expect(sys_epoll_ctl((int)sys_dup(1), 1, p[1], &ev), -22, "only an epoll is one");
 }
 
+/* In a circle nobody would ever have an answer. */
+static void nested_epolls(void)
+{
+	int p[2];
+	struct event ev = {1, 0}, got[4];
+	s64 a = sys_epoll_create1(0), b = sys_epoll_create1(0), c = sys_epoll_create1(0);
+	sys_pipe(p);
+	sys_epoll_ctl((int)a, 1, p[0], &ev);
+	expect(sys_epoll_ctl((int)b, 1, (int)a, &ev), 0, "an epoll watches another one");
+	expect(sys_epoll_ctl((int)a, 1, (int)b, &ev), -40, "which does not watch it");
+	expect(sys_epoll_ctl((int)c, 1, (int)b, &ev), -40, "and nobody does");
+	expect(sys_epoll_pwait((int)b, got, 4, 0, 0, 8), 0, "nothing to be told");
+	sys_write(p[1], "x", 1);
+	expect(sys_epoll_pwait((int)b, got, 4, -1, 0, 8), 1, "what the inner one has");
+	sys_close(p[0]);
+	sys_close(p[1]);
+}
+
+/* The grandchild has the epoll of its parent, which ends. */
+static void orphaned_epoll(void)
+{
+	int p[2], status = 0;
+	struct event ev = {1, 0};
+	s64 child = sys_fork();
+	sys_pipe(p);
+	if (child == 0) {
+		s64 e = sys_epoll_create1(0), me = sys_getpid();
+		struct pollfd f = {(int)e, 1, 0};
+		sys_epoll_ctl((int)e, 1, p[0], &ev);
+		sys_write(p[1], "x", 1);
+		if (sys_fork() != 0)
+			sys_exit_group(5);
+		while (sys_getppid() == me)
+			sys_poll(0, 0, 1);
+		sys_poll(&f, 1, 0);
+		sys_exit_group(0);
+	}
+	sys_close(p[1]);
+	expect(sys_wait4((int)child, &status, 0, 0), child, "who made an epoll ends");
+	expect(status, 5 << 8, "with its status");
+	sys_poll(0, 0, 50); /* the grandchild looks at what is left of it */
+}
+
 void _start(void)
 {
 	wali_init();
 	polls();
 	events();
 	epolls();
+	nested_epolls();
+	orphaned_epoll();
 	finish();
 }
