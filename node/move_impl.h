@@ -195,6 +195,8 @@ void shadow_forget(struct moves *m, const uint8_t *uid);
 /* The id of the image that peer has of uid; null: none. */
 struct chunk_addr shadow_id(struct moves *m, const uint8_t uid[UID_SIZE],
                             const uint8_t peer[PEER_ID_SIZE]);
+/* A record of uid waits to be written, or just is. */
+bool record_is_coming(const struct moves *m, const uint8_t uid[UID_SIZE]);
 void record_write(struct moves *m, const struct owner *record, bool erase,
                   const uint8_t move[MOVE_ID_SIZE], written_fn fn, void *ctx);
 

@@ -172,6 +172,19 @@ static void start_writing(struct moves *m)
 	work_start(m->node, &m->work, write_some, wrote_some, m);
 }
 
+static bool has_write_of(const struct rec_write *list, const uint8_t uid[UID_SIZE])
+{
+	for (; list; list = list->next)
+		if (!memcmp(list->record.uid, uid, UID_SIZE))
+			return true;
+	return false;
+}
+
+bool record_is_coming(const struct moves *m, const uint8_t uid[UID_SIZE])
+{
+	return has_write_of(m->rec_running, uid) || has_write_of(m->rec_first, uid);
+}
+
 void record_write(struct moves *m, const struct owner *record, bool erase,
                   const uint8_t move[MOVE_ID_SIZE], written_fn fn, void *ctx)
 {

@@ -433,7 +433,7 @@ static void note_births(struct moves *m)
 		    now_ms < (uint64_t)p->created_unix_ms + BIRTH_MS)
 			continue;
 		p->move = m; /* once */
-		if (!mover_record(m->mover, p->uid))
+		if (!mover_record(m->mover, p->uid) && !record_is_coming(m, p->uid))
 			note_birth(m, p);
 	}
 }
