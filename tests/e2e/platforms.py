@@ -396,6 +396,33 @@ def case_design(world, args):
     return f'md5 {moved}, as unmoved'
 
 
+# ---- Linux programs ----
+
+SYSTEM = os.path.join(os.environ.get('WASMOS_USERLAND') or os.path.join(CACHE, 'userland'), 'image')
+DASH = os.path.join(SYSTEM, 'bin', 'dash')
+COUNT = 'i=0; while [ ! -e /data/stop ]; do i=$((i+1)); echo $i; sleep 0.05; done | cat >/data/lines; echo "cat ended with $?"'
+
+
+def case_linux(world, args):
+    """A shell, its subshell, what that runs and a pipe move together: every line comes through once."""
+    data = os.path.join(world.folder, 'linux')
+    os.makedirs(data)
+    way = round_trip(len(world.nodes), args.hops)
+    pid = world.start_program(way[0], [DASH, '-c', COUNT], ['--env', 'PATH=/bin'], [(SYSTEM, '/:ro'), (data, '/data')])
+    for here, there in zip(way, way[1:]):
+        time.sleep(0.3)
+        pid = world.hop('linux', pid, here, there)
+    with open(os.path.join(data, 'stop'), 'w'):
+        pass
+    row = world.end_of(way[-1], pid)
+    said = world.nodes[way[-1]].output(pid).strip()
+    check(f'{row}: {said}', row['status'] == 0 and said == 'cat ended with 0')
+    with open(os.path.join(data, 'lines')) as f:
+        lines = f.read().split()
+    check(f'lines are missing or doubled: {lines}', lines == [str(i + 1) for i in range(len(lines))])
+    return f'{len(lines)} lines, each once'
+
+
 # ---- what runs on one platform ----
 
 def case_spec(p, args, _):
@@ -447,7 +474,8 @@ def case_wasi(p, args, first):
     return f'{tap.count} comparisons'
 
 
-MOVING = {'doom': (case_doom, [DEMO[0]]), 'python': (case_python, [PYTHON]), 'design': (case_design, [YOSYS, NEXTPNR])}
+MOVING = {'doom': (case_doom, [DEMO[0]]), 'python': (case_python, [PYTHON]), 'design': (case_design, [YOSYS, NEXTPNR]),
+          'linux': (case_linux, [DASH])}
 ALONE = {'spec': (case_spec, [os.path.join(SPEC, 'spec.i32.json')]), 'wasi': (case_wasi, [PYTHON, YOSYS, NEXTPNR])}
 
 
@@ -503,7 +531,7 @@ class Report:
 def absent(paths):
     for path in paths:
         if not os.path.exists(path):
-            return f'{os.path.relpath(path, CACHE)} is not in the cache (scripts/test fetches it)'
+            return f'{os.path.relpath(path, CACHE)} is not in the cache (scripts/test makes or fetches it)'
     return None
 
 
