@@ -79,9 +79,7 @@ def test_any_member_moves_the_family(a, b):
     rows = living(b)
     assert len(rows) == 3 and not living(a), rows
     assert sorted(r['parent'] for r in rows) == [0, pid, pid], rows
-    b.call('kill', pid)
-    for r in living(b):
-        b.call('kill', r['pid'])
+    b.call('kill', '--family', pid)
     until('all are gone', lambda: not living(b))
 
 
