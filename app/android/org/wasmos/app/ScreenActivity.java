@@ -4,7 +4,6 @@
  * unseen and silent. Rotation changes nothing but the size. Back leaves the process running. */
 package org.wasmos.app;
 
-import android.app.Activity;
 import android.content.Context;
 import android.content.Intent;
 import android.content.res.Configuration;
@@ -19,41 +18,31 @@ import android.view.inputmethod.InputMethodManager;
 import android.widget.FrameLayout;
 import android.widget.LinearLayout;
 import android.widget.TextView;
-import android.widget.Toast;
-import java.io.Closeable;
 import java.io.IOException;
 import org.wasmos.core.HeldKeys;
 import org.wasmos.core.Picture;
 import org.wasmos.core.ScreenSession;
 import org.wasmos.core.Usage;
 
-public final class ScreenActivity extends Activity implements ScreenView.Screen, HeldKeys.Listener {
-	private static final String PID = "pid", NAME = "name";
-
-	private NodeApp app;
+public final class ScreenActivity extends SessionActivity<ScreenSession>
+		implements ScreenView.Screen, HeldKeys.Listener {
 	private ScreenView view;
 	private PadView pad;
 	private TextView note;
 	private final HeldKeys keys = new HeldKeys(this);
-	private volatile Showing showing;
-	private long pid;
-	private String name;
 
 	static Intent of(Context context, long pid, String name) {
-		return new Intent(context, ScreenActivity.class).putExtra(PID, pid).putExtra(NAME, name);
+		return of(context, ScreenActivity.class, pid, name);
 	}
 
 	@Override
 	protected void onCreate(Bundle saved) {
 		super.onCreate(saved);
-		app = (NodeApp) getApplication();
-		pid = getIntent().getLongExtra(PID, 0);
-		name = getIntent().getStringExtra(NAME);
 		getWindow().addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON);
 		setVolumeControlStream(AudioManager.STREAM_MUSIC);
 		FrameLayout all = new FrameLayout(this);
 		view = new ScreenView(this, this);
-		view.setContentDescription(getString(R.string.screen_spoken, name));
+		view.setContentDescription(getString(R.string.screen_spoken, name()));
 		note = Views.text(this, getString(R.string.screen_waits), Views.NORMAL);
 		note.setGravity(Gravity.CENTER);
 		pad = new PadView(this, keys);
@@ -101,34 +90,24 @@ public final class ScreenActivity extends Activity implements ScreenView.Screen,
 
 	// ---- the session ----
 
-	/** One visit: from onStart() to onStop(), or to the program's end. An older one says and touches nothing any more. */
-	private final class Showing extends NodeApp.Work implements Closeable, ScreenSession.Listener {
-		private volatile ScreenSession session;
-		private Speaker speaker; // run()'s thread
+	private final class Showing extends Visit implements ScreenSession.Listener {
+		private ScreenSession watched; // both: watch()'s thread
+		private Speaker speaker;
 
-		private boolean isCurrent() {
-			return showing == this;
+		@Override
+		ScreenSession open() throws IOException {
+			return new ScreenSession(app().door(), pid());
 		}
 
 		@Override
-		Object run() throws IOException {
-			ScreenSession s = new ScreenSession(app.door(), pid);
-			session = s;
+		Object watch(ScreenSession session) throws IOException {
+			watched = session;
 			try {
-				return isCurrent() ? s.run(this) : null;
+				return session.run(this);
 			} finally {
 				if (speaker != null)
 					speaker.stop();
-				s.close();
 			}
-		}
-
-		/** Not on the main thread. */
-		@Override
-		public void close() throws IOException {
-			ScreenSession s = session;
-			if (s != null)
-				s.close();
 		}
 
 		@Override
@@ -164,10 +143,10 @@ public final class ScreenActivity extends Activity implements ScreenView.Screen,
 				speaker = null;
 			}
 			if (speaker == null && rate > 0)
-				speaker = new Speaker(app, session, rate, channels);
+				speaker = new Speaker(app(), watched, rate, channels);
 			final boolean open = picture.format() != 0;
-			final String title = picture.title().isEmpty() ? name : picture.title();
-			app.main().post(new Runnable() {
+			final String title = picture.title().isEmpty() ? name() : picture.title();
+			app().main().post(new Runnable() {
 				@Override
 				public void run() {
 					note.setVisibility(open ? View.GONE : View.VISIBLE);
@@ -183,31 +162,24 @@ public final class ScreenActivity extends Activity implements ScreenView.Screen,
 		}
 	}
 
-	/** null: nothing is shown. */
 	@Override
-	public ScreenSession session() {
-		Showing s = showing;
-		return s == null ? null : s.session;
+	Visit newVisit() {
+		return new Showing();
 	}
 
 	@Override
-	protected void onStart() {
-		super.onStart();
-		showing = new Showing();
-		app.work(showing);
+	View view() {
+		return view;
 	}
 
 	private void leave(String why) {
-		Toast.makeText(this, why, Toast.LENGTH_LONG).show();
+		say(why);
 		finish();
 	}
 
 	@Override
 	protected void onStop() {
 		keys.releaseAll();
-		Showing last = showing;
-		showing = null; // first: a session that only begins now sees it
-		app.close(last, view);
 		super.onStop();
 	}
 

@@ -1,7 +1,6 @@
 /* TerminalActivity.java - the terminal of a text program of this device, with the keys that a phone's keyboard lacks. */
 package org.wasmos.app;
 
-import android.app.Activity;
 import android.content.Context;
 import android.content.Intent;
 import android.os.Bundle;
@@ -10,35 +9,28 @@ import android.view.View;
 import android.widget.Button;
 import android.widget.HorizontalScrollView;
 import android.widget.LinearLayout;
-import android.widget.Toast;
-import java.io.Closeable;
 import java.io.IOException;
 import org.wasmos.core.TerminalSession;
 import org.wasmos.core.Vt;
 
-public final class TerminalActivity extends Activity implements TerminalView.Listener {
-	private static final String PID = "pid", NAME = "name", ESCAPE = "\033";
+public final class TerminalActivity extends SessionActivity<TerminalSession> implements TerminalView.Listener {
+	private static final String ESCAPE = "\033";
 	private static final int COLUMNS = 80, ROWS = 24;
 
-	private NodeApp app;
 	private final Vt vt = new Vt(COLUMNS, ROWS);
 	private TerminalView view;
 	private Button control;
-	private volatile Visit visit;
 	private boolean controlHeld;
-	private long pid;
 
 	static Intent of(Context context, long pid, String name) {
-		return new Intent(context, TerminalActivity.class).putExtra(PID, pid).putExtra(NAME, name);
+		return of(context, TerminalActivity.class, pid, name);
 	}
 
 	@Override
 	protected void onCreate(Bundle saved) {
 		super.onCreate(saved);
-		app = (NodeApp) getApplication();
-		pid = getIntent().getLongExtra(PID, 0);
 		view = new TerminalView(this, vt, this);
-		view.setContentDescription(getString(R.string.terminal_spoken, getIntent().getStringExtra(NAME)));
+		view.setContentDescription(getString(R.string.terminal_spoken, name()));
 		LinearLayout all = new LinearLayout(this);
 		all.setOrientation(LinearLayout.VERTICAL);
 		all.setFitsSystemWindows(true);
@@ -155,41 +147,29 @@ public final class TerminalActivity extends Activity implements TerminalView.Lis
 		}
 	}
 
-	// ---- the session: as long as it is visible ----
+	// ---- the session ----
 
-	/** One visit, from onStart() to onStop(). */
-	private final class Visit extends NodeApp.Work implements Closeable, TerminalSession.Listener {
-		private volatile TerminalSession session;
-
+	private final class Showing extends Visit implements TerminalSession.Listener {
 		@Override
-		Object run() throws IOException {
-			TerminalSession s = new TerminalSession(app.door(), pid, vt);
-			session = s;
-			try {
-				return visit == this ? s.run(this) : "";
-			} finally {
-				s.close();
-			}
+		TerminalSession open() throws IOException {
+			return new TerminalSession(app().door(), pid(), vt);
 		}
 
-		/** Not on the main thread. */
 		@Override
-		public void close() throws IOException {
-			TerminalSession s = session;
-			if (s != null)
-				s.close();
+		Object watch(TerminalSession session) throws IOException {
+			return session.run(this);
 		}
 
 		/** The last output stays to be read. */
 		@Override
 		void done(Object end) {
-			if (visit == this && !((String) end).isEmpty())
+			if (isCurrent() && !((String) end).isEmpty())
 				say(getString(R.string.program_ended, end));
 		}
 
 		@Override
 		void failed(String why) {
-			if (visit == this)
+			if (isCurrent())
 				say(why);
 		}
 
@@ -199,28 +179,19 @@ public final class TerminalActivity extends Activity implements TerminalView.Lis
 		}
 	}
 
-	private TerminalSession session() {
-		Visit v = visit;
-		return v == null ? null : v.session;
+	@Override
+	Visit newVisit() {
+		return new Showing();
 	}
 
-	private void say(String text) {
-		Toast.makeText(this, text, Toast.LENGTH_LONG).show();
+	@Override
+	View view() {
+		return view;
 	}
 
 	@Override
 	protected void onStart() {
-		super.onStart();
 		holdControl(false);
-		visit = new Visit();
-		app.work(visit);
-	}
-
-	@Override
-	protected void onStop() {
-		Visit last = visit;
-		visit = null; // first: a session that only begins now sees it
-		app.close(last, view);
-		super.onStop();
+		super.onStart();
 	}
 }
