@@ -148,6 +148,86 @@ static void nonce_of(uint8_t nonce[12], uint64_t counter)
 		nonce[4 + i] = (uint8_t)(counter >> (8 * i));
 }
 
+/* The scalar of a secret key, and the Edwards point of which it is the logarithm, with sign bit 0: XEdDSA's
+ * calculate_key_pair. */
+static void sign_pair(uint8_t scalar[32], uint8_t edwards[CRYPTO_KEY_SIZE],
+                      const uint8_t secret_key[CRYPTO_KEY_SIZE])
+{
+	uint8_t wide[64] = {0}, negative[32];
+	memcpy(wide, secret_key, 32);
+	wide[0] &= 248;
+	wide[31] &= 127;
+	wide[31] |= 64;
+	crypto_core_ed25519_scalar_reduce(scalar, wide);
+	int e = crypto_scalarmult_ed25519_base_noclamp(edwards, scalar);
+	assert(e == 0); /* a clamped scalar is no multiple of the order */
+	(void)e;
+	if (edwards[31] & 128) {
+		crypto_core_ed25519_scalar_negate(negative, scalar);
+		memcpy(scalar, negative, 32);
+		edwards[31] &= 127;
+	}
+	sodium_memzero(wide, sizeof wide);
+	sodium_memzero(negative, sizeof negative);
+}
+
+void crypto_xed_public(uint8_t edwards[CRYPTO_KEY_SIZE], const uint8_t secret_key[CRYPTO_KEY_SIZE])
+{
+	uint8_t scalar[32];
+	sign_pair(scalar, edwards, secret_key);
+	sodium_memzero(scalar, sizeof scalar);
+}
+
+enum err crypto_xed_x25519(uint8_t public_key[CRYPTO_KEY_SIZE],
+                           const uint8_t edwards[CRYPTO_KEY_SIZE])
+{
+	if (!(edwards[31] & 128) && crypto_sign_ed25519_pk_to_curve25519(public_key, edwards) == 0)
+		return ERR_OK;
+	memset(public_key, 0, CRYPTO_KEY_SIZE);
+	return ERR_AUTH;
+}
+
+/* A scalar from the hash of a, b and in. */
+static void sign_hash(uint8_t scalar[32], const void *a, size_t a_size, const uint8_t b[32],
+                      const void *in, size_t size)
+{
+	crypto_hash_sha512_state h;
+	uint8_t wide[64];
+	crypto_hash_sha512_init(&h);
+	crypto_hash_sha512_update(&h, a, a_size);
+	crypto_hash_sha512_update(&h, b, 32);
+	crypto_hash_sha512_update(&h, in, size);
+	crypto_hash_sha512_final(&h, wide);
+	crypto_core_ed25519_scalar_reduce(scalar, wide);
+	sodium_memzero(wide, sizeof wide);
+	sodium_memzero(&h, sizeof h);
+}
+
+void crypto_xed_sign(uint8_t signature[CRYPTO_SIGN_SIZE], const uint8_t secret_key[CRYPTO_KEY_SIZE],
+                     const void *in, size_t size)
+{
+	uint8_t scalar[32], edwards[32], nonce[32], h[32], product[32], prefix[32];
+	sign_pair(scalar, edwards, secret_key);
+	memset(prefix, 0xff, sizeof prefix);
+	prefix[0] = 0xfe; /* XEdDSA's hash1: no hash of an encoded point begins so */
+	sign_hash(nonce, prefix, sizeof prefix, scalar, in, size);
+	int e = crypto_scalarmult_ed25519_base_noclamp(signature, nonce);
+	assert(e == 0);
+	(void)e;
+	sign_hash(h, signature, 32, edwards, in, size);
+	crypto_core_ed25519_scalar_mul(product, h, scalar);
+	crypto_core_ed25519_scalar_add(signature + 32, nonce, product);
+	sodium_memzero(scalar, sizeof scalar);
+	sodium_memzero(nonce, sizeof nonce);
+	sodium_memzero(product, sizeof product);
+}
+
+enum err crypto_xed_verify(const uint8_t signature[CRYPTO_SIGN_SIZE],
+                           const uint8_t edwards[CRYPTO_KEY_SIZE], const void *in, size_t size)
+{
+	return crypto_sign_verify_detached(signature, in, size, edwards) == 0 ? ERR_OK : ERR_AUTH;
+}
+
 void crypto_seal(uint8_t *out, const uint8_t key[CRYPTO_KEY_SIZE], uint64_t counter, const void *ad,
                  size_t ad_size, const void *in, size_t size)
 {

@@ -4,7 +4,7 @@
  * functions are pure but crypto_random(): randomness is passed in as bytes everywhere else, so that
  * proto/ and migrate/ stay deterministic. Nothing allocates or blocks; any thread. Sizes are bytes.
  * Followed: RFC 7693 (BLAKE2b), RFC 7748 (X25519), RFC 8439 (ChaCha20-Poly1305), RFC 9496
- * (ristretto255), RFC 2104 (HMAC), the Noise specification revision 34 sections 4, 5.1 and 12.
+ * (ristretto255), RFC 2104 (HMAC), Signal's XEdDSA revision 1 with RFC 8032's verification, the Noise specification revision 34 sections 4, 5.1 and 12.
  *
  *	uint8_t id[CRYPTO_HASH_SIZE];
  *	crypto_blake2b(id, bytes, size);
@@ -25,6 +25,7 @@ enum {
 	CRYPTO_TAG_SIZE = 16,         /* what sealing adds */
 	CRYPTO_POINT_SIZE = 32,       /* an encoded ristretto255 element */
 	CRYPTO_SCALAR_SIZE = 32,
+	CRYPTO_SIGN_SIZE = 64, /* a signature */
 	CRYPTO_WIDE_SIZE = 64, /* uniform bytes from which a scalar or an element is made */
 };
 
@@ -69,6 +70,22 @@ void crypto_x25519_public(uint8_t public_key[CRYPTO_KEY_SIZE],
  */
 enum err crypto_x25519(uint8_t out[CRYPTO_KEY_SIZE], const uint8_t secret_key[CRYPTO_KEY_SIZE],
                        const uint8_t public_key[CRYPTO_KEY_SIZE]);
+
+/* --- signatures by X25519 keys (XEdDSA): made with the secret key, verified as Ed25519 (RFC 8032) ---
+ *
+ * The Edwards form of a public key, its sign bit 0, is what signatures are verified with; it names the X25519 key. Nothing
+ * random is needed: the nonce is a hash of secret key and message. */
+
+/* The public key for verifying, of a secret one. */
+void crypto_xed_public(uint8_t edwards[CRYPTO_KEY_SIZE], const uint8_t secret_key[CRYPTO_KEY_SIZE]);
+/* The X25519 public key that belongs to it. ERR_AUTH: no fit key, or its sign bit is set. */
+enum err crypto_xed_x25519(uint8_t public_key[CRYPTO_KEY_SIZE],
+                           const uint8_t edwards[CRYPTO_KEY_SIZE]);
+void crypto_xed_sign(uint8_t signature[CRYPTO_SIGN_SIZE], const uint8_t secret_key[CRYPTO_KEY_SIZE],
+                     const void *in, size_t size);
+/* ERR_AUTH: not signed by that key. */
+enum err crypto_xed_verify(const uint8_t signature[CRYPTO_SIGN_SIZE],
+                           const uint8_t edwards[CRYPTO_KEY_SIZE], const void *in, size_t size);
 
 /* --- ChaCha20-Poly1305 (IETF), nonce = 4 zero bytes and the counter little-endian, as in Noise ---
  */
