@@ -292,6 +292,16 @@ enum ferr sys_check_home(const struct walk *at)
 	return home ? FE_ACCES : FE_OK;
 }
 
+/* To root the kernel refuses nothing; a guest is not root, wherever its node runs. */
+enum ferr sys_check_change(const struct walk *at)
+{
+	struct stat st;
+	if (geteuid())
+		return FE_OK;
+	FTRY(result(fstat(dir_of(at), &st)));
+	return (st.st_mode & (S_IWUSR | S_IXUSR)) == (S_IWUSR | S_IXUSR) ? FE_OK : FE_ACCES;
+}
+
 /* The kernel is never given a trailing slash, as it would follow a link. */
 enum ferr sys_check_folder(const struct walk *at)
 {
@@ -381,6 +391,43 @@ static int host_flags(unsigned flags)
 	return f;
 }
 
+/* The node's own umask is not the guest's: a file that has just been made gets the bits that were asked for. Where modes are not kept
+ * it stays as it is. */
+static void give_mode(int fd, unsigned mode)
+{
+	struct stat st;
+	mode_t wanted = mode_for_host(mode, true);
+	if (fstat(fd, &st) == 0 && (st.st_mode & 0777) != wanted)
+		fchmod(fd, wanted);
+}
+
+static enum ferr make_new(const struct walk *at, int f, unsigned mode, int *fd)
+{
+	FTRY(sys_check_change(at));
+	*fd = openat(dir_of(at), at->name, f | O_CREAT | O_EXCL, mode_for_host(mode, true));
+	FTRY(result(*fd));
+	give_mode(*fd, mode);
+	return FE_OK;
+}
+
+/* Who opens what may be there must know whether he made it, so he tries to make it first. */
+static enum ferr make_file(const struct walk *at, int f, unsigned mode, int *fd)
+{
+	struct stat st;
+	enum ferr e = FE_NOENT;
+	for (int tries = 0; tries < 4 && e == FE_NOENT; tries++) {
+		e = make_new(at, f, mode, fd);
+		if (e != FE_EXIST &&
+		    (e != FE_ACCES || fstatat(dir_of(at), at->name, &st, AT_SYMLINK_NOFOLLOW) < 0))
+			return e;
+		if (f & O_EXCL)
+			return FE_EXIST;
+		*fd = openat(dir_of(at), at->name, f & ~O_CREAT);
+		e = result(*fd);
+	}
+	return e;
+}
+
 /* A link as the last name is followed by the walk, or not at all: LOOP (NOTDIR when it was to be a folder). */
 static enum ferr open_once(struct vfs_obj *dir, const char *path, unsigned flags,
                            enum walk_follow follow, int *fd)
@@ -393,9 +440,10 @@ static enum ferr open_once(struct vfs_obj *dir, const char *path, unsigned flags
 		e = FE_ISDIR;
 	else if (at.slash)
 		f |= O_DIRECTORY;
-	if (e == FE_OK) {
-		*fd =
-		    openat(dir_of(&at), at.name, f, mode_for_host(vfs_mode_of(flags, 0666), true));
+	if (e == FE_OK && f & O_CREAT && flags & VFS_MODE_MASK) {
+		e = make_file(&at, f, vfs_mode_of(flags, 0666), fd);
+	} else if (e == FE_OK) {
+		*fd = openat(dir_of(&at), at.name, f, mode_for_host(0666, true));
 		e = result(*fd);
 	}
 	walk_end(&at);

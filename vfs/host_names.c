@@ -15,6 +15,28 @@ enum ferr host_check_slash(const struct walk *at)
 
 /* ---- one name ---- */
 
+static bool exists(const struct walk *at)
+{
+	char buf[1];
+	size_t size = sizeof buf;
+	enum ferr e = sys_readlink(at, buf, &size);
+	return e == FE_OK || e == FE_INVAL; /* a link, something else */
+}
+
+/* What stands there already comes before the right to make it. */
+static enum ferr may_make(const struct walk *at)
+{
+	enum ferr e = sys_check_change(at);
+	return e != FE_OK && exists(at) ? FE_EXIST : e;
+}
+
+/* What does not stand there comes before the right to remove it. */
+static enum ferr may_remove(const struct walk *at)
+{
+	enum ferr e = sys_check_change(at);
+	return e != FE_OK && !exists(at) ? FE_NOENT : e;
+}
+
 enum ferr names_set_times(struct vfs_obj *dir, const char *path, bool follow,
                           const struct vfs_times *t)
 {
@@ -44,7 +66,9 @@ enum ferr names_mkdir(struct vfs_obj *dir, const char *path)
 {
 	struct walk at;
 	FTRY(host_find(&at, dir, path, WALK_NOFOLLOW));
-	enum ferr e = host_is_dot(&at) ? FE_EXIST : sys_mkdir(&at);
+	enum ferr e = host_is_dot(&at) ? FE_EXIST : may_make(&at);
+	if (e == FE_OK)
+		e = sys_mkdir(&at);
 	walk_end(&at);
 	return e;
 }
@@ -53,7 +77,9 @@ enum ferr names_mkfifo(struct vfs_obj *dir, const char *path)
 {
 	struct walk at;
 	FTRY(host_find(&at, dir, path, WALK_NOFOLLOW));
-	enum ferr e = host_is_dot(&at) ? FE_EXIST : at.slash ? FE_NOENT : sys_mkfifo(&at);
+	enum ferr e = host_is_dot(&at) ? FE_EXIST : at.slash ? FE_NOENT : may_make(&at);
+	if (e == FE_OK)
+		e = sys_mkfifo(&at);
 	walk_end(&at);
 	return e;
 }
@@ -62,7 +88,9 @@ enum ferr names_rmdir(struct vfs_obj *dir, const char *path)
 {
 	struct walk at;
 	FTRY(host_find(&at, dir, path, WALK_NOFOLLOW));
-	enum ferr e = host_is_dot(&at) ? FE_INVAL : sys_remove(&at, true);
+	enum ferr e = host_is_dot(&at) ? FE_INVAL : may_remove(&at);
+	if (e == FE_OK)
+		e = sys_remove(&at, true);
 	walk_end(&at);
 	return e;
 }
@@ -73,6 +101,8 @@ enum ferr names_unlink(struct vfs_obj *dir, const char *path)
 	FTRY(host_find(&at, dir, path, WALK_NOFOLLOW));
 	enum ferr e = host_is_dot(&at) ? FE_ISDIR : host_check_slash(&at);
 	if (e == FE_OK)
+		e = may_remove(&at);
+	if (e == FE_OK)
 		e = sys_remove(&at, false);
 	walk_end(&at);
 	return e;
@@ -82,7 +112,7 @@ enum ferr names_symlink(struct vfs_obj *dir, const char *target, const char *pat
 {
 	struct walk at;
 	FTRY(host_find(&at, dir, path, WALK_NOFOLLOW));
-	enum ferr e = host_is_dot(&at) ? FE_EXIST : at.slash ? FE_NOENT : FE_OK;
+	enum ferr e = host_is_dot(&at) ? FE_EXIST : at.slash ? FE_NOENT : may_make(&at);
 	if (e == FE_OK)
 		e = sys_symlink(&at, dir, path, target);
 	walk_end(&at);
@@ -125,7 +155,8 @@ static enum ferr link_both(const struct walk *from, const struct walk *to)
 	if (host_is_dot(to))
 		return FE_EXIST;
 	FTRY(host_check_slash(from));
-	return to->slash ? FE_NOENT : sys_link(from, to);
+	FTRY(to->slash ? FE_NOENT : may_make(to));
+	return sys_link(from, to);
 }
 
 enum ferr names_link(struct vfs_obj *from, const char *from_path, bool follow, struct vfs_obj *to,
@@ -143,6 +174,8 @@ static enum ferr rename_both(const struct walk *from, const struct walk *to)
 	if (from->slash || to->slash)
 		FTRY(sys_check_folder(from));
 	FTRY(sys_check_home(from));
+	FTRY(may_remove(from));
+	FTRY(sys_check_change(to));
 	return sys_rename(from, to);
 }
 

@@ -48,6 +48,8 @@ enum ferr host_find(struct walk *at, struct vfs_obj *dir, const char *path,
                     enum walk_follow follow);
 /* NOTDIR: what stands there is none; a link to a folder is none. */
 enum ferr sys_check_folder(const struct walk *at);
+/* ACCES: the owner's bits of the folder let no name in it be made or removed, and the system itself would not say so (to root). */
+enum ferr sys_check_change(const struct walk *at);
 /* ACCES: a node's home stands there, which stays where it is. */
 enum ferr sys_check_home(const struct walk *at);
 enum ferr sys_set_times(const struct walk *at, const struct vfs_times *t);

@@ -19,7 +19,7 @@ struct pipe {
 	pthread_mutex_t lock;
 	struct pipe_end *reader, *writer; /* NULL: closed */
 	bool reader_waits, writer_waits;  /* somebody found that there is nothing, or no room */
-	size_t start, size;
+	size_t start, size, room;         /* room: how many bytes it takes */
 	uint8_t bytes[VFS_PIPE_BYTES];
 };
 
@@ -65,6 +65,7 @@ enum ferr vfs_pipe_new(struct vfs_obj **read_end, struct vfs_obj **write_end)
 	vfs_obj_init(&r->base, &pipe_ops, VFS_TYPE_STREAM);
 	vfs_obj_init(&w->base, &pipe_ops, VFS_TYPE_STREAM);
 	r->pipe = w->pipe = p;
+	p->room = VFS_PIPE_BYTES;
 	w->writes = true;
 	p->reader = r;
 	p->writer = w;
@@ -118,10 +119,10 @@ static size_t take(struct pipe *p, uint8_t *to, size_t size)
 static size_t put(struct pipe *p, const uint8_t *from, size_t size)
 {
 	size_t n = 0;
-	while (n < size && p->size < VFS_PIPE_BYTES) {
+	while (n < size && p->size < p->room) {
 		size_t at = (p->start + p->size) % VFS_PIPE_BYTES;
 		size_t run = at < p->start ? p->start - at : VFS_PIPE_BYTES - at;
-		run = run < VFS_PIPE_BYTES - p->size ? run : VFS_PIPE_BYTES - p->size;
+		run = run < p->room - p->size ? run : p->room - p->size;
 		run = run < size - n ? run : size - n;
 		memcpy(p->bytes + at, from + n, run);
 		p->size += run;
@@ -133,7 +134,7 @@ static size_t put(struct pipe *p, const uint8_t *from, size_t size)
 /* A writer that is woken for each byte that goes would be switched to for each byte. */
 static void room_made(struct pipe *p)
 {
-	if (!p->writer_waits || (p->writer && p->writer->wake.late && p->size > VFS_PIPE_BYTES / 2))
+	if (!p->writer_waits || (p->writer && p->writer->wake.late && p->size > p->room / 2))
 		return;
 	p->writer_waits = false;
 	wake(p->writer);
@@ -151,7 +152,7 @@ bool vfs_pipe_owes(struct vfs_obj *end)
 {
 	struct pipe *p = end_of(end)->pipe;
 	pthread_mutex_lock(&p->lock);
-	bool owes = p->writer_waits && p->writer && p->size < VFS_PIPE_BYTES;
+	bool owes = p->writer_waits && p->writer && p->size < p->room;
 	pthread_mutex_unlock(&p->lock);
 	return owes;
 }
@@ -185,10 +186,12 @@ static enum ferr pipe_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
 		return FE_BADF;
 	pthread_mutex_lock(&p->lock);
 	enum ferr r = p->reader ? FE_OK : FE_PIPE;
-	for (size_t i = 0; i < n && r == FE_OK; i++) {
+	for (size_t i = 0; i < n; i++)
 		asked += iov[i].size;
+	if (r == FE_OK && asked <= VFS_PIPE_ATOMIC && asked > p->room - p->size)
+		r = FE_AGAIN;
+	for (size_t i = 0; i < n && r == FE_OK; i++)
 		*done += put(p, iov[i].p, iov[i].size);
-	}
 	if (r == FE_OK && asked && *done == 0)
 		r = FE_AGAIN;
 	p->writer_waits = r == FE_AGAIN || (r == FE_OK && *done < asked);
@@ -209,7 +212,7 @@ static unsigned pipe_ready(struct vfs_obj *o, unsigned events)
 		got |= VFS_HANGUP;
 	if (!e->writes && (p->size || alone))
 		got |= VFS_READABLE;
-	if (e->writes && (p->size < VFS_PIPE_BYTES || alone))
+	if (e->writes && (p->room - p->size >= VFS_PIPE_ATOMIC || alone))
 		got |= VFS_WRITABLE;
 	if (e->writes && events & VFS_WRITABLE && !(got & VFS_WRITABLE))
 		p->writer_waits = true;
@@ -236,6 +239,34 @@ static const struct vfs_ops pipe_ops = {
     .stat = pipe_stat,
     .ready = pipe_ready,
 };
+
+size_t vfs_pipe_room(struct vfs_obj *end)
+{
+	struct pipe *p = end_of(end)->pipe;
+	pthread_mutex_lock(&p->lock);
+	size_t room = p->room;
+	pthread_mutex_unlock(&p->lock);
+	return room;
+}
+
+enum ferr vfs_pipe_set_room(struct vfs_obj *end, size_t bytes)
+{
+	struct pipe *p = end_of(end)->pipe;
+	size_t room = VFS_PIPE_ATOMIC;
+	while (room < bytes && room < VFS_PIPE_BYTES)
+		room *= 2;
+	if (bytes > room)
+		return FE_PERM;
+	pthread_mutex_lock(&p->lock);
+	enum ferr e = p->size > room ? FE_BUSY : FE_OK;
+	bool more = e == FE_OK && room > p->room;
+	if (e == FE_OK)
+		p->room = room;
+	if (more)
+		room_made(p);
+	pthread_mutex_unlock(&p->lock);
+	return e;
+}
 
 size_t vfs_pipe_peek(struct vfs_obj *end, uint8_t bytes[VFS_PIPE_BYTES], bool *other_open)
 {

@@ -6,6 +6,7 @@
 #include "node/wali/fifo.h"
 
 #include "node/wali/family.h"
+#include "vfs/pipe.h"
 #include "vfs/stream.h"
 
 #include <stdlib.h>
@@ -189,6 +190,8 @@ static enum ferr end_write(void *ctx, const void *buf, size_t size, size_t *done
 		return FE_PIPE;
 	commons_lock(e->commons);
 	enum ferr r = e->fifo->readers ? FE_OK : FE_PIPE;
+	if (r == FE_OK && size <= VFS_PIPE_ATOMIC && size > FIFO_BYTES - e->fifo->size)
+		r = FE_AGAIN;
 	if (r == FE_OK)
 		*done = put(e->fifo, buf, size);
 	if (r == FE_OK && size && !*done)
@@ -209,7 +212,7 @@ static unsigned end_ready(void *ctx)
 	const struct fifo *f = e->fifo;
 	if (e->reads && (f->size || !f->writers))
 		ready |= VFS_READABLE;
-	if (e->writes && (f->size < FIFO_BYTES || !f->readers))
+	if (e->writes && (FIFO_BYTES - f->size >= VFS_PIPE_ATOMIC || !f->readers))
 		ready |= VFS_WRITABLE;
 	if ((e->reads && !f->writers) || (e->writes && !f->readers))
 		ready |= VFS_HANGUP;

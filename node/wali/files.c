@@ -348,6 +348,17 @@ static int64_t dup_from(struct wali *k, uint64_t from, uint64_t least, bool cloe
 	return fd;
 }
 
+static int64_t pipe_size(struct wali *k, struct vfs_obj *o, bool set, uint32_t bytes)
+{
+	if (!vfs_is_pipe(o))
+		return NO(BADF);
+	if (set && bytes > INT32_MAX)
+		return NO(INVAL);
+	if (set)
+		WTRY(vfs_pipe_set_room(o, bytes));
+	return (int64_t)vfs_pipe_room(o);
+}
+
 int64_t wali_fcntl(struct wali *k, const uint64_t *a)
 {
 	enum {
@@ -363,7 +374,8 @@ int64_t wali_fcntl(struct wali *k, const uint64_t *a)
 		OFD_SETLK,
 		OFD_SETLKW,
 		DUPFD_CLOEXEC = 1030,
-		GETPIPE_SZ = 1032
+		SETPIPE_SZ,
+		GETPIPE_SZ
 	};
 	struct fd_entry *e;
 	WTRY(wali_fd(k, a[0], &e));
@@ -384,7 +396,8 @@ int64_t wali_fcntl(struct wali *k, const uint64_t *a)
 	case OFD_GETLK:
 	case OFD_SETLK:
 	case OFD_SETLKW: return wali_fcntl_lock(k, e->file, arg32(a[1]) - OFD_GETLK, true, a[2]);
-	case GETPIPE_SZ: return vfs_is_pipe(e->file->obj) ? VFS_PIPE_BYTES : NO(BADF);
+	case SETPIPE_SZ: return pipe_size(k, e->file->obj, true, arg32(a[2]));
+	case GETPIPE_SZ: return pipe_size(k, e->file->obj, false, 0);
 	default: return NO(INVAL);
 	}
 }

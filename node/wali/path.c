@@ -344,6 +344,8 @@ enum ferr wali_open_at(struct wali *k, struct wali_at *at, unsigned flags, struc
 		       VFS_RSYNC
 	};
 	struct vfs_obj *obj;
+	if (at->wants_dir && flags & VFS_CREATE)
+		return FE_ISDIR;
 	if (at->wants_dir)
 		flags |= VFS_DIRECTORY;
 	if (at->dev)

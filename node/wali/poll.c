@@ -68,9 +68,16 @@ static int64_t use_mask(struct wali *k, uint64_t addr)
 static int64_t wait_more(struct wali *k, uint64_t relative_ns)
 {
 	uint64_t until = wali_deadline(k, relative_ns);
+	int64_t r = wali_block(k, false);
+	if (r != WALI_BLOCK)
+		return r;
+	if (wali_has_signal(
+	        k)) { /* that the call's mask lets through: also when it does not wait */
+		family_poke(k->task);
+		return r;
+	}
 	if (!relative_ns || wasi_clock_ns(k->w) >= until)
 		return 0;
-	int64_t r = wali_block(k, false);
 	if (r == WALI_BLOCK && until != WAIT_FOREVER)
 		wait_until(k->w->wait, wasi_host_time(k->w, until));
 	return r;

@@ -42,6 +42,39 @@ Test(pipe, a_full_pipe_and_an_empty_one_would_wait)
 	vfs_unref(r);
 }
 
+Test(pipe, a_page_is_written_as_one_or_not_at_all)
+{
+	struct vfs_obj *r, *w;
+	static char buf[VFS_PIPE_BYTES];
+	size_t done;
+	cr_assert_eq(vfs_pipe_new(&r, &w), FE_OK);
+	cr_expect_eq(put(w, buf, VFS_PIPE_BYTES - 100, &done), FE_OK);
+	cr_expect_eq(put(w, buf, 101, &done), FE_AGAIN);
+	cr_expect_eq(vfs_ready(w, VFS_WRITABLE), 0);
+	cr_expect_eq(put(w, buf, 100, &done), FE_OK);
+	cr_expect_eq(done, 100);
+	vfs_unref(r);
+	vfs_unref(w);
+}
+
+Test(pipe, its_size_is_set_to_powers_of_two)
+{
+	struct vfs_obj *r, *w;
+	static char buf[VFS_PIPE_BYTES];
+	size_t done;
+	cr_assert_eq(vfs_pipe_new(&r, &w), FE_OK);
+	cr_expect_eq(vfs_pipe_set_room(w, 5000), FE_OK);
+	cr_expect_eq(vfs_pipe_room(r), 8192);
+	cr_expect_eq(put(w, buf, sizeof buf, &done), FE_OK);
+	cr_expect_eq(done, 8192);
+	cr_expect_eq(vfs_pipe_set_room(r, 1), FE_BUSY);
+	cr_expect_eq(vfs_pipe_set_room(r, VFS_PIPE_BYTES + 1), FE_PERM);
+	cr_expect_eq(vfs_pipe_set_room(r, VFS_PIPE_BYTES), FE_OK);
+	cr_expect_eq(vfs_ready(w, VFS_WRITABLE), VFS_WRITABLE);
+	vfs_unref(r);
+	vfs_unref(w);
+}
+
 Test(pipe, writing_where_nobody_reads_is_a_broken_pipe)
 {
 	struct vfs_obj *r, *w;
