@@ -21,7 +21,8 @@ struct ask {
 	struct control_call *call; /* NULL: the client is gone */
 	char peer[DEVICE_NAME_MAX + 1];
 	uint8_t device[DEVICE_ID_SIZE];
-	bool joins; /* the row that comes names a process: the call's client is joined to it */
+	bool joins;     /* the row that comes names a process: the call's client is joined to it */
+	unsigned flags; /* enum session_flags, of who is joined */
 	uint16_t cols, rows;
 };
 
@@ -50,8 +51,8 @@ static void put_value(struct control_call *c, const struct control_value *v)
 	case CONTROL_F64: control_put_f64(c, v->key, v->f64); break;
 	case CONTROL_FLAG: control_put_flag(c, v->key, v->flag); break;
 	case CONTROL_TEXT: put_text(c, v->key, v); break;
-	case CONTROL_BYTES:
-	case CONTROL_LIST: break; /* no answer has them */
+	case CONTROL_BYTES: control_put_bytes(c, v->key, v->text.p, v->text.size); break;
+	case CONTROL_LIST: break; /* no answer has one */
 	}
 }
 
@@ -85,21 +86,45 @@ static void end_call(struct ask *a, enum err e, const char *text)
 	a->call = NULL;
 }
 
+static bool hex_value(const struct control_values *v, const char *key, uint8_t *out, size_t size)
+{
+	const struct control_value *text = control_values_find(v, key);
+	return text && text->type == CONTROL_TEXT && read_hex(text->text.p, out, size);
+}
+
+/* One that went on from the device that was asked is where that says. False: nobody here knows that device. */
+static bool find_device(struct ask *a, const struct control_values *v)
+{
+	struct node *n = control_node(a->call);
+	if (control_values_find(v, "device") &&
+	    !hex_value(v, "device", a->device, sizeof a->device))
+		return false;
+	return !memcmp(a->device, n->device_id, sizeof a->device) || peer_by_id(n, a->device);
+}
+
 /* The client is told of the process as if it were here, then follows it as one that has moved. */
 static void join(struct ask *a, const struct control_values *v)
 {
 	const struct control_value *pid = control_values_find(v, "pid");
-	const struct control_value *uid = control_values_find(v, "uid");
-	uint8_t bytes[PROCESS_UID_SIZE];
-	struct relay_start start = {
-	    .call = a->call, .uid = bytes, .device = a->device, .cols = a->cols, .rows = a->rows};
-	if (!pid || pid->type != CONTROL_U64 || !uid || uid->type != CONTROL_TEXT ||
-	    !read_hex(uid->text.p, bytes, sizeof bytes)) {
+	uint8_t uid[PROCESS_UID_SIZE];
+	struct relay_start start = {.call = a->call,
+	                            .flags = a->flags,
+	                            .uid = uid,
+	                            .device = a->device,
+	                            .cols = a->cols,
+	                            .rows = a->rows};
+	if (!pid || pid->type != CONTROL_U64 || !hex_value(v, "uid", uid, sizeof uid)) {
 		end_call(a, ERR_MALFORMED, "the answer names no process");
+		return;
+	}
+	if (!find_device(a, v)) {
+		end_call(a, ERR_NOTFOUND,
+		         "it went on to a device that is not paired with this one");
 		return;
 	}
 	control_row(a->call);
 	control_put_u64(a->call, "pid", pid->u64);
+	control_put_str(a->call, "peer", a->peer);
 	control_row_end(a->call);
 	relay_begin(control_node(a->call), &start);
 	a->call = NULL;
@@ -146,9 +171,9 @@ static void on_reply(void *ctx, enum err e, const uint8_t *reply, size_t size)
 	free(a);
 }
 
-/* Takes the call and empties the map. */
+/* Takes the call and empties the map. how: what is to come of the answer. */
 static void ask(struct node *n, struct control_call *c, const char *to, struct control_map *m,
-                uint32_t timeout_ms, bool joins)
+                uint32_t timeout_ms, const struct ask *how)
 {
 	struct errmsg msg = {0};
 	struct peer *p = NULL;
@@ -158,10 +183,10 @@ static void ask(struct node *n, struct control_call *c, const char *to, struct c
 	if (e == ERR_OK)
 		e = control_map_frame(m, &frame);
 	if (e == ERR_OK) {
+		*a = *how;
 		a->call = c;
 		snprintf(a->peer, sizeof a->peer, "%s", peer_name(p));
 		memcpy(a->device, peer_id(p), sizeof a->device);
-		a->joins = joins;
 		a->cols = (uint16_t)control_u64_or(c, "cols", 0);
 		a->rows = (uint16_t)control_u64_or(c, "rows", 0);
 		control_on_gone(c, on_gone, a);
@@ -180,22 +205,48 @@ void ask_ps(struct node *n, struct control_call *c, const char *peer, bool all)
 	struct control_map m = {0};
 	control_map_text(&m, "ask", "ps");
 	control_map_flag(&m, "all", all);
-	ask(n, c, peer, &m, ASK_TIMEOUT_MS, false);
+	ask(n, c, peer, &m, ASK_TIMEOUT_MS, &(struct ask){0});
+}
+
+/* About the process that the call names. */
+static void ask_about(struct node *n, struct control_call *c, const char *peer, const char *what,
+                      uint32_t timeout_ms, const struct ask *how)
+{
+	struct control_map m = {0};
+	uint64_t pid;
+	if (control_u64(c, "pid", &pid) != ERR_OK) {
+		control_fail(c, ERR_USAGE, "%s needs the number of a process", what);
+		return;
+	}
+	control_map_text(&m, "ask", what);
+	control_map_u64(&m, "pid", pid);
+	control_map_flag(&m, "family", control_flag(c, "family"));
+	ask(n, c, peer, &m, timeout_ms, how);
 }
 
 void control_bring(struct node *n, struct control_call *c)
 {
-	struct control_map m = {0};
 	const char *peer;
-	uint64_t pid;
-	if (control_u64(c, "pid", &pid) != ERR_OK || control_str(c, "peer", &peer) != ERR_OK) {
-		control_fail(c, ERR_USAGE,
-		             "bring needs the number of a process and the device that has it");
-		return;
-	}
-	control_map_text(&m, "ask", "bring");
-	control_map_u64(&m, "pid", pid);
-	ask(n, c, peer, &m, ASK_BRING_TIMEOUT_MS, false);
+	if (control_str(c, "peer", &peer) != ERR_OK)
+		control_fail(c, ERR_USAGE, "bring needs the device that has the process");
+	else
+		ask_about(n, c, peer, "bring", ASK_BRING_TIMEOUT_MS, &(struct ask){0});
+}
+
+void ask_attach(struct node *n, struct control_call *c, const char *peer, unsigned session_flags)
+{
+	ask_about(n, c, peer, "find", ASK_TIMEOUT_MS,
+	          &(struct ask){.joins = true, .flags = session_flags});
+}
+
+void ask_logs(struct node *n, struct control_call *c, const char *peer)
+{
+	ask_about(n, c, peer, "logs", ASK_TIMEOUT_MS, &(struct ask){0});
+}
+
+void ask_kill(struct node *n, struct control_call *c, const char *peer)
+{
+	ask_about(n, c, peer, "kill", ASK_TIMEOUT_MS, &(struct ask){0});
 }
 
 static const char *const shell_texts[] = {"command", "term", "colorterm"};
@@ -223,10 +274,16 @@ void ask_shell(struct node *n, struct control_call *c, const char *peer)
 	}
 	for (int i = 0; i < 2; i++)
 		control_map_u64(&m, shell_sizes[i], control_u64_or(c, shell_sizes[i], 0));
-	ask(n, c, peer, &m, ASK_SHELL_TIMEOUT_MS, true);
+	ask(n, c, peer, &m, ASK_SHELL_TIMEOUT_MS, &(struct ask){.joins = true});
 }
 
 /* ---- answering ---- */
+
+static bool is_true(const struct control_values *v, const char *key)
+{
+	const struct control_value *flag = control_values_find(v, key);
+	return flag && flag->type == CONTROL_FLAG && flag->flag;
+}
 
 /* Only what a shell needs: neither folders nor images. */
 static enum err translate_shell(const struct control_values *v, struct control_map *out)
@@ -235,11 +292,9 @@ static enum err translate_shell(const struct control_values *v, struct control_m
 	control_map_flag(out, "detached", true);
 	for (int i = 0; i < 3; i++) {
 		const struct control_value *text = control_values_find(v, shell_texts[i]);
-		const struct control_value *flag = control_values_find(v, shell_flags[i]);
 		if (text && text->type == CONTROL_TEXT)
 			control_map_text(out, shell_texts[i], text->text.p);
-		control_map_flag(out, shell_flags[i],
-		                 flag && flag->type == CONTROL_FLAG && flag->flag);
+		control_map_flag(out, shell_flags[i], is_true(v, shell_flags[i]));
 	}
 	for (int i = 0; i < 2; i++) {
 		const struct control_value *size = control_values_find(v, shell_sizes[i]);
@@ -258,30 +313,50 @@ static void answer(void *ctx, enum err e, const uint8_t *frames, size_t size)
 	free(call);
 }
 
-/* What is asked as a request of the control protocol. A process is only ever sent to who asks. */
-static enum err translate(const struct link_caller *call, const struct control_values *v,
-                          struct control_map *out)
+/* A process is only ever sent to who asks. */
+static void translate_bring(const struct link_caller *call, struct control_map *out)
 {
-	const struct control_value *what = control_values_find(v, "ask");
-	const struct control_value *all = control_values_find(v, "all");
-	const struct control_value *pid = control_values_find(v, "pid");
-	if (!what || what->type != CONTROL_TEXT)
-		return ERR_MALFORMED;
-	if (!strcmp(what->text.p, "ps")) {
-		control_map_text(out, "request", "ps");
-		control_map_flag(out, "all", all && all->type == CONTROL_FLAG && all->flag);
-		return ERR_OK;
-	}
-	if (!strcmp(what->text.p, "shell"))
-		return translate_shell(v, out);
-	if (strcmp(what->text.p, "bring") != 0 || !pid || pid->type != CONTROL_U64)
-		return ERR_UNSUPPORTED;
 	char id[2 * DEVICE_ID_SIZE + 1];
 	for (size_t i = 0; i < DEVICE_ID_SIZE; i++)
 		snprintf(id + 2 * i, 3, "%02x", call->device[i]);
 	control_map_text(out, "request", "migrate");
-	control_map_u64(out, "pid", pid->u64);
 	control_map_text(out, "peer", id);
+}
+
+/* What is asked about one process. */
+static enum err translate_about(const struct link_caller *call, const struct control_values *v,
+                                const char *what, struct control_map *out)
+{
+	static const char *const same[] = {"find", "logs", "kill"};
+	const struct control_value *pid = control_values_find(v, "pid");
+	bool known = !strcmp(what, "bring");
+	if (known)
+		translate_bring(call, out);
+	for (int i = 0; i < 3; i++)
+		if (!strcmp(what, same[i])) {
+			control_map_text(out, "request", same[i]);
+			known = true;
+		}
+	if (!known || !pid || pid->type != CONTROL_U64)
+		return ERR_UNSUPPORTED;
+	control_map_u64(out, "pid", pid->u64);
+	control_map_flag(out, "family", is_true(v, "family"));
+	return ERR_OK;
+}
+
+/* What is asked as a request of the control protocol. */
+static enum err translate(const struct link_caller *call, const struct control_values *v,
+                          struct control_map *out)
+{
+	const struct control_value *what = control_values_find(v, "ask");
+	if (!what || what->type != CONTROL_TEXT)
+		return ERR_MALFORMED;
+	if (!strcmp(what->text.p, "shell"))
+		return translate_shell(v, out);
+	if (strcmp(what->text.p, "ps") != 0)
+		return translate_about(call, v, what->text.p, out);
+	control_map_text(out, "request", "ps");
+	control_map_flag(out, "all", is_true(v, "all"));
 	return ERR_OK;
 }
 

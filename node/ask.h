@@ -2,9 +2,9 @@
  * here, and to start a shell there for somebody here.
  *
  * An ask is a call over the link (service LINK_SERVICE_ASK) whose body is one frame of the control protocol, {"ask": "ps" |
- * "bring" | "shell", ...}; the answer is the frames that the control socket would send: rows and an end. Devices that were paired
- * belong to one person, so each may see the others' processes, fetch them, and have that person's shell there; nothing else of the control protocol
- * can be asked. What comes back is hostile until it was checked: values are decoded with the limits of control.h, and texts
+ * "bring" | "shell" | "find" | "logs" | "kill", ...}; the answer is the frames that the control socket would send: rows and an end. Devices that were paired
+ * belong to one person, so each may see and end the others' processes, join their terminals, fetch them, and have that person's shell there; nothing
+ * else of the control protocol can be asked. What comes back is hostile until it was checked: values are decoded with the limits of control.h, and texts
  * lose what a terminal would act on. Loop thread.
  */
 #pragma once
@@ -25,3 +25,8 @@ enum {
 void ask_ps(struct node *n, struct control_call *c, const char *peer, bool all);
 /* Takes the call (a request "shell"): a shell is started there, and the call's client joined to it. */
 void ask_shell(struct node *n, struct control_call *c, const char *peer);
+/* Takes the call (a request "attach" or "logs"): its client is joined to the process "pid" of the peer, or of where that went. */
+void ask_attach(struct node *n, struct control_call *c, const char *peer, unsigned session_flags);
+/* Takes the call, a request "logs" or "kill" about the process "pid" of the peer. */
+void ask_logs(struct node *n, struct control_call *c, const char *peer);
+void ask_kill(struct node *n, struct control_call *c, const char *peer);

@@ -13,6 +13,7 @@
 #include "node/moves.h"
 #include "node/kin.h"
 #include "node/node.h"
+#include "node/relay.h"
 #include "node/run.h"
 #include "node/saver.h"
 #include "node/session.h"
@@ -199,6 +200,13 @@ void control_ps(struct node *n, struct control_call *c)
 
 /* ---- kill ---- */
 
+/* The device that the request names, unless it is this one. */
+static const char *other_device(struct node *n, struct control_call *c)
+{
+	const char *peer = control_str_or(c, "peer", NULL);
+	return peer && strcmp(peer, n->name) != 0 ? peer : NULL;
+}
+
 struct discard {
 	struct node *node;
 	struct control_call *call; /* NULL: the client is gone */
@@ -245,6 +253,11 @@ static bool kill_suspended(struct node *n, struct control_call *c)
 
 void control_kill(struct node *n, struct control_call *c)
 {
+	const char *peer = other_device(n, c);
+	if (peer) {
+		ask_kill(n, c, peer);
+		return;
+	}
 	if (kill_suspended(n, c))
 		return;
 	struct process *p = control_arg_process(c);
@@ -447,39 +460,90 @@ void control_run(struct node *n, struct control_call *c)
 
 /* ---- attach, logs ---- */
 
-void control_attach(struct node *n, struct control_call *c)
+/* One that went from here to another device. NULL: no such is known by the request's number. */
+static const struct owner *gone_process(struct node *n, struct control_call *c)
+{
+	uint64_t pid;
+	if (control_u64(c, "pid", &pid) != ERR_OK || pid > PROCESS_PID_MAX ||
+	    awake_coming(n, (uint32_t)pid) || process_find(n, (uint32_t)pid) ||
+	    moves_record_by_pid(n, (uint32_t)pid))
+		return NULL;
+	return moves_gone_by_pid(n, (uint32_t)pid);
+}
+
+/* The one that runs and has the terminal of the process that the request names; else the call is over. */
+static struct process *find_terminal(struct control_call *c)
 {
 	struct process *p = control_arg_process(c);
-	if (!p)
-		return;
-	if (!process_alive(p)) {
+	if (p && !process_alive(p)) {
 		control_fail(c, ERR_STATE,
 		             "process %u has ended; `wasmos logs %u` shows its last output", p->pid,
 		             p->pid);
+		return NULL;
+	}
+	return p ? process_of_terminal(p) : NULL;
+}
+
+static void put_found(struct control_call *c, uint32_t pid, const uint8_t *uid,
+                      const uint8_t *device)
+{
+	control_row(c);
+	control_put_u64(c, "pid", pid);
+	control_put_hex(c, "uid", uid, PROCESS_UID_SIZE);
+	control_put_hex(c, "device", device, DEVICE_ID_SIZE);
+	control_end(c, ERR_OK, NULL);
+}
+
+void control_find(struct node *n, struct control_call *c)
+{
+	const struct owner *o = gone_process(n, c);
+	struct process *p = o ? NULL : find_terminal(c);
+	if (o)
+		put_found(c, o->pid, o->uid, o->peer);
+	else if (p)
+		put_found(c, p->pid, p->uid, n->device_id);
+}
+
+/* The client follows a process that has moved away from here. */
+static void follow(struct node *n, struct control_call *c, const struct owner *o, unsigned flags)
+{
+	relay_begin(n, &(struct relay_start){.call = c,
+	                                     .flags = flags,
+	                                     .uid = o->uid,
+	                                     .device = o->peer,
+	                                     .cols = (uint16_t)control_u64_or(c, "cols", 0),
+	                                     .rows = (uint16_t)control_u64_or(c, "rows", 0)});
+}
+
+void control_attach(struct node *n, struct control_call *c)
+{
+	const char *peer = other_device(n, c);
+	const struct owner *o = peer ? NULL : gone_process(n, c);
+	if (peer) {
+		ask_attach(n, c, peer, SESSION_RECENT);
 		return;
 	}
+	if (o) {
+		follow(n, c, o, SESSION_RECENT);
+		return;
+	}
+	struct process *p = find_terminal(c);
+	if (!p)
+		return;
 	tty_set_size(p->tty, (uint16_t)control_u64_or(c, "cols", 0),
 	             (uint16_t)control_u64_or(c, "rows", 0));
 	session_start(p, c, SESSION_RECENT);
 }
 
-void control_logs(struct node *n, struct control_call *c)
+/* What was written to the terminal that p has, its own or a relative's, as far as it is kept. */
+static void put_recent(struct control_call *c, const struct process *p)
 {
-	if (asleep_logs(n, c))
-		return;
-	struct process *p = control_arg_process(c);
-	if (!p)
-		return;
-	if (control_flag(c, "follow") && process_alive(p)) {
-		session_start(p, c, SESSION_RECENT | SESSION_FOLLOWS);
-		return;
-	}
 	uint8_t *buf = malloc(TTY_RECENT_SIZE);
 	if (!buf) {
 		control_fail(c, ERR_NOMEM, "out of memory");
 		return;
 	}
-	size_t size = tty_recent(p->tty, buf, TTY_RECENT_SIZE, NULL);
+	size_t size = tty_recent(p->terminal, buf, TTY_RECENT_SIZE, NULL);
 	control_row(c);
 	control_put_bytes(c, "out", buf, size);
 	if (!process_alive(p)) { /* as a client hears of it that was there */
@@ -489,4 +553,25 @@ void control_logs(struct node *n, struct control_call *c)
 	}
 	control_end(c, ERR_OK, NULL);
 	free(buf);
+}
+
+void control_logs(struct node *n, struct control_call *c)
+{
+	const unsigned flags = SESSION_RECENT | SESSION_FOLLOWS;
+	const char *peer = other_device(n, c);
+	bool goes_on = control_flag(c, "follow");
+	if (peer && goes_on)
+		ask_attach(n, c, peer, flags);
+	else if (peer)
+		ask_logs(n, c, peer);
+	if (peer || asleep_logs(n, c))
+		return;
+	const struct owner *o = goes_on ? gone_process(n, c) : NULL;
+	struct process *p = o ? NULL : control_arg_process(c);
+	if (o)
+		follow(n, c, o, flags);
+	else if (p && goes_on && process_alive(p))
+		session_start(process_of_terminal(p), c, flags);
+	else if (p)
+		put_recent(c, p);
 }

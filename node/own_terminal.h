@@ -4,6 +4,9 @@
  *	own_terminal_raw(t, true);       // from now on on_keys() is called, on a thread of the terminal's
  *	own_terminal_raw(t, false);      // from now on it is not
  *	own_terminal_free(t);
+ *
+ * A signal that ends this program (SIGTERM, SIGHUP ...) does so when the terminal is as it was before. Threads that are started before
+ * own_terminal_new() must block such signals.
  */
 #pragma once
 
@@ -12,6 +15,9 @@
 #include <stdint.h>
 
 struct own_terminal;
+
+/* Colours, keyboard and mouse reports off, cursor on, the screen from before (xterm's control sequences). */
+#define OWN_TERMINAL_OFF "\x1b[0m\x1b[<u\x1b[?1006l\x1b[?1000l\x1b[?25h\x1b[?1049l"
 
 /* Standard input and output are a terminal. */
 bool own_terminal_is_there(void);

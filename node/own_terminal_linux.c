@@ -1,26 +1,117 @@
-/* own_terminal_linux.c - own_terminal.h on Linux and Android: termios, and a thread that reads keys. */
+/* own_terminal_linux.c - own_terminal.h on Linux and Android: termios, a thread that reads keys, and one for signals. */
 #include "node/own_terminal.h"
 
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
 struct own_terminal {
 	void (*on_keys)(void *ctx, const uint8_t *bytes, size_t size);
 	void *ctx;
-	bool raw;
+	atomic_bool raw;
 	struct termios before; /* while raw */
-	pthread_t keys;
-	int end[2]; /* a pipe whose closing ends the thread */
+	pthread_t keys, signals;
+	int end[2];       /* a pipe whose closing ends the thread of keys */
+	int over[2];      /* the same of the thread of signals */
+	sigset_t blocked; /* before */
+	int signal_fd;
+	bool has_signals;
 };
 
 bool own_terminal_is_there(void)
 {
 	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 }
+
+/* ---- signals ---- */
+
+static void leave_screen(void)
+{
+	static const char off[] = OWN_TERMINAL_OFF;
+
+	if (write(STDOUT_FILENO, off, sizeof(off) - 1) < 0)
+		return; /* nobody looks at it any more */
+}
+
+static void make_raw(struct own_terminal *t)
+{
+	struct termios raw = t->before;
+
+	cfmakeraw(&raw);
+	raw.c_oflag = t->before.c_oflag;
+	tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+}
+
+/* Ends this program as the signal would have done. */
+static void end_by(struct own_terminal *t, int number)
+{
+	sigset_t one;
+
+	if (atomic_load(&t->raw)) {
+		leave_screen();
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &t->before);
+	}
+	signal(number, SIG_DFL);
+	sigemptyset(&one);
+	sigaddset(&one, number);
+	kill(getpid(), number);
+	pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+}
+
+static void *signals_thread(void *arg)
+{
+	struct own_terminal *t = arg;
+	struct pollfd fds[2] = {{.fd = t->signal_fd, .events = POLLIN},
+	                        {.fd = t->over[0], .events = POLLIN}};
+	struct signalfd_siginfo info;
+
+	while (poll(fds, 2, -1) >= 0 && fds[1].revents == 0) {
+		if (read(t->signal_fd, &info, sizeof(info)) != sizeof(info))
+			break;
+		if (info.ssi_signo != SIGCONT)
+			end_by(t, (int)info.ssi_signo);
+		else if (atomic_load(&t->raw)) /* whoever went on with us has set the terminal */
+			make_raw(t);
+	}
+	return NULL;
+}
+
+static void watch_signals(struct own_terminal *t)
+{
+	static const int numbers[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGCONT};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		sigaddset(&set, numbers[i]);
+	if (pipe(t->over) != 0)
+		return;
+	pthread_sigmask(SIG_BLOCK, &set, &t->blocked);
+	t->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	t->has_signals =
+	    t->signal_fd >= 0 && pthread_create(&t->signals, NULL, signals_thread, t) == 0;
+	if (!t->has_signals)
+		pthread_sigmask(SIG_SETMASK, &t->blocked, NULL);
+}
+
+static void unwatch_signals(struct own_terminal *t)
+{
+	if (!t->has_signals)
+		return;
+	close(t->over[1]);
+	pthread_join(t->signals, NULL);
+	close(t->over[0]);
+	close(t->signal_fd);
+	pthread_sigmask(SIG_SETMASK, &t->blocked, NULL);
+}
+
+/* ---- life, keys ---- */
 
 struct own_terminal *own_terminal_new(void (*on_keys)(void *ctx, const uint8_t *bytes, size_t size),
                                       void *ctx)
@@ -30,14 +121,17 @@ struct own_terminal *own_terminal_new(void (*on_keys)(void *ctx, const uint8_t *
 	if (t != NULL) {
 		t->on_keys = on_keys;
 		t->ctx = ctx;
+		watch_signals(t);
 	}
 	return t;
 }
 
 void own_terminal_free(struct own_terminal *t)
 {
-	if (t != NULL)
+	if (t != NULL) {
 		own_terminal_raw(t, false);
+		unwatch_signals(t);
+	}
 	free(t);
 }
 
@@ -59,17 +153,14 @@ static void *keys_thread(void *arg)
 
 static void raw_on(struct own_terminal *t)
 {
-	struct termios raw;
-
 	if (tcgetattr(STDIN_FILENO, &t->before) != 0 || pipe(t->end) != 0)
 		return;
-	raw = t->before;
-	cfmakeraw(&raw);
-	raw.c_oflag = t->before.c_oflag;
-	tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
-	t->raw = pthread_create(&t->keys, NULL, keys_thread, t) == 0;
-	if (!t->raw)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &t->before);
+	atomic_store(&t->raw, true);
+	make_raw(t);
+	if (pthread_create(&t->keys, NULL, keys_thread, t) == 0)
+		return;
+	tcsetattr(STDIN_FILENO, TCSADRAIN, &t->before);
+	atomic_store(&t->raw, false);
 }
 
 static void raw_off(struct own_terminal *t)
@@ -78,14 +169,14 @@ static void raw_off(struct own_terminal *t)
 	pthread_join(t->keys, NULL);
 	close(t->end[0]);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &t->before);
-	t->raw = false;
+	atomic_store(&t->raw, false);
 }
 
 void own_terminal_raw(struct own_terminal *t, bool raw)
 {
-	if (raw && !t->raw)
+	if (raw && !atomic_load(&t->raw))
 		raw_on(t);
-	else if (!raw && t->raw)
+	else if (!raw && atomic_load(&t->raw))
 		raw_off(t);
 }
 

@@ -1,19 +1,17 @@
 /* own_terminal_windows.c - own_terminal.h on Windows: console modes, and a thread that reads keys as xterm would send them. */
 #include "node/own_terminal.h"
 
-#include <stdatomic.h>
+#include "node/keys_windows.h"
+
 #include <stdlib.h>
 #include <windows.h>
-
-enum { UNITS_MAX = 256, END_STEP_MS = 5 };
 
 struct own_terminal {
 	void (*on_keys)(void *ctx, const uint8_t *bytes, size_t size);
 	void *ctx;
 	bool raw;
 	DWORD before; /* while raw */
-	HANDLE in, out, keys;
-	atomic_bool leaving;
+	HANDLE in, out, keys, stop;
 };
 
 bool own_terminal_is_there(void)
@@ -48,15 +46,12 @@ void own_terminal_free(struct own_terminal *t)
 static DWORD WINAPI keys_thread(void *arg)
 {
 	struct own_terminal *t = arg;
-	wchar_t units[UNITS_MAX];
-	char bytes[3 * UNITS_MAX];
-	DWORD count;
+	wchar_t units[KEYS_UNITS];
+	char bytes[3 * KEYS_UNITS];
+	size_t count;
+	bool gone;
 
-	while (!atomic_load(&t->leaving)) {
-		count = 0;
-		if (!ReadConsoleW(t->in, units, UNITS_MAX, &count, NULL) &&
-		    GetLastError() != ERROR_OPERATION_ABORTED)
-			break;
+	while ((count = keys_read(t->in, t->stop, units, &gone)) != 0) {
 		int size = WideCharToMultiByte(CP_UTF8, 0, units, (int)count, bytes, sizeof(bytes),
 		                               NULL, NULL);
 		if (size > 0)
@@ -70,8 +65,8 @@ static void raw_on(struct own_terminal *t)
 	if (!GetConsoleMode(t->in, &t->before))
 		return;
 	SetConsoleMode(t->in, ENABLE_VIRTUAL_TERMINAL_INPUT | ENABLE_EXTENDED_FLAGS);
-	atomic_store(&t->leaving, false);
-	t->keys = CreateThread(NULL, 0, keys_thread, t, 0, NULL);
+	t->stop = CreateEventW(NULL, TRUE, FALSE, NULL);
+	t->keys = t->stop != NULL ? CreateThread(NULL, 0, keys_thread, t, 0, NULL) : NULL;
 	t->raw = t->keys != NULL;
 	if (!t->raw)
 		SetConsoleMode(t->in, t->before);
@@ -79,11 +74,10 @@ static void raw_on(struct own_terminal *t)
 
 static void raw_off(struct own_terminal *t)
 {
-	atomic_store(&t->leaving, true);
-	do
-		CancelSynchronousIo(t->keys);
-	while (WaitForSingleObject(t->keys, END_STEP_MS) == WAIT_TIMEOUT);
+	SetEvent(t->stop);
+	WaitForSingleObject(t->keys, INFINITE);
 	CloseHandle(t->keys);
+	CloseHandle(t->stop);
 	SetConsoleMode(t->in, t->before);
 	t->raw = false;
 }

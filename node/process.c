@@ -101,7 +101,11 @@ void process_free(struct process *p)
 	process_insides_free(&in);
 	if (p->terminal)
 		tty_unref(p->terminal);
-	tty_free(p->tty);
+	if (p->tty_left)
+		tty_unref(p->tty);
+	else
+		tty_free(p->tty);
+	tty_free(p->first_tty);
 	free_args(p);
 	kin_unref(p->kin);
 	share_unref(p->share);
@@ -580,13 +584,28 @@ static void on_failed(struct process *p, enum err e, const struct errmsg *msg)
 	process_deliver(p);
 }
 
+/* The terminal of p, which has ended, becomes that of a relative: what those write is kept there, and who attaches finds them. */
+static void leave_terminal(struct process *p)
+{
+	struct process *heir = kin_leader(p);
+	if (heir == p || heir->first_tty || heir->terminal != p->tty)
+		return;
+	struct tty_hooks hooks = tty_hooks_of(heir);
+	heir->first_tty = heir->tty;
+	heir->tty = tty_ref(p->tty);
+	p->tty_left = true;
+	tty_set_hooks(heir->tty, &hooks);
+}
+
 static void on_ended(struct process *p, const struct exit_record *end)
 {
 	p->end = *end;
 	p->end.cpu_ns += p->cpu_ns_before;
 	end_worker(p);
-	if (!p->forgotten)
+	if (!p->forgotten) {
 		kin_pass_on(p);
+		leave_terminal(p);
+	}
 	if (!p->forgotten) {
 		p->node->table.ended++;
 		node_log(p->node, LOG_INFO, "process", "%u (%s) ended: %s, status %d", p->pid,

@@ -179,7 +179,11 @@ struct process {
 	struct worker *worker; /* L */
 	struct share *
 	    share; /* C: a reference: processor time, with its relatives. NULL: as the host gives it */
-	struct tty *tty;           /* C */
+	struct tty
+	    *tty; /* L, W only while it has its first: a relative that ends leaves it its own */
+	struct tty *first_tty; /* L: the one it had before. NULL: it still has it */
+	bool
+	    tty_left; /* L: it has ended, and a relative has its terminal: tty is only a reference */
 	struct os_wake *waker;     /* C: any thread may poke */
 	struct wait wait;          /* W: what the blocked host call waits for */
 	struct module *module;     /* W */
@@ -292,6 +296,8 @@ enum err process_open_mount(struct process *p, const struct vfs_mount_config *c,
 /* NULL when there is none. Ended ones are found too. */
 struct process *process_find(struct node *n, uint32_t pid);
 struct process *process_find_uid(struct node *n, const uint8_t uid[PROCESS_UID_SIZE]);
+/* The one whose terminal p has (its own or a relative's); p itself when that has ended. */
+struct process *process_of_terminal(struct process *p);
 /* Rows in order of pid: for (p = process_first(n); p; p = p->next). */
 struct process *process_first(struct node *n);
 /* "running", "waiting", "frozen", "suspended", "moving", "in flight", "exited" ... for people. */

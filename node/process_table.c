@@ -96,6 +96,14 @@ struct process *process_find_uid(struct node *n, const uint8_t uid[PROCESS_UID_S
 	return NULL;
 }
 
+struct process *process_of_terminal(struct process *p)
+{
+	for (struct process *o = p->node->table.first; o; o = o->next)
+		if (process_alive(o) && o->tty == p->terminal)
+			return o;
+	return p;
+}
+
 struct process *process_first(struct node *n)
 {
 	return n->table.first;

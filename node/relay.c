@@ -14,6 +14,7 @@
 
 #include "node/control.h"
 #include "node/link.h"
+#include "node/moves.h"
 #include "node/node.h"
 #include "node/session.h"
 
@@ -21,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RETRY_MS = 200, GIVE_UP_MS = 30000, NOTE_MS = 2500 };
+enum { RETRY_MS = 200, GIVE_UP_MS = 30000, NOTE_MS = 2500, HOPS_MAX = 8 };
 
 struct relay {
 	struct node *node;
@@ -37,6 +38,7 @@ struct relay {
 	size_t undrained;  /* output given to the call and not acknowledged to the device */
 	uint64_t asked_ms; /* when this asking began */
 	uint64_t down_ms;  /* since when the link is down; 0: it is not */
+	unsigned hops;     /* devices it was sent on to, and nothing came of it yet */
 	bool noted;        /* the client was told */
 	uint16_t signal;   /* of the client, for the device when it is asked; 0: none */
 	struct relay *next;
@@ -179,6 +181,7 @@ static bool come_home(struct relay *r)
 	bool eof = r->eof;
 	uint16_t signal = r->signal;
 	r->input = (struct wr){0};
+	tty_set_size(p->tty, r->cols, r->rows);
 	free_relay(r);
 	session_resume(p, c, flags, &input, eof);
 	if (signal)
@@ -281,7 +284,7 @@ void relay_begin(struct node *n, const struct relay_start *s)
 	*r = (struct relay){.node = n,
 	                    .call = s->call,
 	                    .id = ++n->relays->last_id,
-	                    .flags = s->flags & ~(unsigned)(SESSION_OWNS | SESSION_RECENT),
+	                    .flags = s->flags & ~(unsigned)SESSION_OWNS,
 	                    .cols = s->cols,
 	                    .rows = s->rows,
 	                    .raw = s->raw,
@@ -322,6 +325,8 @@ static void on_drained(void *ctx)
 
 static void got_output(struct relay *r, const struct msg_tty_output *m)
 {
+	r->hops = 0;
+	r->flags &= ~(unsigned)SESSION_RECENT; /* it has it */
 	control_row(r->call);
 	control_put_bytes(r->call, m->stream == TTY_ERR ? "err" : "out", m->data.p, m->data.size);
 	control_row_end(r->call);
@@ -370,7 +375,9 @@ static void got_raw(struct relay *r, bool raw)
 static void got_moved(struct relay *r, const uint8_t device[DEVICE_ID_SIZE])
 {
 	static const uint8_t none[DEVICE_ID_SIZE];
-	if (memcmp(device, none, sizeof none))
+	if (++r->hops > HOPS_MAX) /* they send us round: later */
+		r->attached = false;
+	else if (memcmp(device, none, sizeof none))
 		find_again(r, device);
 	else
 		end_relay(r, ERR_CLOSED,
@@ -390,6 +397,11 @@ static void refuse(struct peer *p, uint32_t id, enum err e, const char *why)
 static void got_attach(struct node *n, struct peer *peer, const struct msg_tty_attach *m)
 {
 	struct process *p = process_find_uid(n, m->uid);
+	const struct owner *o = p ? NULL : moves_record(n, m->uid);
+	if (o && o->state == OWNER_GONE) {
+		relay_tell_moved(peer, m->session, o->peer);
+		return;
+	}
 	if (!p || p->state == PROCESS_STARTING || p->hold == HOLD_ARRIVING) {
 		refuse(peer, m->session, ERR_NOTFOUND, "it is not running here");
 		return;

@@ -374,7 +374,7 @@ static void on_moved(struct process *p)
 			relay_tell_moved(s->peer, s->id, p->gone_to);
 		} else {
 			struct relay_start start = {.call = c,
-			                            .flags = s->flags,
+			                            .flags = s->flags & ~(unsigned)SESSION_RECENT,
 			                            .uid = p->uid,
 			                            .device = p->gone_to,
 			                            .raw = s->raw,

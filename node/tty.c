@@ -155,6 +155,13 @@ void tty_free(struct tty *t)
 	tty_unref(t);
 }
 
+void tty_set_hooks(struct tty *t, const struct tty_hooks *hooks)
+{
+	pthread_mutex_lock(&t->hook_lock);
+	t->hooks = *hooks;
+	pthread_mutex_unlock(&t->hook_lock);
+}
+
 /* ---- the guest's side ---- */
 
 bool tty_is_terminal(const struct tty *t, enum tty_stream s)

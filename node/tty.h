@@ -50,6 +50,8 @@ struct tty_hooks {
 enum err tty_new(const struct tty_config *cfg, const struct tty_hooks *hooks, struct tty **out);
 /* The process is gone: nobody is poked any more, and its streams, which relatives may have open still, are closed. */
 void tty_free(struct tty *t);
+/* Whom it tells from now on: a relative has taken the terminal over. */
+void tty_set_hooks(struct tty *t, const struct tty_hooks *hooks);
 /* Another one who uses it: a stream. */
 struct tty *tty_ref(struct tty *t);
 void tty_unref(struct tty *t);

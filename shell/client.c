@@ -50,16 +50,38 @@ int client_open_or_start(struct shell *sh, struct client **out)
 	return wire ? make_client(sh, wire, out) : client_open(sh, out);
 }
 
-int client_open_pid(struct shell *sh, const char *name, struct client **out)
+static int open_about(struct shell *sh, const char *name, const char *number, struct client **out)
 {
 	uint64_t pid;
-	if (!options_pid(sh, shell_arg(sh, 0), &pid))
+	if (!options_pid(sh, number, &pid))
 		return 2;
 	if (client_open(sh, out) != 0)
 		return 1;
 	client_request(*out, name);
 	client_put_u64(*out, "pid", pid);
 	return 0;
+}
+
+int client_open_pid(struct shell *sh, const char *name, struct client **out)
+{
+	return open_about(sh, name, shell_arg(sh, 0), out);
+}
+
+int client_open_place(struct shell *sh, const char *name, struct client **out)
+{
+	const char *place = shell_arg(sh, 0), *colon = strrchr(place, ':');
+	char peer[256];
+	size_t size = colon ? (size_t)(colon - place) : 0;
+	if (!colon)
+		return client_open_pid(sh, name, out);
+	if (!size || size >= sizeof peer)
+		return shell_usage(sh, "\"%s\" is no DEVICE:PID", place);
+	memcpy(peer, place, size);
+	peer[size] = 0;
+	int status = open_about(sh, name, colon + 1, out);
+	if (!status)
+		client_put_str(*out, "peer", peer);
+	return status;
 }
 
 void client_close(struct client *c)

@@ -9,7 +9,7 @@ static const struct option options[] = {
 static int run(struct shell *sh)
 {
 	struct client *c;
-	int status = client_open_pid(sh, "kill", &c);
+	int status = client_open_place(sh, "kill", &c);
 	if (status)
 		return status;
 	client_put_flag(c, "family", shell_flag(sh, "family"));
@@ -18,7 +18,7 @@ static int run(struct shell *sh)
 
 const struct command command_kill = {
     .name = "kill",
-    .usage = "kill [-f] PID",
+    .usage = "kill [-f] [DEVICE:]PID",
     .summary = "end a program",
     .help = "It ends at once, wherever it stands; `wasmos run` that waits for it exits with status "
             "137. With -f (--family) everything that descends from the same program ends with it, "

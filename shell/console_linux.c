@@ -4,6 +4,7 @@
 #include "shell/console.h"
 
 #include "node/door.h"
+#include "node/own_terminal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -22,8 +23,7 @@ struct console {
 	struct termios before;
 };
 
-/* Colours, keyboard and mouse reports off, cursor on, the screen from before (xterm's control sequences). */
-static const char screen_off[] = "\x1b[0m\x1b[<u\x1b[?1006l\x1b[?1000l\x1b[?25h\x1b[?1049l";
+static const char screen_off[] = OWN_TERMINAL_OFF;
 
 bool console_is_terminal(int stream)
 {

@@ -1,12 +1,16 @@
 /* console_windows.c - console.h on Windows: the console's modes, a reader thread, console events.
  *
  * Reading a console blocks and cannot be waited on together with anything else, so a thread does it, one read at a time and only
- * when asked. A read of a line is cancelled when the mode changes. Line mode is the console's own (echo, erase, ^C as an event);
- * ^P and ^Q end a read at once, ^Z at its beginning is the end of the file. Raw keys arrive as xterm would send them. The console
- * does not tell of a new size while bytes are read: it is asked every LOOK_MS. */
+ * when asked. When the mode changes meanwhile a read of a line is ended by a key that nobody typed (a read that is cancelled goes on inside of
+ * wine's console, and eats what is typed next) and a wait for keys by an event; each change is one *turn*. Line mode is the console's own (echo,
+ * erase, ^C as an event); ^P and ^Q end a read at once, ^Z at its beginning is the end of the file. Raw keys arrive as xterm would send them. The console
+ * does not tell of a new size while bytes are read: it is asked every LOOK_MS.
+ */
 #include "shell/console.h"
 
 #include "node/door.h"
+#include "node/keys_windows.h"
+#include "node/own_terminal.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,24 +20,28 @@
 enum {
 	READ_UNITS = 8192,
 	LOOK_MS = 200,
+	TURN_MS = 200,    /* so long a reader may take to notice a turn */
 	HANGUP_MS = 4000, /* Windows ends us after 5 s */
 	KEY_P = 'P' & 31,
 	KEY_Q = 'Q' & 31,
 	KEY_Z = 'Z' & 31,
+	KEY_TURN = '^' & 31, /* the key that nobody typed */
 };
 
-/* Colours, keyboard and mouse reports off, cursor on, the screen from before (xterm's control sequences). */
-static const char screen_off[] = "\x1b[0m\x1b[<u\x1b[?1006l\x1b[?1000l\x1b[?25h\x1b[?1049l";
+static const char screen_off[] = OWN_TERMINAL_OFF;
 
 struct console {
-	bool joins, types, raw;
+	bool joins, types;
+	atomic_bool raw;
 	HANDLE in;
 	DWORD before;
 	uint16_t cols, rows; /* as told last */
 	HANDLE reader;
-	HANDLE ask, answer; /* the reader is asked, has answered */
+	HANDLE ask, answer, again; /* the reader is asked, has answered, shall look at the mode */
 	bool asked;
 	atomic_bool leaving;
+	atomic_uint turn,
+	    reading; /* the present one, and that of the read that is under way or was last */
 	/* the reader's until it has answered */
 	long got; /* bytes; END; GONE */
 	size_t at;
@@ -98,28 +106,49 @@ static void take_units(struct console *c, DWORD count)
 	    WideCharToMultiByte(CP_UTF8, 0, text, (int)n, c->bytes, sizeof c->bytes, NULL, NULL);
 }
 
-/* False: the mode has changed meanwhile, or nothing came: again. */
-static bool read_console(struct console *c)
+/* False: the mode has changed meanwhile: again. */
+static bool read_keys(struct console *c)
 {
-	CONSOLE_READCONSOLE_CONTROL wake = {.nLength = sizeof wake,
-	                                    .dwCtrlWakeupMask = 1u << KEY_P | 1u << KEY_Q};
+	bool gone;
+	size_t count = keys_read(c->in, c->again, c->units, &gone);
+	if (count)
+		take_units(c, (DWORD)count);
+	if (gone)
+		c->got = CONSOLE_GONE;
+	return c->got != 0 || atomic_load(&c->leaving);
+}
+
+/* False: the mode has changed meanwhile, or nothing came: again. */
+static bool read_line(struct console *c, unsigned turn)
+{
+	CONSOLE_READCONSOLE_CONTROL wake = {
+	    .nLength = sizeof wake, .dwCtrlWakeupMask = 1u << KEY_P | 1u << KEY_Q | 1u << KEY_TURN};
 	DWORD count = 0;
 	SetLastError(0);
-	bool good = ReadConsoleW(c->in, c->units, READ_UNITS, &count, c->raw ? NULL : &wake);
+	bool good = ReadConsoleW(c->in, c->units, READ_UNITS, &count, &wake);
 	DWORD why = GetLastError();
 	if (atomic_load(&c->leaving))
 		return true;
-	if (!good && why != ERROR_OPERATION_ABORTED) {
+	if (!good && why != ERROR_OPERATION_ABORTED && turn == atomic_load(&c->turn)) {
 		c->got = CONSOLE_GONE;
 		return true;
 	}
+	if (count && c->units[count - 1] == KEY_TURN)
+		count--;
 	if (!count)
 		return false;
-	if (!c->raw && c->units[0] == KEY_Z)
+	if (c->units[0] == KEY_Z)
 		c->got = CONSOLE_END;
 	else
 		take_units(c, count);
-	return c->got != 0 || (!c->raw && c->units[0] == KEY_Z);
+	return c->got != 0 || c->units[0] == KEY_Z;
+}
+
+static bool read_console(struct console *c)
+{
+	unsigned turn = atomic_load(&c->turn);
+	atomic_store(&c->reading, turn);
+	return atomic_load(&c->raw) ? read_keys(c) : read_line(c, turn);
 }
 
 static void read_pipe(struct console *c)
@@ -151,20 +180,50 @@ static DWORD WINAPI reader_thread(void *arg)
 
 /* ---- modes ---- */
 
+static void end_line(struct console *c)
+{
+	INPUT_RECORD turn = {.EventType = KEY_EVENT,
+	                     .Event.KeyEvent = {.bKeyDown = TRUE,
+	                                        .wRepeatCount = 1,
+	                                        .wVirtualScanCode = KEYS_UNTYPED,
+	                                        .uChar.UnicodeChar = KEY_TURN,
+	                                        .dwControlKeyState = LEFT_CTRL_PRESSED}};
+	DWORD count;
+	WriteConsoleInputW(c->in, &turn, 1, &count);
+}
+
+/* The reader, if it reads, does so in the present mode from now on. */
+static void turn(struct console *c, bool was_raw)
+{
+	unsigned turn = atomic_fetch_add(&c->turn, 1) + 1;
+	if (!c->asked || !c->reader)
+		return;
+	if (was_raw)
+		SetEvent(c->again);
+	else
+		end_line(c);
+	for (int i = 0; i < TURN_MS && atomic_load(&c->reading) != turn; i++)
+		if (WaitForSingleObject(c->answer, 1) == WAIT_OBJECT_0)
+			return;
+}
+
 void console_set_raw(struct console *c, bool raw)
 {
 	DWORD mode = c->before;
+	bool was_raw = atomic_load(&c->raw);
 	if (!c->types)
 		return;
 	if (raw)
 		mode = ENABLE_VIRTUAL_TERMINAL_INPUT | ENABLE_EXTENDED_FLAGS;
 	else
 		mode |= ENABLE_PROCESSED_INPUT | ENABLE_LINE_INPUT | ENABLE_ECHO_INPUT;
-	bool changed = raw != c->raw;
-	c->raw = raw;
-	SetConsoleMode(c->in, mode);
-	if (changed && c->asked && c->reader)
-		CancelSynchronousIo(c->reader);
+	if (!raw)
+		SetConsoleMode(c->in, mode);
+	atomic_store(&c->raw, raw);
+	if (raw != was_raw)
+		turn(c, was_raw);
+	if (raw)
+		SetConsoleMode(c->in, mode);
 }
 
 static BOOL WINAPI on_console_event(DWORD kind)
@@ -192,6 +251,7 @@ struct console *console_open(bool joins)
 	c->types = joins && GetConsoleMode(c->in, &c->before);
 	c->ask = CreateEventW(NULL, FALSE, FALSE, NULL);
 	c->answer = CreateEventW(NULL, TRUE, FALSE, NULL);
+	c->again = CreateEventW(NULL, TRUE, FALSE, NULL);
 	atomic_store(&event_came, CreateEventW(NULL, FALSE, FALSE, NULL));
 	console_size(&c->cols, &c->rows);
 	if (joins) {
@@ -209,6 +269,9 @@ static bool end_reader(struct console *c)
 		return true;
 	atomic_store(&c->leaving, true);
 	SetEvent(c->ask);
+	SetEvent(c->again);
+	if (c->asked && c->types && !atomic_load(&c->raw))
+		end_line(c);
 	for (int i = 0; i < 20; i++) {
 		if (WaitForSingleObject(c->reader, 5) == WAIT_OBJECT_0) {
 			CloseHandle(c->reader);
@@ -221,7 +284,7 @@ static bool end_reader(struct console *c)
 
 void console_close(struct console *c)
 {
-	if (c->raw && console_is_terminal(1))
+	if (atomic_load(&c->raw) && console_is_terminal(1))
 		console_write(1, screen_off, sizeof screen_off - 1);
 	if (c->types)
 		SetConsoleMode(c->in, c->before);
@@ -231,6 +294,7 @@ void console_close(struct console *c)
 		return;
 	CloseHandle(c->ask);
 	CloseHandle(c->answer);
+	CloseHandle(c->again);
 	free(c);
 }
 

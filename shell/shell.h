@@ -91,6 +91,8 @@ int client_open_or_start(struct shell *sh, struct client **out);
 /* The same, and begins the request `name` about the process whose PID is the first operand. 2 when that is no
  * number. */
 int client_open_pid(struct shell *sh, const char *name, struct client **out);
+/* The same, where the operand may also be DEVICE:PID: a process of another device. */
+int client_open_place(struct shell *sh, const char *name, struct client **out);
 void client_close(struct client *c);
 /* Begins the request; then arguments, then one of the sending functions below. */
 void client_request(struct client *c, const char *name);

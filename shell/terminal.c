@@ -22,6 +22,7 @@ struct session {
 	bool detached, interrupted;
 	size_t under_way; /* input bytes the guest has not taken */
 	uint64_t pid;
+	char place[300]; /* what `attach` knows it by */
 	int status;
 };
 
@@ -147,6 +148,14 @@ static void on_exit_row(struct session *s, uint64_t status)
 		shell_fail(s->shell, "process %llu was killed", (unsigned long long)s->pid);
 }
 
+static void note_place(struct session *s, uint64_t pid)
+{
+	const char *peer = row_str(s->client, "peer");
+	s->pid = pid;
+	snprintf(s->place, sizeof s->place, "%s%s%llu", peer ? peer : "", peer ? ":" : "",
+	         (unsigned long long)pid);
+}
+
 static void on_row(struct session *s)
 {
 	s->interrupted = false; /* the node answers, and the program goes on */
@@ -163,7 +172,7 @@ static void on_row(struct session *s)
 	if (control_values_find(&s->client->row, "raw"))
 		console_set_raw(s->console, row_flag(s->client, "raw"));
 	if (row_u64(s->client, "pid", &n))
-		s->pid = n;
+		note_place(s, n);
 	if (row_u64(s->client, "exit", &n))
 		on_exit_row(s, n);
 	const char *note = row_str(s->client, "note");
@@ -215,6 +224,8 @@ static bool wait_once(struct session *s)
 int terminal_session(struct shell *sh, struct client *c, unsigned flags)
 {
 	struct session s = {.shell = sh, .client = c, .flags = flags};
+	if (flags & TERMINAL_ATTACHED)
+		snprintf(s.place, sizeof s.place, "%s", shell_arg(sh, 0));
 	if (client_encode(c) != 0 || client_flush(c) != 0) {
 		client_close(c);
 		return 1;
@@ -228,8 +239,7 @@ int terminal_session(struct shell *sh, struct client *c, unsigned flags)
 		;
 	console_close(s.console);
 	if (s.detached && !s.status && console_is_terminal(2))
-		fprintf(stderr, "\r\n[detached; `wasmos attach %llu` comes back]\n",
-		        (unsigned long long)s.pid);
+		fprintf(stderr, "\r\n[detached; `wasmos attach %s` comes back]\n", s.place);
 	client_close(c);
 	return s.status;
 }

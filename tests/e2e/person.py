@@ -79,11 +79,14 @@ def paired(h):
 
 
 class Terminal:
-    """A command on a pseudo terminal of its own. home: what has env and command()."""
+    """A command on a pseudo terminal of its own. home: what has env and command(). prepare: called with the terminal's descriptor before
+    the command is there."""
 
-    def __init__(self, home, *args, cols=80, rows=24):
+    def __init__(self, home, *args, cols=80, rows=24, prepare=None):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            if prepare:
+                prepare(0)
             words = home.command(*args)
             os.execve(words[0], words, home.env)
         self.text = ''

@@ -204,13 +204,39 @@ def test_a_folder_with_a_drive_letter_is_given_to_a_program(w):
 
 # ---- a console: wine draws it on the terminal it is started at ----
 
+def without_suspension(fd):
+    """Control Z is for the program; wine would be stopped."""
+    how = termios.tcgetattr(fd)
+    how[6][termios.VSUSP] = b'\0'
+    termios.tcsetattr(fd, termios.TCSANOW, how)
+
+
+class Console(Terminal):
+    """What wine draws, without colours and movements; a gap that it jumps over is a space."""
+
+    def __init__(self, node, *args, **more):
+        node.env['TERM'] = 'xterm'
+        super().__init__(node, *args, prepare=without_suspension, **more)
+
+    def read(self, timeout):
+        came = super().read(timeout)
+        whole, half, rest = self.text, '', re.search('\x1b[^a-zA-Z]*$', self.text)
+        if rest:
+            whole, half = self.text[:rest.start()], rest.group(0)
+        self.text = re.sub('\x1b\\[[<>?0-9;]*[a-zA-Z]|\x1b[=>]', '', re.sub('(\x1b\\[K)?\x1b\\[[0-9]*C', ' ', whole)) + half
+        return came
+
+    def type(self, text):
+        """wine takes the keys over when the program reads for the first time."""
+        end = time.monotonic() + 20
+        while termios.tcgetattr(self.fd)[3] & termios.ICANON:
+            assert time.monotonic() < end, 'nobody reads keys'
+            time.sleep(0.02)
+        super().type(text)
+
+
 def console(node, *args):
-    node.env['TERM'] = 'xterm'
-    t = Terminal(node, *args)
-    how = termios.tcgetattr(t.fd)
-    how[6][termios.VSUSP] = b'\0'  # control Z is for the program; wine would be stopped
-    termios.tcsetattr(t.fd, termios.TCSANOW, how)
-    return t
+    return Console(node, *args)
 
 
 def test_a_console_shows_what_a_command_says_in_whole_letters(w):

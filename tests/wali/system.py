@@ -19,18 +19,7 @@ sys.path.insert(0, os.path.join(HERE, '..', 'e2e'))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'scripts'))
 import cases  # noqa: E402
 import nodes  # noqa: E402
-from terminal import IMAGE, Terminal  # noqa: E402
-
-
-class Command(Terminal):
-    """A command of a node at a terminal of 100 columns."""
-
-    def __init__(self, node, *words):
-        super().__init__(node.command(*words), dict(node.env, TERM='xterm', COLUMNS='100', LINES='30'), plain=True)
-
-    def do(self, line, pattern):
-        self.type(line + '\r')
-        return self.see(pattern)
+from terminal import IMAGE, Command, prompt  # noqa: E402
 
 
 class System:
@@ -45,10 +34,6 @@ class System:
     def run(self, text, *words):
         """What `wasmos shell -c` prints; it must succeed."""
         return self.desk.call('shell', '-c', text, *words)
-
-
-def prompt(t, device='desk', folder='~'):
-    t.see(re.escape(f'user@{device}:{folder}$ '))
 
 
 def test_a_shell_has_a_prompt_a_home_and_passes_its_status_on(s):

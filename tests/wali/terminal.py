@@ -3,10 +3,13 @@
 	t = Terminal(['wasmos', 'run', 'program.wasm'])
 	t.see('name: '); t.type('me\r'); assert t.status() == 0
 """
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
+import termios
 import time
 
 PATIENCE_S = 30
@@ -42,6 +45,12 @@ class Terminal:
     def type(self, keys):
         os.write(self.fd, keys.encode())
 
+    def size(self, cols, rows):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack('HHHH', rows, cols, 0, 0))
+
+    def modes(self):
+        return termios.tcgetattr(self.fd)
+
     def status(self):
         """Reads to the end; the exit status."""
         while True:
@@ -51,3 +60,20 @@ class Terminal:
             except OSError:
                 break
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+class Command(Terminal):
+    """A command of a node at a terminal; node: what has env and command()."""
+
+    def __init__(self, node, *words, cols=100, rows=30):
+        super().__init__(node.command(*words), dict(node.env, TERM='xterm'), plain=True)
+        self.size(cols, rows)
+
+    def do(self, line, pattern):
+        self.type(line + '\r')
+        return self.see(pattern)
+
+
+def prompt(t, device='desk', folder='~'):
+    """The prompt of `wasmos shell`."""
+    t.see(re.escape(f'user@{device}:{folder}$ '))
