@@ -22,6 +22,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WASMOS = os.environ.get('WASMOS') or os.path.join(ROOT, 'build', 'shell', 'wasmos')
 ENDED = {'exited', 'trapped', 'killed'}
+LIVES = {'running', 'waiting'}
 
 
 class Failed(Exception):
@@ -95,6 +96,10 @@ class Node:
     def ps(self):
         return self.json('ps', '--all')
 
+    def living(self):
+        """The rows of those that run or wait."""
+        return [row for row in self.ps() if row['state'] in LIVES]
+
     def process(self, pid):
         """The row of ps, or None."""
         for row in self.ps():
@@ -120,6 +125,67 @@ class Node:
     def migrate(self, pid, peer, *options, timeout_s=60):
         """Moves a process; what it cost, as the command's JSON object (pause_ms, bytes, total_ms, pid there)."""
         return self.json('migrate', pid, peer.name, *options, timeout_s=timeout_s)
+
+
+class Journey:
+    """A process that is moved between two nodes, to and fro: where it is, its number there, what each move cost."""
+
+    def __init__(self, here, there, pid):
+        self.here, self.there, self.pid, self.costs = here, there, pid, []
+
+    def move(self):
+        """One move; False when the process has ended before."""
+        try:
+            cost = self.here.migrate(self.pid, self.there)
+        except Failed:
+            if self.ended():
+                return False
+            raise
+        self.costs.append(cost)
+        self.pid, self.here, self.there = cost['pid'], self.there, self.here
+        return True
+
+    def ended(self):
+        row = self.here.process(self.pid)
+        return row is not None and row['state'] in ENDED
+
+    def go(self, moves):
+        """So many moves, or as many as it lives for; itself."""
+        for _ in range(moves):
+            if not self.move():
+                break
+        return self
+
+    def end(self, status=0, timeout_s=120):
+        """Waits for the end, which must be an exit with this status; all that it printed."""
+        row = self.here.wait(self.pid, timeout_s)
+        if row['state'] != 'exited' or row['status'] != status:
+            raise Failed(f'{self.here.name}: {row["state"]} with {row["status"]} after {len(self.costs)} moves: {self.output()[-500:]}')
+        return self.output()
+
+    def output(self):
+        return self.here.output(self.pid)
+
+
+def percentile(values, p):
+    values = sorted(values)
+    return values[min(len(values) - 1, round(p / 100 * (len(values) - 1)))]
+
+
+def summary(costs, key):
+    """Of what moves cost, one figure: its median, 99th percentile and most."""
+    values = [c[key] for c in costs]
+    return {'p50': percentile(values, 50), 'p99': percentile(values, 99), 'max': max(values)}
+
+
+@contextlib.contextmanager
+def two(a='one', b='two', **node):
+    """Two nodes without a screen that know each other; afterwards nothing of them is left."""
+    with housed(lambda folder: [Node(os.path.join(folder, name), name, **node) for name in (a, b)]) as made:
+        for n in made:
+            n.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        pair(*made)
+        yield made
 
 
 @contextlib.contextmanager

@@ -10,10 +10,8 @@ number of frames and the same hash over all of them as one that was not: no tic 
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -24,11 +22,6 @@ DEMO1 = ['-iwad', '/doom/freedoom1.wad', '-timedemo', 'demo1', '-frameclock']
 MOVES_IN_A_RUN = 25
 # Demo 1 has 1,569 frames at 60 a second; the last moves must be over before its end.
 SECONDS_OF_MOVES = 20
-
-
-def percentile(values, p):
-    values = sorted(values)
-    return values[min(len(values) - 1, round(p / 100 * (len(values) - 1)))]
 
 
 def play(node, doom, *options):
@@ -45,41 +38,27 @@ def result_of(node, pid):
 
 
 def moved_run(here, there, doom, count, moves):
-    pid = play(here, doom)
+    trip = nodes.Journey(here, there, play(here, doom))
     time.sleep(1)
     for _ in range(count):
-        cost = here.migrate(pid, there)
-        moves.append(cost)
-        pid = cost.get('pid', pid)
-        here, there = there, here
+        if not trip.move():
+            raise nodes.Failed(f'{trip.here.name}: DOOM ended after {len(trip.costs)} moves')
         time.sleep(SECONDS_OF_MOVES / MOVES_IN_A_RUN / 2)
-    return result_of(here, pid)
+    moves += trip.costs
+    return result_of(trip.here, trip.pid)
 
 
-def summary(moves, key):
-    values = [m[key] for m in moves]
-    return {'p50': percentile(values, 50), 'p99': percentile(values, 99), 'max': max(values)}
-
-
-def measure(args, folder):
+def measure(args):
     doom = subprocess.check_output([os.path.join(ROOT, 'scripts', 'build-doom')], text=True).strip()
-    a, b = nodes.Node(folder + '/a', 'desk'), nodes.Node(folder + '/b', 'laptop')
     moves, equal = [], True
-    try:
-        a.up()
-        b.up()
-        nodes.pair(a, b)
+    with nodes.two('desk', 'laptop') as (a, b):
         still = result_of(a, play(a, doom, '--unpaced'))
         while len(moves) < args.moves:
             equal &= moved_run(a, b, doom, min(MOVES_IN_A_RUN, args.moves - len(moves)), moves) == still
             if not args.json:
                 print(f'{len(moves)} moves', file=sys.stderr)
-    finally:
-        for node in (a, b):
-            if node.is_up():
-                node.down()
-    return {'count': len(moves), 'pause_ms': summary(moves, 'pause_ms'), 'bytes': summary(moves, 'bytes'),
-            'total_ms': summary(moves, 'total_ms'), 'frames': still[0], 'same_frames': equal, 'moves': moves}
+    return {'count': len(moves), **{key: nodes.summary(moves, key) for key in ('pause_ms', 'bytes', 'total_ms')},
+            'frames': still[0], 'same_frames': equal, 'moves': moves}
 
 
 def main():
@@ -88,13 +67,10 @@ def main():
     p.add_argument('--moves', type=int, default=100)
     p.add_argument('--json', action='store_true')
     args = p.parse_args()
-    folder = tempfile.mkdtemp(prefix='wasmos-move-')
     try:
-        result = measure(args, folder)
+        result = measure(args)
     except nodes.Failed as e:
         sys.exit(f'bench: {e}')
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     if args.json:
         print(json.dumps(result))
     else:

@@ -12,7 +12,7 @@ class Skip(Exception):
 
 def run(module, words=(), missing=lambda test: None, fixture=None):
     """module: the program's globals(). words: only cases whose name holds one of them. missing(test): why it cannot run here, or
-    None. fixture: a context manager for each case, which is given what it yields. Returns the exit status."""
+    None. fixture: a context manager for each case, which is given what it yields (of a tuple, each thing in it). Returns the exit status."""
     tests = {n: f for n, f in module.items() if n.startswith('test_') and (not words or any(w in n for w in words))}
     failed = 0
     print(f'1..{len(tests)}')
@@ -23,7 +23,7 @@ def run(module, words=(), missing=lambda test: None, fixture=None):
                 raise Skip(why)
             if fixture:
                 with fixture() as given:
-                    test(given)
+                    test(*given) if isinstance(given, tuple) else test(given)
             else:
                 test()
             print(f'ok {number} - {title}')

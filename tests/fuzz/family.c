@@ -2,60 +2,20 @@
  *
  * The input is tried as it is, and as changes of a sample: two processes that share a pipe, an eventfd, an epoll, a pty, a file and a zombie.
  */
+#include "open_files.h"
+
 #include "node/wait.h"
 #include "node/wali/family.h"
 #include "node/wali/family_image.h"
 #include "node/wasi.h"
 #include "vfs/memory.h"
-#include "vfs/pipe.h"
-#include "vfs/stream.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* ---- the sample ---- */
-
-static void add(struct fdtable *fds, struct vfs_obj *o, const char *stream)
-{
-	uint32_t fd;
-	struct vfs_file *f = vfs_file_new(o, NULL, NULL, VFS_READ | VFS_WRITE);
-	if (!f)
-		abort();
-	snprintf(f->stream, sizeof f->stream, "%s", stream);
-	if (fdtable_add(fds, f, 0, 0, &fd) != FE_OK)
-		abort();
-}
-
-static void add_stream(struct fdtable *fds, const char *name)
-{
-	struct vfs_obj *o;
-	if (wali_open_stream(name, &o) != ERR_OK)
-		abort();
-	add(fds, o, name);
-}
-
-static struct fdtable *new_files(void)
-{
-	struct fdtable *fds;
-	struct vfs_obj *ends[2], *root, *o;
-	if (fdtable_new(&fds) != ERR_OK || vfs_pipe_new(&ends[0], &ends[1]) != FE_OK ||
-	    vfs_memory_new(1 << 16, &root) != FE_OK ||
-	    vfs_open(root, "f", VFS_READ | VFS_WRITE | VFS_CREATE, &o) != FE_OK)
-		abort();
-	vfs_unref(root);
-	add(fds, vfs_null_new(), "");
-	add_stream(fds, "eventfd 1");
-	add_stream(fds, "epoll 1");
-	add(fds, o, "");
-	add(fds, ends[0], "");
-	add(fds, ends[1], "");
-	add_stream(fds, "ptmx 0");
-	add_stream(fds, "pts 0");
-	return fds;
-}
 
 /* Two tasks that are saved with the same insides. */
 static void save_sample(struct wali *k, struct wasi *w, struct wr *out)
@@ -85,7 +45,7 @@ static struct wr sample(void)
 	struct wr out = {0};
 	struct wait wait;
 	struct errmsg msg;
-	struct wasi_config wc = {.wait = &wait, .ns = vfs_ns_new(), .fds = new_files()};
+	struct wasi_config wc = {.wait = &wait, .ns = vfs_ns_new(), .fds = open_files()};
 	struct wali_config c = {.pid = 7};
 	struct wali *k;
 	if (wasi_new(&wc, &c.wasi, &msg) != ERR_OK || wali_new(&c, &k) != ERR_OK)

@@ -17,65 +17,34 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 os.environ["WASMOS"] = os.path.abspath(sys.argv[1])
 sys.path.insert(0, os.path.join(HERE, "..", "..", "scripts"))
-from nodes import ENDED, Failed, Node, pair  # noqa: E402
+from nodes import Journey, two  # noqa: E402
 
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "wasmos", "npm")
 YOSYS = f"{CACHE}/yosys/gen/yosys.core.wasm"
 NEXTPNR = f"{CACHE}/nextpnr-ice40/gen/nextpnr-ice40.core.wasm"
 
 
-class Run:
-    """A program on one of two nodes, moved from one to the other while it runs."""
-
-    def __init__(self, nodes, argv, *options):
-        self.nodes, self.moves, self.pauses = nodes, 0, []
-        self.at = 0
-        self.pid = nodes[0].start(argv, *options)
-
-    def ended(self):
-        row = self.nodes[self.at].process(self.pid)
-        return row is not None and row["state"] in ENDED
-
-    def move(self):
-        """False when it has ended before."""
-        try:
-            cost = self.nodes[self.at].migrate(self.pid, self.nodes[1 - self.at])
-        except Failed:
-            if self.ended():
-                return False
-            raise
-        self.at = 1 - self.at
-        self.pid = cost.get("pid", self.pid)
-        self.moves += 1
-        self.pauses.append(cost["pause_ms"])
-        return True
-
-    def status(self):
-        return self.nodes[self.at].wait(self.pid, timeout_s=900)["status"]
+def on_its_way(nodes, argv, *options):
+    return Journey(*nodes, nodes[0].start(argv, *options))
 
 
 def synthesise(nodes, folder, moves):
     """The placed design's md5, how often yosys and nextpnr (which may end before) were moved, pauses."""
     os.mkdir(folder)
     shutil.copy(os.path.join(HERE, "blink.v"), folder)
-    yosys = Run(nodes, [YOSYS, "-q", "-p", "synth_ice40 -top blink -json /data/blink.json", "/data/blink.v"],
+    yosys = on_its_way(nodes, [YOSYS, "-q", "-p", "synth_ice40 -top blink -json /data/blink.json", "/data/blink.v"],
                 "--dir", f"{folder}::/data", "--dir", f"{CACHE}/yosys/root/share::/share:ro")
     time.sleep(0.3)
     for _ in range(moves):
         time.sleep(0.2)
         yosys.move()
-    if yosys.status() != 0:
-        raise Failed(f"yosys: {nodes[yosys.at].output(yosys.pid)}")
-    nextpnr = Run(nodes, [NEXTPNR, "--hx1k", "--package", "tq144", "--json", "/data/blink.json", "--asc",
+    yosys.end(timeout_s=900)
+    nextpnr = on_its_way(nodes, [NEXTPNR, "--hx1k", "--package", "tq144", "--json", "/data/blink.json", "--asc",
                           "/data/blink.asc", "--seed", "1", "--quiet"],
                   "--dir", f"{folder}::/data", "--dir", f"{CACHE}/nextpnr-ice40/root/share::/share:ro")
-    for _ in range(moves):
-        if not nextpnr.move():
-            break
-    if nextpnr.status() != 0:
-        raise Failed(f"nextpnr: {nodes[nextpnr.at].output(nextpnr.pid)}")
+    nextpnr.go(moves).end(timeout_s=900)
     with open(os.path.join(folder, "blink.asc"), "rb") as f:
-        return hashlib.md5(f.read()).hexdigest(), yosys.moves, nextpnr.moves, yosys.pauses + nextpnr.pauses
+        return hashlib.md5(f.read()).hexdigest(), len(yosys.costs), len(nextpnr.costs), [c["pause_ms"] for c in yosys.costs + nextpnr.costs]
 
 
 def main():
@@ -83,16 +52,9 @@ def main():
         print("1..0 # SKIP the programs are missing: scripts/npm-programs fetches them")
         return 77
     with tempfile.TemporaryDirectory() as folder:
-        nodes = [Node(os.path.join(folder, n), n, env={"XDG_RUNTIME_DIR": folder}) for n in ("desk", "laptop")]
-        for n in nodes:
-            n.up("--display", "headless")
-        try:
-            pair(*nodes)
+        with two("desk", "laptop", env={"XDG_RUNTIME_DIR": folder}) as nodes:
             still, *_ = synthesise(nodes, os.path.join(folder, "still"), 0)
             moved, first, second, pauses = synthesise(nodes, os.path.join(folder, "moved"), 5)
-        finally:
-            for n in nodes:
-                n.down()
     good = still == moved
     print("ok" if good else "not ok", "1 - the same md5 unmoved and moved")
     print(f"# {still} unmoved, {moved} moved; pauses (ms): {pauses}")

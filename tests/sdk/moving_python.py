@@ -9,7 +9,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent / 'scripts'), str(HERE.parent / 'e2e')]
@@ -62,23 +61,13 @@ print(base.execute('select who, count(*), sum(n) from squares group by who').fet
 
 
 def test_children_threads_and_a_database_are_what_they_were_after_many_moves():
-    def make(folder):
-        return [nodes.Node(os.path.join(folder, name), name) for name in ('desk', 'phone')]
-
-    with nodes.housed(make) as (desk, phone), tempfile.TemporaryDirectory():
-        for node in (desk, phone):
-            node.up('--display', 'headless', '--listen', '127.0.0.1:0')
-        nodes.pair(desk, phone)
-        here, there, moved = desk, phone, 0
+    with nodes.two('desk', 'phone') as (desk, phone):
         pid = desk.start([str(IMAGE / 'bin' / 'python3.11'), '-c', SCRIPT], '--dir', f'{IMAGE}::/:ro')
-        for _ in range(MOVES):
-            pid = here.migrate(pid, there)['pid']
-            here, there, moved = there, here, moved + 1
-        row = here.wait(pid)
-        assert row['status'] == 0, (row, here.output(pid))
+        trip = nodes.Journey(desk, phone, pid).go(MOVES)
+        said = trip.end()
         unbroken = subprocess.run([sys.executable, '-c', SCRIPT], stdout=subprocess.PIPE, text=True, check=True).stdout
-        assert here.output(pid) == unbroken, (here.output(pid), unbroken)
-        print(f'# {moved} moves')
+        assert said == unbroken, (said, unbroken)
+        assert len(trip.costs) == MOVES, trip.costs
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@
 
 Real nodes, real programs. Skipped where scripts/userland has not made dash, bash and busybox.
 """
+import contextlib
 import hashlib
 import os
 import re
@@ -13,8 +14,9 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, 'scripts'))
+sys.path[:0] = [os.path.join(ROOT, 'scripts'), os.path.join(ROOT, 'tests', 'e2e')]
 os.environ['WASMOS'] = sys.argv[1]
+import cases  # noqa: E402
 import nodes  # noqa: E402
 from terminal import IMAGE, Terminal  # noqa: E402
 
@@ -22,15 +24,11 @@ OPTIONS = ['--env', 'PATH=/bin', '--dir', os.path.join(IMAGE, 'bin') + '::/bin:r
 BYTES = int(os.environ.get('FAMILY_MB', '40')) << 20
 MOVES = int(os.environ.get('FAMILY_MOVES', '8'))
 PATIENCE_S = 60
-LIVES = ('running', 'waiting')
+NEEDS = ('dash', 'bash', 'busybox', 'yes', 'sha256sum', 'cat', 'sleep')
 
 
 def script(node, text, *options):
     return node.start([os.path.join(IMAGE, 'bin', 'dash'), '-c', text], *OPTIONS, *options)
-
-
-def living(node):
-    return [r for r in node.ps() if r['state'] in LIVES]
 
 
 def until(what, fn):
@@ -42,7 +40,7 @@ def until(what, fn):
 
 
 def wait_for_family(node, count):
-    until(f'{count} processes', lambda: len(living(node)) == count)
+    until(f'{count} processes', lambda: len(node.living()) == count)
 
 
 PIPELINE = f'yes | head -c {BYTES} | sha256sum; echo "pipeline $?"'
@@ -54,33 +52,24 @@ def expect_sum(text):
 
 
 def test_a_pipeline_moves_with_its_bytes_in_flight(a, b):
-    pid = script(a, PIPELINE)
+    trip = nodes.Journey(a, b, script(a, PIPELINE))
     wait_for_family(a, 4)
-    here, there, moves = a, b, 0
-    while moves < MOVES:
-        try:
-            report = here.migrate(pid, there)
-            pid = report['pid']
-        except nodes.Failed as e:
-            assert 'ended' in str(e), e
-            break
-        assert not living(here), living(here)
-        here, there, moves = there, here, moves + 1
-    assert here.wait(pid)['status'] == 0
-    expect_sum(here.output(pid))
-    assert moves > 2 and report['pids'], moves
+    while len(trip.costs) < MOVES and trip.move():
+        assert not trip.there.living(), trip.there.living()
+    expect_sum(trip.end())
+    assert len(trip.costs) > 2 and trip.costs[-1]['pids'], trip.costs
 
 
 def test_any_member_moves_the_family(a, b):
     pid = script(a, 'sleep 1000 & sleep 2000 & wait')
     wait_for_family(a, 3)
-    child = [r['pid'] for r in living(a) if r['pid'] != pid][1]
+    child = [r['pid'] for r in a.living() if r['pid'] != pid][1]
     pid = a.migrate(child, b)['pid']
-    rows = living(b)
-    assert len(rows) == 3 and not living(a), rows
+    rows = b.living()
+    assert len(rows) == 3 and not a.living(), rows
     assert sorted(r['parent'] for r in rows) == [0, pid, pid], rows
     b.call('kill', '--family', pid)
-    until('all are gone', lambda: not living(b))
+    until('all are gone', lambda: not b.living())
 
 
 def test_numbers_status_and_signals_are_the_same_after_a_move(a, b):
@@ -120,7 +109,7 @@ def test_a_family_sleeps_and_wakes(a, b):
     wait_for_family(a, 4)
     for _ in range(3):
         a.call('suspend', pid)
-        assert not living(a) and a.process(pid)['state'] == 'suspended'
+        assert not a.living() and a.process(pid)['state'] == 'suspended'
         a.call('resume', pid)
         wait_for_family(a, 4)
     assert a.wait(pid)['status'] == 0
@@ -134,7 +123,7 @@ def test_a_snapshot_of_a_family_runs_beside_it(a, b):
         path = os.path.join(folder, 'pipeline')
         a.call('snapshot', pid, '-o', path)
         copy = a.json('restore', path)['pid']
-        assert copy != pid and len(living(a)) == 8, living(a)
+        assert copy != pid and len(a.living()) == 8, a.living()
         again = a.json('restore', path)['pid']
     for p in (pid, copy, again):
         assert a.wait(p)['status'] == 0
@@ -157,7 +146,7 @@ def test_a_node_that_is_killed_brings_a_family_back(a, b):
     until('a checkpoint', lambda: (a.process(pid) or {}).get('checkpoints'))
     a.kill9()
     a.up('--listen', '127.0.0.1:0', '--display', 'headless')
-    until('it is back', lambda: living(a))
+    until('it is back', lambda: a.living())
     assert a.wait(pid)['status'] == 0
     lines = re.findall(r'line (\d+)', a.output(pid))
     assert lines == [str(i) for i in range(1, 41)] and 'all 0' in a.output(pid), a.output(pid)
@@ -178,17 +167,17 @@ def test_a_link_that_is_cut_leaves_one_family(a, b):
         except nodes.Failed:
             pass
         # It may be in flight for a while, but it is never on both.
-        here = until(f'{step}: it runs', lambda: [n for n in (c, b) for r in n.ps() if r['uid'] == uid and r['state'] in ('exited', *LIVES)])
+        here = until(f'{step}: it runs', lambda: [n for n in (c, b) for r in n.ps() if r['uid'] == uid and r['state'] in ('exited', *nodes.LIVES)])
         assert len(here) == 1, (step, here)
         pid = next(r['pid'] for r in here[0].ps() if r['uid'] == uid)
         assert here[0].wait(pid)['status'] == 0, step
         expect_sum(here[0].output(pid))
-        assert not living(c) + living(b)
+        assert not c.living() + b.living()
         c.down()
 
 
 def is_at(nodes_up, uid):
-    return [n for n in nodes_up for r in n.ps() if r['uid'] == uid and r['state'] in ('exited', *LIVES)]
+    return [n for n in nodes_up for r in n.ps() if r['uid'] == uid and r['state'] in ('exited', *nodes.LIVES)]
 
 
 def crash(step, b, source):
@@ -213,7 +202,7 @@ def crash(step, b, source):
     pid = next(r['pid'] for r in at[0].ps() if r['uid'] == uid)
     assert at[0].wait(pid)['status'] == 0, step
     expect_sum(at[0].output(pid))
-    assert not living(c) + living(b), step
+    assert not c.living() + b.living(), step
     c.down()
 
 
@@ -247,12 +236,12 @@ class Shell(Terminal):
 def job_control(a, b, program, *args):
     s = Shell(a, program, *args)
     s.see('ready> ')
-    pid = max(r['pid'] for r in living(a))
+    pid = max(r['pid'] for r in a.living())
     s.do('sleep 1000 &', 'ready> ')
     s.do('(sleep 3; exit 9) &', 'ready> ')
     s.do('job=$!', 'ready> ')
     s.do('cat', '')
-    until('cat runs', lambda: any(r['name'] == 'cat' for r in living(a)))
+    until('cat runs', lambda: any(r['name'] == 'cat' for r in a.living()))
     s.type('before\r')
     s.see('before\nbefore\n')
     s.type('half a ')
@@ -274,7 +263,7 @@ def job_control(a, b, program, *args):
     b.migrate(pid, a)
     s.do('kill %1; wait; echo "all over"', 'all over\n')
     assert s.leave() == 3
-    assert not living(a) + living(b)
+    assert not a.living() + b.living()
 
 
 def test_dash_keeps_its_jobs(a, b):
@@ -290,9 +279,9 @@ def test_vim_keeps_its_unsaved_buffer(a, b):
         return
     s = Shell(a, 'dash', '-i', options=('--dir', IMAGE + '::/:ro'), term='xterm')
     s.see('ready> ')
-    pid = max(r['pid'] for r in living(a))
+    pid = max(r['pid'] for r in a.living())
     s.type('vim -u NONE /tmp/letter\r')
-    until('vim runs', lambda: any(r['name'] == 'vim' for r in living(a)))
+    until('vim runs', lambda: any(r['name'] == 'vim' for r in a.living()))
     s.see('~')
     s.type('ione line that nobody saved')
     s.see('nobody saved')
@@ -309,30 +298,12 @@ def test_vim_keeps_its_unsaved_buffer(a, b):
 
 
 def main():
-    for name in ('dash', 'bash', 'busybox', 'yes', 'sha256sum', 'cat', 'sleep'):
+    for name in NEEDS:
         if not os.path.exists(os.path.join(IMAGE, 'bin', name)):
             print(f'1..0 # SKIP {name} is not made: scripts/userland makes it')
             sys.exit(77)
-    wanted = sys.argv[2:]
-    tests = [(n, f) for n, f in globals().items() if n.startswith('test_') and (not wanted or any(w in n for w in wanted))]
-    with tempfile.TemporaryDirectory() as folder:
-        a, b = (nodes.Node(os.path.join(folder, n), n) for n in ('one', 'two'))
-        try:
-            for n in (a, b):
-                n.up('--listen', '127.0.0.1:0', '--display', 'headless')
-            nodes.pair(a, b)
-            for i, (name, test) in enumerate(tests, 1):
-                try:
-                    test(a, b)
-                    print(f'ok {i} - {name[5:].replace("_", " ")}', flush=True)
-                except (AssertionError, nodes.Failed) as e:
-                    print(f'not ok {i} - {name[5:].replace("_", " ")}')
-                    print('# ' + repr(e).replace('\\n', '\n# '), flush=True)
-        finally:
-            for n in (a, b):
-                if n.is_up():
-                    n.call('down', '--end')
-    print(f'1..{len(tests)}')
+    with nodes.two() as (a, b):
+        sys.exit(cases.run(globals(), sys.argv[2:], fixture=lambda: contextlib.nullcontext((a, b))))
 
 
 main()

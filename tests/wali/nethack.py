@@ -17,13 +17,15 @@ import cases  # noqa: E402
 import nodes  # noqa: E402
 
 OPTIONS = 'name:Astrid,role:Valkyrie,race:human,gender:female,align:neutral,pettype:none,!legacy,!splash_screen,!news,!autopickup'
-MOVES = int(sys.argv[2]) if sys.argv[2:] else 20
+
+
+def command(playground):
+    return ['run', '--dir', IMAGE + '::/:ro', '--dir', playground + '::/var/games/nethack', '--env', 'TERM=xterm',
+            '--env', 'NETHACKOPTIONS=' + OPTIONS, '--env', 'USER=astrid', os.path.join(IMAGE, 'bin', 'nethack')]
 
 
 def play(node, playground):
-    return Terminal([*node.command('run', '--dir', IMAGE + '::/:ro', '--dir', playground + '::/var/games/nethack', '--env', 'TERM=xterm',
-                                   '--env', 'NETHACKOPTIONS=' + OPTIONS, '--env', 'USER=astrid',
-                                   os.path.join(IMAGE, 'bin', 'nethack'))], node.env)
+    return Terminal(node.command(*command(playground)), node.env)
 
 
 def new_playground(folder):
@@ -42,30 +44,28 @@ def the_dagger_is_there(game):
     game.type('\x1b')
 
 
-def test_a_game_goes_on_on_another_device_and_is_saved_there():
-    def make(folder):
-        return [nodes.Node(os.path.join(folder, name), name, program=[os.path.abspath(sys.argv[1])]) for name in ('desk', 'phone')]
+def save(game):
+    game.type('\x1b\x1bS')
+    game.see('Really save')
+    game.type('y')
+    game.see('Be seeing you')
 
-    with nodes.housed(make) as (desk, phone), tempfile.TemporaryDirectory() as folder:
-        for node in (desk, phone):
-            node.up('--display', 'headless', '--listen', '127.0.0.1:0')
-        nodes.pair(desk, phone)
+
+def test_a_game_goes_on_on_another_device_and_is_saved_there():
+    moves = int(sys.argv[2]) if sys.argv[2:] else 20
+    with nodes.two('desk', 'phone', program=[os.path.abspath(sys.argv[1])]) as (desk, phone), tempfile.TemporaryDirectory() as folder:
         playground = new_playground(folder)
         game = play(desk, playground)
         game.see('Dlvl:1')
         the_dagger_is_there(game)
-        pid, here, there = desk.ps()[0]['pid'], desk, phone
-        for i in range(MOVES // 2 * 2 + 1):  # it ends on the phone
+        trip = nodes.Journey(desk, phone, desk.ps()[0]['pid'])
+        for i in range(moves // 2 * 2 + 1):  # it ends on the phone
             game.type('hjkl'[i % 4])
-            pid, here, there = here.migrate(pid, there)['pid'], there, here
-        assert here is phone
+            assert trip.move()
+        assert trip.here is phone
         the_dagger_is_there(game)
-        attached = Terminal(phone.command('attach', pid), phone.env)
-        attached.type('\x1b\x1bS')
-        attached.see('Really save')
-        attached.type('y')
-        attached.see('Be seeing you')
-        assert phone.wait(pid)['status'] == 0
+        save(Terminal(phone.command('attach', trip.pid), phone.env))
+        trip.end()
         assert os.listdir(os.path.join(playground, 'save'))  # on the desk's disk
         game = play(desk, playground)
         game.see('Restoring save file')

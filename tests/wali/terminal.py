@@ -42,6 +42,12 @@ class Terminal:
         self.out = self.out[m.end():]
         return m
 
+    def drain(self):
+        """Forgets what was printed until now."""
+        while select.select([self.fd], [], [], 0)[0] and os.read(self.fd, 4096):
+            pass
+        self.out = ''
+
     def type(self, keys):
         os.write(self.fd, keys.encode())
 
