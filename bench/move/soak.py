@@ -37,6 +37,7 @@ import nethack  # noqa: E402 (they stand in those folders)
 import nodes  # noqa: E402
 from terminal import IMAGE, Terminal  # noqa: E402
 
+SDK = os.environ.get('WASMOS_SDK') or os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'wasmos', 'sdk')
 PATIENCE_S = 60
 SEED = 4
 
@@ -404,7 +405,9 @@ KINDS = {'shell': Shell, 'vim': Vim, 'nethack': Nethack, 'pipeline': Pipeline, '
 
 
 def missing(kind):
-    return [name for name in kind.needs if not os.path.exists(program(name))]
+    if kind is Threads and not os.path.exists(os.path.join(SDK, 'made')):
+        return 'the C library is not made: scripts/setup --sdk && scripts/sdk'
+    return next((f'{name} is not made: scripts/userland makes it' for name in kind.needs if not os.path.exists(program(name))), None)
 
 
 @contextlib.contextmanager
@@ -461,8 +464,8 @@ def main():
     rows = []
     with load():
         for name in o.kinds or KINDS:
-            if lacks := missing(KINDS[name]):
-                print(f'{name}: {lacks[0]} is not made: scripts/userland makes it', file=sys.stderr)
+            if why := missing(KINDS[name]):
+                print(f'{name}: {why}', file=sys.stderr)
                 continue
             rows.append(result(name, o.moves))
             if not o.json:
