@@ -5,6 +5,7 @@
 #include "node/checkpoint.h"
 #include "node/control.h"
 #include "node/kin.h"
+#include "node/kin_split.h"
 #include "node/link.h"
 #include "node/moves.h"
 #include "node/node.h"
@@ -23,6 +24,9 @@ struct waiting {
 	char peer[DEVICE_NAME_MAX + 1];
 	uint32_t pid;
 	char pids[512]; /* of a family: all of them */
+	uint8_t to[PEER_ID_SIZE];
+	uint64_t max_pause_ns;
+	bool progress;
 	uv_timer_t timer;
 	bool timed;
 };
@@ -127,6 +131,29 @@ static bool is_young(const struct node *n)
 	return (int64_t)(os_wall_ns() / 1000000) - n->started_unix_ms < LINKS_MS;
 }
 
+static void start_migrating(void *ctx, enum err e, const struct errmsg *why, struct process *p)
+{
+	struct waiting *w = ctx;
+	struct peer *to = peer_by_id(w->node, w->to);
+	struct errmsg msg = *why;
+	if (e == ERR_OK && !to)
+		e = ERR_NOTFOUND;
+	if (e == ERR_OK) {
+		memcpy(w->uid, p->uid, UID_SIZE);
+		w->pid = p->pid;
+		kin_numbers(p, w->pids, sizeof w->pids);
+		e = moves_start(w->node, p, to, w->max_pause_ns, migrate_over, w, &msg);
+	}
+	if (e == ERR_OK && w->progress)
+		show_progress(w);
+	if (e == ERR_OK)
+		return;
+	struct control_call *c = w->call;
+	free(w);
+	if (c)
+		control_end(c, e, &msg);
+}
+
 void control_migrate(struct node *n, struct control_call *c)
 {
 	const char *text;
@@ -149,22 +176,18 @@ void control_migrate(struct node *n, struct control_call *c)
 		awake_wait(c, "there is no link to the device");
 		return;
 	}
-	bool progress = control_flag(c, "progress");
 	struct waiting *w = wait_for(n, c);
 	if (!w)
 		return;
-	p = kin_leader(p); /* it is the one that is told of */
-	memcpy(w->uid, p->uid, UID_SIZE);
-	w->pid = p->pid;
-	kin_numbers(p, w->pids, sizeof w->pids);
+	w->progress = control_flag(c, "progress");
+	w->max_pause_ns = max_pause_us * 1000;
 	strncpy(w->peer, peer_name(to), sizeof w->peer - 1);
-	e = moves_start(n, p, to, max_pause_us * 1000, migrate_over, w, &msg);
-	if (e == ERR_OK && progress)
-		show_progress(w);
-	if (e == ERR_OK)
-		return;
-	free(w);
-	control_end(c, e, &msg);
+	memcpy(w->to, peer_id(to), sizeof w->to);
+	bool alone = control_flag(c, "alone"), job = control_flag(c, "job");
+	if (alone || job)
+		kin_split(p, alone ? SPLIT_ALONE : SPLIT_GROUP, start_migrating, w);
+	else
+		start_migrating(w, ERR_OK, &msg, kin_leader(p)); /* it is the one that is told of */
 }
 
 /* ---- suspend, resume ---- */

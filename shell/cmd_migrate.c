@@ -9,6 +9,9 @@
 static const struct option options[] = {
     {"max-pause", 0, OPTION_VALUE, "MS",
      "move only when the program stands still for at most this many milliseconds"},
+    {"alone", 0, OPTION_FLAG, NULL,
+     "only this process: its relatives stay, and go on with it over the link"},
+    {"job", 0, OPTION_FLAG, NULL, "only its process group: a shell's job without the shell"},
     {0}};
 
 /* "16", "16ms", "0.5ms", "2s" in microseconds. */
@@ -82,6 +85,10 @@ static int run(struct shell *sh)
 	client_put_str(c, "peer", shell_arg(sh, 1));
 	if (us)
 		client_put_u64(c, "max_pause_us", us);
+	if (shell_flag(sh, "alone"))
+		client_put_flag(c, "alone", true);
+	else if (shell_flag(sh, "job"))
+		client_put_flag(c, "job", true);
 	if (shell_json(sh))
 		return client_report(sh, c, NULL);
 	client_put_flag(c, "progress", terminal);
@@ -102,7 +109,7 @@ static int run(struct shell *sh)
 
 const struct command command_migrate = {
     .name = "migrate",
-    .usage = "migrate PID PEER [--max-pause MS]",
+    .usage = "migrate PID PEER [--alone|--job] [--max-pause MS]",
     .summary = "move a running program to another device",
     .help = "The program runs on while its memory is copied; it stands still only for what\n"
             "it wrote last. Its window, sound, terminal and open files go with it. Until\n"

@@ -25,7 +25,8 @@ enum saved {
 	SAVED_GONE = 32,
 	SAVED_HAS_NAME = 64,
 	SAVED_ABROAD = 128,
-	SAVED_FLAGS = 255,
+	SAVED_PIPE = 256,
+	SAVED_FLAGS = 511,
 };
 
 /* ---- standing and going ---- */
@@ -173,7 +174,8 @@ static uint32_t flags_of(const struct socket *s)
 	return (s->bound ? SAVED_BOUND : 0u) | (s->has_peer ? SAVED_HAS_PEER : 0u) |
 	       (s->shut_read ? SAVED_SHUT_READ : 0u) | (s->shut_write ? SAVED_SHUT_WRITE : 0u) |
 	       (s->in_ended ? SAVED_IN_ENDED : 0u) | (s->gone ? SAVED_GONE : 0u) |
-	       (s->has_name ? SAVED_HAS_NAME : 0u) | (s->abroad ? SAVED_ABROAD : 0u);
+	       (s->has_name ? SAVED_HAS_NAME : 0u) | (s->abroad ? SAVED_ABROAD : 0u) |
+	       (s->is_pipe ? SAVED_PIPE : 0u);
 }
 
 static void save_one(struct wr *out, const struct socket *s)
@@ -327,6 +329,7 @@ static enum err load_head(struct rd *in, struct socket *s)
 	s->gone = flags & SAVED_GONE;
 	s->has_name = flags & SAVED_HAS_NAME;
 	s->abroad = flags & SAVED_ABROAD;
+	s->is_pipe = flags & SAVED_PIPE;
 	return ERR_OK;
 }
 

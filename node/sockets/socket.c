@@ -205,6 +205,14 @@ static struct queue take_travelling(struct space *s)
 	return all;
 }
 
+enum err space_new_like(const struct space *s, const struct space_config *c, struct space **out)
+{
+	struct space_config with = *c;
+	with.mode = s->cfg.mode;
+	with.home = s->home;
+	return space_new(s->net, &with, out);
+}
+
 static void orphan_sockets(struct space *s)
 {
 	net_enter(s->net, s);
@@ -406,6 +414,13 @@ static bool is_datagram(const struct socket *s)
 }
 
 /* The loop works with it still, or tells another node: it has the last word. */
+static void count_out(struct socket *s)
+{
+	s->space->bytes -= s->counted_bytes;
+	s->space->packets -= s->counted_packets;
+	s->space->sockets--;
+}
+
 void socket_retire(struct socket *s)
 {
 	bool waits = s->carrier || (!s->left && stream_lingers(s));
@@ -414,11 +429,8 @@ void socket_retire(struct socket *s)
 		return;
 	}
 	s->shut_write = s->shut_read = s->ended = true;
-	if (s->space) {
-		s->space->bytes -= s->counted_bytes;
-		s->space->packets -= s->counted_packets;
-		s->space->sockets--;
-	}
+	if (s->space)
+		count_out(s);
 	s->space = NULL;
 }
 
@@ -509,8 +521,10 @@ static enum ferr file_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
 
 static enum ferr file_stat(struct vfs_obj *o, struct vfs_stat *out)
 {
-	*out = (struct vfs_stat){
-	    .nlink = 1, .ino = 1, .type = VFS_TYPE_DGRAM, .size_bytes = socket_waiting_bytes(o)};
+	*out = (struct vfs_stat){.nlink = 1,
+	                         .ino = 1,
+	                         .type = socket_of(o)->is_pipe ? VFS_TYPE_STREAM : VFS_TYPE_DGRAM,
+	                         .size_bytes = socket_waiting_bytes(o)};
 	return FE_OK;
 }
 
@@ -539,6 +553,74 @@ static const struct vfs_ops socket_ops = {
 const struct vfs_ops *socket_operations(void)
 {
 	return &socket_ops;
+}
+
+/* ---- families that part ---- */
+
+static void change_space(struct socket *s, struct space *to)
+{
+	if (s->space)
+		count_out(s);
+	s->space = to;
+	to->sockets++;
+	to->bytes += s->counted_bytes;
+	to->packets += s->counted_packets;
+	for (struct socket *w = s->waiting; w; w = w->next_waiting)
+		change_space(w, to);
+}
+
+void socket_change_space(struct vfs_obj *o, struct space *to)
+{
+	struct socket *s = socket_of(o);
+	net_enter(s->net, to);
+	change_space(s, to);
+	net_leave(s->net);
+}
+
+bool socket_takes(struct vfs_obj *o, size_t size)
+{
+	struct socket *s = socket_of(o);
+	if (!s->net)
+		return false;
+	net_enter(s->net, s->space);
+	const struct socket *to = s->mate ? s->mate : s;
+	bool takes = !s->standing && !s->gone && s->error == FE_OK &&
+	             socket_room(to, s->mate ? &to->in : &to->out) >= size;
+	net_leave(s->net);
+	return takes;
+}
+
+bool socket_push(struct vfs_obj *o, const void *bytes, size_t size)
+{
+	struct socket *s = socket_of(o);
+	if (!s->net)
+		return false;
+	net_enter(s->net, s->space);
+	bool ok = !s->standing && stream_push(s, bytes, size);
+	net_leave(s->net);
+	return ok;
+}
+
+bool socket_is_connection(const struct vfs_obj *o)
+{
+	const struct socket *s = (const struct socket *)o;
+	return vfs_is_socket(o) && s->type == SOCKET_STREAM && s->state == STATE_CONNECTED;
+}
+
+void socket_be_pipe(struct vfs_obj *o)
+{
+	socket_of(o)->is_pipe = true;
+}
+
+bool socket_stands(struct vfs_obj *o)
+{
+	struct socket *s = socket_of(o);
+	if (!s->net)
+		return true;
+	net_enter(s->net, s->space);
+	bool stands = s->standing;
+	net_leave(s->net);
+	return stands;
 }
 
 /* ---- the rest of what is asked ---- */

@@ -85,6 +85,8 @@ enum err space_new(struct net *n, const struct space_config *c, struct space **o
 /* With the family's lock. Its sockets are closed, or are in files that travelled nowhere: those go too. */
 void space_free(struct space *s);
 enum net_mode space_mode(const struct space *s);
+/* One more on the same net, as far reaching and at home where s is, with a name of its own and these wakes. */
+enum err space_new_like(const struct space *s, const struct space_config *c, struct space **out);
 /* Its processes left this node while they stood: before their files are closed here. */
 void space_leave(struct space *s);
 /* A socket has this file's name. */
@@ -133,6 +135,19 @@ enum ferr socket_receive(struct vfs_obj *o, struct socket_receive *r, size_t *do
 
 enum { SOCKET_SHUT_READ = 1, SOCKET_SHUT_WRITE = 2 };
 enum ferr socket_shutdown(struct vfs_obj *o, unsigned how);
+
+/* From now on it is of another space of the same net: its process is of another family. With both families' locks. */
+void socket_change_space(struct vfs_obj *o, struct space *to);
+/* All of so many bytes can be written now. */
+bool socket_takes(struct vfs_obj *o, size_t size);
+/* The same, whatever room there is. False: no memory, or it stands. */
+bool socket_push(struct vfs_obj *o, const void *bytes, size_t size);
+/* A stream that has been connected. It may have been loaded just now. */
+bool socket_is_connection(const struct vfs_obj *o);
+/* A connected stream takes the place of a pipe: that is what stat says. */
+void socket_be_pipe(struct vfs_obj *o);
+/* It is in an image, and has not gone on since. */
+bool socket_stands(struct vfs_obj *o);
 
 /* Its own address, its peer's (NOTCONN). */
 void socket_local(struct vfs_obj *o, struct address *out);

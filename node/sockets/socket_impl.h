@@ -25,6 +25,7 @@ struct socket {
 	enum socket_state state;
 	struct address local, peer;
 	bool bound, has_peer;
+	bool is_pipe;    /* it took the place of a pipe's end */
 	enum ferr error; /* told once */
 
 	/* Of a connection. */

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "node/sockets/socket.h"
 #include "node/wali/commons.h"
+#include "node/wali/kinship.h"
 #include "node/wali/pty.h"
 
 #include <stdlib.h>
@@ -62,28 +63,72 @@ struct family_terminal *family_terminal_of(struct family *f, uint32_t session)
 	return NULL;
 }
 
+/* ---- the lock ---- */
+
+struct family_lock {
+	pthread_mutex_t mutex;
+	_Atomic uint32_t refs;
+};
+
+static struct family_lock *lock_new(void)
+{
+	struct family_lock *l = calloc(1, sizeof *l);
+	if (!l)
+		return NULL;
+	pthread_mutex_init(&l->mutex, NULL);
+	l->refs = 1;
+	return l;
+}
+
+static void lock_unref(struct family_lock *l)
+{
+	if (atomic_fetch_sub(&l->refs, 1) != 1)
+		return;
+	pthread_mutex_destroy(&l->mutex);
+	free(l);
+}
+
+void family_share_lock(struct family *f, struct family *other)
+{
+	lock_unref(f->lock);
+	atomic_fetch_add(&other->lock->refs, 1);
+	f->lock = other->lock;
+}
+
+void family_lock(struct family *f)
+{
+	pthread_mutex_lock(&f->lock->mutex);
+}
+
+void family_unlock(struct family *f)
+{
+	if (f->has_untold)
+		kinships_tell(f, false);
+	pthread_mutex_unlock(&f->lock->mutex);
+}
+
 /* ---- processes ---- */
 
 struct family *family_new(void)
 {
 	struct family *f = calloc(1, sizeof *f);
-	if (!f)
+	if (!f || !(f->lock = lock_new())) {
+		free(f);
 		return NULL;
-	pthread_mutex_init(&f->lock, NULL);
+	}
 	pthread_mutex_init(&f->wakers, NULL);
 	f->next_pid = 1;
 	family_terminal_reset(&f->terminal);
 	return f;
 }
 
-void family_lock(struct family *f)
+/* Something for a socket of the family: perhaps of another part. */
+static void hear(struct family *f)
 {
-	pthread_mutex_lock(&f->lock);
-}
-
-void family_unlock(struct family *f)
-{
-	pthread_mutex_unlock(&f->lock);
+	if (!atomic_load(&f->hears))
+		return;
+	atomic_store(&f->has_news, true);
+	os_wake_post(&f->alarm_wake);
 }
 
 void family_wake(void *family)
@@ -109,6 +154,7 @@ void family_wake_pipe(void *family, const void *pipe)
 void family_wake_all(void *family)
 {
 	struct family *f = family;
+	hear(f);
 	pthread_mutex_lock(&f->wakers);
 	for (struct task *t = f->tasks; t; t = t->next)
 		if (t->waker)
@@ -161,7 +207,7 @@ void family_remove(struct family *f, struct task *t)
 			pthread_mutex_lock(&f->wakers);
 			*at = t->next;
 			pthread_mutex_unlock(&f->wakers);
-			if (t->state != TASK_ZOMBIE)
+			if (t->state != TASK_ZOMBIE && !t->away)
 				f->alive--;
 			free(t);
 			return;
@@ -183,12 +229,18 @@ void family_tell_parent(struct family *f, struct task *t)
 		family_raise(f, parent, LINUX_SIGCHLD);
 }
 
-/* A zombie that nobody will ever wait for goes. */
-static void drop_if_nobodys(struct family *f, struct task *t)
+void family_changed(struct family *f, struct task *t)
+{
+	t->untold = kinships_but(f, t->away);
+	f->has_untold |= t->untold != 0;
+}
+
+/* When its parent is in another part, that has it as a zombie. */
+void family_drop_if_nobodys(struct family *f, struct task *t)
 {
 	const struct task *parent = family_find(f, t->parent);
-	if (t->state == TASK_ZOMBIE && t->pid &&
-	    (!parent || parent->state == TASK_ZOMBIE || parent->ignores_children))
+	if (t->state == TASK_ZOMBIE && t->pid && !t->untold &&
+	    (!parent || parent->state == TASK_ZOMBIE || parent->ignores_children || parent->away))
 		family_remove(f, t);
 }
 
@@ -199,15 +251,29 @@ static void leave_children(struct family *f, const struct task *parent)
 		if (t->parent != parent->pid)
 			continue;
 		t->parent = 0;
-		drop_if_nobodys(f, t);
+		if (!t->away)
+			family_changed(f, t);
+		family_drop_if_nobodys(f, t);
 	}
 }
 
 /* ---- alarms ---- */
 
+/* One of them will hear the news before it runs on: when they stand, later. */
+static uint64_t poke_all(struct family *f)
+{
+	enum { AGAIN_NS = 50000000 };
+	for (struct task *t = f->tasks; t; t = t->next)
+		if (t->state != TASK_ZOMBIE)
+			family_poke(t);
+	return os_monotonic_ns() + AGAIN_NS;
+}
+
 static uint64_t poke_due(struct family *f)
 {
 	uint64_t now = os_monotonic_ns(), next = OS_NO_DEADLINE;
+	if (atomic_load(&f->has_news) && kinships_want(f))
+		next = poke_all(f);
 	for (struct task *t = f->tasks; t; t = t->next) {
 		if (!t->alarm_ns || t->state == TASK_ZOMBIE)
 			continue;
@@ -258,16 +324,18 @@ static void end_alarms(struct family *f)
 
 static void family_free(struct family *f)
 {
+	kinships_end(f);
 	space_free(f->space);
 	ptys_settle(f);
 	while (f->tasks)
 		family_remove(f, f->tasks);
 	f->ends = true;
+	f->has_untold = false;
 	family_unlock(f);
 	end_alarms(f);
 	pthread_mutex_destroy(&f->wakers);
 	commons_unref(f->commons);
-	pthread_mutex_destroy(&f->lock);
+	lock_unref(f->lock);
 	free(f);
 }
 
@@ -293,6 +361,7 @@ bool family_end(struct family *f, struct task *t, int status)
 	t->store = NULL;
 	t->wali = NULL;
 	family_set_waker(f, t, NULL);
+	family_changed(f, t);
 	end_session(f, t);
 	if (!--f->alive) {
 		if (f->users)
@@ -303,8 +372,14 @@ bool family_end(struct family *f, struct task *t, int status)
 	}
 	leave_children(f, t);
 	family_tell_parent(f, t);
-	drop_if_nobodys(f, t);
+	family_drop_if_nobodys(f, t);
 	return false;
+}
+
+void family_orphan(struct family *f, struct task *t)
+{
+	end_session(f, t);
+	leave_children(f, t);
 }
 
 bool family_is_orphaned(struct family *f, uint32_t group)
@@ -369,6 +444,10 @@ void family_raise(struct family *f, struct task *t, int signal)
 	if (t->state == TASK_ZOMBIE)
 		return;
 	t->pending |= bit;
+	if (t->away) {
+		f->has_untold = true;
+		return;
+	}
 	if (bit & stops)
 		t->pending &= ~cont;
 	if (bit & cont)
@@ -380,6 +459,7 @@ void family_raise(struct family *f, struct task *t, int signal)
 			t->status_is_news = true;
 			family_tell_parent(f, t);
 		}
+		family_changed(f, t);
 	}
 	family_poke(t);
 }

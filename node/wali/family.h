@@ -15,10 +15,16 @@
 #include "base/os.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LINUX_SIGNALS = 64, FAMILY_MAX = 4000 /* relatives */ };
+enum {
+	LINUX_SIGNALS = 64,
+	FAMILY_MAX = 4000, /* relatives */
+	FAMILY_NUMBERS_LEAST =
+	    30000, /* that a part of a family has for its children: more than are ever taken */
+};
 
 enum {
 	LINUX_SIGHUP = 1,
@@ -41,6 +47,7 @@ enum {
 	LINUX_SIGWINCH = 28,
 };
 
+struct kinship;
 struct space;
 struct store;
 struct wali;
@@ -67,6 +74,9 @@ struct task {
 	struct os_wake *waker;
 	struct wali *wali; /* NULL: it is being made, or has ended */
 	char comm[16];     /* what Linux calls it */
+	struct kinship *
+	    away; /* its process is in another part of the family, beyond this (kinship.h); NULL: here */
+	uint8_t untold; /* kinships that have not heard how it is now, by their bits */
 	struct task *next;
 };
 
@@ -81,9 +91,11 @@ struct family_terminal {
 
 struct pty;
 struct commons;
+struct family_lock;
 
 struct family {
-	pthread_mutex_t lock;
+	struct family_lock *
+	    lock; /* a reference: parts of a family that were parted on this node have one, as they share files */
 	struct task *tasks;
 	uint32_t alive;    /* tasks that are no zombies */
 	uint32_t users;    /* who look at it while it may end */
@@ -100,7 +112,12 @@ struct family {
 	uint64_t cpu_shown_ns; /* the most that /proc has said that all have used */
 	pthread_mutex_t
 	    wakers; /* before changes of tasks and their wakers; the last lock anybody takes */
-	struct space *space; /* its sockets' (node/sockets/socket.h); NULL: no net. Owned */
+	struct space *space;      /* its sockets' (node/sockets/socket.h); NULL: no net. Owned */
+	struct kinship *kinships; /* with its other parts. Owned */
+	bool has_untold;      /* some task's row, or signals for one that is away, are to be sent */
+	atomic_bool has_news; /* other parts may have sent something ... */
+	atomic_bool hears;    /* ... and the thread of the alarms looks */
+	uint32_t pid_first, pid_last; /* numbers of children, when it has other parts; 0: any */
 };
 
 struct family *family_new(void);
@@ -112,7 +129,10 @@ void family_wake_all(void *family);
 void family_set_waker(struct family *f, struct task *t, struct os_wake *waker);
 
 void family_lock(struct family *f);
+/* What other parts are to hear is sent. */
 void family_unlock(struct family *f);
+/* Only for a family that nobody else knows: the lock of the other from now on. */
+void family_share_lock(struct family *f, struct family *other);
 
 /* NULL: no memory. parent NULL: the first, leader of its session. */
 struct task *family_add(struct family *f, uint32_t pid, const struct task *parent,
@@ -122,6 +142,12 @@ struct task *family_find(struct family *f, uint32_t pid);
  * last: then true, and there is no lock to give back. */
 bool family_end(struct family *f, struct task *t, int status);
 void family_remove(struct family *f, struct task *t);
+/* Its parent, group, session, state or name has changed. */
+void family_changed(struct family *f, struct task *t);
+/* It is a zombie, and nobody will ever wait for it here: it goes, once other parts have heard. */
+void family_drop_if_nobodys(struct family *f, struct task *t);
+/* Its children have no parent any more; as the leader of a session it hangs up. */
+void family_orphan(struct family *f, struct task *t);
 /* While somebody uses it a family without tasks that run is not freed. They take the lock themselves. */
 void family_use(struct family *f);
 void family_let(struct family *f);
@@ -143,7 +169,7 @@ enum err family_terminal_load(struct family_terminal *t, struct rd *in);
 struct family_terminal *family_terminal_of(struct family *f, uint32_t session);
 /* Nobody of the session outside the group is the parent of one of it: who stops there would never go on. */
 bool family_is_orphaned(struct family *f, uint32_t group);
-/* Raises a signal for a task. */
+/* Raises a signal for a task, wherever its process is. */
 void family_raise(struct family *f, struct task *t, int signal);
 /* As kill(2): pid > 0, 0 (the group of from), -1 (all but from), < -1 (a group). SRCH, INVAL. */
 int family_kill(struct family *f, struct task *from, int64_t pid, int signal);

@@ -2,9 +2,11 @@
  *
  * Little-endian; in this order:
  *
- *	u32 version 1, u32 number of the leader
+ *	u32 version 1, or 2 of a part of a family; u32 number of the leader
+ *	2: u32 u32 first and last number of children, or 0; kinships (kinship.c)
  *	u16 tasks by number, each: u32 number, u32 parent or 0, u32 group, u32 session, u8 state (0 runs, 1 stopped, 2 zombie),
- *	    u8 flags (1 status is news, 2 ignores children, 4 has execed), u32 status, 16 bytes name for /proc
+ *	    u8 flags (1 status is news, 2 ignores children, 4 has execed), u32 status, 16 bytes name for /proc;
+ *	    2: u8 kinship that it is beyond or 255, u8 bits of kinships that have not heard how it is, u64 signals for it beyond, u64 time
  *	the terminal's settings (save.c), u32 its session, u32 its foreground, u16 columns, u16 rows; u16 size, what is typed
  *	mounts and open files of all (vfs/fdtable_save.c)
  *	u16 eventfds and epolls, each: u16 description, u8 kind; an eventfd: u64 count, u8 semaphore; an epoll: u32 whose descriptors it
@@ -13,13 +15,14 @@
  */
 #include "node/wali/save.h"
 
+#include "node/wali/kinship.h"
 #include "node/wali/pty.h"
 #include "vfs/pipe.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT_VERSION = 1, NO_DESCRIPTION = UINT16_MAX };
+enum { FORMAT_WHOLE = 1, FORMAT_PART = 2, NO_DESCRIPTION = UINT16_MAX, HERE = UINT8_MAX };
 enum { TASK_NEWS = 1, TASK_IGNORES = 2, TASK_EXECED = 4 };
 
 /* An epoll whose process is not there yet. */
@@ -46,7 +49,12 @@ static int by_pid(const void *a, const void *b)
 	return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
-static void save_task(const struct task *t, struct wr *out)
+static bool is_part(const struct family *f)
+{
+	return f->kinships || f->pid_first;
+}
+
+static void save_task(const struct task *t, bool part, struct wr *out)
 {
 	wr_u32(out, t->pid);
 	wr_u32(out, t->parent);
@@ -58,6 +66,12 @@ static void save_task(const struct task *t, struct wr *out)
 	                     (t->has_execed ? TASK_EXECED : 0)));
 	wr_u32(out, (uint32_t)t->status);
 	wr_bytes(out, t->comm, sizeof t->comm);
+	if (!part)
+		return;
+	wr_u8(out, t->away ? (uint8_t)kinship_index(t->away) : HERE);
+	wr_u8(out, t->untold);
+	wr_u64(out, t->away ? t->pending : 0);
+	wr_u64(out, t->used_ns);
 }
 
 static enum err save_tasks(const struct family *f, struct wr *out)
@@ -71,7 +85,7 @@ static enum err save_tasks(const struct family *f, struct wr *out)
 	qsort(list, n, sizeof *list, by_pid);
 	wr_u16(out, (uint16_t)n);
 	for (uint32_t i = 0; i < n; i++)
-		save_task(list[i], out);
+		save_task(list[i], is_part(f), out);
 	free(list);
 	return n < 2 * FAMILY_MAX ? ERR_OK : ERR_LIMIT;
 }
@@ -145,14 +159,19 @@ static void save_devices(struct wali *const *members, uint32_t count, const stru
 static enum err save_all(struct wali *const *members, uint32_t count, const struct fdset *set,
                          struct vfs_ns *ns, struct wr *out, struct errmsg *msg)
 {
-	const struct family *f = members[0]->family;
+	struct family *f = members[0]->family;
 	for (uint32_t i = 0; i < count; i++)
 		if (!members[i]->task)
 			return err_set(msg, ERR_CLOSED, "a process was ended meanwhile");
 	if (f->alive != count)
 		return err_set(msg, ERR_BUSY, "%u of %u related processes stand", count, f->alive);
-	wr_u32(out, FORMAT_VERSION);
+	wr_u32(out, is_part(f) ? FORMAT_PART : FORMAT_WHOLE);
 	wr_u32(out, members[0]->task->pid);
+	if (is_part(f)) {
+		wr_u32(out, f->pid_first);
+		wr_u32(out, f->pid_last);
+		TRY(kinships_save(f, out));
+	}
 	TRY(save_tasks(f, out));
 	save_terminal(members[0], out);
 	TRY(fdset_save(set, ns, out, msg));
@@ -201,17 +220,31 @@ void wali_settle(struct wali *k)
 /* ---- reading ---- */
 
 struct head {
-	uint32_t leader;
+	uint32_t version, leader, pid_first, pid_last;
 	uint16_t tasks;
 };
 
-static enum err load_head(struct rd *in, struct head *h)
+/* f NULL: only who there is. */
+static enum err load_part(struct rd *in, struct head *h, struct family *f)
 {
-	uint32_t version;
-	TRY(rd_u32(in, &version));
-	if (version != FORMAT_VERSION)
+	TRY(rd_u32(in, &h->pid_first));
+	TRY(rd_u32(in, &h->pid_last));
+	bool none = !h->pid_first && !h->pid_last;
+	/* So many that a free one is there in any case. */
+	if (!none && (!h->pid_first || h->pid_last > FAMILY_PID_MAX || h->pid_first > h->pid_last ||
+	              h->pid_last - h->pid_first < FAMILY_NUMBERS_LEAST))
+		return ERR_MALFORMED;
+	return f ? kinships_load(f, in) : kinships_skip(in);
+}
+
+static enum err load_head(struct rd *in, struct head *h, struct family *f)
+{
+	TRY(rd_u32(in, &h->version));
+	if (h->version != FORMAT_WHOLE && h->version != FORMAT_PART)
 		return ERR_UNSUPPORTED;
 	TRY(rd_u32(in, &h->leader));
+	if (h->version == FORMAT_PART)
+		TRY(load_part(in, h, f));
 	TRY(rd_u16(in, &h->tasks));
 	return h->tasks && h->tasks < 2 * FAMILY_MAX ? ERR_OK : ERR_MALFORMED;
 }
@@ -221,7 +254,18 @@ static bool is_pid(uint32_t pid)
 	return pid && pid <= FAMILY_PID_MAX;
 }
 
-static enum err load_task(struct rd *in, uint32_t before, struct task *t)
+/* What a part of a family has of each. */
+static enum err load_place(struct rd *in, struct task *t, uint8_t *beyond)
+{
+	TRY(rd_u8(in, beyond));
+	TRY(rd_u8(in, &t->untold));
+	TRY(rd_u64(in, &t->pending));
+	TRY(rd_u64(in, &t->used_ns));
+	return *beyond == HERE && t->pending ? ERR_MALFORMED : ERR_OK;
+}
+
+static enum err load_task(struct rd *in, const struct head *h, uint32_t before, struct task *t,
+                          uint8_t *beyond)
 {
 	uint8_t state, flags;
 	uint32_t status;
@@ -244,17 +288,19 @@ static enum err load_task(struct rd *in, uint32_t before, struct task *t)
 	t->status_is_news = flags & TASK_NEWS;
 	t->ignores_children = flags & TASK_IGNORES;
 	t->has_execed = flags & TASK_EXECED;
-	return ERR_OK;
+	*beyond = HERE;
+	return h->version == FORMAT_PART ? load_place(in, t, beyond) : ERR_OK;
 }
 
 static enum err list_members(struct rd *in, struct head *h, uint32_t *pids, uint32_t *count)
 {
 	struct task t = {0};
 	bool has_leader = false;
-	TRY(load_head(in, h));
+	uint8_t beyond;
+	TRY(load_head(in, h, NULL));
 	for (uint32_t i = 0; i < h->tasks; i++) {
-		TRY(load_task(in, t.pid, &t));
-		if (t.state == TASK_ZOMBIE)
+		TRY(load_task(in, h, t.pid, &t, &beyond));
+		if (t.state == TASK_ZOMBIE || beyond != HERE)
 			continue;
 		if (*count == FAMILY_MEMBERS_MAX)
 			return ERR_LIMIT;
@@ -276,24 +322,38 @@ enum err family_image_members(struct rd in, uint32_t *leader, uint32_t pids[FAMI
 	           : err_set(msg, e, "section family: byte %zu: %s", rd_offset(&in), err_text(e));
 }
 
+static enum err add_task(struct family_image *im, struct task *t, uint8_t beyond)
+{
+	struct family *f = im->family;
+	t->away = beyond == HERE ? NULL : kinship_at(f, beyond);
+	if ((beyond != HERE && !t->away) || t->untold & ~kinships_but(f, t->away))
+		return ERR_MALFORMED;
+	struct task *added = family_add(f, t->pid, t, NULL);
+	if (!added)
+		return ERR_NOMEM;
+	struct task *next = added->next;
+	*added = *t;
+	added->next = next;
+	added->is_absent = t->state != TASK_ZOMBIE && !t->away;
+	f->alive -= !added->is_absent;
+	f->has_untold |= t->untold || (t->away && t->pending);
+	return ERR_OK;
+}
+
 static enum err load_tasks(struct rd *in, struct family_image *im)
 {
-	struct head h;
-	struct task t = {0};
+	struct head h = {0};
 	uint32_t before = 0;
-	TRY(load_head(in, &h));
+	TRY(load_head(in, &h, im->family));
 	im->leader = h.leader;
-	for (uint32_t i = 0; i < h.tasks; i++, before = t.pid) {
-		TRY(load_task(in, before, &t));
-		struct task *added = family_add(im->family, t.pid, &t, NULL);
-		if (!added)
-			return ERR_NOMEM;
-		struct task *next = added->next;
-		*added = t;
-		added->next = next;
-		added->is_absent = t.state != TASK_ZOMBIE;
-		if (t.state == TASK_ZOMBIE)
-			im->family->alive--;
+	im->family->pid_first = h.pid_first;
+	im->family->pid_last = h.pid_last;
+	for (uint32_t i = 0; i < h.tasks; i++) {
+		struct task t = {0};
+		uint8_t beyond;
+		TRY(load_task(in, &h, before, &t, &beyond));
+		TRY(add_task(im, &t, beyond));
+		before = t.pid;
 	}
 	const struct task *leader = family_find(im->family, h.leader);
 	return leader && leader->is_absent && im->family->alive <= FAMILY_MEMBERS_MAX

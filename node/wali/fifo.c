@@ -280,6 +280,11 @@ static struct vfs_obj *end_new(unsigned flags, struct family *family, struct fif
 	return o;
 }
 
+bool fifo_is_end(const struct vfs_obj *o)
+{
+	return vfs_stream_ctx(o, &end_ops) != NULL;
+}
+
 /* ---- opening ---- */
 
 struct vfs_obj *fifo_hung_up(void)

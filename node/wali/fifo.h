@@ -23,3 +23,4 @@ enum ferr fifo_open(struct commons *c, const struct file_id *id, unsigned flags,
 void fifo_forget(struct commons *c, struct commons_waiter *w);
 /* An end that nobody is at the other side of. NULL: no memory. */
 struct vfs_obj *fifo_hung_up(void);
+bool fifo_is_end(const struct vfs_obj *o);

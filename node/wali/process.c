@@ -81,11 +81,17 @@ static void poke_parent(struct family *f, const struct task *t)
 		family_poke(parent);
 }
 
-/* pid, unless a relative that came from elsewhere is known by that number. */
-static uint32_t own_number(const struct family *f, uint32_t pid)
+/* pid, unless a relative that came from elsewhere is known by that number, or it is one of another part's. */
+static uint32_t own_number(struct family *f, uint32_t pid)
 {
+	uint32_t first = f->pid_first ? f->pid_first : 1;
+	uint32_t last = f->pid_first ? f->pid_last : FAMILY_PID_MAX;
+	if (pid < first || pid > last)
+		pid = f->next_pid < first || f->next_pid > last ? first : f->next_pid;
 	while (!family_is_free(f, pid))
-		pid = pid % FAMILY_PID_MAX + 1;
+		pid = pid < last ? pid + 1 : first;
+	if (f->pid_first)
+		f->next_pid = pid < last ? pid + 1 : first;
 	return pid;
 }
 
@@ -99,6 +105,7 @@ void wali_child_adopt(struct wali_child *c, const struct wali_host *host, struct
 	k->me->tid = k->task->pid;
 	k->task->wali = k;
 	family_set_waker(k->family, k->task, waker);
+	family_changed(k->family, k->task);
 	poke_parent(k->family, k->task);
 	c->wali = NULL;
 	c->wasi = NULL;
@@ -309,13 +316,14 @@ int64_t wali_setpgid(struct wali *k, const uint64_t *a)
 	if (!t || (t != k->task && t->parent != k->task->pid))
 		return NO(SRCH);
 	uint32_t group = arg32(a[1]) ? arg32(a[1]) : t->pid;
-	if (t != k->task && t->has_execed)
+	if (t != k->task && (t->has_execed || t->away))
 		return NO(ACCES);
 	if (t->session == t->pid || t->session != k->task->session)
 		return NO(PERM);
 	if (group != t->pid && !has_group(k, group))
 		return NO(PERM);
 	t->group = group;
+	family_changed(k->family, t);
 	return 0;
 }
 
@@ -325,5 +333,6 @@ int64_t wali_setsid(struct wali *k, const uint64_t *a)
 		if (t->group == k->task->pid)
 			return NO(PERM);
 	k->task->group = k->task->session = k->task->pid;
+	family_changed(k->family, k->task);
 	return k->task->pid;
 }

@@ -17,6 +17,7 @@
 #include "node/wali/proc.h"
 
 #include "base/os.h"
+#include "node/wali/kinship.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +183,7 @@ static enum wali_turn stop_by(struct wali *k, int signal)
 	t->state = TASK_STOPPED;
 	t->status = signal << 8 | 0x7f;
 	t->status_is_news = true;
+	family_changed(k->family, t);
 	family_tell_parent(k->family, t);
 	return WALI_WAIT;
 }
@@ -275,6 +277,7 @@ enum wali_turn wali_turn(struct wali *k, struct store *s)
 	wali_threads_join(k, s);
 	k->task->store = s;
 	wali_pay(k);
+	kinships_hear(k->family);
 	check_alarm(k);
 	check_size(k);
 	if (k->host.tty_news && k->host.tty_news(k->host.ctx))

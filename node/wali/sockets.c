@@ -1,6 +1,8 @@
 /* sockets.c - calls that make, name, connect and end sockets (node/sockets/socket.h has what they are). */
 #include "node/wali/sockets.h"
 
+#include "node/wali/kinship.h"
+
 #include <string.h>
 
 enum { TYPE_MASK = 15, FLAG_NONBLOCK = 04000, FLAG_CLOEXEC = 02000000 };
@@ -38,7 +40,7 @@ enum err wali_own_sockets(struct wali *k, bool copy)
 		if (o)
 			TRY(socket_adopt(k->family->space, o, copy));
 	}
-	return ERR_OK;
+	return kinships_own(k->family, copy);
 }
 
 void wali_go_sockets(struct wali *k)
@@ -48,6 +50,7 @@ void wali_go_sockets(struct wali *k)
 		if (o)
 			socket_go(o);
 	}
+	kinships_go(k->family);
 }
 
 void wali_leave(struct wali *k)

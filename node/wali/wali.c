@@ -146,6 +146,11 @@ uint32_t wali_pid(const struct wali *k)
 	return k->task ? k->task->pid : 0;
 }
 
+uint32_t wali_group(const struct wali *k)
+{
+	return k->task ? k->task->group : 0;
+}
+
 uint32_t wali_parent(const struct wali *k)
 {
 	return k->task ? k->task->parent : 0;

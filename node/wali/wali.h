@@ -165,6 +165,8 @@ uint32_t wali_memory_pages(const struct wali *k);
 int wali_end_signal(const struct wali *k);
 struct family *wali_family(struct wali *k);
 uint32_t wali_pid(const struct wali *k);
+/* Its process group's number; 0: it has ended. */
+uint32_t wali_group(const struct wali *k);
 /* The parent's number; 0: it has none. */
 uint32_t wali_parent(const struct wali *k);
 

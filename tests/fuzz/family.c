@@ -1,12 +1,15 @@
 /* family.c - hostile bytes as section "family" and the sections "wasi" and "linux" of each of its processes, one after the other.
  *
- * The input is tried as it is, and as changes of a sample: two processes that share a pipe, an eventfd, an epoll, a pty, a file and a zombie.
+ * The input is tried as it is, and as changes of samples: two processes that share a pipe, an eventfd, an epoll, a pty, a file and a zombie;
+ * the same as a part of a family, with a relative in another part.
  */
 #include "open_files.h"
 
+#include "node/sockets/socket.h"
 #include "node/wait.h"
 #include "node/wali/family.h"
 #include "node/wali/family_image.h"
+#include "node/wali/kinship.h"
 #include "node/wasi.h"
 #include "vfs/memory.h"
 
@@ -17,8 +20,45 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* ---- the sample ---- */
 
+static struct net *new_net(void)
+{
+	struct net *n;
+	if (net_new(NULL, "fuzz", &n) != ERR_OK)
+		abort();
+	return n;
+}
+
+/* A relative in another part, which has not heard of the first one's change. */
+static struct task *part(struct family *f, struct task *first)
+{
+	struct vfs_obj *ends[2];
+	struct task *t = family_add(f, 500000, first, NULL);
+	if (socket_pair(f->space, SOCKET_STREAM, 7, ends) != FE_OK)
+		abort();
+	f->alive--;
+	f->pid_first = 1;
+	f->pid_last = 400000;
+	t->away = kinship_add(f, ends[0]);
+	t->pending = 1 << 14;
+	vfs_unref(ends[1]);
+	kinship_gave(t->away, 400001, 600000);
+	family_changed(f, first);
+	return t;
+}
+
+static void unpart(struct family *f, struct task *t)
+{
+	struct kinship *c = t->away;
+	family_remove(f, t);
+	kinship_drop(f, c);
+	for (t = f->tasks; t; t = t->next)
+		t->untold = 0;
+	f->pid_first = f->pid_last = 0;
+	f->has_untold = false;
+}
+
 /* Two tasks that are saved with the same insides. */
-static void save_sample(struct wali *k, struct wasi *w, struct wr *out)
+static void save_sample(struct wali *k, struct wasi *w, bool parted, struct wr *out)
 {
 	struct fdset *set;
 	struct errmsg msg;
@@ -28,6 +68,7 @@ static void save_sample(struct wali *k, struct wasi *w, struct wr *out)
 	struct task *zombie = family_add(f, 9, first, NULL);
 	zombie->state = TASK_ZOMBIE;
 	f->alive--;
+	struct task *far = parted ? part(f, first) : NULL;
 	if (fdset_new(&set) != ERR_OK || fdset_add(set, wasi_fds(w)) != ERR_OK ||
 	    family_image_save(both, 2, set, wasi_ns(w), out, &msg) != ERR_OK)
 		abort();
@@ -36,29 +77,33 @@ static void save_sample(struct wali *k, struct wasi *w, struct wr *out)
 		    wali_save_in(k, out, &msg) != ERR_OK)
 			abort();
 	fdset_free(set);
+	if (far)
+		unpart(f, far);
 	family_remove(f, second);
 	family_remove(f, zombie);
 }
 
-static struct wr sample(void)
+static struct wr sample(bool parted)
 {
 	struct wr out = {0};
 	struct wait wait;
 	struct errmsg msg;
 	struct wasi_config wc = {.wait = &wait, .ns = vfs_ns_new(), .fds = open_files()};
-	struct wali_config c = {.pid = 7};
+	struct wali_config c = {.pid = 7, .net = new_net()};
 	struct wali *k;
 	if (wasi_new(&wc, &c.wasi, &msg) != ERR_OK || wali_new(&c, &k) != ERR_OK)
 		abort();
-	save_sample(k, c.wasi, &out);
+	save_sample(k, c.wasi, parted, &out);
 	wali_free(k);
 	wasi_free(c.wasi);
+	net_free(c.net);
 	return out;
 }
 
 /* ---- trying ---- */
 
 struct world {
+	struct net *net;
 	struct family_image *image;
 	uint32_t pids[FAMILY_MEMBERS_MAX];
 	uint32_t count, made;
@@ -84,7 +129,7 @@ static enum err open_stream(void *ctx, const char *name, struct vfs_obj **out, s
 static enum err load_member(struct rd *in, struct world *w, struct errmsg *msg)
 {
 	uint32_t i = w->made;
-	struct wali_config c = {.pid = w->pids[i], .image = w->image};
+	struct wali_config c = {.pid = w->pids[i], .image = w->image, .net = w->net};
 	TRY(wasi_load_in(in, family_image_set(w->image), &w->wait, &w->wasi[i], msg));
 	c.wasi = w->wasi[i];
 	w->made++;
@@ -114,6 +159,7 @@ static void end(struct world *w)
 		wasi_free(w->wasi[i]);
 	}
 	family_image_free(w->image);
+	net_free(w->net);
 }
 
 static struct wr save(struct world *w)
@@ -139,7 +185,7 @@ static struct wr save(struct world *w)
 /* Loads and writes again; empty when it is refused. */
 static struct wr again(const uint8_t *data, size_t size)
 {
-	struct world w = {0};
+	struct world w = {.net = new_net()};
 	struct errmsg msg = {0};
 	struct wr out = {0};
 	if (load(rd_of(data, size), &w, &msg) == ERR_OK)
@@ -165,14 +211,20 @@ static void try_it(const uint8_t *data, size_t size, bool must)
 	wr_free(&b);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void try_sample(const uint8_t *data, size_t size, bool parted)
 {
-	struct wr w = sample();
-	try_it(data, size, false);
+	struct wr w = sample(parted);
 	/* Triples: where to change the sample, to what. */
 	for (size_t i = 0; i + 2 < size; i += 3)
 		w.data[(size_t)(data[i] | data[i + 1] << 8) % w.size] ^= data[i + 2];
 	try_it(w.data, w.size, size < 3);
 	wr_free(&w);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	try_it(data, size, false);
+	try_sample(data, size, false);
+	try_sample(data, size, true);
 	return 0;
 }

@@ -1,0 +1,488 @@
+/* kinship.c - the other parts of a family (kinship.h). */
+#include "node/wali/kinship.h"
+
+#include "node/sockets/socket.h"
+#include "node/wali/family.h"
+#include "node/wali/family_image.h"
+#include "node/wali/objects.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { KIND_ROW = 1, KIND_SIGNALS };
+enum { ROW_SIZE = 47, SIGNALS_SIZE = 13, PIECE = 4096 };
+enum { ROW_NEWS = 1, ROW_IGNORES = 2, ROW_EXECED = 4, ROW_FLAGS = 7 };
+
+struct kinship {
+	struct kinship *next;
+	struct vfs_obj *socket; /* owned */
+	uint8_t bit;
+	uint32_t first, last; /* numbers that the other part was given out of this one's; 0: none */
+};
+
+/* ---- which there are ---- */
+
+struct kinship *kinship_add(struct family *f, struct vfs_obj *socket)
+{
+	uint8_t used = kinships_but(f, NULL);
+	struct kinship *c = used == UINT8_MAX ? NULL : calloc(1, sizeof *c), **at = &f->kinships;
+	if (!c) {
+		vfs_unref(socket);
+		return NULL;
+	}
+	c->socket = socket;
+	for (c->bit = 1; used & c->bit; c->bit = (uint8_t)(c->bit << 1))
+		;
+	while (*at && (*at)->bit < c->bit)
+		at = &(*at)->next;
+	c->next = *at;
+	*at = c;
+	return c;
+}
+
+struct kinship *kinship_at(const struct family *f, uint32_t i)
+{
+	struct kinship *c = f->kinships;
+	while (c && c->bit != 1u << i)
+		c = c->next;
+	return c;
+}
+
+uint32_t kinship_index(const struct kinship *c)
+{
+	return (uint32_t)__builtin_ctz(c->bit);
+}
+
+uint8_t kinships_but(const struct family *f, const struct kinship *but)
+{
+	uint8_t bits = 0;
+	for (const struct kinship *c = f->kinships; c; c = c->next)
+		if (c != but)
+			bits |= c->bit;
+	return bits;
+}
+
+/* ---- telling ---- */
+
+static void write_row(const struct family *f, const struct task *t, struct wr *out)
+{
+	const struct task *parent = family_find((struct family *)f, t->parent);
+	bool news = t->status_is_news && (!parent || parent->away);
+	wr_u8(out, KIND_ROW);
+	wr_u32(out, t->pid);
+	wr_u32(out, t->parent);
+	wr_u32(out, t->group);
+	wr_u32(out, t->session);
+	wr_u8(out, (uint8_t)t->state);
+	wr_u8(out, (uint8_t)((news ? ROW_NEWS : 0) | (t->ignores_children ? ROW_IGNORES : 0) |
+	                     (t->has_execed ? ROW_EXECED : 0)));
+	wr_u32(out, (uint32_t)t->status);
+	wr_u64(out, t->used_ns);
+	wr_bytes(out, t->comm, sizeof t->comm);
+}
+
+/* False: not now. */
+static bool send(struct kinship *c, const struct wr *w, bool at_end)
+{
+	size_t done = 0;
+	struct vfs_iov iov = {.p = w->data, .size = w->size};
+	uint64_t end;
+	if (!wr_ok(w) || (!at_end && !socket_takes(c->socket, w->size)))
+		return false;
+	if (at_end)
+		return socket_push(c->socket, w->data, w->size);
+	return vfs_write(c->socket, 0, 0, &iov, 1, &done, &end) == FE_OK && done == w->size;
+}
+
+static void tell_row(struct family *f, struct task *t, struct kinship *c, bool at_end)
+{
+	struct wr w = {0};
+	if (!(t->untold & c->bit) || !t->pid)
+		return;
+	write_row(f, t, &w);
+	if (send(c, &w, at_end))
+		t->untold &= (uint8_t)~c->bit;
+	wr_free(&w);
+}
+
+static void tell_signals(struct task *t, bool at_end)
+{
+	struct wr w = {0};
+	if (!t->away || !t->pending || t->state == TASK_ZOMBIE)
+		return;
+	wr_u8(&w, KIND_SIGNALS);
+	wr_u32(&w, t->pid);
+	wr_u64(&w, t->pending);
+	if (send(t->away, &w, at_end))
+		t->pending = 0;
+	wr_free(&w);
+}
+
+/* Its parent's part has heard: there it is waited for. */
+static void told(struct family *f, struct task *t)
+{
+	const struct task *parent = family_find(f, t->parent);
+	if (t->untold || !t->pid)
+		return;
+	if (parent && parent->away)
+		t->status_is_news = false;
+	family_drop_if_nobodys(f, t);
+}
+
+void kinships_tell(struct family *f, bool at_end)
+{
+	bool left = false;
+	for (struct task *t = f->tasks, *next; t; t = next) {
+		next = t->next;
+		bool had = t->untold;
+		for (struct kinship *c = f->kinships; c && t->untold; c = c->next)
+			tell_row(f, t, c, at_end);
+		tell_signals(t, at_end);
+		left |= (t->untold && t->pid) || (t->away && t->pending && t->state != TASK_ZOMBIE);
+		if (had)
+			told(f, t);
+	}
+	f->has_untold = left;
+}
+
+/* ---- hearing ---- */
+
+struct row {
+	uint32_t pid, parent, group, session, status;
+	uint8_t state, flags;
+	uint64_t used_ns;
+	const uint8_t *comm;
+};
+
+static enum err read_row(struct rd *in, struct row *r)
+{
+	TRY(rd_u32(in, &r->pid));
+	TRY(rd_u32(in, &r->parent));
+	TRY(rd_u32(in, &r->group));
+	TRY(rd_u32(in, &r->session));
+	TRY(rd_u8(in, &r->state));
+	TRY(rd_u8(in, &r->flags));
+	TRY(rd_u32(in, &r->status));
+	TRY(rd_u64(in, &r->used_ns));
+	TRY(rd_bytes(in, sizeof((struct task *)0)->comm, &r->comm));
+	bool numbers = r->pid && r->pid <= FAMILY_PID_MAX && r->group && r->session &&
+	               r->parent <= FAMILY_PID_MAX && r->group <= FAMILY_PID_MAX &&
+	               r->session <= FAMILY_PID_MAX && r->parent != r->pid;
+	return numbers && r->state <= TASK_ZOMBIE && r->flags <= ROW_FLAGS ? ERR_OK : ERR_MALFORMED;
+}
+
+static uint32_t count_tasks(const struct family *f)
+{
+	uint32_t n = 0;
+	for (const struct task *t = f->tasks; t; t = t->next)
+		n++;
+	return n;
+}
+
+/* NULL: it is none of theirs, or has ended before it was heard of. */
+static struct task *stand_in(struct family *f, struct kinship *c, const struct row *r)
+{
+	struct task *t = family_find(f, r->pid), none = {.pid = r->parent};
+	if (t)
+		return t->away == c ? t : NULL;
+	if (r->state == TASK_ZOMBIE || count_tasks(f) >= FAMILY_MAX ||
+	    !(t = family_add(f, r->pid, &none, NULL)))
+		return NULL;
+	f->alive--;
+	t->away = c;
+	return t;
+}
+
+static void end_stand_in(struct family *f, struct task *t)
+{
+	t->state = TASK_ZOMBIE;
+	t->pending = 0;
+	family_orphan(f, t);
+	family_tell_parent(f, t);
+	family_changed(f, t);
+	family_drop_if_nobodys(f, t);
+}
+
+static void take_row(struct family *f, struct kinship *c, const struct row *r)
+{
+	struct task *t = stand_in(f, c, r);
+	const struct task *parent = family_find(f, r->parent);
+	if (!t || t->state == TASK_ZOMBIE)
+		return;
+	t->parent = parent && parent->state != TASK_ZOMBIE ? r->parent : 0;
+	t->group = r->group;
+	t->session = r->session;
+	t->ignores_children = r->flags & ROW_IGNORES;
+	t->has_execed = r->flags & ROW_EXECED;
+	t->used_ns = r->used_ns;
+	memcpy(t->comm, r->comm, sizeof t->comm);
+	t->comm[sizeof t->comm - 1] = 0;
+	t->status = (int)r->status;
+	if (r->state == TASK_ZOMBIE) {
+		end_stand_in(f, t);
+		return;
+	}
+	t->state = (enum task_state)r->state;
+	family_changed(f, t);
+	if (!(r->flags & ROW_NEWS))
+		return;
+	t->status_is_news = true;
+	family_tell_parent(f, t);
+}
+
+/* For one of this part, or of one beyond another kinship. */
+static void take_signals(struct family *f, const struct kinship *c, uint32_t pid, uint64_t bits)
+{
+	struct task *t = family_find(f, pid);
+	if (!t || t->away == c)
+		return;
+	for (int s = 1; s <= LINUX_SIGNALS; s++)
+		if (bits >> (s - 1) & 1)
+			family_raise(f, t, s);
+}
+
+static enum err take_one(struct family *f, struct kinship *c, struct rd *in)
+{
+	uint8_t kind;
+	struct row r;
+	uint64_t bits;
+	TRY(rd_u8(in, &kind));
+	if (kind == KIND_ROW) {
+		TRY(read_row(in, &r));
+		take_row(f, c, &r);
+		return ERR_OK;
+	}
+	if (kind != KIND_SIGNALS)
+		return ERR_MALFORMED;
+	TRY(rd_u32(in, &r.pid));
+	TRY(rd_u64(in, &bits));
+	take_signals(f, c, r.pid, bits);
+	return ERR_OK;
+}
+
+void kinship_gave(struct kinship *c, uint32_t first, uint32_t last)
+{
+	c->first = first;
+	c->last = last;
+}
+
+static void take_out(struct family *f, struct kinship *c)
+{
+	struct kinship **at = &f->kinships;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+}
+
+void kinship_drop(struct family *f, struct kinship *c)
+{
+	take_out(f, c);
+	vfs_unref(c->socket);
+	free(c);
+}
+
+/* The other part is no more: who had not ended there was killed. */
+static void lose(struct family *f, struct kinship *c)
+{
+	take_out(f, c);
+	for (struct task *t = f->tasks, *next; t; t = next) {
+		next = t->next;
+		t->untold &= (uint8_t)~c->bit;
+		if (t->away != c)
+			continue;
+		t->away = NULL; /* a zombie of this part from now on */
+		if (t->state == TASK_ZOMBIE)
+			continue;
+		t->status = LINUX_SIGKILL;
+		end_stand_in(f, t);
+		next = f->tasks; /* children may have gone with it */
+	}
+	if (c->first && c->first == f->pid_last + 1)
+		f->pid_last = c->last; /* its numbers come back */
+	vfs_unref(c->socket);
+	free(c);
+}
+
+/* Bytes that are there, up to whole messages; 0: nothing. False: it is over. */
+static bool hear_some(struct family *f, struct kinship *c, size_t *taken)
+{
+	uint8_t bytes[PIECE];
+	struct vfs_iov iov = {.p = bytes, .size = sizeof bytes};
+	struct socket_receive r = {.iov = &iov, .n = 1, .peek = true};
+	size_t size = 0;
+	*taken = 0;
+	enum ferr e = socket_receive(c->socket, &r, &size);
+	if (e == FE_AGAIN)
+		return true;
+	if (e != FE_OK || !size)
+		return false;
+	struct rd in = rd_of(bytes, size);
+	while (rd_left(&in)) {
+		size_t whole = *in.p == KIND_ROW ? ROW_SIZE : SIGNALS_SIZE;
+		if (rd_left(&in) < whole)
+			break;
+		if (take_one(f, c, &in) != ERR_OK)
+			return false;
+		*taken = rd_offset(&in);
+	}
+	iov.size = *taken;
+	r = (struct socket_receive){.iov = &iov, .n = 1};
+	return !*taken || socket_receive(c->socket, &r, &size) == FE_OK;
+}
+
+static void hear(struct family *f, struct kinship *c)
+{
+	size_t taken = 1;
+	while (taken)
+		if (!hear_some(f, c, &taken)) {
+			lose(f, c);
+			return;
+		}
+}
+
+void kinships_hear(struct family *f)
+{
+	if (!atomic_exchange(&f->has_news, false))
+		return;
+	for (struct kinship *c = f->kinships, *next; c; c = next) {
+		next = c->next;
+		if (!socket_stands(c->socket))
+			hear(f, c);
+	}
+	family_wake(f);
+}
+
+bool kinships_want(struct family *f)
+{
+	for (struct kinship *c = f->kinships; c; c = c->next) {
+		if (socket_stands(c->socket))
+			continue;
+		if (vfs_ready(c->socket, VFS_READABLE))
+			return true;
+		if (f->has_untold && socket_takes(c->socket, ROW_SIZE))
+			return true;
+	}
+	return false;
+}
+
+void kinships_end(struct family *f)
+{
+	if (f->kinships)
+		kinships_tell(f, true);
+	for (struct task *t = f->tasks; t; t = t->next)
+		t->untold = 0;
+	while (f->kinships) {
+		struct kinship *c = f->kinships;
+		f->kinships = c->next;
+		vfs_unref(c->socket);
+		free(c);
+	}
+}
+
+/* ---- in an image: u8 count, each: u8 bit's number, u32 u32 first and last number given or 0, u32 size, the socket ---- */
+
+enum err kinships_save(struct family *f, struct wr *out)
+{
+	uint8_t n = 0;
+	for (const struct kinship *c = f->kinships; c; c = c->next)
+		n++;
+	wr_u8(out, n);
+	for (const struct kinship *c = f->kinships; c; c = c->next) {
+		wr_u8(out, (uint8_t)kinship_index(c));
+		wr_u32(out, c->first);
+		wr_u32(out, c->last);
+		size_t at = out->size;
+		wr_u32(out, 0);
+		TRY(c->socket->ops->save(c->socket, out));
+		if (!wr_ok(out))
+			return ERR_NOMEM;
+		wr_patch_u32(out, at, (uint32_t)(out->size - at - 4));
+	}
+	return ERR_OK;
+}
+
+struct head {
+	uint8_t index;
+	uint32_t first, last;
+};
+
+static enum err read_head(struct rd *in, struct head *h, struct rd *bytes)
+{
+	uint32_t size;
+	TRY(rd_u8(in, &h->index));
+	TRY(rd_u32(in, &h->first));
+	TRY(rd_u32(in, &h->last));
+	if (h->first > h->last || h->last > FAMILY_PID_MAX)
+		return ERR_MALFORMED;
+	TRY(rd_u32(in, &size));
+	return rd_sub(in, size, bytes);
+}
+
+enum err kinships_skip(struct rd *in)
+{
+	uint8_t n;
+	struct head h;
+	struct rd bytes;
+	TRY(rd_u8(in, &n));
+	if (n > KINSHIPS_MAX)
+		return ERR_MALFORMED;
+	for (; n; n--)
+		TRY(read_head(in, &h, &bytes));
+	return ERR_OK;
+}
+
+static enum err load_one(struct family *f, struct rd *in, int *before)
+{
+	struct head h;
+	struct rd bytes;
+	struct vfs_obj *o;
+	struct errmsg msg;
+	TRY(read_head(in, &h, &bytes));
+	if (h.index >= KINSHIPS_MAX || h.index <= *before)
+		return ERR_MALFORMED;
+	*before = h.index;
+	TRY(socket_object_load(&bytes, &o, &msg));
+	if (rd_left(&bytes) || !socket_is_connection(o)) {
+		vfs_unref(o);
+		return ERR_MALFORMED;
+	}
+	struct kinship *c = kinship_add(f, o);
+	if (!c)
+		return ERR_NOMEM;
+	c->bit = (uint8_t)(1u << h.index);
+	kinship_gave(c, h.first, h.last);
+	return ERR_OK;
+}
+
+enum err kinships_load(struct family *f, struct rd *in)
+{
+	uint8_t n;
+	int before = -1;
+	TRY(rd_u8(in, &n));
+	if (n > KINSHIPS_MAX)
+		return ERR_MALFORMED;
+	for (; n; n--)
+		TRY(load_one(f, in, &before));
+	return ERR_OK;
+}
+
+enum err kinships_own(struct family *f, bool copy)
+{
+	for (struct kinship *c = f->kinships; c; c = c->next) {
+		if (!f->space)
+			return ERR_UNSUPPORTED;
+		TRY(socket_adopt(f->space, c->socket, copy));
+	}
+	return ERR_OK;
+}
+
+void kinships_go(struct family *f)
+{
+	if (!f->kinships)
+		return;
+	for (struct kinship *c = f->kinships; c; c = c->next)
+		socket_go(c->socket);
+	atomic_store(&f->has_news, true);
+	family_watch_alarms(f);
+	atomic_store(&f->hears, f->has_alarms);
+}

@@ -1,0 +1,64 @@
+/* kinship.h - what the parts of a family that was parted tell each other: who there is, how each is, signals, and what the terminal says.
+ *
+ * A *part* is a family of its own (family.h) with its own leader, record and image; it has been split off another (split.h) and they are
+ * wherever they are. Between the two is a *kinship*: a connection of sockets, which no guest sees, so that what one sends the other gets once
+ * and in order, whichever of them moves, sleeps, or waits for a link (node/sockets/image.c, wire.c). A task whose process is in the other
+ * part, or beyond it, stands in each part as a *stand-in*: task.away is the kinship that it is to be reached by. Parts are a tree: what comes
+ * by one kinship is told to the others.
+ *
+ * What is sent is not a log but how things are, so nothing piles up while the other cannot hear: a task's row when it has changed
+ * (family_changed()), the signals that wait for a stand-in. Who is at home to the task alone changes it; its parent's part alone waits for it:
+ * a zombie goes from its own part once its parent's has been told.
+ *
+ * Little-endian, each message: u8 kind, then
+ *	1 row:     u32 number, u32 parent, u32 group, u32 session, u8 state, u8 flags, u32 status, u64 processor time, 16 bytes name
+ *	2 signals: u32 number, u64 bits
+ *
+ * When the other part is over, or its connection does not fit any more (one was brought back from an older image, or is a copy), those of its
+ * tasks that had not ended have been killed, for this one.
+ *
+ * With the family's lock.
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct family;
+struct kinship;
+struct task;
+struct vfs_obj;
+
+enum { KINSHIPS_MAX = 8 };
+
+/* One more, by this end of a connection, which is taken also on failure. NULL: too many, no memory. It is heard from kinships_go() on. */
+struct kinship *kinship_add(struct family *f, struct vfs_obj *socket);
+/* One that nobody has heard of yet. */
+void kinship_drop(struct family *f, struct kinship *c);
+/* By its place in an image; NULL: there is none. */
+struct kinship *kinship_at(const struct family *f, uint32_t i);
+uint32_t kinship_index(const struct kinship *c);
+/* The other part has these numbers for its children; they come back when it is over. */
+void kinship_gave(struct kinship *c, uint32_t first, uint32_t last);
+/* The bits of all, for task.untold, but of that one (NULL: of all). */
+uint8_t kinships_but(const struct family *f, const struct kinship *c);
+
+/* What the others do not know yet is sent, as far as there is room; at_end: whatever room there is. */
+void kinships_tell(struct family *f, bool at_end);
+/* Whether something has come, or what waits can go. */
+bool kinships_want(struct family *f);
+/* What has come happens. A process of the family stands before its next call. */
+void kinships_hear(struct family *f);
+/* The family is over. */
+void kinships_end(struct family *f);
+
+/* As part of an image; hostile bytes. */
+enum err kinships_save(struct family *f, struct wr *out);
+enum err kinships_load(struct family *f, struct rd *in);
+enum err kinships_skip(struct rd *in);
+/* After loading, when the family has its space; when its processes run on. */
+enum err kinships_own(struct family *f, bool copy);
+void kinships_go(struct family *f);
