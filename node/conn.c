@@ -237,6 +237,18 @@ void conn_finish(struct conn *c)
 		doom(c, "done");
 }
 
+void conn_dismiss(struct conn *c)
+{
+	if (c->farewell || c->closing)
+		return;
+	c->farewell = true;
+	c->leave_ms = links_now(c->links) + CONN_FAREWELL_MS;
+	free_messages(c->lanes[LINK_BULK].first);
+	c->lanes[LINK_BULK].first = c->lanes[LINK_BULK].last = NULL;
+	c->lanes[LINK_BULK].queued = 0;
+	conn_finish(c);
+}
+
 static enum err seal_fragment(struct conn *c, enum link_lane lane, struct wr *out)
 {
 	struct out_message *m = c->lanes[lane].first;
@@ -466,6 +478,8 @@ void conn_tick(struct conn *c, uint64_t now)
 		return;
 	if (c->doomed)
 		conn_close(c, c->doomed);
+	else if (c->farewell && now >= c->leave_ms)
+		conn_close(c, "does not read its last words");
 	else if (c->up && now - c->heard_ms > CONN_SILENT_MS)
 		conn_close(c, "silent for too long");
 	else if (c->up && c->doubt_ms && now >= c->doubt_ms)

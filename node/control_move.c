@@ -4,6 +4,7 @@
 #include "node/awake.h"
 #include "node/checkpoint.h"
 #include "node/control.h"
+#include "node/devices.h"
 #include "node/kin.h"
 #include "node/kin_split.h"
 #include "node/link.h"
@@ -154,6 +155,20 @@ static void start_migrating(void *ctx, enum err e, const struct errmsg *why, str
 		control_end(c, e, &msg);
 }
 
+static enum err may_go(struct node *n, const struct peer *to, struct errmsg *msg)
+{
+	if (devices_are_lost(n))
+		return err_set(
+		    msg, ERR_DENIED,
+		    "this device was removed from its system: `wasmos devices` shows by whom, "
+		    "`wasmos pair` joins one again");
+	if (!devices_may_run(n, peer_id(to)))
+		return err_set(msg, ERR_DENIED,
+		               "this device or %s is \"files only\": no program moves between them",
+		               peer_name(to));
+	return ERR_OK;
+}
+
 void control_migrate(struct node *n, struct control_call *c)
 {
 	const char *text;
@@ -170,6 +185,10 @@ void control_migrate(struct node *n, struct control_call *c)
 	enum err e = peer_find(n, text, &to, &msg);
 	if (e != ERR_OK) {
 		control_end(c, e, &msg);
+		return;
+	}
+	if (may_go(n, to, &msg) != ERR_OK) {
+		control_end(c, ERR_DENIED, &msg);
 		return;
 	}
 	if (!peer_is_up(to) && is_young(n)) {

@@ -1,5 +1,6 @@
 /* control_peers.c - requests about paired devices: peers, unpair. */
 #include "node/control.h"
+#include "node/devices.h"
 #include "node/link.h"
 #include "node/node.h"
 
@@ -59,8 +60,10 @@ static void put_rtt(struct control_call *c, const struct peer *p)
 	control_put_u64(c, "rtt_us", peer_rtt_us(p));
 }
 
-static const char *state_of(const struct peer *p)
+static const char *state_of(struct node *n, const struct peer *p)
 {
+	if (!devices_want(n, p))
+		return "refuses";
 	if (peer_is_up(p))
 		return "up";
 	if (peer_is_half(p))
@@ -77,7 +80,7 @@ void control_peers(struct node *n, struct control_call *c)
 		control_row(c);
 		control_put_str(c, "name", peer_name(p));
 		put_id(c, peer_id(p));
-		control_put_str(c, "state", state_of(p));
+		control_put_str(c, "state", state_of(n, p));
 		control_put_flag(c, "self", false);
 		control_put_flag(c, "up", peer_is_up(p));
 		control_put_str(c, "address", peer_address(p));
@@ -91,13 +94,22 @@ void control_peers(struct node *n, struct control_call *c)
 	control_end(c, ERR_OK, NULL);
 }
 
+/* A member is removed for all; of another, and where this device itself is out, only our row goes. */
+static enum err forget(struct node *n, struct peer *p, struct errmsg *msg)
+{
+	const struct device_row *row = devices_row(n, peer_id(p));
+	if (row && row->state == DEVICE_MEMBER && !devices_are_lost(n))
+		return devices_remove(n, peer_id(p), msg);
+	return peer_remove(n, p, msg);
+}
+
 void control_unpair(struct node *n, struct control_call *c)
 {
 	struct errmsg msg = {0};
 	struct peer *p;
 	enum err e = peer_find(n, control_str_or(c, "peer", ""), &p, &msg);
 	if (e == ERR_OK)
-		e = peer_remove(n, p, &msg);
+		e = forget(n, p, &msg);
 	if (e == ERR_OK) {
 		control_row(c);
 		control_put_str(c, "name", peer_name(p));

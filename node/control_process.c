@@ -7,6 +7,7 @@
 #include "node/awake.h"
 #include "node/checkpoint.h"
 #include "node/control.h"
+#include "node/devices.h"
 #include "node/drivers/drivers.h"
 #include "node/keeper.h"
 #include "node/link.h"
@@ -352,6 +353,11 @@ void run_terminal(struct control_call *c, struct tty_config *out)
 
 void run_process(struct control_call *c, const struct process_config *cfg)
 {
+	if (!devices_may_run(control_node(c), NULL)) {
+		control_fail(c, ERR_DENIED,
+		             "this device is \"files only\" in its system: `wasmos devices`");
+		return;
+	}
 	struct run *r = malloc(sizeof *r);
 	if (!r) {
 		control_end(c, ERR_NOMEM, NULL);

@@ -1,9 +1,10 @@
-/* device.c - the key file. One msgpack array [1, secret key, name]; written whole to a new file that then
- * takes the old one's place, so that a crash leaves one or the other. */
+/* device.c - the key file. One msgpack array [1, secret key, name], or [2, secret key, name, id, next secret key or empty] of a device
+ * that has changed its key; written whole to a new file that then takes the old one's place, so that a crash leaves one or the other. */
 #include "node/device.h"
 
 #include "base/file.h"
 #include "base/pack.h"
+#include "node/devices.h"
 #include "node/node.h"
 #include "proto/table.h"
 
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEVICE_FORMAT = 1, DEVICE_FILE_MAX = 256 };
+enum { DEVICE_FORMAT = 1, DEVICE_FORMAT_ROTATED = 2, DEVICE_FILE_MAX = 256 };
 
 void device_id_of(const uint8_t key[CRYPTO_KEY_SIZE], uint8_t id[DEVICE_ID_SIZE])
 {
@@ -27,7 +28,22 @@ void device_short(const uint8_t id[DEVICE_ID_SIZE], char out[DEVICE_SHORT_SIZE])
 static void device_derive(struct device *d)
 {
 	crypto_x25519_public(d->key, d->secret);
-	device_id_of(d->key, d->id);
+	if (crypto_is_zero(d->id, sizeof d->id))
+		device_id_of(d->key, d->id);
+}
+
+static enum err parse_rotated(struct rd *r, struct device *d)
+{
+	const uint8_t *next;
+	size_t size;
+	TRY(unpack_fixed(r, d->id, sizeof d->id));
+	TRY(unpack_bin(r, sizeof d->next, &next, &size));
+	if (size && size != sizeof d->next)
+		return ERR_MALFORMED;
+	d->has_next = size != 0;
+	if (size)
+		memcpy(d->next, next, size);
+	return ERR_OK;
 }
 
 static enum err parse(const uint8_t *bytes, size_t size, struct device *d)
@@ -35,12 +51,15 @@ static enum err parse(const uint8_t *bytes, size_t size, struct device *d)
 	struct rd r = rd_of(bytes, size);
 	uint32_t count;
 	uint8_t format;
-	TRY(unpack_array(&r, 3, &count));
+	TRY(unpack_array(&r, 5, &count));
 	TRY(unpack_u8(&r, &format));
-	if (count != 3 || format != DEVICE_FORMAT)
+	if (!(count == 3 && format == DEVICE_FORMAT) &&
+	    !(count == 5 && format == DEVICE_FORMAT_ROTATED))
 		return ERR_MALFORMED;
 	TRY(unpack_fixed(&r, d->secret, sizeof d->secret));
 	TRY(unpack_text(&r, d->name, sizeof d->name));
+	if (format == DEVICE_FORMAT_ROTATED)
+		TRY(parse_rotated(&r, d));
 	TRY(unpack_end(&r));
 	return d->name[0] && name_is_fit(d->name, strlen(d->name)) ? ERR_OK : ERR_MALFORMED;
 }
@@ -68,13 +87,28 @@ static enum err read_file(struct dir *home, struct device *d, struct errmsg *msg
 	return e == ERR_OK ? e : damaged(msg, size ? "makes no sense" : "is empty");
 }
 
-static enum err write_file(struct dir *home, const struct device *d, struct errmsg *msg)
+/* Its id is its key's, and no change is under way: as older builds read it. */
+static bool is_plain(const struct device *d)
+{
+	uint8_t key[CRYPTO_KEY_SIZE], id[DEVICE_ID_SIZE];
+	crypto_x25519_public(key, d->secret);
+	device_id_of(key, id);
+	return !d->has_next &&
+	       (crypto_is_zero(d->id, sizeof id) || memcmp(id, d->id, sizeof id) == 0);
+}
+
+enum err device_keep(struct dir *home, const struct device *d, struct errmsg *msg)
 {
 	struct wr w = {0};
-	pack_array(&w, 3);
-	pack_u64(&w, DEVICE_FORMAT);
+	bool plain = is_plain(d);
+	pack_array(&w, plain ? 3 : 5);
+	pack_u64(&w, plain ? DEVICE_FORMAT : DEVICE_FORMAT_ROTATED);
 	pack_bin(&w, d->secret, sizeof d->secret);
 	pack_text(&w, d->name);
+	if (!plain) {
+		pack_bin(&w, d->id, sizeof d->id);
+		pack_bin(&w, d->next, d->has_next ? sizeof d->next : 0);
+	}
 	enum err e = wr_ok(&w) ? dir_replace(home, "device", w.data, w.size, msg)
 	                       : err_set(msg, ERR_NOMEM, "device: out of memory");
 	crypto_zero(w.data, w.size);
@@ -94,7 +128,7 @@ static void default_name(char name[DEVICE_NAME_MAX + 1])
 		strcpy(name, "device");
 }
 
-static enum err check_name(const char *name, struct errmsg *msg)
+enum err device_check_name(const char *name, struct errmsg *msg)
 {
 	size_t size = strlen(name);
 	if (!size || size > DEVICE_NAME_MAX || !name_is_fit(name, size))
@@ -110,7 +144,7 @@ static enum err make(struct dir *home, const char *name, struct device *d, struc
 		strcpy(d->name, name);
 	else
 		default_name(d->name);
-	return write_file(home, d, msg);
+	return device_keep(home, d, msg);
 }
 
 static enum err load(struct dir *home, const char *name, struct device *d, struct errmsg *msg)
@@ -121,13 +155,13 @@ static enum err load(struct dir *home, const char *name, struct device *d, struc
 	if (e != ERR_OK || !name || !strcmp(name, d->name))
 		return e;
 	strcpy(d->name, name);
-	return write_file(home, d, msg);
+	return device_keep(home, d, msg);
 }
 
 enum err device_load(struct dir *home, const char *name, struct device *out, struct errmsg *msg)
 {
 	struct device d = {0};
-	enum err e = name ? check_name(name, msg) : ERR_OK;
+	enum err e = name ? device_check_name(name, msg) : ERR_OK;
 	if (e == ERR_OK)
 		e = load(home, name, &d, msg);
 	if (e == ERR_OK) {
@@ -136,6 +170,30 @@ enum err device_load(struct dir *home, const char *name, struct device *out, str
 	}
 	crypto_zero(&d, sizeof d);
 	return e;
+}
+
+enum err device_settle(struct node *n, struct errmsg *msg)
+{
+	struct device *d = n->device;
+	const struct device_row *row = devices_row(n, d->id);
+	uint8_t key[CRYPTO_KEY_SIZE];
+	if (!d->has_next)
+		return ERR_OK;
+	crypto_x25519_public(key, d->next);
+	if (row && row->keys && memcmp(row->key, key, sizeof key) == 0)
+		memcpy(d->secret, d->next, sizeof d->secret);
+	crypto_zero(d->next, sizeof d->next);
+	d->has_next = false;
+	device_derive(d);
+	return device_keep(n->home, d, msg);
+}
+
+enum err device_become(struct node *n, struct errmsg *msg)
+{
+	memset(n->device->id, 0, sizeof n->device->id);
+	device_derive(n->device);
+	memcpy(n->device_id, n->device->id, sizeof n->device_id);
+	return device_keep(n->home, n->device, msg);
 }
 
 /* --- the part --- */

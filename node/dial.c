@@ -265,12 +265,14 @@ void links_caller(struct conn *c)
 	struct wr out = {0};
 	uint8_t random[CRYPTO_KEY_SIZE];
 	struct peer *p = peers_by_key(l, secure_peer(&c->secure));
-	if (!p) {
+	const struct device_row *row = devices_by_key(l->node, secure_peer(&c->secure));
+	bool removed = !p && row && row->state == DEVICE_REMOVED && !devices_are_lost(l->node);
+	if (!removed && (!p || !devices_want(l->node, p))) {
 		refuse_unpaired(c);
 		return;
 	}
 	/* Both dial at once: the smaller id's connection is kept, so the other's is not answered. */
-	if (p->dialing && p->dialing->connected &&
+	if (p && p->dialing && p->dialing->connected &&
 	    memcmp(l->node->device->id, p->id, DEVICE_ID_SIZE) < 0) {
 		conn_close(c, "dialed from both sides at once");
 		return;
@@ -287,6 +289,8 @@ void links_caller(struct conn *c)
 		links_greet(c);
 	else
 		conn_close(c, err_text(e));
+	if (removed && !c->closing)
+		devices_turn_away(c, row);
 }
 
 /* --- dialing --- */
@@ -393,13 +397,13 @@ static void dial(struct peer *p, uint64_t now)
 void links_dial_due(struct links *l, uint64_t now)
 {
 	for (struct peer *p = l->peers; p && !l->closed; p = p->next)
-		if (!p->removed && !p->up && !p->dialing && p->dial_at_ms <= now)
+		if (!p->up && !p->dialing && p->dial_at_ms <= now && devices_want(l->node, p))
 			dial(p, now);
 }
 
 void link_dial(struct peer *p)
 {
-	if (p->removed || p->up || p->dialing)
+	if (!devices_want(p->links->node, p) || p->up || p->dialing)
 		return;
 	p->backoff_ms = LINK_BACKOFF_MIN_MS;
 	p->address_next = 0;

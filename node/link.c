@@ -35,7 +35,7 @@ void links_check(const struct links *l)
 		assert(!p->up || (p->up->peer == p && p->up->up && !p->up->closing));
 		assert(!p->dialing || (p->dialing->peer == p && p->dialing->dialer &&
 		                       !p->dialing->up && !p->dialing->closing));
-		assert(!p->removed || (!p->up && !p->dialing));
+		assert(!p->removed || ((!p->up || p->up->farewell) && !p->dialing));
 	}
 }
 
@@ -101,7 +101,7 @@ enum err link_send(struct peer *p, enum msg type, const void *fields, enum link_
                    struct errmsg *msg)
 {
 	struct wr bytes = {0};
-	if (!p->up || p->up->doomed)
+	if (!p->up || p->up->doomed || p->up->farewell)
 		return err_set(msg, ERR_CLOSED, "%s cannot be reached", p->name);
 	if (p->up->lanes[lane].queued > LINK_QUEUE_MAX)
 		return err_set(msg, ERR_FULL, "%s takes no more: %zu bytes wait", p->name,
@@ -170,20 +170,15 @@ static bool takes_over(const struct conn *c, const struct conn *up, uint64_t ses
 	return c->dialer == mine_is_smaller(c);
 }
 
-static void note_peer(struct conn *c, const struct msg_hello *m)
+static void note_peer(struct conn *c)
 {
 	struct sockaddr_storage a;
 	int size = sizeof a;
 	char address[LINK_ADDRESS_SIZE];
-	bool changed = peer_note_name(c->peer, m->name);
-	if (peer_complete(c->peer)) {
-		node_log(c->links->node, LOG_INFO, "pairing", "%s said yes, too: paired",
-		         c->peer->name);
-		changed = true;
-	}
+	bool changed = !c->peer->member && peer_note_name(c->peer, str_ref(c->hello_name));
 	/* What we dialed is right; a caller's own port is not the one it listens at. */
-	if (m->port && uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &size) == 0) {
-		address_text((struct sockaddr *)&a, c->dialer ? 0 : m->port, address);
+	if (c->hello_port && uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &size) == 0) {
+		address_text((struct sockaddr *)&a, c->dialer ? 0 : c->hello_port, address);
 		changed |= peer_note_address(c->peer, address);
 	}
 	c->peer->seen_unix_ms = os_wall_ns() / 1000000;
@@ -193,13 +188,22 @@ static void note_peer(struct conn *c, const struct msg_hello *m)
 
 static enum err on_hello(struct conn *c, const struct msg_hello *m, struct errmsg *msg)
 {
-	struct peer *p = c->peer;
-	if (c->up || !c->greeted)
+	if (c->hello || !c->greeted)
 		return err_set(msg, ERR_MALFORMED, "HELLO twice");
 	if (m->version != LINK_VERSION)
 		return err_set(msg, ERR_UNSUPPORTED, "it speaks version %u of the protocol, not %u",
 		               m->version, LINK_VERSION);
-	if (p->up && !takes_over(c, p->up, m->session))
+	TRY(str_copy(m->name, c->hello_name, sizeof c->hello_name));
+	c->hello = true;
+	c->session = m->session;
+	c->hello_port = m->port;
+	return devices_greet(c);
+}
+
+enum err links_up(struct conn *c, struct errmsg *msg)
+{
+	struct peer *p = c->peer;
+	if (p->up && !takes_over(c, p->up, c->session))
 		return err_set(msg, ERR_EXISTS, "a second connection");
 	if (p->up)
 		conn_close(p->up, "replaced by a newer connection");
@@ -207,13 +211,13 @@ static enum err on_hello(struct conn *c, const struct msg_hello *m, struct errms
 		p->dialing = NULL;
 	c->links->opening -= !c->dialer;
 	c->up = true;
-	c->session = m->session;
 	c->pinged_ms = 0; /* ping at the next tick: the round trip is known soon */
 	p->up = c;
 	p->backoff_ms = LINK_BACKOFF_MIN_MS;
 	p->refusals = 0;
-	note_peer(c, m);
+	note_peer(c);
 	node_log(c->links->node, LOG_INFO, "link", "%s is up at %s", p->name, c->remote);
+	devices_linked(p);
 	tell_watchers(p, true);
 	return ERR_OK;
 }
@@ -246,19 +250,38 @@ static enum err on_link_message(struct conn *c, enum msg type, const union msg_a
 	}
 }
 
+/* One of the two is "files only": no program comes or goes, nor what belongs to one. */
+static void refuse_program(struct conn *c, enum msg type, const union msg_any *any)
+{
+	struct msg_move_refuse m = {.error = ERR_DENIED,
+	                            .why = str_ref("one of the two devices is \"files only\"")};
+	if (type != MSG_MOVE_OFFER)
+		return;
+	memcpy(m.move, any->move_offer.move, sizeof m.move);
+	link_send(c->peer, MSG_MOVE_REFUSE, &m, LINK_BULK, NULL);
+}
+
 enum err links_message(struct conn *c, const uint8_t *bytes, size_t size, struct errmsg *msg)
 {
 	enum msg type;
 	union msg_any any;
+	if (c->farewell)
+		return ERR_OK;
 	TRY(msg_decode(bytes, size, &type, &any, msg));
-	if (!c->up && type != MSG_HELLO)
-		return err_set(msg, ERR_MALFORMED, "%s before HELLO", msg_name(type));
 	enum msg_group group = msg_group(type);
+	if (!c->up && type != MSG_HELLO && !(c->hello && group == MSG_GROUP_DEVICE))
+		return err_set(msg, ERR_MALFORMED, "%s before the link is up", msg_name(type));
+	if (group == MSG_GROUP_DEVICE)
+		return devices_message(c, type, &any, msg);
 	if (group == MSG_GROUP_LINK)
 		return on_link_message(c, type, &any, msg);
 	link_message_fn fn = c->links->groups[group].fn;
 	if (!fn)
 		return err_set(msg, ERR_UNSUPPORTED, "%s is not wanted here", msg_name(type));
+	if (!devices_may_run(c->links->node, c->peer->id)) {
+		refuse_program(c, type, &any);
+		return ERR_OK;
+	}
 	return fn(c->links->groups[group].ctx, c->peer, type, &any, msg);
 }
 
@@ -356,6 +379,8 @@ enum err links_open(struct node *n, struct errmsg *msg)
 	enum err e = peers_load(l, msg);
 	if (e == ERR_OK)
 		e = links_listen(l, msg);
+	if (e == ERR_OK)
+		devices_apply(n);
 	if (e != ERR_OK) {
 		links_close(n);
 		return e;

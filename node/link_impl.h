@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "node/devices.h"
 #include "node/link.h"
 #include "node/node.h"
 #include "proto/secure.h"
@@ -36,8 +37,12 @@ enum {
 	LINK_TIE_MS = 5000, /* connections begun closer than this were dialed by both at once */
 	LINK_WATCHERS_MAX = 8,
 	LINK_DRAINED_MAX = 8,
-	LINK_VERSION = 1,
+	CONN_FAREWELL_MS = 1000, /* for last words to a device that was removed */
+	LINK_VERSION = 2,
 };
+
+/* Of a row that is kept of a device (PAIR_ROW). */
+enum row_flag { ROW_MEMBER = 1, ROW_FILES_ONLY = 2 };
 
 struct conn;
 struct links;
@@ -66,6 +71,11 @@ struct conn {
 	const char *doomed; /* why it will be closed as soon as nobody is using it */
 	char remote[LINK_ADDRESS_SIZE];
 	bool dialer, connected, decided, greeted, up, closing, close_when_written;
+	/* The exchange of logs (devices_session.c): HELLO has come; what it lacks was sent; all it has has come; READY. */
+	bool hello, log_sent, log_whole, ready_sent, ready_heard;
+	bool farewell; /* the peer was removed: what it says is not heard any more */
+	uint16_t hello_port;
+	char hello_name[DEVICE_NAME_MAX + 1];
 	struct secure secure;
 	uint8_t *in;
 	size_t in_size, in_cap;
@@ -78,7 +88,7 @@ struct conn {
 	struct out_write *spares;
 	unsigned spare_count;
 	uint64_t session; /* the peer's, from its HELLO */
-	uint64_t began_ms, heard_ms, pinged_ms;
+	uint64_t began_ms, heard_ms, pinged_ms, leave_ms;
 	uint64_t
 	    doubt_ms; /* not 0: the device has slept since it was heard of; it must answer by then */
 	uint64_t sent, received;
@@ -99,6 +109,9 @@ struct peer {
 	unsigned
 	    refusals; /* times in a row that it hung up instead of an answer: it does not know us */
 	bool removed; /* stays in memory: others may hold the pointer */
+	bool
+	    member; /* follows the log of devices; else it is joining: the next link enters it there */
+	bool files_only; /* joining: as what */
 	bool saving, save_again;
 	struct conn *up, *dialing;
 	uint64_t dial_at_ms;
@@ -173,6 +186,8 @@ void conn_close(struct conn *c, const char *why);
 enum err conn_write(struct conn *c, struct wr *w);
 /* Closes once everything written has gone out. */
 void conn_finish(struct conn *c);
+/* What waits in the fast lane still goes out, then it is closed; nothing that comes is heard. */
+void conn_dismiss(struct conn *c);
 /* Queues one encoded message; takes its bytes. */
 enum err conn_queue(struct conn *c, struct wr *bytes, enum link_lane lane);
 void conn_pump(struct conn *c);
@@ -188,6 +203,8 @@ enum err address_parse(const char *text, struct sockaddr_storage *out);
 
 /* A whole message came. */
 enum err links_message(struct conn *c, const uint8_t *bytes, size_t size, struct errmsg *msg);
+/* The logs of both are exchanged: the link is up, or closed as a second one. */
+enum err links_up(struct conn *c, struct errmsg *msg);
 /* The stream is open: says HELLO. */
 void links_greet(struct conn *c);
 /* Called by conn_close(): takes c out of its peer, tells watchers. */
@@ -220,6 +237,17 @@ void peers_tick(struct links *l);
 /* Writes the row in the background. */
 void peer_save(struct peer *p);
 enum err peer_save_now(struct peer *p, struct errmsg *msg);
+
+/* A member of the log of devices has a row like that, from now on. */
+void peer_follow(struct node *n, const struct device_row *row);
+/* It has changed its key before it came here: that is its id. A row that has it already goes. */
+void peer_take_id(struct peer *p, const uint8_t id[DEVICE_ID_SIZE]);
+/* Removed: its row goes, and its link when it has been told. */
+void peer_dismiss(struct peer *p, const char *why);
+/* Its link and attempts to make one end; its row stays. */
+void peer_hang_up(struct peer *p, const char *why);
+/* Somebody says that it is there, too. True when that is new. */
+bool peer_learn_address(struct peer *p, const char *address);
 
 /* --- call.c --- */
 

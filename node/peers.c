@@ -1,4 +1,5 @@
-/* peers.c - the rows of the paired devices: in memory in order of name, on disk as PAIR_PEER messages.
+/* peers.c - the rows of the paired devices: in memory in order of name, on disk as PAIR_ROW messages (PAIR_PEER, PAIR_HALF: of older
+ * builds).
  *
  * A row that changes because a link says so (name, address, when it was last seen) is written in the
  * background; one that a person added or removed is on disk when the function returns. */
@@ -88,9 +89,10 @@ struct peer *peer_by_id(struct node *n, const uint8_t id[DEVICE_ID_SIZE])
 
 struct peer *peers_by_key(struct links *l, const uint8_t key[CRYPTO_KEY_SIZE])
 {
-	uint8_t id[DEVICE_ID_SIZE];
-	device_id_of(key, id);
-	return peer_by_id(l->node, id);
+	struct peer *p = skip_removed(l->peers);
+	while (p && memcmp(p->key, key, CRYPTO_KEY_SIZE) != 0)
+		p = skip_removed(p->next);
+	return p;
 }
 
 /* --- finding by what a person typed --- */
@@ -163,14 +165,15 @@ static void take_out(struct links *l, struct peer *p)
 	*at = p->next;
 }
 
-static struct peer *row_new(struct links *l, const uint8_t key[CRYPTO_KEY_SIZE], const char *name)
+static struct peer *row_new(struct links *l, const uint8_t id[DEVICE_ID_SIZE],
+                            const uint8_t key[CRYPTO_KEY_SIZE], const char *name)
 {
 	struct peer *p = calloc(1, sizeof *p);
 	if (!p)
 		return NULL;
 	p->links = l;
 	memcpy(p->key, key, sizeof p->key);
-	device_id_of(key, p->id);
+	memcpy(p->id, id, sizeof p->id);
 	memcpy(p->name, name, strlen(name) + 1);
 	p->backoff_ms = LINK_BACKOFF_MIN_MS;
 	insert_in_order(l, p);
@@ -204,6 +207,17 @@ bool peer_note_address(struct peer *p, const char *address)
 	return true;
 }
 
+bool peer_learn_address(struct peer *p, const char *address)
+{
+	for (unsigned i = 0; i < p->address_count; i++)
+		if (!strcmp(p->addresses[i], address))
+			return false;
+	if (p->address_count < LINK_ADDRESSES_MAX)
+		p->address_count++;
+	memcpy(p->addresses[p->address_count - 1], address, strlen(address) + 1);
+	return true;
+}
+
 bool peer_note_name(struct peer *p, struct str_ref name)
 {
 	if (!name.size || name.size > DEVICE_NAME_MAX || str_equal(name, p->name))
@@ -220,20 +234,19 @@ bool peer_note_name(struct peer *p, struct str_ref name)
 static enum err encode_row(const struct peer *p, struct wr *out)
 {
 	struct wr items = {0};
-	struct msg_pair_peer m = {.name = str_ref(p->name), .seen_ms = p->seen_unix_ms};
-	struct msg_pair_half half = {.name = m.name, .until_ms = p->half_until_unix_ms};
+	struct msg_pair_row m = {
+	    .name = str_ref(p->name), .seen_ms = p->seen_unix_ms, .half_ms = p->half_until_unix_ms};
+	m.flags = (uint8_t)((p->member ? ROW_MEMBER : 0) | (p->files_only ? ROW_FILES_ONLY : 0));
+	memcpy(m.id, p->id, sizeof m.id);
 	memcpy(m.key, p->key, sizeof m.key);
-	memcpy(half.key, p->key, sizeof half.key);
 	enum err e = ERR_OK;
 	for (unsigned i = 0; e == ERR_OK && i < p->address_count; i++) {
 		struct msg_address a = {str_ref(p->addresses[i])};
 		e = msg_item_address(&items, &a, NULL);
 	}
-	m.addresses = half.addresses = list_of(&items, p->address_count);
-	if (e == ERR_OK && p->half_until_unix_ms)
-		e = msg_encode(out, MSG_PAIR_HALF, &half, NULL);
-	else if (e == ERR_OK)
-		e = msg_encode(out, MSG_PAIR_PEER, &m, NULL);
+	m.addresses = list_of(&items, p->address_count);
+	if (e == ERR_OK)
+		e = msg_encode(out, MSG_PAIR_ROW, &m, NULL);
 	wr_free(&items);
 	return e;
 }
@@ -266,6 +279,7 @@ enum err peer_save_now(struct peer *p, struct errmsg *msg)
 struct save {
 	uv_work_t work;
 	struct peer *peer;
+	uint8_t id[DEVICE_ID_SIZE]; /* it may change meanwhile */
 	struct depot *depot;
 	struct wr row;
 	enum err result;
@@ -275,7 +289,7 @@ struct save {
 static void save_work(uv_work_t *work)
 {
 	struct save *s = work->data;
-	s->result = write_row(s->depot, s->peer->id, &s->row, &s->msg);
+	s->result = write_row(s->depot, s->id, &s->row, &s->msg);
 }
 
 static void save_done(uv_work_t *work, int status)
@@ -287,8 +301,9 @@ static void save_done(uv_work_t *work, int status)
 		         s->msg.text);
 	p->links->saves--;
 	p->saving = false;
-	if (p->removed) /* while its row was being written: it must not come back */
-		write_row(s->depot, p->id, NULL, NULL);
+	/* Removed or called otherwise while its row was being written: it must not come back. */
+	if (p->removed || memcmp(p->id, s->id, sizeof s->id) != 0)
+		write_row(s->depot, s->id, NULL, NULL);
 	wr_free(&s->row);
 	free(s);
 	if (p->save_again)
@@ -308,6 +323,7 @@ void peer_save(struct peer *p)
 		return;
 	s->work.data = s;
 	s->peer = p;
+	memcpy(s->id, p->id, sizeof s->id);
 	s->depot = node_depot(l->node);
 	if (encode_row(p, &s->row) != ERR_OK ||
 	    uv_queue_work(&l->node->loop, &s->work, save_work, save_done) != 0) {
@@ -319,37 +335,52 @@ void peer_save(struct peer *p)
 	p->saving = true;
 }
 
+/* A row of any form in the newest one; older builds knew no other key than a device's first. */
+static enum err read_row(const uint8_t *value, size_t size, struct msg_pair_row *m)
+{
+	enum msg type;
+	union msg_any any;
+	TRY(msg_decode(value, size, &type, &any, NULL));
+	*m = (struct msg_pair_row){0};
+	if (type == MSG_PAIR_ROW) {
+		*m = any.pair_row;
+		return ERR_OK;
+	}
+	if (type == MSG_PAIR_HALF) {
+		m->name = any.pair_half.name;
+		m->half_ms = any.pair_half.until_ms;
+		m->addresses = any.pair_half.addresses;
+		memcpy(m->key, any.pair_half.key, sizeof m->key);
+	} else if (type == MSG_PAIR_PEER) {
+		m->name = any.pair_peer.name;
+		m->seen_ms = any.pair_peer.seen_ms;
+		m->addresses = any.pair_peer.addresses;
+		memcpy(m->key, any.pair_peer.key, sizeof m->key);
+	} else {
+		return ERR_MALFORMED;
+	}
+	device_id_of(m->key, m->id);
+	return ERR_OK;
+}
+
 static bool load_row(void *ctx, const uint8_t *key, size_t key_size, const uint8_t *value,
                      size_t size)
 {
 	struct links *l = ctx;
-	enum msg type;
-	union msg_any any;
-	struct msg_pair_peer *m = &any.pair_peer;
+	struct msg_pair_row m;
 	struct msg_address a;
 	char name[DEVICE_NAME_MAX + 1];
-	uint8_t id[DEVICE_ID_SIZE];
-	uint64_t half_until_ms = 0;
-	if (msg_decode(value, size, &type, &any, NULL) != ERR_OK ||
-	    (type != MSG_PAIR_PEER && type != MSG_PAIR_HALF))
+	if (read_row(value, size, &m) != ERR_OK || str_copy(m.name, name, sizeof name) != ERR_OK ||
+	    key_size != sizeof m.id || memcmp(key, m.id, sizeof m.id) != 0)
 		goto bad;
-	if (type == MSG_PAIR_HALF) {
-		struct msg_pair_half half = any.pair_half;
-		*m = (struct msg_pair_peer){.name = half.name, .addresses = half.addresses};
-		memcpy(m->key, half.key, sizeof m->key);
-		half_until_ms = half.until_ms;
-	}
-	if (str_copy(m->name, name, sizeof name) != ERR_OK)
-		goto bad;
-	device_id_of(m->key, id);
-	if (key_size != sizeof id || memcmp(key, id, sizeof id) != 0)
-		goto bad;
-	struct peer *p = row_new(l, m->key, name);
+	struct peer *p = row_new(l, m.id, m.key, name);
 	if (!p)
 		return false;
-	p->seen_unix_ms = m->seen_ms;
-	p->half_until_unix_ms = half_until_ms;
-	while (msg_next_address(&m->addresses, &a))
+	p->seen_unix_ms = m.seen_ms;
+	p->half_until_unix_ms = m.half_ms;
+	p->member = m.flags & ROW_MEMBER;
+	p->files_only = m.flags & ROW_FILES_ONLY;
+	while (msg_next_address(&m.addresses, &a))
 		if (p->address_count < LINK_ADDRESSES_MAX &&
 		    str_copy(a.text, p->addresses[p->address_count], LINK_ADDRESS_SIZE) == ERR_OK)
 			p->address_count++;
@@ -377,26 +408,46 @@ void peers_free(struct links *l)
 
 /* --- by a person's wish --- */
 
+/* A device that has changed its key keeps its id, where the log of devices knows of the change. */
+static void id_of_key(struct node *n, const uint8_t key[CRYPTO_KEY_SIZE],
+                      uint8_t id[DEVICE_ID_SIZE])
+{
+	const struct device_row *row = devices_by_key(n, key);
+	if (row)
+		memcpy(id, row->id, DEVICE_ID_SIZE);
+	else
+		device_id_of(key, id);
+}
+
+static bool is_member(struct node *n, const uint8_t id[DEVICE_ID_SIZE])
+{
+	const struct device_row *row = devices_row(n, id);
+	return row && row->state == DEVICE_MEMBER && !devices_are_lost(n);
+}
+
 static enum err add_row(struct node *n, const uint8_t key[CRYPTO_KEY_SIZE], const char *name,
                         const char (*addresses)[LINK_ADDRESS_SIZE], unsigned count,
                         uint64_t half_until_ms, struct peer **out, struct errmsg *msg)
 {
 	struct links *l = n->links;
 	uint8_t id[DEVICE_ID_SIZE];
-	device_id_of(key, id);
+	id_of_key(n, key, id);
 	struct peer *p = row_by_id(l, id);
 	if (!p && count_rows(n) >= LINK_PEERS_MAX)
 		return err_set(msg, ERR_LIMIT, "%d devices are paired; no more fit",
 		               LINK_PEERS_MAX);
 	if (!p)
-		p = row_new(l, key, name);
+		p = row_new(l, id, key, name);
 	if (!p)
 		return err_set(msg, ERR_NOMEM, "out of memory");
 	bool was_removed = p->removed;
 	p->removed = false;
 	p->refusals = 0;
 	p->half_until_unix_ms = half_until_ms;
-	peer_note_name(p, str_ref(name));
+	memcpy(p->key, key, sizeof p->key);
+	p->member = is_member(n, id);
+	if (!p->member)
+		peer_note_name(p, str_ref(name));
 	for (unsigned i = count; i-- > 0;)
 		peer_note_address(p, addresses[i]);
 	enum err e = peer_save_now(p, msg);
@@ -455,4 +506,61 @@ enum err peer_remove(struct node *n, struct peer *p, struct errmsg *msg)
 	if (p->up)
 		conn_close(p->up, "no longer paired");
 	return ERR_OK;
+}
+
+/* --- as the log of devices says --- */
+
+void peer_follow(struct node *n, const struct device_row *row)
+{
+	struct links *l = n->links;
+	struct peer *p = row_by_id(l, row->id);
+	bool is_new = !p || p->removed;
+	if (!p && count_rows(n) < LINK_PEERS_MAX)
+		p = row_new(l, row->id, row->key, row->name);
+	if (!p)
+		return;
+	bool changed = peer_note_name(p, str_ref(row->name));
+	if (!is_new && p->member && !changed && !memcmp(p->key, row->key, sizeof p->key))
+		return;
+	memcpy(p->key, row->key, sizeof p->key);
+	p->member = true;
+	p->removed = p->files_only = false;
+	p->half_until_unix_ms = 0;
+	if (is_new)
+		node_log(n, LOG_INFO, "devices", "%s belongs to the system", p->name);
+	peer_save(p);
+}
+
+void peer_take_id(struct peer *p, const uint8_t id[DEVICE_ID_SIZE])
+{
+	struct node *n = p->links->node;
+	struct peer *old = row_by_id(p->links, id);
+	if (old && !old->removed)
+		peer_remove(n, old, NULL);
+	if (old)
+		memset(old->id, 0, sizeof old->id); /* a row out of use; others may hold it */
+	write_row(node_depot(n), p->id, NULL, NULL);
+	memcpy(p->id, id, sizeof p->id);
+	peer_save(p);
+}
+
+void peer_hang_up(struct peer *p, const char *why)
+{
+	if (p->dialing)
+		conn_close(p->dialing, why);
+	if (p->up)
+		conn_close(p->up, why);
+}
+
+void peer_dismiss(struct peer *p, const char *why)
+{
+	struct errmsg msg = {0};
+	node_log(p->links->node, LOG_INFO, "devices", "%s: %s", p->name, why);
+	if (write_row(node_depot(p->links->node), p->id, NULL, &msg) != ERR_OK)
+		node_log(p->links->node, LOG_WARN, "devices", "its row stays: %s", msg.text);
+	p->removed = true;
+	if (p->dialing)
+		conn_close(p->dialing, why);
+	if (p->up)
+		conn_dismiss(p->up);
 }

@@ -8,15 +8,16 @@ static int run(struct shell *sh)
 		return 1;
 	client_request(c, "unpair");
 	client_put_str(c, "peer", shell_arg(sh, 0));
-	return client_report(sh, c, "{name} (id {id}) is no longer paired with this device.\n");
+	return client_report(sh, c, "{name} (id {id}) is no longer one of your devices.\n");
 }
 
 const struct command command_unpair = {
     .name = "unpair",
     .usage = "unpair PEER",
     .summary = "forget a paired device",
-    .help = "It is refused from now on. It keeps its own entry until `wasmos unpair` is run there "
-            "too.\n",
+    .help = "It is removed from the system, as by `wasmos device remove`: all devices refuse it "
+            "from now on. On a "
+            "device\nthat was removed itself it forgets one of those that refuse it.\n",
     .min_args = 1,
     .max_args = 1,
     .run = run,
