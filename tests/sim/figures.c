@@ -1,11 +1,11 @@
 /* figures.c - membership's figures in the simulator, against the goals: false deaths, how soon a death is seen, bytes.
  *
- *	sim-figures [--nodes N] [--loss P] [--minutes M] [--deaths SECONDS] [--delay MS] [--seed S] [--free]
+ *	sim-figures [--nodes N] [--loss P] [--minutes M] [--deaths SECONDS] [--delay MS] [--seed S] [--split SECONDS] [--free]
  *
  * N nodes begin at once; after a time to meet, M minutes are measured. Every so many seconds one node is killed without a word; a
  * minute and a half later it begins anew. A false death is counted at every node that holds one for dead that is up, whether
  * it found that itself or believed another. Facts change all the time. The exit code is 1 when a goal is missed; with
- * --free there is none to miss.
+ * --free there is none to miss. With --split the network is then cut in two halves for so long, and it is printed how soon after that all know all again.
  */
 #include "world.h"
 
@@ -19,7 +19,7 @@
 enum { SECOND = 1000000, AWAY_SECONDS = 90, SETTLE_SECONDS = 60 };
 
 struct options {
-	unsigned nodes, minutes, deaths, delay;
+	unsigned nodes, minutes, deaths, delay, split;
 	double loss;
 	uint64_t seed;
 	bool free;
@@ -159,6 +159,27 @@ static unsigned meet(struct figures *f, struct sim *s)
 	return met;
 }
 
+/* Cut in two and joined: everybody is back, without a person. */
+static void split(struct figures *f, struct sim *s)
+{
+	f->measuring = false;
+	for (unsigned n = 0; n < AWAY_SECONDS + 30; n++)
+		second(f, s, n);
+	for (unsigned i = 0; i < s->count; i++)
+		s->nodes[i].part = i % 2;
+	for (unsigned n = 0; n < f->o.split; n++)
+		second(f, s, n);
+	for (unsigned i = 0; i < s->count; i++)
+		s->nodes[i].part = 0;
+	unsigned joined = 0;
+	for (unsigned n = 0; n < 600 && !joined; n++) {
+		second(f, s, n);
+		joined = see_all(s) == s->count ? n + 1 : 0;
+	}
+	printf("  cut in two for %u s; all know all %u s after that (0: not within ten minutes)\n",
+	       f->o.split, joined);
+}
+
 static int by_size(const void *a, const void *b)
 {
 	float x = *(const float *)a, y = *(const float *)b;
@@ -231,6 +252,8 @@ static bool run(struct figures *f)
 		second(f, &s, n);
 	totals(&s, &bytes[1], &datagrams[1]);
 	bool good = report(f, &s, bytes[1] - bytes[0], datagrams[1] - datagrams[0]);
+	if (f->o.split)
+		split(f, &s);
 	for (unsigned i = 0; i < s.count; i++)
 		free(f->seen[i]);
 	free(f->seen);
@@ -247,7 +270,8 @@ static bool take(struct options *o, const char *name, const char *value)
 	} numbers[] = {{"--nodes", &o->nodes},
 	               {"--minutes", &o->minutes},
 	               {"--deaths", &o->deaths},
-	               {"--delay", &o->delay}};
+	               {"--delay", &o->delay},
+	               {"--split", &o->split}};
 	for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		if (!strcmp(name, numbers[i].name)) {
 			*numbers[i].number = (unsigned)strtoul(value, NULL, 0);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADERS = 28, SEALED = 32, INITIATION = 148, RESPONSE = 92, HALF_OPEN = 1 };
+enum { HEADERS = 28, SEALED = 29, INITIATION = 141, RESPONSE = 89, HALF_OPEN = 1 };
 
 struct packet {
 	unsigned from, size;
@@ -177,8 +177,11 @@ static void arrived(struct sim *s, unsigned node, struct packet *p)
 	struct sim_node *n = &s->nodes[node];
 	if (p->handshake == 1)
 		*session(s, node, p->from) = HALF_OPEN;
-	else if (p->handshake == 2)
+	else if (p->handshake == 2) {
 		*session(s, node, p->from) = (uint32_t)(s->now / 1000000) + 2 + KEY_SECONDS;
+		n->bytes += HEADERS + SEALED; /* which confirms the session */
+		n->datagrams++;
+	}
 	s->delivered++;
 	trace(s, s->now + node);
 	if (membership_datagram(n->m, s->nodes[p->from].id, p->bytes, p->size, clock_of(s, n)) !=

@@ -1,9 +1,9 @@
 /* world.h - the simulator's world: nodes that run proto/membership.h, a network that loses, delays, repeats and parts, and a
  * clock that a seed drives. Nothing here reads a clock or draws randomness but from the seed: a run can be repeated exactly.
  *
- * Datagrams are weighed as they will be on the wire: IPv4 and UDP headers (28 bytes), and the sealing of docs/formats/wire.md:
- * 32 bytes in a session, 148 and 92 for the two messages of a handshake, which carry the first datagram each way, where two
- * nodes have not talked for two minutes.
+ * Datagrams are weighed as they are on the wire: IPv4 and UDP headers (28 bytes), and the sealing of proto/datagram.h: 29 bytes in
+ * a session, 141 and 89 for the two messages of a handshake, which carry the first datagram each way, where two nodes have
+ * not talked for two minutes, and an empty datagram after them.
  */
 #pragma once
 
