@@ -273,10 +273,22 @@ static int dir_of(const struct walk *at)
 	return (int)walk_dir(at);
 }
 
+/* To root the kernel refuses nothing; a guest is not root, wherever its node runs. */
+static bool owner_may(const struct walk *at, mode_t bits)
+{
+	struct stat st;
+	return geteuid() || fstat(dir_of(at), &st) < 0 || (st.st_mode & bits) == bits;
+}
+
+static bool may_search(const struct walk *at)
+{
+	return host_is_dot(at) || owner_may(at, S_IXUSR);
+}
+
 enum ferr host_find(struct walk *at, struct vfs_obj *dir, const char *path, enum walk_follow follow)
 {
 	FTRY(find(at, host_of(dir), path, follow));
-	if (!is_home(dir_of(at)))
+	if (!is_home(dir_of(at)) && may_search(at))
 		return FE_OK;
 	walk_end(at);
 	return FE_ACCES;
@@ -292,14 +304,9 @@ enum ferr sys_check_home(const struct walk *at)
 	return home ? FE_ACCES : FE_OK;
 }
 
-/* To root the kernel refuses nothing; a guest is not root, wherever its node runs. */
 enum ferr sys_check_change(const struct walk *at)
 {
-	struct stat st;
-	if (geteuid())
-		return FE_OK;
-	FTRY(result(fstat(dir_of(at), &st)));
-	return (st.st_mode & (S_IWUSR | S_IXUSR)) == (S_IWUSR | S_IXUSR) ? FE_OK : FE_ACCES;
+	return owner_may(at, S_IWUSR | S_IXUSR) ? FE_OK : FE_ACCES;
 }
 
 /* The kernel is never given a trailing slash, as it would follow a link. */

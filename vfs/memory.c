@@ -284,12 +284,12 @@ static enum ferr memory_write(struct vfs_obj *o, uint64_t offset, unsigned flags
 	return FE_OK;
 }
 
-static void stat_node(const struct mem_node *n, struct vfs_stat *out)
+static void stat_node(const struct mem_fs *fs, const struct mem_node *n, struct vfs_stat *out)
 {
 	*out = (struct vfs_stat){
 	    .dev = 0,
 	    .ino = n->ino,
-	    .nlink = n->nlink,
+	    .nlink = n == fs->root ? 1 : n->nlink,
 	    .size_bytes = n->size_bytes,
 	    .atime_ns = n->atime_ns,
 	    .mtime_ns = n->mtime_ns,
@@ -302,7 +302,7 @@ static void stat_node(const struct mem_node *n, struct vfs_stat *out)
 
 static enum ferr memory_stat(struct vfs_obj *o, struct vfs_stat *out)
 {
-	stat_node(mem_node_of(o), out);
+	stat_node(mem_fs_of(o), mem_node_of(o), out);
 	return FE_OK;
 }
 
@@ -380,6 +380,8 @@ static enum ferr memory_readdir(struct vfs_obj *o, uint64_t cookie, vfs_dirent_f
 {
 	struct mem_node *dir = mem_node_of(o);
 	struct mem_node *up = dir->parent ? dir->parent : dir;
+	if (dir->nlink == 0 && dir != mem_fs_of(o)->root)
+		return FE_NOENT;
 	if (cookie < 1 && !emit_dot(dir, ".", 1, emit, ctx))
 		return FE_OK;
 	if (cookie < 2 && !emit_dot(up, "..", 2, emit, ctx))
@@ -535,7 +537,7 @@ static enum ferr memory_stat_at(struct vfs_obj *dir, const char *path, bool foll
 	FTRY(place_of(&p, dir, path, follow ? WALK_FOLLOW : WALK_FOLLOW_SLASH));
 	if (!p.node)
 		return FE_NOENT;
-	stat_node(p.node, out);
+	stat_node(p.fs, p.node, out);
 	return FE_OK;
 }
 
@@ -602,12 +604,12 @@ static enum ferr memory_rmdir(struct vfs_obj *dir, const char *path)
 		return FE_INVAL;
 	if (!p.node)
 		return FE_NOENT;
+	if (!may(p.dir, MAY_WRITE))
+		return FE_ACCES;
 	if (p.node->type != VFS_TYPE_DIR)
 		return FE_NOTDIR;
 	if (p.node->nentries)
 		return FE_NOTEMPTY;
-	if (!may(p.dir, MAY_WRITE))
-		return FE_ACCES;
 	drop_name(&p);
 	return FE_OK;
 }

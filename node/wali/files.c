@@ -66,6 +66,12 @@ void wali_io_skip(struct wali_io *io, uint64_t n)
 	}
 }
 
+/* /dev/null and its like begin everywhere. */
+static bool is_everywhere(struct vfs_obj *o)
+{
+	return o->type == VFS_TYPE_CHAR && wali_device(o);
+}
+
 static int64_t read_file(struct wali *k, struct vfs_file *f, struct wali_io *io, const uint64_t *at)
 {
 	size_t done = 0;
@@ -73,8 +79,10 @@ static int64_t read_file(struct wali *k, struct vfs_file *f, struct wali_io *io,
 		return NO(BADF);
 	if (f->obj->type == VFS_TYPE_DIR)
 		return NO(ISDIR);
-	if (at && !vfs_has_offset(f->obj))
+	if (at && !vfs_has_offset(f->obj) && !is_everywhere(f->obj))
 		return NO(SPIPE);
+	if (!io->total && f->obj->type == VFS_TYPE_STREAM && !wali_device(f->obj))
+		return 0;
 	bool empty = false;
 	int64_t r = wali_is_terminal(f->obj) ? wali_terminal_may_read(k, f, io->total, &empty) : 0;
 	if (r || empty)
@@ -118,7 +126,7 @@ static enum ferr keep_to_limit(struct wali *k, const struct vfs_file *f, struct 
 	uint64_t offset = at ? *at : f->offset;
 	if (k->rlimits[LIMIT_FSIZE][0] == UINT64_MAX || !vfs_has_offset(f->obj) || !io->total)
 		return FE_OK;
-	if (!at && f->flags & VFS_APPEND) {
+	if (f->flags & VFS_APPEND) {
 		FTRY(vfs_stat(f->obj, &st));
 		offset = st.size_bytes;
 	}
@@ -136,8 +144,10 @@ static int64_t write_file(struct wali *k, struct vfs_file *f, struct wali_io *io
 		return NO(BADF);
 	if (f->mount && f->mount->read_only)
 		return NO(ROFS);
-	if (at && !vfs_has_offset(f->obj))
+	if (at && !vfs_has_offset(f->obj) && !is_everywhere(f->obj))
 		return NO(SPIPE);
+	if (!io->total && vfs_is_pipe(f->obj))
+		return 0;
 	struct device *d = wali_device(f->obj);
 	if (d && d->kind == DEVICE_CTL)
 		return io->count ? wali_proc_control(k, d, io->v[0].p, io->v[0].size) : 0;
@@ -147,7 +157,7 @@ static int64_t write_file(struct wali *k, struct vfs_file *f, struct wali_io *io
 	uint64_t before = wali_progress(k);
 	wali_io_skip(io, before);
 	WTRY(keep_to_limit(k, f, io, at));
-	unsigned flags = f->flags & (VFS_DSYNC | VFS_SYNC | (at ? 0 : VFS_APPEND));
+	unsigned flags = f->flags & (VFS_DSYNC | VFS_SYNC | VFS_APPEND); /* also of pwrite */
 	enum ferr e = vfs_write(f->obj, at ? *at : f->offset, flags, io->v, io->count, &done, &end);
 	if (e == FE_AGAIN)
 		return wali_write_blocked(k, f, before, !(f->flags & VFS_NONBLOCK));
@@ -166,11 +176,17 @@ static int64_t write_file(struct wali *k, struct vfs_file *f, struct wali_io *io
 	                          : (int64_t)before;
 }
 
+static enum ferr fd_for(struct wali *k, uint64_t fd, unsigned access, struct fd_entry **out)
+{
+	FTRY(wali_fd(k, fd, out));
+	return (*out)->file->flags & access ? FE_OK : FE_BADF;
+}
+
 int64_t wali_read(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	struct wali_io io;
-	WTRY(wali_fd(k, a[0], &e));
+	WTRY(fd_for(k, a[0], VFS_READ, &e));
 	WTRY(wali_io_one(k, a[1], a[2], true, &io));
 	return read_file(k, e->file, &io, NULL);
 }
@@ -179,7 +195,7 @@ int64_t wali_write(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	struct wali_io io;
-	WTRY(wali_fd(k, a[0], &e));
+	WTRY(fd_for(k, a[0], VFS_WRITE, &e));
 	WTRY(wali_io_one(k, a[1], a[2], false, &io));
 	return write_file(k, e->file, &io, NULL);
 }
@@ -188,7 +204,7 @@ int64_t wali_readv(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	struct wali_io io;
-	WTRY(wali_fd(k, a[0], &e));
+	WTRY(fd_for(k, a[0], VFS_READ, &e));
 	WTRY(wali_io_of(k, a[1], a[2], true, &io));
 	return read_file(k, e->file, &io, NULL);
 }
@@ -197,7 +213,7 @@ int64_t wali_writev(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	struct wali_io io;
-	WTRY(wali_fd(k, a[0], &e));
+	WTRY(fd_for(k, a[0], VFS_WRITE, &e));
 	WTRY(wali_io_of(k, a[1], a[2], false, &io));
 	return write_file(k, e->file, &io, NULL);
 }
@@ -206,30 +222,33 @@ int64_t wali_pread64(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	struct wali_io io;
+	if ((int64_t)a[3] < 0)
+		return NO(INVAL);
 	WTRY(wali_fd(k, a[0], &e));
 	WTRY(wali_io_one(k, a[1], a[2], true, &io));
-	return (int64_t)a[3] < 0 ? NO(INVAL) : read_file(k, e->file, &io, &a[3]);
+	return read_file(k, e->file, &io, &a[3]);
 }
 
 int64_t wali_pwrite64(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	struct wali_io io;
+	if ((int64_t)a[3] < 0)
+		return NO(INVAL);
 	WTRY(wali_fd(k, a[0], &e));
 	WTRY(wali_io_one(k, a[1], a[2], false, &io));
-	return (int64_t)a[3] < 0 ? NO(INVAL) : write_file(k, e->file, &io, &a[3]);
+	return write_file(k, e->file, &io, &a[3]);
 }
 
 int64_t wali_lseek(struct wali *k, const uint64_t *a)
 {
-	enum { SET, CUR, END };
+	enum { SET, CUR, END, DATA, HOLE };
 	struct fd_entry *e;
 	struct vfs_stat st;
 	int64_t base = 0, at;
 	WTRY(wali_fd(k, a[0], &e));
 	struct vfs_obj *o = e->file->obj;
-	/* /dev/null and its like begin everywhere. */
-	if (o->type == VFS_TYPE_CHAR && wali_device(o))
+	if (is_everywhere(o))
 		return 0;
 	if (!vfs_has_offset(o) && o->type != VFS_TYPE_DIR)
 		return NO(SPIPE);
@@ -239,6 +258,15 @@ int64_t wali_lseek(struct wali *k, const uint64_t *a)
 	case END:
 		WTRY(vfs_stat(e->file->obj, &st));
 		base = (int64_t)st.size_bytes;
+		break;
+	case DATA: /* a file is data from its start to its end */
+	case HOLE:
+		WTRY(vfs_stat(o, &st));
+		if (!vfs_has_offset(o))
+			return NO(INVAL);
+		if ((int64_t)a[1] < 0 || a[1] >= st.size_bytes)
+			return NO(NXIO);
+		base = arg32(a[2]) == HOLE ? (int64_t)(st.size_bytes - a[1]) : 0;
 		break;
 	default: return NO(INVAL);
 	}
@@ -329,7 +357,9 @@ int64_t wali_dup3(struct wali *k, const uint64_t *a)
 
 static uint32_t status_flags(const struct vfs_file *f)
 {
+	enum { O_PATH_ = 010000000 };
 	uint32_t v = f->flags & VFS_WRITE ? (f->flags & VFS_READ ? 2 : 1) : 0;
+	v |= f->flags & (VFS_READ | VFS_WRITE) ? 0 : O_PATH_;
 	v |= f->flags & VFS_APPEND ? O_APPEND_ : 0;
 	v |= f->flags & VFS_NONBLOCK ? O_NONBLOCK_ : 0;
 	v |= f->flags & VFS_SYNC ? O_SYNC_ : 0;
@@ -359,6 +389,15 @@ static int64_t pipe_size(struct wali *k, struct vfs_obj *o, bool set, uint32_t b
 	return (int64_t)vfs_pipe_room(o);
 }
 
+static int64_t put_nobody(struct wali *k, uint64_t out)
+{
+	uint8_t *p = wali_out(k, out, 8);
+	if (!p)
+		return NO(FAULT);
+	wasi_put_u64(p, 0);
+	return 0;
+}
+
 int64_t wali_fcntl(struct wali *k, const uint64_t *a)
 {
 	enum {
@@ -373,6 +412,10 @@ int64_t wali_fcntl(struct wali *k, const uint64_t *a)
 		OFD_GETLK = 36,
 		OFD_SETLK,
 		OFD_SETLKW,
+		GETOWN = 9,
+		GETSIG = 11,
+		GETOWN_EX = 16,
+		GETLEASE = 1025,
 		DUPFD_CLOEXEC = 1030,
 		SETPIPE_SZ,
 		GETPIPE_SZ
@@ -396,6 +439,10 @@ int64_t wali_fcntl(struct wali *k, const uint64_t *a)
 	case OFD_GETLK:
 	case OFD_SETLK:
 	case OFD_SETLKW: return wali_fcntl_lock(k, e->file, arg32(a[1]) - OFD_GETLK, true, a[2]);
+	case GETOWN: /* nobody is told by a signal */
+	case GETSIG: return 0;
+	case GETOWN_EX: return put_nobody(k, a[2]);
+	case GETLEASE: return 2; /* F_UNLCK */
 	case SETPIPE_SZ: return pipe_size(k, e->file->obj, true, arg32(a[2]));
 	case GETPIPE_SZ: return pipe_size(k, e->file->obj, false, 0);
 	default: return NO(INVAL);
@@ -480,7 +527,7 @@ void wali_put_stat(struct wali *k, uint8_t *p, const struct vfs_stat *st, bool r
 	memset(p, 0, WALI_STAT_SIZE);
 	wasi_put_u64(p, st->dev);
 	wasi_put_u64(p + 8, st->ino);
-	wasi_put_u64(p + 16, st->nlink ? st->nlink : 1);
+	wasi_put_u64(p + 16, st->nlink || st->has_mode ? st->nlink : 1);
 	wasi_put_u32(p + 24, wali_mode(st, read_only));
 	wasi_put_u32(p + 28, WALI_UID);
 	wasi_put_u32(p + 32, WALI_UID);
@@ -505,7 +552,7 @@ void wali_put_statx(uint8_t *p, const struct vfs_stat *st, bool read_only)
 	memset(p, 0, WALI_STATX_SIZE);
 	wasi_put_u32(p, BASIC);
 	wasi_put_u32(p + 4, BLOCK_SIZE);
-	wasi_put_u32(p + 16, (uint32_t)(st->nlink ? st->nlink : 1));
+	wasi_put_u32(p + 16, (uint32_t)(st->nlink || st->has_mode ? st->nlink : 1));
 	wasi_put_u32(p + 20, WALI_UID);
 	wasi_put_u32(p + 24, WALI_UID);
 	wasi_put_u16(p + 28, (uint16_t)wali_mode(st, read_only));
@@ -580,10 +627,12 @@ int64_t wali_getdents64(struct wali *k, const uint64_t *a)
 	struct fd_entry *e;
 	WTRY(wali_fd(k, a[0], &e));
 	struct listing l = {.out = wali_out(k, a[1], arg32(a[2])), .size = arg32(a[2])};
-	if (!l.out)
-		return NO(FAULT);
+	if (!(e->file->flags & VFS_READ))
+		return NO(BADF);
 	if (e->file->obj->type != VFS_TYPE_DIR)
 		return NO(NOTDIR);
+	if (!l.out)
+		return NO(FAULT);
 	WTRY(vfs_readdir(e->file->obj, e->file->offset, list_entry, &l));
 	if (!l.used && l.full)
 		return NO(INVAL);
@@ -639,7 +688,10 @@ int64_t wali_sync(struct wali *k, const uint64_t *a)
 
 int64_t wali_fadvise(struct wali *k, const uint64_t *a)
 {
+	enum { LAST_ADVICE = 5 };
 	struct fd_entry *e;
 	WTRY(wali_fd(k, a[0], &e));
-	return vfs_has_offset(e->file->obj) ? 0 : NO(SPIPE);
+	if (!vfs_has_offset(e->file->obj))
+		return NO(SPIPE);
+	return (int64_t)a[2] < 0 || arg32(a[3]) > LAST_ADVICE ? NO(INVAL) : 0;
 }

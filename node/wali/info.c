@@ -102,6 +102,8 @@ SET_ID(setresgid, 3)
 
 int64_t wali_getgroups(struct wali *k, const uint64_t *a)
 {
+	if ((int32_t)arg32(a[0]) < 0)
+		return NO(INVAL);
 	if (!arg32(a[0]))
 		return 1;
 	uint8_t *p = wali_out(k, a[1], 4);
@@ -127,7 +129,9 @@ void wali_put_rusage(uint8_t *p, uint64_t cpu_ns)
 
 int64_t wali_getrusage(struct wali *k, const uint64_t *a)
 {
-	enum { CHILDREN = -1 };
+	enum { CHILDREN = -1, THREAD = 1 };
+	if ((int32_t)arg32(a[0]) < CHILDREN || (int32_t)arg32(a[0]) > THREAD)
+		return NO(INVAL);
 	uint8_t *p = wali_out(k, a[1], WALI_RUSAGE_SIZE);
 	if (!p)
 		return NO(FAULT);

@@ -140,6 +140,6 @@ int64_t wali_setrlimit(struct wali *k, const uint64_t *a)
 int64_t wali_prlimit64(struct wali *k, const uint64_t *a)
 {
 	if (arg32(a[0]) && arg32(a[0]) != k->task->pid)
-		return NO(PERM);
+		return family_find(k->family, arg32(a[0])) ? NO(PERM) : NO(SRCH);
 	return limits(k, arg32(a[1]), a[2], a[3]);
 }

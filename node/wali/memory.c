@@ -299,8 +299,10 @@ int64_t wali_munmap(struct wali *k, const uint64_t *a)
 
 int64_t wali_msync(struct wali *k, const uint64_t *a)
 {
+	enum { ASYNC_AND_SYNC = 5, ANY_SYNC = 7 };
 	uint64_t start = arg32(a[0]), end = start + round_up(arg32(a[1]), WALI_PAGE);
-	if (start % WALI_PAGE)
+	if (start % WALI_PAGE || arg32(a[2]) & ~(uint32_t)ANY_SYNC ||
+	    (arg32(a[2]) & ASYNC_AND_SYNC) == ASYNC_AND_SYNC)
 		return NO(INVAL);
 	for (uint32_t i = map_index(k, (uint32_t)start); i < k->nmaps && k->maps[i].start < end;
 	     i++) {
@@ -360,15 +362,19 @@ int64_t wali_mremap(struct wali *k, const uint64_t *a)
 
 int64_t wali_mprotect(struct wali *k, const uint64_t *a)
 {
-	return arg32(a[0]) % WALI_PAGE ? NO(INVAL) : 0;
+	enum { ANY_PROT = 0x0300000f };
+	return arg32(a[0]) % WALI_PAGE || arg32(a[2]) & ~(uint32_t)ANY_PROT ? NO(INVAL) : 0;
 }
 
 /* DONTNEED is no advice: what was anonymous reads as zeros afterwards. */
 int64_t wali_madvise(struct wali *k, const uint64_t *a)
 {
-	enum { DONTNEED = 4 };
+	enum { DONTNEED = 4, FIRST_GAP = 5, GAP_END = 8, LAST = 25 };
 	uint64_t start = arg32(a[0]), end = start + round_up(arg32(a[1]), WALI_PAGE);
 	if (start % WALI_PAGE)
+		return NO(INVAL);
+	bool known = arg32(a[2]) < FIRST_GAP || (arg32(a[2]) >= GAP_END && arg32(a[2]) <= LAST);
+	if (!known)
 		return NO(INVAL);
 	if (arg32(a[2]) != DONTNEED)
 		return 0;

@@ -7,6 +7,7 @@
 
 enum { CWD = AT_FDCWD_ };
 enum { AT_NOFOLLOW = 0x100, AT_REMOVEDIR = 0x200, AT_FOLLOW = 0x400, AT_EMPTY = 0x1000 };
+enum { AT_NO_AUTOMOUNT = 0x800, AT_SYNC = 0x6000 };
 
 static const uint64_t cwd = (uint32_t)CWD;
 
@@ -46,21 +47,45 @@ static int64_t open_fifo(struct wali *k, struct wali_at *at, uint32_t flags)
 	return f ? wali_add_file(k, f, flags) : NO(NOMEM);
 }
 
+/* O_PATH: only what it stands for is of interest, so nothing is read and nobody is waited for. */
+static enum ferr open_path(struct wali *k, struct wali_at *at, unsigned flags,
+                           struct vfs_file **out)
+{
+	flags &= VFS_DIRECTORY | VFS_NOFOLLOW;
+	if (!at->mount || !at->has_stat || at->st.type != VFS_TYPE_STREAM)
+		return wali_open_at(k, at, flags, out);
+	if (flags & VFS_DIRECTORY || at->wants_dir)
+		return FE_NOTDIR;
+	struct vfs_obj *o = fifo_hung_up();
+	*out = o ? wali_stream_file(o, "fifo ", 0, 0) : NULL;
+	return *out ? FE_OK : FE_NOMEM;
+}
+
 static int64_t open_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t flags,
                          uint64_t mode)
 {
 	enum { NOFOLLOW = 0400000, EXCL_CREAT = 0300, TMPFILE = 020000000, NOCTTY = 0400 };
+	enum { CREAT_DIRECTORY = 0200100, PATH = 010000000 };
 	struct wali_at at;
 	struct vfs_file *f;
 	bool follow = !(flags & NOFOLLOW) && (flags & EXCL_CREAT) != EXCL_CREAT;
 	if (flags & TMPFILE)
 		return -95; /* EOPNOTSUPP */
+	if (!(flags & PATH) && (flags & CREAT_DIRECTORY) == CREAT_DIRECTORY)
+		return NO(INVAL);
+	if (flags & PATH)
+		follow = !(flags & NOFOLLOW);
 	if (!fdtable_has_room(k->w->fds))
 		return NO(MFILE);
 	enum ferr e = wali_at(k, dirfd, path, follow, &at);
-	if (e == FE_OK && at.mount && at.has_stat && at.st.type == VFS_TYPE_STREAM)
+	if (e == FE_OK && !(flags & PATH) && at.mount && at.has_stat && !at.wants_dir &&
+	    at.st.type == VFS_TYPE_STREAM)
 		return open_fifo(k, &at, flags);
-	if (e == FE_OK)
+	if (e == FE_OK && !(flags & PATH) && at.has_stat && wali_is_socket_name(k, &at.st))
+		e = FE_NXIO;
+	if (e == FE_OK && flags & PATH)
+		e = open_path(k, &at, open_flags(flags & ~3u), &f);
+	else if (e == FE_OK)
 		e = wali_open_at(k, &at, open_flags(flags) | VFS_MODE(arg32(mode) & ~k->umask), &f);
 	wali_at_end(&at);
 	WTRY(e);
@@ -102,11 +127,13 @@ static enum ferr stat_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32
 	struct wali_at at;
 	struct fd_entry *e;
 	*st = (struct vfs_stat){0};
-	if (flags & AT_EMPTY && is_empty(k, path) && (int32_t)arg32(dirfd) != CWD) {
+	bool itself = flags & AT_EMPTY && is_empty(k, path);
+	if (itself && (int32_t)arg32(dirfd) != CWD) {
 		FTRY(wali_fd(k, dirfd, &e));
 		return wali_stat_fd(e, st, read_only);
 	}
-	enum ferr r = wali_at(k, dirfd, path, !(flags & AT_NOFOLLOW), &at);
+	enum ferr r = itself ? wali_at_text(k, dirfd, ".", true, &at)
+	                     : wali_at(k, dirfd, path, !(flags & AT_NOFOLLOW), &at);
 	*read_only = r == FE_OK && at.mount && at.mount->read_only;
 	if (r == FE_OK && at.dev) {
 		if (vfs_stat(at.dev, st) != FE_OK)
@@ -149,6 +176,8 @@ int64_t wali_lstat(struct wali *k, const uint64_t *a)
 
 int64_t wali_newfstatat(struct wali *k, const uint64_t *a)
 {
+	if (arg32(a[3]) & ~(uint32_t)(AT_NOFOLLOW | AT_EMPTY | AT_NO_AUTOMOUNT))
+		return NO(INVAL);
 	return stat_to(k, a[0], a[1], a[2], arg32(a[3]));
 }
 
@@ -156,6 +185,8 @@ int64_t wali_statx(struct wali *k, const uint64_t *a)
 {
 	struct vfs_stat st;
 	bool read_only;
+	if (arg32(a[2]) & ~(uint32_t)(AT_NOFOLLOW | AT_EMPTY | AT_NO_AUTOMOUNT | AT_SYNC))
+		return NO(INVAL);
 	uint8_t *p = wali_out(k, a[4], WALI_STATX_SIZE);
 	if (!p)
 		return NO(FAULT);
@@ -189,7 +220,9 @@ int64_t wali_faccessat(struct wali *k, const uint64_t *a)
 
 int64_t wali_faccessat2(struct wali *k, const uint64_t *a)
 {
-	return may_access(k, a[0], a[1], arg32(a[2]), arg32(a[3]));
+	if (arg32(a[3]) & ~(uint32_t)(AT_NOFOLLOW | AT_REMOVEDIR | AT_EMPTY)) /* AT_EACCESS */
+		return NO(INVAL);
+	return may_access(k, a[0], a[1], arg32(a[2]), arg32(a[3]) & ~(uint32_t)AT_REMOVEDIR);
 }
 
 /* Of another device's folder, and of what no mount has, the size is made up. */
@@ -249,20 +282,56 @@ static enum ferr changeable(const struct wali_at *at)
 	return at->mount->read_only ? FE_ROFS : FE_OK;
 }
 
-/* A device has its name already, and cannot be removed. */
-static enum ferr change_name(struct wali *k, uint64_t dirfd, uint64_t path, name_fn fn, bool makes)
+/* Whether the folder is there that the name is, or would be, in. */
+static enum ferr parent_of(const struct wali_at *at)
+{
+	char path[VFS_PATH_MAX];
+	struct vfs_stat st;
+	if (at->dev || at->has_stat || at->last != AT_NAME)
+		return at->dev ? FE_OK : at->seen;
+	strcpy(path, at->path);
+	char *slash = strrchr(path, '/');
+	if (slash)
+		*slash = 0;
+	FTRY(vfs_stat_at(at->dir, slash ? path : ".", true, &st));
+	return st.type == VFS_TYPE_DIR ? FE_OK : FE_NOTDIR;
+}
+
+/* Also "." and what is a folder already; only a folder's name may end in a slash. */
+static enum ferr may_make(const struct wali_at *at, bool folder)
+{
+	if (at->dev || at->has_stat)
+		return FE_EXIST;
+	if (at->seen != FE_NOENT)
+		return at->seen;
+	if (at->last != AT_NAME || (at->wants_dir && !folder))
+		return FE_NOENT;
+	return changeable(at);
+}
+
+static enum ferr may_remove(const struct wali_at *at, bool folder)
+{
+	static const enum ferr ends[] = {FE_OK, FE_INVAL, FE_NOTEMPTY, FE_BUSY};
+	if (at->last != AT_NAME)
+		return at->dev || at->has_stat ? (folder ? ends[at->last] : FE_ISDIR) : at->seen;
+	FTRY(changeable(at));
+	if (!strcmp(at->path, "."))
+		return FE_BUSY;
+	if (folder || !at->wants_dir)
+		return FE_OK;
+	return !at->has_stat ? at->seen : at->st.type == VFS_TYPE_DIR ? FE_ISDIR : FE_NOTDIR;
+}
+
+enum change { MAKE_FOLDER, MAKE_OTHER, REMOVE_FOLDER, REMOVE_OTHER };
+
+static enum ferr change_name(struct wali *k, uint64_t dirfd, uint64_t path, name_fn fn,
+                             enum change what)
 {
 	struct wali_at at;
-	struct vfs_stat st;
-	enum ferr e = wali_at(k, dirfd, path, false, &at);
-	if (e == FE_OK && at.dev && makes)
-		e = FE_EXIST;
+	bool folder = what == MAKE_FOLDER || what == REMOVE_FOLDER;
+	enum ferr e = wali_at(k, dirfd, path, WALI_NAME, &at);
 	if (e == FE_OK)
-		e = changeable(&at);
-	if (e == FE_ROFS && makes && !at.dev && vfs_stat_at(at.dir, at.path, false, &st) == FE_OK)
-		e = FE_EXIST; /* as Linux says it: mkdir -p goes on */
-	if (e == FE_OK && !strcmp(at.path, "."))
-		e = makes ? FE_EXIST : FE_BUSY;
+		e = what <= MAKE_OTHER ? may_make(&at, folder) : may_remove(&at, folder);
 	if (e == FE_OK)
 		e = fn(at.dir, at.path);
 	wali_at_end(&at);
@@ -274,7 +343,7 @@ static int64_t make_folder(struct wali *k, uint64_t dirfd, uint64_t path, uint64
 {
 	struct wali_at at;
 	uint32_t bits = arg32(mode) & ~k->umask & 01777;
-	WTRY(change_name(k, dirfd, path, vfs_mkdir, true));
+	WTRY(change_name(k, dirfd, path, vfs_mkdir, MAKE_FOLDER));
 	enum ferr e = wali_at(k, dirfd, path, false, &at);
 	if (e == FE_OK && !at.dev && at.has_stat && at.st.has_mode && at.st.mode != bits)
 		vfs_set_mode_at(at.dir, at.path, false, bits);
@@ -292,19 +361,28 @@ int64_t wali_mkdirat(struct wali *k, const uint64_t *a)
 	return make_folder(k, a[0], a[1], a[2]);
 }
 
+static enum ferr nothing(struct vfs_obj *dir, const char *path)
+{
+	return FE_OK;
+}
+
 /* Named pipes and files; devices are root's. */
 int64_t wali_mknodat(struct wali *k, const uint64_t *a)
 {
 	enum { TYPE = 0170000, FIFO = 0010000, FILE = 0100000, CREATES = 0301 };
+	enum { CHAR = 0020000, DIR = 0040000, BLOCK = 0060000, SOCKET = 0140000 };
 	struct wali_at at;
 	uint32_t type = arg32(a[2]) & TYPE, mode = arg32(a[2]) & ~k->umask & 0777;
 	if (type == FILE || !type) {
+		WTRY(change_name(k, a[0], a[1], nothing, MAKE_OTHER));
 		int64_t fd = open_name(k, a[0], a[1], CREATES, arg32(a[2]));
 		return fd < 0 ? fd : wali_close(k, &(uint64_t){(uint64_t)fd});
 	}
+	if (type != FIFO && type != CHAR && type != DIR && type != BLOCK && type != SOCKET)
+		return NO(INVAL);
 	if (type != FIFO)
 		return NO(PERM);
-	enum ferr e = change_name(k, a[0], a[1], vfs_mkfifo, true);
+	enum ferr e = change_name(k, a[0], a[1], vfs_mkfifo, MAKE_OTHER);
 	if (e == FE_NOTSUP)
 		return NO(PERM);
 	WTRY(e);
@@ -321,20 +399,23 @@ int64_t wali_mknod(struct wali *k, const uint64_t *a)
 
 int64_t wali_rmdir(struct wali *k, const uint64_t *a)
 {
-	WTRY(change_name(k, cwd, a[0], vfs_rmdir, false));
+	WTRY(change_name(k, cwd, a[0], vfs_rmdir, REMOVE_FOLDER));
 	return 0;
 }
 
 int64_t wali_unlink(struct wali *k, const uint64_t *a)
 {
-	WTRY(change_name(k, cwd, a[0], vfs_unlink, false));
+	WTRY(change_name(k, cwd, a[0], vfs_unlink, REMOVE_OTHER));
 	return 0;
 }
 
 int64_t wali_unlinkat(struct wali *k, const uint64_t *a)
 {
 	bool dir = arg32(a[2]) & AT_REMOVEDIR;
-	WTRY(change_name(k, a[0], a[1], dir ? vfs_rmdir : vfs_unlink, false));
+	if (arg32(a[2]) & ~(uint32_t)AT_REMOVEDIR)
+		return NO(INVAL);
+	WTRY(change_name(k, a[0], a[1], dir ? vfs_rmdir : vfs_unlink,
+	                 dir ? REMOVE_FOLDER : REMOVE_OTHER));
 	return 0;
 }
 
@@ -343,11 +424,11 @@ static int64_t make_link(struct wali *k, uint64_t text, uint64_t dirfd, uint64_t
 	char target[VFS_PATH_MAX];
 	struct wali_at at;
 	WTRY(wali_text(k, text, target, sizeof target));
-	enum ferr e = target[0] ? wali_at(k, dirfd, path, false, &at) : FE_NOENT;
 	if (!target[0])
 		return NO(NOENT);
+	enum ferr e = wali_at(k, dirfd, path, WALI_NAME, &at);
 	if (e == FE_OK)
-		e = at.dev ? FE_EXIST : changeable(&at);
+		e = may_make(&at, false);
 	if (e == FE_OK)
 		e = vfs_symlink_guest(at.dir, target, at.path);
 	wali_at_end(&at);
@@ -365,16 +446,28 @@ int64_t wali_symlinkat(struct wali *k, const uint64_t *a)
 	return make_link(k, a[0], a[1], a[2]);
 }
 
+/* What is there; a path with a slash at its end means a folder. */
+static enum ferr as_named(const struct wali_at *at)
+{
+	if (at->dev || !at->wants_dir)
+		return FE_OK;
+	return !at->has_stat ? at->seen : at->st.type == VFS_TYPE_DIR ? FE_OK : FE_NOTDIR;
+}
+
 static int64_t read_link(struct wali *k, uint64_t dirfd, uint64_t path, uint64_t out, uint64_t room)
 {
 	struct wali_at at;
 	size_t size = arg32(room);
-	uint8_t *p = wali_out(k, out, size);
-	if (!p)
-		return NO(FAULT);
 	if ((int32_t)arg32(room) <= 0)
 		return NO(INVAL);
 	enum ferr e = wali_at(k, dirfd, path, false, &at);
+	if (e == FE_OK && at.wants_dir)
+		e = as_named(&at);
+	if (e == FE_OK && at.has_stat && at.st.type != VFS_TYPE_SYMLINK)
+		e = FE_INVAL;
+	uint8_t *p = wali_out(k, out, size);
+	if (e == FE_OK && !p)
+		e = FE_FAULT;
 	if (e == FE_OK && at.dev)
 		e = wali_device_link(at.dev, p, &size);
 	else if (e == FE_OK)
@@ -397,32 +490,63 @@ int64_t wali_readlinkat(struct wali *k, const uint64_t *a)
 
 /* ---- two names, in one mount ---- */
 
-static enum ferr both(struct wali *k, const uint64_t *a, bool follow, struct wali_at at[2])
+/* Who is renamed must be there, and both must be names; only a folder's may end in a slash. */
+static enum ferr may_rename(struct wali_at at[2], bool noreplace)
 {
-	at[1].dev = NULL;
-	FTRY(wali_at(k, a[0], a[1], follow, &at[0]));
-	FTRY(wali_at(k, a[2], a[3], false, &at[1]));
-	FTRY(changeable(&at[0]));
-	FTRY(changeable(&at[1]));
-	return at[0].mount == at[1].mount ? FE_OK : FE_XDEV;
+	const struct wali_at *from = &at[0], *to = &at[1];
+	if (from->last != AT_NAME)
+		return FE_BUSY;
+	if (to->last != AT_NAME)
+		return noreplace ? FE_EXIST : FE_BUSY;
+	FTRY(changeable(from));
+	FTRY(changeable(to));
+	if (from->mount != to->mount)
+		return FE_XDEV;
+	if (!from->has_stat)
+		return from->seen;
+	if (noreplace && to->has_stat)
+		return FE_EXIST;
+	if (from->st.type != VFS_TYPE_DIR && (from->wants_dir || to->wants_dir))
+		return FE_NOTDIR;
+	return FE_OK;
+}
+
+static bool are_same(const struct wali_at at[2])
+{
+	const struct vfs_stat *a = &at[0].st, *b = &at[1].st;
+	return at[1].has_stat && a->ino && a->dev == b->dev && a->ino == b->ino;
+}
+
+static bool is_above(const struct wali_at *top, const struct wali_at *below)
+{
+	size_t n = strlen(top->whole);
+	return !strncmp(top->whole, below->whole, n) && below->whole[n] == '/';
+}
+
+static enum ferr rename_at(struct wali *k, const uint64_t *a, bool noreplace, struct wali_at at[2])
+{
+	FTRY(wali_at(k, a[0], a[1], WALI_NAME, &at[0]));
+	FTRY(parent_of(&at[0]));
+	FTRY(wali_at(k, a[2], a[3], WALI_NAME, &at[1]));
+	FTRY(parent_of(&at[1]));
+	FTRY(may_rename(at, noreplace));
+	if (are_same(at))
+		return FE_OK;
+	if (is_above(&at[1], &at[0]))
+		return FE_NOTEMPTY;
+	return vfs_rename(at[0].dir, at[0].path, at[1].dir, at[1].path);
 }
 
 static int64_t rename_names(struct wali *k, const uint64_t *a, uint32_t flags)
 {
 	enum { NOREPLACE = 1 };
-	struct vfs_stat st;
+	if (flags & ~(uint32_t)NOREPLACE)
+		return NO(INVAL);
 	struct wali_at *at = malloc(2 * sizeof *at);
-	if (!at || flags & ~(uint32_t)NOREPLACE) {
-		free(at);
-		return at ? NO(INVAL) : NO(NOMEM);
-	}
-	at[0].dev = NULL;
-	enum ferr e = both(k, a, false, at);
-	if (e == FE_OK && flags & NOREPLACE &&
-	    vfs_stat_at(at[1].dir, at[1].path, false, &st) == FE_OK)
-		e = FE_EXIST;
-	if (e == FE_OK)
-		e = vfs_rename(at[0].dir, at[0].path, at[1].dir, at[1].path);
+	if (!at)
+		return NO(NOMEM);
+	at[0].dev = at[1].dev = NULL;
+	enum ferr e = rename_at(k, a, flags & NOREPLACE, at);
 	wali_at_end(&at[0]);
 	wali_at_end(&at[1]);
 	free(at);
@@ -440,15 +564,32 @@ int64_t wali_renameat2(struct wali *k, const uint64_t *a)
 	return rename_names(k, a, arg32(a[4]));
 }
 
+static enum ferr link_at(struct wali *k, const uint64_t *a, bool follow, struct wali_at at[2])
+{
+	FTRY(wali_at(k, a[0], a[1], follow, &at[0]));
+	if (!at[0].dev && !at[0].has_stat)
+		return at[0].seen;
+	if (at[0].wants_dir && !at[0].dev && at[0].st.type != VFS_TYPE_DIR)
+		return FE_NOTDIR;
+	FTRY(wali_at(k, a[2], a[3], WALI_NAME, &at[1]));
+	FTRY(parent_of(&at[1]));
+	if (at[1].dev || at[1].has_stat)
+		return FE_EXIST;
+	if ((at[0].dev ? at[0].dev->type : at[0].st.type) == VFS_TYPE_DIR)
+		return at[1].wants_dir ? FE_NOENT : FE_PERM;
+	FTRY(may_make(&at[1], false));
+	if (at[0].mount != at[1].mount)
+		return FE_XDEV;
+	return vfs_link(at[0].dir, at[0].path, follow, at[1].dir, at[1].path);
+}
+
 static int64_t link_names(struct wali *k, const uint64_t *a, bool follow)
 {
 	struct wali_at *at = malloc(2 * sizeof *at);
 	if (!at)
 		return NO(NOMEM);
-	at[0].dev = NULL;
-	enum ferr e = both(k, a, follow, at);
-	if (e == FE_OK)
-		e = vfs_link(at[0].dir, at[0].path, follow, at[1].dir, at[1].path);
+	at[0].dev = at[1].dev = NULL;
+	enum ferr e = link_at(k, a, follow, at);
 	wali_at_end(&at[0]);
 	wali_at_end(&at[1]);
 	free(at);
@@ -463,6 +604,8 @@ int64_t wali_link(struct wali *k, const uint64_t *a)
 
 int64_t wali_linkat(struct wali *k, const uint64_t *a)
 {
+	if (arg32(a[4]) & ~(uint32_t)(AT_FOLLOW | AT_EMPTY))
+		return NO(INVAL);
 	return link_names(k, a, arg32(a[4]) & AT_FOLLOW);
 }
 
@@ -498,6 +641,10 @@ int64_t wali_utimensat(struct wali *k, const uint64_t *a)
 	struct wali_at at;
 	struct fd_entry *e;
 	WTRY(times_of(k, a[2], &t));
+	if (arg32(a[3]) & ~(uint32_t)(AT_NOFOLLOW | AT_EMPTY))
+		return NO(INVAL);
+	if (t.atime_how == VFS_TIME_KEEP && t.mtime_how == VFS_TIME_KEEP)
+		return 0;
 	if (!arg32(a[1])) {
 		WTRY(wali_fd(k, a[0], &e));
 		WTRY(wasi_may_change(e));
@@ -506,10 +653,12 @@ int64_t wali_utimensat(struct wali *k, const uint64_t *a)
 	}
 	bool follow = !(arg32(a[3]) & AT_NOFOLLOW);
 	enum ferr r = wali_at(k, a[0], a[1], follow, &at);
+	if (r == FE_OK)
+		r = as_named(&at);
 	if (r == FE_OK && !at.dev)
 		r = changeable(&at);
 	if (r == FE_OK && !at.dev)
-		r = vfs_set_times_at(at.dir, at.path, follow, &t);
+		r = vfs_set_times_at(at.dir, at.path, follow || at.wants_dir, &t);
 	wali_at_end(&at);
 	WTRY(r);
 	return 0;
@@ -527,6 +676,8 @@ static int64_t change_mode(struct wali *k, uint64_t dirfd, uint64_t path, uint64
 {
 	struct wali_at at;
 	enum ferr e = wali_at(k, dirfd, path, true, &at);
+	if (e == FE_OK)
+		e = as_named(&at);
 	if (e == FE_OK && !at.dev)
 		e = changeable(&at);
 	if (e == FE_OK && !at.dev)
@@ -591,6 +742,8 @@ int64_t wali_fchown(struct wali *k, const uint64_t *a)
 
 int64_t wali_fchownat(struct wali *k, const uint64_t *a)
 {
+	if (arg32(a[4]) & ~(uint32_t)(AT_NOFOLLOW | AT_EMPTY))
+		return NO(INVAL);
 	int64_t r = is_there(k, a[0], a[1], arg32(a[4]));
 	return r ? r : is_mine(a[2], a[3]) ? 0 : NO(PERM);
 }
@@ -607,6 +760,13 @@ int64_t wali_umask(struct wali *k, const uint64_t *a)
 int64_t wali_getcwd(struct wali *k, const uint64_t *a)
 {
 	size_t size = strlen(k->cwd) + 1;
+	struct wali_at at = {0};
+	enum ferr e = wali_at_text(k, cwd, ".", true, &at);
+	if (e == FE_OK && !at.dev && at.seen == FE_NOENT)
+		e = FE_NOENT;
+	wali_at_end(&at);
+	if (e == FE_NOENT)
+		return NO(NOENT);
 	if (arg32(a[1]) < size)
 		return NO(RANGE);
 	uint8_t *p = wali_out(k, a[0], size);
@@ -660,5 +820,6 @@ int64_t wali_fchdir(struct wali *k, const uint64_t *a)
 
 int64_t wali_chroot(struct wali *k, const uint64_t *a)
 {
-	return NO(PERM);
+	int64_t r = is_there(k, cwd, a[0], 0);
+	return r ? r : NO(PERM);
 }

@@ -97,6 +97,19 @@ static enum ferr link_of(struct wali *k, const char *path, char *link, size_t *s
 	return m && strcmp(below, ".") ? vfs_readlink(m->root, below, link, size) : FE_INVAL;
 }
 
+/* Whether ".." may stand behind it. */
+static enum ferr is_folder(struct wali *k, const char *path)
+{
+	struct vfs_stat st;
+	const char *below;
+	struct vfs_mount *m = wali_in_proc(k, path) ? NULL : vfs_ns_find(k->w->ns, path, &below);
+	if (!m ||
+	    !strcmp(path, k->cwd)) /* who stands in a folder that was removed gets out of it */
+		return FE_OK;
+	FTRY(vfs_stat_at(m->root, below, false, &st));
+	return st.type == VFS_TYPE_DIR ? FE_OK : FE_NOTDIR;
+}
+
 static enum ferr walk_names(struct wali *k, struct walked *w, bool follow)
 {
 	const char *at = w->rest, *name;
@@ -107,6 +120,7 @@ static enum ferr walk_names(struct wali *k, struct walked *w, bool follow)
 		if (is_name(name, n, "."))
 			continue;
 		if (is_name(name, n, "..")) {
+			FTRY(is_folder(k, w->out));
 			cut_last(w->out);
 			continue;
 		}
@@ -194,9 +208,9 @@ static enum ferr find(struct wali *k, struct wali_at *at)
 
 static enum ferr look(struct wali_at *at, bool follow)
 {
-	enum ferr e = vfs_stat_at(at->dir, at->path, follow, &at->st);
-	at->has_stat = e == FE_OK;
-	return e;
+	at->seen = vfs_stat_at(at->dir, at->path, follow, &at->st);
+	at->has_stat = at->seen == FE_OK;
+	return at->seen;
 }
 
 /* /dev/fd, /dev/stdin and their like are links into /proc. NULL: it is none. */
@@ -228,21 +242,37 @@ static void into_proc(struct wali *k, struct wali_at *at, const char *link,
 	snprintf(at->whole, sizeof at->whole, "%s", full);
 }
 
-enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, bool follow,
+static enum at_last last_of(const char *path)
+{
+	size_t end = strlen(path), start;
+	while (end && path[end - 1] == '/')
+		end--;
+	for (start = end; start && path[start - 1] != '/';)
+		start--;
+	return end == start                               ? AT_ROOT
+	       : is_name(path + start, end - start, ".")  ? AT_DOT
+	       : is_name(path + start, end - start, "..") ? AT_DOTS
+	                                                  : AT_NAME;
+}
+
+enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, enum wali_follow how,
                        struct wali_at *at)
 {
+	bool follow = how == WALI_FOLLOW;
 	char full[2 * VFS_PATH_MAX], base[VFS_PATH_MAX];
 	bool fits;
 	at->mount = NULL;
 	at->dir = at->dev = NULL;
 	at->has_stat = false;
 	at->fixed = false;
+	at->seen = FE_OK;
 	if (!path[0])
 		return FE_NOENT;
 	FTRY(base_of(k, dirfd, path, base));
 	snprintf(full, sizeof full, "%s/%s", base, path);
 	at->wants_dir = path[strlen(path) - 1] == '/';
-	follow |= at->wants_dir;
+	follow |= at->wants_dir && how != WALI_NAME;
+	at->last = last_of(path);
 	bool walked = tidy(full, at->whole, &fits);
 	if (!fits)
 		return FE_NAMETOOLONG;
@@ -277,7 +307,8 @@ enum ferr wali_real(struct wali *k, struct wali_at *at)
 	return find(k, at);
 }
 
-enum ferr wali_at(struct wali *k, uint64_t dirfd, uint64_t path, bool follow, struct wali_at *at)
+enum ferr wali_at(struct wali *k, uint64_t dirfd, uint64_t path, enum wali_follow follow,
+                  struct wali_at *at)
 {
 	char text[VFS_PATH_MAX];
 	at->dev = NULL;
@@ -329,6 +360,19 @@ static enum ferr open_read_only(struct wali_at *at, unsigned flags, struct vfs_o
 	return e == FE_NOENT && flags & VFS_CREATE ? FE_ROFS : e;
 }
 
+/* What it is comes before what may be done with it. */
+static enum ferr fits(const struct wali_at *at, unsigned flags)
+{
+	if (!at->has_stat || at->st.type == VFS_TYPE_SYMLINK)
+		return FE_OK;
+	if (flags & VFS_CREATE && flags & VFS_EXCLUSIVE)
+		return FE_EXIST;
+	bool dir = at->st.type == VFS_TYPE_DIR;
+	if (dir && flags & (VFS_WRITE | VFS_CREATE | VFS_TRUNCATE))
+		return FE_ISDIR;
+	return !dir && flags & VFS_DIRECTORY ? FE_NOTDIR : FE_OK;
+}
+
 enum ferr wali_may_open(const struct wali_at *at, unsigned flags)
 {
 	unsigned needs =
@@ -347,10 +391,13 @@ enum ferr wali_open_at(struct wali *k, struct wali_at *at, unsigned flags, struc
 	if (at->wants_dir && flags & VFS_CREATE)
 		return FE_ISDIR;
 	if (at->wants_dir)
-		flags |= VFS_DIRECTORY;
+		flags = (flags | VFS_DIRECTORY) & ~(unsigned)VFS_NOFOLLOW;
+	if (at->dev && flags & VFS_TRUNCATE && at->dev->type == VFS_TYPE_DIR)
+		return FE_ISDIR;
 	if (at->dev)
 		return open_device(
 		    k, at, flags & (KEPT | VFS_CREATE | VFS_EXCLUSIVE | VFS_DIRECTORY), out);
+	FTRY(fits(at, flags));
 	FTRY(wali_may_open(at, flags));
 	if (at->has_stat && at->st.type == VFS_TYPE_STREAM)
 		return flags & VFS_DIRECTORY ? FE_NOTDIR : FE_NXIO;

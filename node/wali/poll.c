@@ -30,6 +30,13 @@ static unsigned vfs_events(uint32_t events)
 	       (events & (OUT | WRNORM) ? VFS_WRITABLE : 0u);
 }
 
+/* A pipe whose end has come: only that is told, not that it may be read. */
+static bool is_drained(struct vfs_obj *o)
+{
+	struct vfs_stat st = {0};
+	return !vfs_pipe_writes(o) && vfs_stat(o, &st) == FE_OK && !st.size_bytes;
+}
+
 /* Which of events are there, with those that are always told. */
 static uint32_t ready_now(struct vfs_obj *o, uint32_t events)
 {
@@ -41,6 +48,11 @@ static uint32_t ready_now(struct vfs_obj *o, uint32_t events)
 	out |= ready & VFS_ERROR ? ERR : 0u;
 	if (ready & VFS_HANGUP)
 		out |= vfs_is_pipe(o) && vfs_pipe_writes(o) ? ERR : HUP;
+	struct device *d = wali_device(o);
+	if (d && d->kind == DEVICE_EVENT)
+		out &= ~(uint32_t)(RDNORM | WRNORM);
+	if (ready & VFS_HANGUP && vfs_is_pipe(o) && is_drained(o))
+		out &= ~(uint32_t)(IN | RDNORM);
 	return out;
 }
 
@@ -164,8 +176,8 @@ static enum ferr read_sets(struct wali *k, const uint64_t *a, struct sets *s)
 		s->count = FDTABLE_MAX;
 	s->words = (s->count + 63) / 64;
 	for (int i = 0; i < 3; i++) {
-		s->p[i] = arg32(a[1 + i]) ? wali_out(k, a[1 + i], s->words * 8) : NULL;
-		if (arg32(a[1 + i]) && !s->p[i])
+		s->p[i] = arg32(a[1 + i]) && s->words ? wali_out(k, a[1 + i], s->words * 8) : NULL;
+		if (arg32(a[1 + i]) && s->words && !s->p[i])
 			return FE_FAULT;
 		for (uint32_t w = 0; s->p[i] && w < s->words; w++)
 			s->in[i][w] = wasi_get_u64(s->p[i] + w * 8);
@@ -432,8 +444,9 @@ int64_t wali_epoll_ctl(struct wali *k, const uint64_t *a)
 		return NO(INVAL);
 	if (op != DEL && !p)
 		return NO(FAULT);
-	if (e->file->mount)
-		return NO(PERM); /* a file of a disk is always ready */
+	struct device *watched = wali_device(e->file->obj);
+	if (e->file->mount || (watched && watched->kind < DEVICE_RANDOM))
+		return NO(PERM); /* such a file is always ready */
 	if (op == ADD && !may_nest(d, wali_device(e->file->obj)))
 		return NO(LOOP);
 	struct watch *w = find_watch(k, d, fd);
@@ -489,6 +502,8 @@ int64_t wali_epoll_pwait(struct wali *k, const uint64_t *a)
 	uint32_t n = take_events(k, d, out, max);
 	if (n)
 		return n;
+	if (!arg32(a[3])) /* unlike poll, not even for a signal of the mask */
+		return 0;
 	r = wait_more(k, ms_to_ns(a[3]));
 	for (uint32_t i = 0; r == WALI_BLOCK && i < d->nwatches; i++)
 		wait_for(k, d->watches[i].fd, vfs_events(d->watches[i].events));

@@ -209,7 +209,7 @@ int64_t wali_exit_group(struct wali *k, const uint64_t *a)
 
 /* ---- wait ---- */
 
-enum { NOHANG = 1, UNTRACED = 2, CONTINUED = 8 };
+enum { NOHANG = 1, UNTRACED = 2, CONTINUED = 8, OF_THREADS = 0xe0000000 };
 
 static bool is_waited_for(const struct wali *k, const struct task *t, int32_t pid)
 {
@@ -252,6 +252,8 @@ int64_t wali_wait4(struct wali *k, const uint64_t *a)
 	uint8_t *status = arg32(a[1]) ? wali_out(k, a[1], 4) : NULL;
 	uint8_t *usage = arg32(a[3]) ? wali_out(k, a[3], WALI_RUSAGE_SIZE) : NULL;
 	bool any = false;
+	if (options & ~(uint32_t)(NOHANG | UNTRACED | CONTINUED | OF_THREADS))
+		return NO(INVAL);
 	if ((arg32(a[1]) && !status) || (arg32(a[3]) && !usage))
 		return NO(FAULT);
 	for (struct task *t = k->family->tasks; t; t = t->next) {
@@ -311,7 +313,7 @@ static bool has_group(const struct wali *k, uint32_t group)
 int64_t wali_setpgid(struct wali *k, const uint64_t *a)
 {
 	struct task *t = task_or_me(k, a[0]);
-	if ((int32_t)arg32(a[1]) < 0)
+	if ((int32_t)arg32(a[1]) < 0 || (!arg32(a[1]) && (int32_t)arg32(a[0]) < 0))
 		return NO(INVAL);
 	if (!t || (t != k->task && t->parent != k->task->pid))
 		return NO(SRCH);

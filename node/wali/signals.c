@@ -451,6 +451,11 @@ int64_t wali_kill(struct wali *k, const uint64_t *a)
 
 /* ---- the alarm: alarm() and setitimer() have one ---- */
 
+static bool is_time(const uint8_t *p)
+{
+	return wasi_get_u64(p) <= INT64_MAX && wasi_get_u64(p + 8) < 1000000;
+}
+
 static uint64_t us_of(const uint8_t *p)
 {
 	uint64_t s = wasi_get_u64(p), us = wasi_get_u64(p + 8);
@@ -494,6 +499,8 @@ int64_t wali_setitimer(struct wali *k, const uint64_t *a)
 		return NO(INVAL);
 	if (!in || (arg32(a[2]) && !out))
 		return NO(FAULT);
+	if (!is_time(in) || !is_time(in + 16))
+		return NO(INVAL);
 	uint64_t every = us_of(in), value = us_of(in + 16), left = alarm_left(k);
 	uint64_t every_before = k->alarm.every_ns;
 	set_alarm(k, value, every);

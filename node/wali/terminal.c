@@ -21,6 +21,7 @@ enum {
 	TCSETSF = 0x5404,
 	TCSBRK = 0x5409,
 	TCXONC = 0x540a,
+	TCION = 3,
 	TCFLSH = 0x540b,
 	TIOCSCTTY = 0x540e,
 	TIOCGPGRP = 0x540f,
@@ -236,12 +237,18 @@ static int64_t put_number(struct wali *k, uint64_t out, uint32_t v)
 	return 0;
 }
 
-static bool has_group(const struct wali *k, uint32_t group)
+/* Whether there is such a group, in the caller's session. */
+static int64_t check_group(const struct wali *k, uint32_t group)
 {
-	for (const struct task *t = k->family->tasks; t; t = t->next)
+	bool any = false;
+	if ((int32_t)group < 0)
+		return NO(INVAL);
+	for (const struct task *t = k->family->tasks; t; t = t->next) {
 		if (t->group == group && t->session == k->task->session)
-			return true;
-	return false;
+			return 0;
+		any |= t->group == group;
+	}
+	return any ? NO(PERM) : NO(SRCH);
 }
 
 /* ---- foreground and session ---- */
@@ -253,9 +260,9 @@ static int64_t set_foreground(struct wali *k, struct family_terminal *t, uint64_
 		return NO(FAULT);
 	if (t->session != k->task->session)
 		return NO(NOTTY);
-	if (!has_group(k, wasi_get_u32(p)))
-		return NO(PERM);
 	int64_t r = may_change(k, t);
+	if (!r)
+		r = check_group(k, wasi_get_u32(p));
 	if (!r)
 		t->foreground = wasi_get_u32(p);
 	return r;
@@ -325,7 +332,7 @@ static int64_t master_call(struct wali *k, struct pty *p, uint32_t call, uint64_
 	case TIOCGPTN: return put_number(k, arg, pty_number(p));
 	case TIOCSPTLCK: return set_lock(k, p, arg);
 	case TIOCGPTPEER: return open_peer(k, p, arg);
-	default: return NO(INVAL);
+	default: return NO(NOTTY);
 	}
 }
 
@@ -354,9 +361,9 @@ static int64_t terminal_call(struct wali *k, struct vfs_obj *o, uint32_t call, u
 	case TIOCOUTQ:
 		return put_number(k, arg, t->is_pty ? (uint32_t)pty_unread(pty_of_terminal(t)) : 0);
 	case TCFLSH: return flush(t, arg);
-	case TCSBRK:
-	case TCXONC: return 0;
-	default: return pty_is_master(o) ? master_call(k, pty_of(o), call, arg) : NO(INVAL);
+	case TCSBRK: return 0;
+	case TCXONC: return arg32(arg) > TCION ? NO(INVAL) : 0;
+	default: return pty_is_master(o) ? master_call(k, pty_of(o), call, arg) : NO(NOTTY);
 	}
 }
 

@@ -14,13 +14,23 @@ enum {
 	REALTIME_COARSE,
 	MONOTONIC_COARSE,
 	BOOTTIME,
+	REALTIME_ALARM,
+	BOOTTIME_ALARM,
+	TAI = 11,
 	CLOCKS
 };
+
+static bool is_clock(uint32_t clock)
+{
+	return clock < CLOCKS && clock != TAI - 1;
+}
 
 static uint64_t read_clock(struct wali *k, uint32_t clock)
 {
 	switch (clock) {
 	case REALTIME:
+	case REALTIME_ALARM:
+	case TAI: /* whose distance nobody has told */
 	case REALTIME_COARSE: return os_wall_ns();
 	case PROCESS_CPU:
 	case THREAD_CPU: return wasi_cpu_ns(k->w);
@@ -48,7 +58,7 @@ enum ferr wali_timespec(struct wali *k, uint64_t addr, uint64_t *ns)
 
 int64_t wali_clock_gettime(struct wali *k, const uint64_t *a)
 {
-	if (arg32(a[0]) >= CLOCKS)
+	if (!is_clock(arg32(a[0])))
 		return NO(INVAL);
 	uint8_t *p = wali_out(k, a[1], 16);
 	if (!p)
@@ -59,7 +69,7 @@ int64_t wali_clock_gettime(struct wali *k, const uint64_t *a)
 
 int64_t wali_clock_getres(struct wali *k, const uint64_t *a)
 {
-	if (arg32(a[0]) >= CLOCKS)
+	if (!is_clock(arg32(a[0])))
 		return NO(INVAL);
 	uint8_t *p = wali_out(k, a[1], 16);
 	if (!p && arg32(a[1]))
@@ -117,7 +127,7 @@ int64_t wali_clock_nanosleep(struct wali *k, const uint64_t *a)
 	enum { ABSTIME = 1 };
 	uint64_t ns;
 	uint32_t clock = arg32(a[0]);
-	if (clock >= CLOCKS || clock == THREAD_CPU)
+	if (!is_clock(clock) || clock == THREAD_CPU)
 		return NO(INVAL);
 	if (clock == PROCESS_CPU)
 		return -95;

@@ -185,12 +185,12 @@ int64_t wali_error(struct wali *k, enum ferr e)
 
 const uint8_t *wali_in(struct wali *k, uint64_t addr, uint64_t size)
 {
-	return thread_mem_read(k->t, arg32(addr), size);
+	return arg32(addr) || !size ? thread_mem_read(k->t, arg32(addr), size) : NULL;
 }
 
 uint8_t *wali_out(struct wali *k, uint64_t addr, uint64_t size)
 {
-	return thread_mem_write(k->t, arg32(addr), size);
+	return arg32(addr) || !size ? thread_mem_write(k->t, arg32(addr), size) : NULL;
 }
 
 enum ferr wali_text(struct wali *k, uint64_t addr, char *buf, size_t size)

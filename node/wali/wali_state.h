@@ -272,14 +272,19 @@ struct wali_at {
 	char whole[VFS_PATH_MAX]; /* absolute, in the guest's tree */
 	struct vfs_obj *dev;      /* owned: a device or folder that no mount has */
 	char dev_name[16];
-	bool wants_dir; /* the path ended in a slash */
+	bool wants_dir;                                          /* the path ended in a slash */
+	enum at_last { AT_NAME, AT_DOT, AT_DOTS, AT_ROOT } last; /* what the path ended in */
 	bool has_stat;
+	enum ferr seen;     /* why it has no stat */
 	struct vfs_stat st; /* what stands there, when has_stat */
 	bool fixed;         /* dev cannot be written to */
 };
-/* Where a path of the guest leads. follow: also when its last name is a symbolic link. */
-enum ferr wali_at(struct wali *k, uint64_t dirfd, uint64_t path, bool follow, struct wali_at *out);
-enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, bool follow,
+/* Where a path of the guest leads, when its last name is a symbolic link: to the link (unless the path ends in a slash); where that leads;
+ * to the link in any case, as it is a name that is to be made or removed. */
+enum wali_follow { WALI_NOFOLLOW, WALI_FOLLOW, WALI_NAME };
+enum ferr wali_at(struct wali *k, uint64_t dirfd, uint64_t path, enum wali_follow follow,
+                  struct wali_at *out);
+enum ferr wali_at_text(struct wali *k, uint64_t dirfd, const char *path, enum wali_follow follow,
                        struct wali_at *out);
 enum ferr wali_real(struct wali *k, struct wali_at *at);
 void wali_at_end(struct wali_at *at);
