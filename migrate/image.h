@@ -116,7 +116,7 @@ void image_write_known(struct image *im, uint32_t space, uint64_t page, const ui
 /* Makes every page and group fresh. Returns how many pages were hashed. */
 uint64_t image_hash(struct image *im);
 /* Appends the manifest. Hashes first what is stale. ERR_NOMEM. */
-enum err image_manifest(struct image *im, struct wr *out);
+enum err image_manifest(struct image *im, struct wr *w);
 enum err image_id(struct image *im, struct chunk_addr *out);
 
 /* Calls put for each page, group and the manifest that is not yet stored (pages before the groups that name them, the
@@ -145,7 +145,7 @@ struct manifest {
 
 /* Hostile bytes: order, sizes and limits are checked before anything is allocated. manifest_free()
  * after ERR_OK only. */
-enum err manifest_read(const void *bytes, size_t size, struct manifest *out, struct errmsg *msg);
+enum err manifest_read(const void *bytes, size_t size, struct manifest *m, struct errmsg *msg);
 void manifest_free(struct manifest *m);
 /* A group chunk: exactly count addresses (of pages). */
 enum err group_read(const void *bytes, size_t size, uint32_t count,

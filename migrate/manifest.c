@@ -245,12 +245,12 @@ static enum err load_space(struct image *im, const struct manifest_space *s,
 	return ERR_OK;
 }
 
-enum err image_load(const void *bytes, size_t size, const struct chunk_source *from,
+enum err image_load(const void *manifest, size_t size, const struct chunk_source *from,
                     struct image **out, struct errmsg *msg)
 {
 	struct manifest m;
 	struct wr scratch = {0}, again = {0};
-	TRY(manifest_read(bytes, size, &m, msg));
+	TRY(manifest_read(manifest, size, &m, msg));
 	struct image *im = image_new();
 	enum err e = im ? ERR_OK : ERR_NOMEM;
 	for (uint32_t i = 0; e == ERR_OK && i < m.nmodules; i++)
@@ -260,7 +260,7 @@ enum err image_load(const void *bytes, size_t size, const struct chunk_source *f
 	/* What was loaded must be what the manifest says, byte for byte. */
 	if (e == ERR_OK)
 		e = image_manifest(im, &again);
-	if (e == ERR_OK && (again.size != size || memcmp(again.data, bytes, size) != 0))
+	if (e == ERR_OK && (again.size != size || memcmp(again.data, manifest, size) != 0))
 		e = err_set(msg, ERR_INVALID, "image: its pages do not give its manifest");
 	manifest_free(&m);
 	wr_free(&scratch);

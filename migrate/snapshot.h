@@ -20,8 +20,8 @@ struct snapshot_code {
 	size_t size;
 };
 
-/* The image has at least one module; codes are theirs, in the same order. Appends the file to out. */
-enum err snapshot_write(struct image *image, const struct snapshot_code *codes, struct wr *out);
+/* The image has at least one module; codes are theirs, in the same order. Appends the file to w. */
+enum err snapshot_write(struct image *image, const struct snapshot_code *codes, struct wr *w);
 /* Hostile bytes. *image is the caller's; modules (zeroed) get the bytes of its modules, in the same order; on failure they are empty. */
 enum err snapshot_read(const void *bytes, size_t size, struct image **image,
                        struct wr modules[IMAGE_MODULES_MAX], struct errmsg *msg);

@@ -108,7 +108,7 @@ static int listen_anywhere(struct links *l, struct sockaddr_storage *a, uv_os_so
 	a->ss_family = net_has_ipv6() ? AF_INET6 : AF_INET;
 	if (listen_again(l, a, out) == 0)
 		return 0;
-	for (uint16_t i = 0; i < LINK_PORT_TRIES; i++) {
+	for (int i = 0; i < LINK_PORT_TRIES; i++) {
 		set_port(a, (uint16_t)(LINK_PORT + i));
 		int e = net_listen((struct sockaddr *)a, BACKLOG, out);
 		if (e != NET_TAKEN)

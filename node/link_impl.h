@@ -182,8 +182,8 @@ struct conn *conn_new(struct links *l, bool dialer);
 void conn_start_reading(struct conn *c);
 /* Now; watchers are told. Not from within link_send(): that sets doomed. */
 void conn_close(struct conn *c, const char *why);
-/* Sends bytes as they are (before and beside the stream) and takes them out of w. */
-enum err conn_write(struct conn *c, struct wr *w);
+/* Sends bytes as they are (before and beside the stream) and takes them out of bytes. */
+enum err conn_write(struct conn *c, struct wr *bytes);
 /* Closes once everything written has gone out. */
 void conn_finish(struct conn *c);
 /* What waits in the fast lane still goes out, then it is closed; nothing that comes is heard. */

@@ -36,7 +36,8 @@ enum err drivers_new(const struct drivers_config *cfg, struct drivers **out)
 	if (size > PANEL_TITLE_MAX)
 		for (size = PANEL_TITLE_MAX; size > 0 && (cfg->name[size] & 0xc0) == 0x80;)
 			size--;
-	memcpy(d->name, cfg->name, size);
+	if (size)
+		memcpy(d->name, cfg->name, size);
 	d->cfg.name = d->name;
 	*out = d;
 	return ERR_OK;
