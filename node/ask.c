@@ -249,7 +249,8 @@ void ask_kill(struct node *n, struct control_call *c, const char *peer)
 	ask_about(n, c, peer, "kill", ASK_TIMEOUT_MS, &(struct ask){0});
 }
 
-static const char *const shell_texts[] = {"command", "term", "colorterm"};
+static const char *const shell_texts[] = {"command", "term", "colorterm", "net"};
+enum { SHELL_TEXTS = sizeof shell_texts / sizeof *shell_texts };
 static const char *const shell_flags[] = {"in_terminal", "out_terminal", "err_terminal"};
 static const char *const shell_sizes[] = {"cols", "rows"};
 
@@ -266,12 +267,13 @@ void ask_shell(struct node *n, struct control_call *c, const char *peer)
 		return;
 	}
 	control_map_text(&m, "ask", "shell");
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < SHELL_TEXTS; i++) {
 		const char *text = control_str_or(c, shell_texts[i], NULL);
 		if (text)
 			control_map_text(&m, shell_texts[i], text);
-		control_map_flag(&m, shell_flags[i], control_flag(c, shell_flags[i]));
 	}
+	for (int i = 0; i < 3; i++)
+		control_map_flag(&m, shell_flags[i], control_flag(c, shell_flags[i]));
 	for (int i = 0; i < 2; i++)
 		control_map_u64(&m, shell_sizes[i], control_u64_or(c, shell_sizes[i], 0));
 	ask(n, c, peer, &m, ASK_SHELL_TIMEOUT_MS, &(struct ask){.joins = true});
@@ -290,12 +292,13 @@ static enum err translate_shell(const struct control_values *v, struct control_m
 {
 	control_map_text(out, "request", "shell");
 	control_map_flag(out, "detached", true);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < SHELL_TEXTS; i++) {
 		const struct control_value *text = control_values_find(v, shell_texts[i]);
 		if (text && text->type == CONTROL_TEXT)
 			control_map_text(out, shell_texts[i], text->text.p);
-		control_map_flag(out, shell_flags[i], is_true(v, shell_flags[i]));
 	}
+	for (int i = 0; i < 3; i++)
+		control_map_flag(out, shell_flags[i], is_true(v, shell_flags[i]));
 	for (int i = 0; i < 2; i++) {
 		const struct control_value *size = control_values_find(v, shell_sizes[i]);
 		control_map_u64(out, shell_sizes[i],

@@ -19,8 +19,10 @@ const struct command command_ports = {
     .help = "ADDRESS is the program's, on the system's own network (127.0.0.1 is its own and its "
             "children's);\n"
             "OUTSIDE is the host's address that leads there: of run --publish, or of a program "
-            "with --net lan or all.\n"
+            "with --net lan or all;\n"
+            "\"at NAME\": that device has it, where the program was started.\n"
             "waiting: nobody listens behind a port of --publish yet; elsewhere: the program is on "
-            "another device.\n",
+            "another device,\n"
+            "or sleeps; open: a port of UDP that its program did not choose.\n",
     .run = run,
 };

@@ -17,7 +17,8 @@ static const struct option options[] = {
     {"dir", 0, OPTION_LIST, "HOST[::GUEST][:ro]",
      "the shell sees the folder HOST as GUEST; ro: only to read"},
     {"net", 0, OPTION_VALUE, "MODE",
-     "what its programs may reach, on this device: none, system, lan or all (none unless said)"},
+     "what its programs may reach: none, system, lan or all (none unless said); on DEVICE "
+     "from there"},
     {"system", 0, OPTION_VALUE, "DIR", "the system image: a folder with bin, etc and usr"},
     {0},
 };

@@ -164,6 +164,16 @@ enum ferr bind_any_port(struct socket *s)
 	return FE_ADDRINUSE;
 }
 
+/* A datagram's port that was asked for has one outside too, where the mode lets it (gate.c). */
+static void claim_port(struct socket *s)
+{
+	s->claimed = s->type == SOCKET_DGRAM;
+	if (!s->claimed)
+		return;
+	s->net->listeners_changed = true;
+	net_touch(s->net);
+}
+
 static enum ferr bind_ip(struct socket *s, const struct address *a)
 {
 	if (!is_own(s, a))
@@ -182,6 +192,7 @@ static enum ferr bind_ip(struct socket *s, const struct address *a)
 		return FE_ADDRINUSE;
 	}
 	s->bound = true;
+	claim_port(s);
 	return FE_OK;
 }
 

@@ -26,7 +26,9 @@ enum saved {
 	SAVED_HAS_NAME = 64,
 	SAVED_ABROAD = 128,
 	SAVED_PIPE = 256,
-	SAVED_FLAGS = 511,
+	SAVED_CLAIMED = 512, /* this and the next: of datagrams */
+	SAVED_ANSWERS = 1024,
+	SAVED_FLAGS = 2047,
 };
 
 /* ---- standing and going ---- */
@@ -36,6 +38,7 @@ static void stand(struct socket *s)
 	struct socket *m = s->mate;
 	s->standing = true;
 	s->has_far = false;
+	s->lost_ms = 0;
 	s->mate = NULL;
 	if (!m)
 		return;
@@ -50,29 +53,41 @@ static bool fits(const struct socket *a, const struct socket *b)
 	return b->received <= a->sent && a->sent - a->out.bytes <= b->received;
 }
 
-void stream_reset(struct socket *s)
+void stream_break(struct socket *s, enum ferr e)
 {
-	s->in_ended = s->gone = true;
+	s->in_ended = s->gone = s->knows_gone = true;
 	s->seeks = s->has_far = false;
-	s->error = FE_CONNRESET;
+	s->error = e;
 	queue_free(&s->out);
 	socket_recount(s);
 	socket_wake(s);
 	socket_touch(s);
 }
 
+void stream_reset(struct socket *s)
+{
+	stream_break(s, FE_CONNRESET);
+}
+
+void stream_pass_on(struct socket *a, struct socket *b)
+{
+	bool all = a->type != SOCKET_STREAM || a->ended;
+	while (a->out.first && (all || socket_room(b, &b->in)))
+		queue_move_one(&b->in, &a->out);
+	b->received = a->sent - a->out.bytes;
+	b->in_ended |= !a->out.first && (a->shut_write || a->ended);
+	b->gone |= a->ended;
+	socket_recount(a);
+	socket_recount(b);
+}
+
 static void hand_over(struct socket *a, struct socket *b)
 {
 	queue_drop(&a->out, (size_t)(b->received - (a->sent - a->out.bytes)));
-	queue_move(&b->in, &a->out);
-	b->received = a->sent;
-	b->in_ended |= a->shut_write || a->ended;
-	b->gone |= a->ended;
+	stream_pass_on(a, b);
 	a->seeks = a->has_far = false;
 	if (a->type != SOCKET_DGRAM)
 		a->state = STATE_CONNECTED;
-	socket_recount(a);
-	socket_recount(b);
 }
 
 static struct socket *find_mate(const struct socket *s)
@@ -137,7 +152,7 @@ void socket_go(struct vfs_obj *o)
 		return;
 	net_enter(s->net, s->space);
 	socket_leave_stand(s);
-	if (s->state == STATE_LISTENS) {
+	if (s->state == STATE_LISTENS || s->claimed) {
 		s->net->listeners_changed = true;
 		net_touch(s->net);
 	}
@@ -175,7 +190,8 @@ static uint32_t flags_of(const struct socket *s)
 	       (s->shut_read ? SAVED_SHUT_READ : 0u) | (s->shut_write ? SAVED_SHUT_WRITE : 0u) |
 	       (s->in_ended ? SAVED_IN_ENDED : 0u) | (s->gone ? SAVED_GONE : 0u) |
 	       (s->has_name ? SAVED_HAS_NAME : 0u) | (s->abroad ? SAVED_ABROAD : 0u) |
-	       (s->is_pipe ? SAVED_PIPE : 0u);
+	       (s->is_pipe ? SAVED_PIPE : 0u) | (s->claimed ? SAVED_CLAIMED : 0u) |
+	       (s->answers ? SAVED_ANSWERS : 0u);
 }
 
 static void save_one(struct wr *out, const struct socket *s)
@@ -330,6 +346,10 @@ static enum err load_head(struct rd *in, struct socket *s)
 	s->has_name = flags & SAVED_HAS_NAME;
 	s->abroad = flags & SAVED_ABROAD;
 	s->is_pipe = flags & SAVED_PIPE;
+	s->claimed = flags & SAVED_CLAIMED;
+	s->answers = flags & SAVED_ANSWERS;
+	if ((s->claimed || s->answers) && s->type != SOCKET_DGRAM)
+		return ERR_MALFORMED;
 	return ERR_OK;
 }
 
@@ -395,6 +415,7 @@ static enum err load_waiting(struct rd *in, struct socket *l)
 		TRY(load_one(in, *at));
 		if ((*at)->state != STATE_CONNECTED || (*at)->af != l->af)
 			return ERR_MALFORMED;
+		(*at)->waits = true;
 		at = &(*at)->next_waiting;
 		l->nwaiting++;
 	}

@@ -2,6 +2,7 @@
 #include "node/sockets/outside_impl.h"
 
 #include "node/control.h"
+#include "node/link.h"
 #include "node/net.h"
 #include "node/disk.h"
 #include "node/node.h"
@@ -20,7 +21,8 @@ struct outlet {
 	struct address at; /* of the host */
 	bool by_itself;    /* not of --publish: goes with its listener */
 	bool lan_only;
-	bool began; /* the family has been there */
+	bool began;   /* the family has been there */
+	bool revived; /* of the node's last run: the family may be gone since */
 };
 
 /* ---- text ---- */
@@ -40,9 +42,18 @@ bool net_publish_parse(const char *text, struct net_publish *out)
 	*out = (struct net_publish){.address = "127.0.0.1"};
 	if (snprintf(copy, sizeof copy, "%s", text) >= (int)sizeof copy)
 		return false;
-	char *guest = strrchr(copy, ':');
-	if (!guest || !parse_port(guest + 1, &out->guest_port))
+	char *protocol = strrchr(copy, '/');
+	if (protocol && strcmp(protocol, "/udp") && strcmp(protocol, "/tcp"))
 		return false;
+	out->udp = protocol && protocol[1] == 'u';
+	if (protocol)
+		*protocol = 0;
+	char *guest = strrchr(copy, ':');
+	if (!parse_port(guest ? guest + 1 : copy, &out->guest_port))
+		return false;
+	out->host_port = out->guest_port;
+	if (!guest)
+		return true;
 	*guest = 0;
 	char *host = strrchr(copy, ':');
 	if (!host)
@@ -173,38 +184,31 @@ static struct outlet *outlet_new(struct outside *o, const uint8_t key[SPACE_KEY_
 	return l;
 }
 
-enum err net_publish(struct node *n, const uint8_t key[SPACE_KEY_SIZE], const struct net_publish *p,
-                     struct errmsg *msg)
+/* 0, NET_TAKEN, or an error of libuv's. */
+static int publish(struct outside *o, const uint8_t key[SPACE_KEY_SIZE], bool udp,
+                   const struct address *at, uint16_t guest_port, bool revived)
 {
-	struct address at;
-	int error;
-	if (!address_from_text(p->address, &at))
-		return err_set(msg, ERR_USAGE, "--publish %s: it must be an address", p->address);
-	at.port = p->host_port;
-	if (outlet_new(n->net->loop, key, &at, p->guest_port, &error))
-		return ERR_OK;
-	return err_set(msg, error == NET_TAKEN ? ERR_EXISTS : ERR_IO, "--publish: %s:%u: %s",
-	               p->address, p->host_port,
-	               error == NET_TAKEN ? "the port is taken" : uv_strerror(error));
-}
-
-void net_unpublish(struct node *n, const uint8_t key[SPACE_KEY_SIZE])
-{
-	struct outside *o = n->net->loop;
-	if (net_granted(n, key) != NET_NONE)
-		net_grant(n, key, NET_NONE);
-	for (struct outlet *l = o->outlets, *next; l; l = next) {
-		next = l->next;
-		if (!memcmp(l->key, key, SPACE_KEY_SIZE))
-			close_outlet(l);
+	int error = 0;
+	if (udp) {
+		net_enter(o->node->net, NULL);
+		error = gate_publish(o, key, at, guest_port, revived);
+		net_leave(o->node->net);
+		return error == UV_EADDRINUSE ? NET_TAKEN : error;
 	}
+	struct outlet *l = outlet_new(o, key, at, guest_port, &error);
+	if (l)
+		l->revived = revived;
+	return l ? 0 : error;
 }
 
 /* ---- what a home remembers ---- */
 
-static void grant_key(const uint8_t key[SPACE_KEY_SIZE], char out[48])
+/* A family's row: u8 version, u8 1: the family has left, or sleeps, each: u8 1 of UDP, 16 ip, u16 port, u16 guest's */
+enum { PUBLISHED_VERSION = 1, PUBLISHED_SIZE = 21 };
+
+static void key_name(const char *kind, const uint8_t key[SPACE_KEY_SIZE], char out[48])
 {
-	size_t n = (size_t)snprintf(out, 48, "net-");
+	size_t n = (size_t)snprintf(out, 48, "%s", kind);
 	for (int i = 0; i < SPACE_KEY_SIZE; i++)
 		n += (size_t)snprintf(out + n, 48 - n, "%02x", key[i]);
 }
@@ -213,7 +217,7 @@ void net_grant(struct node *n, const uint8_t key[SPACE_KEY_SIZE], enum net_mode 
 {
 	char name[48];
 	uint8_t value = (uint8_t)mode;
-	grant_key(key, name);
+	key_name("net-", key, name);
 	(void)depot_keep_setting(node_depot(n), name, &value, mode > NET_SYSTEM, NULL);
 }
 
@@ -222,7 +226,7 @@ enum net_mode net_granted(struct node *n, const uint8_t key[SPACE_KEY_SIZE])
 	char name[48];
 	struct wr row = {0};
 	enum net_mode mode = NET_NONE;
-	grant_key(key, name);
+	key_name("net-", key, name);
 	if (depot_get(node_depot(n), DEPOT_SETTINGS, name, strlen(name) + 1, &row) == ERR_OK &&
 	    row.size == 1 && row.data[0] < NET_MODES)
 		mode = (enum net_mode)row.data[0];
@@ -230,44 +234,296 @@ enum net_mode net_granted(struct node *n, const uint8_t key[SPACE_KEY_SIZE])
 	return mode;
 }
 
+static enum err get_row(struct node *n, const uint8_t key[SPACE_KEY_SIZE], struct wr *out)
+{
+	char name[48];
+	key_name("ports-", key, name);
+	return depot_get(node_depot(n), DEPOT_SETTINGS, name, strlen(name) + 1, out);
+}
+
+static enum err keep_row(struct node *n, const uint8_t key[SPACE_KEY_SIZE], const struct wr *row)
+{
+	char name[48];
+	key_name("ports-", key, name);
+	return wr_ok(row) ? depot_keep_setting(node_depot(n), name, row->data, row->size, NULL)
+	                  : ERR_NOMEM;
+}
+
+static enum err remember(struct node *n, const uint8_t key[SPACE_KEY_SIZE], bool udp,
+                         const struct address *at, uint16_t guest_port)
+{
+	struct wr row = {0};
+	if (get_row(n, key, &row) != ERR_OK) {
+		wr_u8(&row, PUBLISHED_VERSION);
+		wr_u8(&row, false);
+	}
+	wr_u8(&row, udp);
+	wr_bytes(&row, at->ip, sizeof at->ip);
+	wr_u16(&row, at->port);
+	wr_u16(&row, guest_port);
+	enum err e = keep_row(n, key, &row);
+	wr_free(&row);
+	return e;
+}
+
+/* So that the next run of the node waits for it: one that was here when it stopped is back soon, or never. */
+static void remember_left(struct node *n, const uint8_t key[SPACE_KEY_SIZE], bool left)
+{
+	struct wr row = {0};
+	if (get_row(n, key, &row) == ERR_OK && row.size > 1 && row.data[1] != left) {
+		row.data[1] = left;
+		(void)keep_row(n, key, &row);
+	}
+	wr_free(&row);
+}
+
+void net_over(struct node *n, const uint8_t key[SPACE_KEY_SIZE])
+{
+	char name[48];
+	struct wr row = {0};
+	key_name("ports-", key, name);
+	if (get_row(n, key, &row) == ERR_OK)
+		(void)depot_keep_setting(node_depot(n), name, NULL, 0, NULL);
+	wr_free(&row);
+	if (net_granted(n, key) != NET_NONE)
+		net_grant(n, key, NET_NONE);
+}
+
+enum err net_publish(struct node *n, const uint8_t key[SPACE_KEY_SIZE], const struct net_publish *p,
+                     struct errmsg *msg)
+{
+	struct address at;
+	if (!address_from_text(p->address, &at))
+		return err_set(msg, ERR_USAGE, "--publish %s: it must be an address", p->address);
+	at.port = p->host_port;
+	int error = publish(n->net->loop, key, p->udp, &at, p->guest_port, false);
+	if (!error)
+		return remember(n, key, p->udp, &at, p->guest_port);
+	return err_set(msg, error == NET_TAKEN ? ERR_EXISTS : ERR_IO, "--publish: %s:%u: %s",
+	               p->address, p->host_port,
+	               error == NET_TAKEN ? "the port is taken" : uv_strerror(error));
+}
+
+void outlets_end(struct outside *o, const uint8_t key[SPACE_KEY_SIZE])
+{
+	net_over(o->node, key);
+	gates_unpublish(o, key);
+	for (struct outlet *l = o->outlets, *next; l; l = next) {
+		next = l->next;
+		if (!memcmp(l->key, key, SPACE_KEY_SIZE))
+			close_outlet(l);
+	}
+}
+
+void net_unpublish(struct node *n, const uint8_t key[SPACE_KEY_SIZE])
+{
+	net_enter(n->net, NULL);
+	outlets_end(n->net->loop, key);
+	net_leave(n->net);
+}
+
+/* ---- those of the node's last run ---- */
+
+struct published {
+	bool left;
+	uint8_t key[SPACE_KEY_SIZE];
+	bool udp;
+	struct address at;
+	uint16_t guest_port;
+};
+
+struct rows {
+	struct published *list;
+	uint32_t count;
+};
+
+static bool key_from(const char *name, size_t size, uint8_t out[SPACE_KEY_SIZE])
+{
+	static const char kind[] = "ports-";
+	size_t at = sizeof kind - 1;
+	if (size != at + 2 * SPACE_KEY_SIZE + 1 || memcmp(name, kind, at) || name[size - 1])
+		return false;
+	for (int i = 0; i < SPACE_KEY_SIZE; i++) {
+		unsigned v;
+		if (sscanf(name + at + 2 * i, "%2x", &v) != 1)
+			return false;
+		out[i] = (uint8_t)v;
+	}
+	return true;
+}
+
+static enum err read_published(struct rd *in, struct published *p)
+{
+	uint8_t udp;
+	const uint8_t *ip;
+	TRY(rd_u8(in, &udp));
+	TRY(rd_bytes(in, sizeof p->at.ip, &ip));
+	memcpy(p->at.ip, ip, sizeof p->at.ip);
+	p->at.family = ADDRESS_IP6;
+	p->udp = udp;
+	TRY(rd_u16(in, &p->at.port));
+	return rd_u16(in, &p->guest_port);
+}
+
+static bool add_row(void *ctx, const uint8_t *name, size_t name_size, const uint8_t *value,
+                    size_t size)
+{
+	struct rows *r = ctx;
+	struct rd in = rd_of(value, size);
+	struct published p = {0};
+	uint8_t version, left;
+	if (!key_from((const char *)name, name_size, p.key) || rd_u8(&in, &version) != ERR_OK ||
+	    version != PUBLISHED_VERSION || rd_u8(&in, &left) != ERR_OK)
+		return true;
+	p.left = left;
+	while (rd_left(&in) >= PUBLISHED_SIZE && r->count < NET_OUTLETS_MAX) {
+		struct published *more = realloc(r->list, (r->count + 1) * sizeof *more);
+		if (!more || read_published(&in, &p) != ERR_OK)
+			break;
+		r->list = more;
+		r->list[r->count++] = p;
+	}
+	return r->count < NET_OUTLETS_MAX;
+}
+
+/* The programs come back from their images later, or are on other devices. */
+void outlets_open(struct outside *o)
+{
+	struct rows r = {0};
+	char text[ADDRESS_TEXT_MAX];
+	(void)depot_each(node_depot(o->node), DEPOT_SETTINGS, add_row, &r);
+	for (uint32_t i = 0; i < r.count; i++) {
+		const struct published *p = &r.list[i];
+		int error = publish(o, p->key, p->udp, &p->at, p->guest_port, true);
+		address_to_text(&p->at, text);
+		if (error)
+			node_log(o->node, LOG_WARN, "net", "published port %s: %s", text,
+			         error == NET_TAKEN ? "it is taken" : uv_strerror(error));
+		net_enter(o->node->net, NULL);
+		if (p->left)
+			key_put(&o->node->net->left_keys, p->key);
+		net_leave(o->node->net);
+	}
+	free(r.list);
+}
+
 /* ---- as listeners come and go ---- */
+
+enum {
+	REVIVED_MS = 600 * 1000
+}; /* how long a node that has started waits for a program that ran here */
 
 /* The family's mode lets it be reached at this port from outside, and it has no outlet. */
 static bool wants_outlet(const struct outside *o, const struct socket *s)
 {
-	return s->space && s->state == STATE_LISTENS && s->space->cfg.mode >= NET_LAN &&
-	       address_is_ip(&s->local) && address_reach(&s->local) != REACH_LOOPBACK &&
+	return s->space && s->state == STATE_LISTENS && s->space->is_home &&
+	       s->space->cfg.mode >= NET_LAN && address_is_ip(&s->local) &&
+	       address_reach(&s->local) != REACH_LOOPBACK &&
 	       !outlet_of(o, s->space->cfg.key, s->local.port);
 }
 
 /* The same port when it is free, else any. */
-static void open_outlet(struct outside *o, const struct socket *s)
+static void open_outlet(struct outside *o, const uint8_t key[SPACE_KEY_SIZE], uint16_t port,
+                        enum net_mode mode)
 {
-	struct address any = address_ip4(0, 0, 0, 0, s->local.port);
+	struct address any = address_ip4(0, 0, 0, 0, port);
 	int error;
-	struct outlet *l = outlet_new(o, s->space->cfg.key, &any, s->local.port, &error);
+	struct outlet *l = outlet_new(o, key, &any, port, &error);
 	if (!l) {
 		any.port = 0;
-		l = outlet_new(o, s->space->cfg.key, &any, s->local.port, &error);
+		l = outlet_new(o, key, &any, port, &error);
 	}
 	if (!l) {
 		node_log(o->node, LOG_WARN, "net", "port %u of a program has none outside: %s",
-		         s->local.port, uv_strerror(error));
+		         port, uv_strerror(error));
 		return;
 	}
 	l->by_itself = true;
-	l->lan_only = s->space->cfg.mode == NET_LAN;
+	l->lan_only = mode == NET_LAN;
+}
+
+bool outlet_is_elsewhere(const struct net *n, const uint8_t key[SPACE_KEY_SIZE])
+{
+	return key_in(n->left_keys, key);
+}
+
+void outlet_heard_of(struct outside *o, const uint8_t key[SPACE_KEY_SIZE])
+{
+	struct net *n = o->node->net;
+	if (!key_in(n->left_keys, key) && !family_of(n, key) &&
+	    net_granted(o->node, key) != NET_NONE)
+		key_put(&n->left_keys, key);
+}
+
+/* ---- of families that are elsewhere ---- */
+
+static bool is_listed(const struct msg_net_listens *m, bool udp, uint16_t port)
+{
+	for (uint32_t i = 0; i + 4 <= m->ports.size; i += 4) {
+		const uint8_t *p = m->ports.p + i;
+		if ((p[0] == SOCKET_DGRAM) == udp && (p[2] << 8 | p[3]) == port)
+			return true;
+	}
+	return false;
+}
+
+static bool is_listed_gate(const void *ctx, uint16_t port)
+{
+	return is_listed(ctx, true, port);
+}
+
+static void close_unlisted(struct outside *o, const struct msg_net_listens *m)
+{
+	for (struct outlet *l = o->outlets, *next; l; l = next) {
+		next = l->next;
+		if (l->by_itself && !memcmp(l->key, m->key, sizeof l->key) &&
+		    !is_listed(m, false, l->guest_port))
+			close_outlet(l);
+	}
+	gates_keep(o, m->key, is_listed_gate, m);
+}
+
+void outlets_of_far(struct outside *o, const struct msg_net_listens *m)
+{
+	enum net_mode mode = net_granted(o->node, m->key);
+	outlet_heard_of(o, m->key);
+	if (mode < NET_LAN || !key_in(o->node->net->left_keys, m->key))
+		return;
+	close_unlisted(o, m);
+	for (uint32_t i = 0; i + 4 <= m->ports.size; i += 4) {
+		const uint8_t *p = m->ports.p + i;
+		uint16_t port = (uint16_t)(p[2] << 8 | p[3]);
+		if (!port)
+			continue;
+		if (p[0] == SOCKET_DGRAM)
+			gate_claim(o, m->key, port, p[1]);
+		else if (!outlet_of(o, m->key, port))
+			open_outlet(o, m->key, port, mode);
+	}
+}
+
+/* ---- all of them ---- */
+
+bool outlet_is_over(struct outside *o, const uint8_t key[SPACE_KEY_SIZE], bool revived, bool *began)
+{
+	struct net *n = o->node->net;
+	bool here = family_of(n, key), left = key_in(n->left_keys, key);
+	bool late = uv_now(&o->node->loop) - o->opened_ms > REVIVED_MS;
+	*began |= here;
+	remember_left(o->node, key, left);
+	if (here || left)
+		return false;
+	if (revived && !*began && late)
+		net_over(o->node, key);
+	return *began || (revived && late);
 }
 
 static bool is_over(struct outlet *l, struct net *n)
 {
-	struct space *s = family_of(n, l->key);
-	l->began |= s != NULL;
-	if (key_in(n->left_keys, l->key))
-		return false;
-	if (l->by_itself)
-		return !listener_of(n, s, l->guest_port);
-	return !s && l->began;
+	if (!l->by_itself)
+		return outlet_is_over(l->outside, l->key, l->revived, &l->began);
+	return !key_in(n->left_keys, l->key) &&
+	       !listener_of(n, family_of(n, l->key), l->guest_port);
 }
 
 void outlets_look(struct outside *o)
@@ -281,7 +537,9 @@ void outlets_look(struct outside *o)
 	}
 	for (const struct socket *s = n->first; s; s = s->next)
 		if (wants_outlet(o, s))
-			open_outlet(o, s);
+			open_outlet(o, s->space->cfg.key, s->local.port, s->space->cfg.mode);
+	gates_look(o);
+	wire_tell_listeners(o, NULL);
 	net_leave(n);
 }
 
@@ -292,8 +550,14 @@ static void port_row(struct node *n, struct control_call *c, const struct socket
 	char guest[ADDRESS_TEXT_MAX], host[ADDRESS_TEXT_MAX] = "";
 	const struct outlet *l = outlet_of(n->net->loop, s->space->cfg.key, s->local.port);
 	const struct process *p = process_find(n, s->own_pid);
-	if (l)
+	const struct address *gate = gate_address(n->net->loop, s->space->cfg.key, s->local.port);
+	const struct peer *home = peer_by_id(n, s->space->home);
+	if (s->type == SOCKET_DGRAM && gate)
+		address_to_text(gate, host);
+	else if (s->type != SOCKET_DGRAM && l)
 		outlet_text(l, host);
+	else if (home)
+		snprintf(host, sizeof host, "at %.40s", peer_name(home));
 	address_to_text(&s->local, guest);
 	control_row(c);
 	control_put_u64(c, "pid", s->own_pid);
@@ -302,28 +566,34 @@ static void port_row(struct node *n, struct control_call *c, const struct socket
 	control_put_str(c, "address", guest);
 	control_put_str(c, "host", host);
 	control_put_str(c, "net", net_mode_name(s->space->cfg.mode));
-	control_put_str(c, "state", "listening");
+	control_put_str(c, "state", s->state == STATE_LISTENS || s->claimed ? "listening" : "open");
 	control_row_end(c);
 }
 
-/* An outlet that nobody listens behind. */
-static void outlet_row(struct node *n, struct control_call *c, const struct outlet *l)
+/* One that nobody listens behind. */
+static void lonely_row(struct control_call *c, const char *proto, const uint8_t key[SPACE_KEY_SIZE],
+                       uint16_t port, const struct address *at)
 {
 	char guest[16], host[ADDRESS_TEXT_MAX];
-	const struct space *s = family_of(n->net, l->key);
-	if (listener_of(n->net, s, l->guest_port))
-		return;
-	outlet_text(l, host);
-	snprintf(guest, sizeof guest, "*:%u", l->guest_port);
+	struct node *n = control_node(c);
+	const struct space *s = family_of(n->net, key);
+	address_to_text(at, host);
+	snprintf(guest, sizeof guest, "*:%u", port);
 	control_row(c);
 	control_put_u64(c, "pid", 0);
 	control_put_str(c, "name", "");
-	control_put_str(c, "proto", "tcp");
+	control_put_str(c, "proto", proto);
 	control_put_str(c, "address", guest);
 	control_put_str(c, "host", host);
 	control_put_str(c, "net", s ? net_mode_name(s->cfg.mode) : "");
-	control_put_str(c, "state", key_in(n->net->left_keys, l->key) ? "elsewhere" : "waiting");
+	control_put_str(c, "state", key_in(n->net->left_keys, key) ? "elsewhere" : "waiting");
 	control_row_end(c);
+}
+
+static void gate_row(void *ctx, const uint8_t key[SPACE_KEY_SIZE], uint16_t port,
+                     const struct address *at)
+{
+	lonely_row(ctx, "udp", key, port, at);
 }
 
 void control_ports(struct node *n, struct control_call *c)
@@ -335,7 +605,9 @@ void control_ports(struct node *n, struct control_call *c)
 		    (s->state == STATE_LISTENS || (s->type == SOCKET_DGRAM && !s->has_peer)))
 			port_row(n, c, s);
 	for (const struct outlet *l = o->outlets; l; l = l->next)
-		outlet_row(n, c, l);
+		if (!listener_of(n->net, family_of(n->net, l->key), l->guest_port))
+			lonely_row(c, "tcp", l->key, l->guest_port, &l->at);
+	gates_each(o, gate_row, c);
 	net_leave(n->net);
 	control_end(c, ERR_OK, NULL);
 }

@@ -82,10 +82,11 @@ static void on_poke(uv_async_t *a)
 	struct outside *o = a->data;
 	struct net *n = o->node->net;
 	net_enter(n, NULL);
+	post_take(o);
 	bool listeners = n->listeners_changed || n->spaces_changed;
 	struct name_request *names = n->names;
-	struct left_key *over = n->over_keys;
-	n->over_keys = NULL;
+	struct left_key *over = n->over_keys, *elsewhere = n->over_far_keys;
+	n->over_keys = n->over_far_keys = NULL;
 	n->listeners_changed = n->spaces_changed = false;
 	n->names = NULL;
 	while (n->dirty) {
@@ -95,7 +96,9 @@ static void on_poke(uv_async_t *a)
 		look_at(o, s);
 	}
 	net_leave(n);
-	wire_tell_over(o, over);
+	for (; over; key_drop(&over, over->key))
+		net_over(o->node, over->key);
+	wire_tell_over(o, elsewhere);
 	if (listeners)
 		outlets_look(o);
 	while (names) {
@@ -119,17 +122,21 @@ enum err net_open(struct node *n, struct errmsg *msg)
 	enum err e = o ? net_new(n->device_id, n->name, &n->net) : ERR_NOMEM;
 	if (e == ERR_OK)
 		e = link_watch(n, on_link, n);
+	if (e == ERR_OK && !post_open(o))
+		e = ERR_NOMEM;
 	if (e != ERR_OK) {
 		free(o);
 		return err_set(msg, e, "net: %s", err_text(e));
 	}
 	o->node = n;
+	o->opened_ms = uv_now(&n->loop);
 	uv_async_init(&n->loop, &o->async, on_poke);
 	o->async.data = o;
 	n->net->loop = o;
 	n->net->poke = poke;
 	on_link(n, NULL, false);
 	e = wires_open(o);
+	outlets_open(o);
 	return e == ERR_OK ? e : err_set(msg, e, "net: %s", err_text(e));
 }
 
@@ -153,6 +160,8 @@ void net_close(struct node *n)
 	n->net->poke = NULL;
 	n->net->loop = NULL;
 	pumps_close(n->net);
+	gates_close(o);
+	post_close(o);
 	net_leave(n->net);
 	uv_close((uv_handle_t *)&o->async, async_closed);
 }

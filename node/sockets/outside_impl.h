@@ -3,10 +3,13 @@
 
 #include "node/sockets/outside.h"
 #include "node/sockets/resolver.h"
+#include "proto/message.h"
 
 #include <uv.h>
 
+struct gate;
 struct outlet;
+struct post;
 struct pump;
 
 /* Hangs at the net (net.loop). */
@@ -17,23 +20,25 @@ struct outside {
 	bool timer_runs;
 	struct outlet *outlets;
 	struct pump *far_pumps; /* that connect for guests on other devices */
-	uint32_t noutlets, npumps;
+	uint64_t opened_ms;
+	struct gate *gates;
+	struct post *post;
+	uint32_t noutlets, npumps; /* gates are outlets too */
+	uint8_t datagram[65536];   /* that is being read */
 };
 
 struct peer;
 
 /* ---- wire.c: with the net's lock, but the last two ---- */
-enum open_kind {
-	OPEN_SYSTEM, /* to a device's address: who listens there? */
-	OPEN_OUTLET, /* to a port of the family with that key */
-	OPEN_OUTSIDE /* to the world, for the family with that key, whose home the asked one is */
-};
 /* s has no mate on this node, or is asked for by one elsewhere: does what there is to do. */
 void wire_look(struct outside *o, struct socket *s);
 /* The host's connection that a peer's guest asked for is there; or it is not. */
 void wire_here(struct outside *o, struct socket *s, const uint8_t device[32]);
 void wire_refuse(struct outside *o, const uint8_t id[CONNECTION_ID_SIZE], const uint8_t device[32],
                  enum ferr e);
+void wire_start_timer(struct outside *o);
+/* To the homes of families that listen here: all of them, or those at home on that device. */
+void wire_tell_listeners(struct outside *o, struct peer *only);
 /* Families ended here that are at home elsewhere. */
 void wire_tell_over(struct outside *o, struct left_key *keys);
 enum err wires_open(struct outside *o);
@@ -58,7 +63,57 @@ enum ferr outside_error(int status);
 struct address address_from_host(const struct sockaddr *a);
 bool address_to_host(const struct address *a, struct sockaddr_storage *out);
 
+/* ---- post.c: with the net's lock ---- */
+bool post_open(struct outside *o);
+void post_close(struct outside *o);
+/* What guests have sent. */
+void post_take(struct outside *o);
+/* From time to time, while it is true: some wait. */
+bool post_look(struct outside *o);
+void post_arrived(struct outside *o, struct peer *p, const struct msg_net_datagram *m);
+/* The family with that key has a datagram for its port. */
+void post_from_world(struct outside *o, const uint8_t key[SPACE_KEY_SIZE], uint16_t port,
+                     const struct address *from, const void *bytes, size_t size);
+/* A device says that what it was sure to have is not there. False: it was not asked. */
+bool post_is_astray(struct outside *o, const uint8_t tag[16]);
+
+/* ---- gate.c: with the net's lock ---- */
+/* To the world, from the family with d's key, if it may. */
+void gate_send(struct outside *o, const struct datagram *d);
+/* 0, or an error of libuv's. */
+int gate_publish(struct outside *o, const uint8_t key[SPACE_KEY_SIZE], const struct address *at,
+                 uint16_t guest_port, bool revived);
+/* The family, whose home this is, has bound the port. */
+void gate_claim(struct outside *o, const uint8_t key[SPACE_KEY_SIZE], uint16_t port, bool v6);
+/* Of the family's ports that it had bound these only are left. */
+void gates_keep(struct outside *o, const uint8_t key[SPACE_KEY_SIZE],
+                bool (*is_left)(const void *ctx, uint16_t port), const void *ctx);
+void gates_unpublish(struct outside *o, const uint8_t key[SPACE_KEY_SIZE]);
+void gates_look(struct outside *o);
+void gates_close(struct outside *o);
+/* Where the port is outside; NULL: it is not. */
+const struct address *gate_address(const struct outside *o, const uint8_t key[SPACE_KEY_SIZE],
+                                   uint16_t port);
+/* Those of which no socket is on this node. */
+void gates_each(const struct outside *o,
+                void (*fn)(void *ctx, const uint8_t key[SPACE_KEY_SIZE], uint16_t guest_port,
+                           const struct address *at),
+                void *ctx);
+
 /* ---- outlet.c ---- */
+/* The family has ended: all that leads to it. With the lock. */
+void outlets_end(struct outside *o, const uint8_t key[SPACE_KEY_SIZE]);
+/* The family that a published port is of has ended; revived: the port is of the node's last run. */
+bool outlet_is_over(struct outside *o, const uint8_t key[SPACE_KEY_SIZE], bool revived,
+                    bool *began);
+/* The family, whose home this is, has left. */
+bool outlet_is_elsewhere(const struct net *n, const uint8_t key[SPACE_KEY_SIZE]);
+/* It is heard of from another device. */
+void outlet_heard_of(struct outside *o, const uint8_t key[SPACE_KEY_SIZE]);
+/* What it listens at there. With the lock. */
+void outlets_of_far(struct outside *o, const struct msg_net_listens *m);
+/* Those of the node's last run. Without the lock. */
+void outlets_open(struct outside *o);
 /* Listeners or spaces have changed. Without the lock. */
 void outlets_look(struct outside *o);
 void outlets_close(struct outside *o);

@@ -139,7 +139,10 @@ static struct net *enter(struct pump *p)
 static void on_buffer(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 {
 	struct pump *p = h->data;
-	*buf = uv_buf_init((char *)p->in, sizeof p->in);
+	struct net *n = enter(p);
+	const struct socket *m = p->end ? p->end->mate : NULL;
+	*buf = uv_buf_init((char *)p->in, m && m->waits ? SOCKET_BUFFER_WAITS : sizeof p->in);
+	net_leave(n);
 }
 
 static void go_on(struct pump *p);
@@ -196,6 +199,8 @@ static void write_more(struct pump *p)
 	size_t n = queue_peek(&e->in, 0, p->out, sizeof p->out);
 	if (n) {
 		queue_drop(&e->in, n);
+		if (e->mate)
+			stream_pass_on(e->mate, e);
 		uv_buf_t b = uv_buf_init((char *)p->out, (unsigned)n);
 		p->writes = !uv_write(&p->write, (uv_stream_t *)&p->tcp, &b, 1, on_written);
 		if (!p->writes)
@@ -213,7 +218,8 @@ static void write_more(struct pump *p)
 static void read_more(struct pump *p)
 {
 	const struct socket *e = p->end, *m = e->mate;
-	bool room = m ? socket_room(m, &m->in) : !e->gone && socket_room(e, &e->out);
+	bool room =
+	    m ? !e->out.first && socket_room(m, &m->in) : !e->gone && socket_room(e, &e->out);
 	bool wants = room && !p->ended && e->state == STATE_CONNECTED;
 	if (wants == p->reads)
 		return;

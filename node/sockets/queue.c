@@ -24,7 +24,7 @@ static void append(struct queue *q, struct packet *p)
 	q->bytes += p->end - p->start;
 }
 
-void queue_pop(struct queue *q)
+static struct packet *take_first(struct queue *q)
 {
 	struct packet *p = q->first;
 	q->first = p->next;
@@ -32,6 +32,18 @@ void queue_pop(struct queue *q)
 		q->last = NULL;
 	q->packets--;
 	q->bytes -= p->end - p->start;
+	p->next = NULL;
+	return p;
+}
+
+void queue_move_one(struct queue *to, struct queue *from)
+{
+	append(to, take_first(from));
+}
+
+void queue_pop(struct queue *q)
+{
+	struct packet *p = take_first(q);
 	packet_files_free(p->files);
 	free(p);
 }

@@ -46,7 +46,8 @@ size_t queue_peek(const struct queue *q, size_t skip, void *out, size_t size);
 void queue_drop(struct queue *q, size_t size);
 /* The first packet goes, whatever is left of it. */
 void queue_pop(struct queue *q);
-/* All of from goes behind what to has. */
+/* All of from goes behind what to has; or its first packet. */
 void queue_move(struct queue *to, struct queue *from);
+void queue_move_one(struct queue *to, struct queue *from);
 /* Does any packet have files? */
 bool queue_has_files(const struct queue *q);

@@ -79,6 +79,10 @@ void net_free(struct net *n)
 		return;
 	while (n->first)
 		socket_unmake(n->first);
+	for (struct datagram *d = n->posted, *next; d; d = next) {
+		next = d->next;
+		free(d);
+	}
 	while (n->names) {
 		struct name_request *r = n->names;
 		n->names = r->next;
@@ -88,6 +92,8 @@ void net_free(struct net *n)
 		key_drop(&n->left_keys, n->left_keys->key);
 	while (n->over_keys)
 		key_drop(&n->over_keys, n->over_keys->key);
+	while (n->over_far_keys)
+		key_drop(&n->over_far_keys, n->over_far_keys->key);
 	pthread_mutex_destroy(&n->lock);
 	free(n->devices);
 	free(n);
@@ -225,8 +231,8 @@ static void orphan_sockets(struct space *s)
 	*at = s->next;
 	if (s->left && s->is_home)
 		key_put(&s->net->left_keys, s->cfg.key);
-	else if (!s->left && (!s->is_home || s->cfg.mode > NET_SYSTEM))
-		key_put(&s->net->over_keys, s->cfg.key);
+	else if (!s->left)
+		key_put(s->is_home ? &s->net->over_keys : &s->net->over_far_keys, s->cfg.key);
 	s->net->spaces_changed = true;
 	net_touch(s->net);
 	net_leave(s->net);
@@ -343,6 +349,13 @@ void socket_recount(struct socket *s)
 	s->counted_packets = packets;
 }
 
+enum ferr socket_take_error(struct socket *s)
+{
+	enum ferr e = s->error;
+	s->error = FE_OK;
+	return e;
+}
+
 void socket_wake(struct socket *s)
 {
 	const struct space *sp = s->space;
@@ -360,7 +373,7 @@ size_t socket_room(const struct socket *s, const struct queue *q)
 {
 	bool full = s->space &&
 	            (s->space->bytes >= SPACE_BYTES_MAX || s->space->packets >= SPACE_PACKETS_MAX);
-	size_t max = full ? SOCKET_BUFFER_LEAST : SOCKET_BUFFER;
+	size_t max = s->waits ? SOCKET_BUFFER_WAITS : full ? SOCKET_BUFFER_LEAST : SOCKET_BUFFER;
 	if (q->packets >= (full ? SOCKET_PACKETS_LEAST : SOCKET_PACKETS_MAX))
 		return 0;
 	return q->bytes < max ? max - q->bytes : 0;
@@ -442,7 +455,7 @@ static void close_now(struct socket *s)
 	if (s->mate && s->in.bytes)
 		s->mate->error = FE_CONNRESET;
 	stream_close(s);
-	if (s->state == STATE_LISTENS) {
+	if (s->state == STATE_LISTENS || (s->type == SOCKET_DGRAM && s->af != ADDRESS_UNIX)) {
 		n->listeners_changed = true;
 		net_touch(n);
 	}
@@ -584,7 +597,7 @@ bool socket_takes(struct vfs_obj *o, size_t size)
 		return false;
 	net_enter(s->net, s->space);
 	const struct socket *to = s->mate ? s->mate : s;
-	bool takes = !s->standing && !s->gone && s->error == FE_OK &&
+	bool takes = !s->standing && !s->gone && s->error == FE_OK && !(s->mate && s->out.first) &&
 	             socket_room(to, s->mate ? &to->in : &to->out) >= size;
 	net_leave(s->net);
 	return takes;
@@ -656,8 +669,7 @@ enum ferr socket_error(struct vfs_obj *o)
 {
 	struct socket *s = socket_of(o);
 	net_enter(s->net, s->space);
-	enum ferr e = s->error;
-	s->error = FE_OK;
+	enum ferr e = socket_take_error(s);
 	net_leave(s->net);
 	return e;
 }
@@ -683,9 +695,35 @@ void socket_info(struct vfs_obj *o, struct socket_info *out)
 	net_leave(s->net);
 }
 
-int32_t *socket_options(struct vfs_obj *o)
+_Static_assert((int)SOCKET_OPTION_COUNT <= (int)SOCKET_OPTIONS_MAX, "an option has no place");
+
+/* Kept as the difference from what it is when nobody has set it. */
+int32_t option_of(const struct socket *s, enum socket_option i)
 {
-	return socket_of(o)->options;
+	static const int32_t values[] = {
+#define OPTION(name, level, number, value) value,
+#include "node/sockets/options.def"
+#undef OPTION
+	};
+	return (int32_t)((uint32_t)s->options[i] + (uint32_t)values[i]);
+}
+
+int32_t socket_option(struct vfs_obj *o, enum socket_option i)
+{
+	struct socket *s = socket_of(o);
+	net_enter(s->net, s->space);
+	int32_t v = option_of(s, i);
+	net_leave(s->net);
+	return v;
+}
+
+void socket_set_option(struct vfs_obj *o, enum socket_option i, int32_t value)
+{
+	struct socket *s = socket_of(o);
+	net_enter(s->net, s->space);
+	s->options[i] =
+	    (int32_t)((uint32_t)s->options[i] + (uint32_t)value - (uint32_t)option_of(s, i));
+	net_leave(s->net);
 }
 
 struct socket_patience *socket_patience(struct vfs_obj *o)

@@ -31,6 +31,7 @@ struct space;
 enum {
 	SOCKET_BUFFER = 256 << 10,   /* bytes that wait in one */
 	SOCKET_BUFFER_LEAST = 4096,  /* ... also when SPACE_BYTES_MAX are waiting */
+	SOCKET_BUFFER_WAITS = 2048,  /* ... of one that nobody has accepted */
 	SOCKET_PACKETS_MAX = 512,    /* datagrams that wait in one */
 	SOCKET_DATAGRAM_MAX = 65507, /* bytes of one */
 	SOCKET_BACKLOG_MAX = 128,    /* connections that wait for accept() */
@@ -108,6 +109,8 @@ enum ferr socket_bind(struct vfs_obj *o, const struct address *a);
 enum ferr socket_listen(struct vfs_obj *o, uint32_t backlog, uint32_t pid);
 /* A datagram's: where to from now on (family NONE: nowhere). INPROGRESS: socket_connected() tells. pid: who asks. */
 enum ferr socket_connect(struct vfs_obj *o, const struct address *a, uint32_t pid);
+/* A stream of the internet's, whose next socket_connect() then is OK once more. */
+bool socket_just_connected(struct vfs_obj *o);
 /* OK: it is; AGAIN: not yet; else why not. */
 enum ferr socket_connected(struct vfs_obj *o);
 /* AGAIN: none waits. */
@@ -164,9 +167,16 @@ struct socket_info {
 };
 void socket_info(struct vfs_obj *o, struct socket_info *out);
 
-/* What setsockopt() set, by the number of the option's row; 0 before. Used under the family's lock only. */
+/* What setsockopt() set (options.def). */
 enum { SOCKET_OPTIONS_MAX = 64 };
-int32_t *socket_options(struct vfs_obj *o);
+enum socket_option {
+#define OPTION(name, level, number, value) SOCKET_##name,
+#include "node/sockets/options.def"
+#undef OPTION
+	SOCKET_OPTION_COUNT
+};
+int32_t socket_option(struct vfs_obj *o, enum socket_option i);
+void socket_set_option(struct vfs_obj *o, enum socket_option i, int32_t value);
 /* How long a call may wait; 0: for ever. */
 struct socket_patience {
 	uint64_t receive_ns, send_ns;

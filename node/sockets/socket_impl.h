@@ -34,8 +34,12 @@ struct socket {
 	uint8_t side;        /* 0: who connected */
 	struct socket *mate; /* the other end, while bytes go straight there */
 	bool shut_read, shut_write;
-	bool in_ended;        /* nothing comes after what is in the queue */
-	bool gone;            /* the other end reads no more */
+	bool in_ended; /* nothing comes after what is in the queue */
+	bool gone;     /* the other end reads no more */
+	bool
+	    knows_gone; /* ... and its user has met that: a first write is just lost, as with TCP */
+	bool waits;     /* to be accepted */
+	uint8_t background;   /* 1: connect() has said INPROGRESS and is OK once more, 2: it was */
 	struct queue in;      /* to be read */
 	struct queue out;     /* written, while there is no mate to take it */
 	uint64_t received;    /* bytes of the stream that ever came in */
@@ -51,19 +55,21 @@ struct socket {
 	bool seeks;    /* where the other end is is not known */
 	bool has_far;  /* it is on that device ... */
 	bool told_end; /* ... which has heard of our end, and has it */
+	bool knew_far; /* it has been on that device */
 	uint8_t far_device[32];
 	uint64_t far_received, far_room; /* how much it has, and takes beyond that */
 	uint64_t next_send;              /* the first byte that it was not sent */
 	uint64_t told_received, told_room;
-	bool told_fin;                    /* far was told that nothing more comes */
-	bool resets;                      /* far is to be told that the connection is broken */
-	bool tomb;                        /* all is over; it only tells who asks */
-	uint64_t asked_ms;                /* when far was looked for last, when a tomb began */
-	uint32_t wait_ms;                 /* until it is looked for again */
-	uint32_t asked, refused;          /* devices, about a connection that is being made */
-	bool later;                       /* some said that it may come */
-	uint64_t since_ms;                /* when it was begun */
-	uint64_t ended_ms;                /* since when it is closed and looks for the other end */
+	bool told_fin;           /* far was told that nothing more comes */
+	bool resets;             /* far is to be told that the connection is broken */
+	bool tomb;               /* all is over; it only tells who asks */
+	uint64_t asked_ms;       /* when far was looked for last, when a tomb began */
+	uint32_t wait_ms;        /* until it is looked for again */
+	uint32_t asked, refused; /* devices, about a connection that is being made */
+	bool later;              /* some said that it may come */
+	uint64_t since_ms;       /* when it was begun */
+	uint64_t ended_ms;       /* since when it is closed and looks for the other end */
+	uint64_t lost_ms;        /* since when it looks for the other end; 0: it does not */
 	uint8_t open_key[SPACE_KEY_SIZE]; /* of an outlet's: for which family */
 
 	/* What has changed for the loop (outside.h). */
@@ -71,7 +77,10 @@ struct socket {
 	bool outside;      /* an end whose owner is the loop: a host's socket */
 	bool dirty, ended; /* ended: its file is closed, the loop drops it */
 	bool abroad;       /* connects to what is not on this node */
-	void *carrier;     /* the loop's own; it is asked before the socket goes */
+	bool claimed;      /* a datagram's: its user chose the port */
+	bool
+	    answers; /* has heard from outside, and may answer there: how far is its home's to say */
+	void *carrier; /* the loop's own; it is asked before the socket goes */
 	struct socket *next_dirty;
 
 	/* Of a listener: ends that wait for accept(), each with next_waiting. */
@@ -94,6 +103,26 @@ struct space {
 	size_t bytes;     /* in queues of its sockets */
 	uint32_t packets; /* the same */
 	uint16_t last_port;
+	size_t posted; /* bytes of datagrams that wait for the loop */
+};
+
+/* Where something is that is asked for by an address; numbers of messages. */
+enum open_kind {
+	OPEN_SYSTEM, /* at a device's address: who listens there? */
+	OPEN_OUTLET, /* at a port of the family with that key */
+	OPEN_OUTSIDE /* in the world, for the family with that key, whose home the asked one is */
+};
+
+/* A datagram that leaves its node, or waits for who takes it (post.c). */
+struct datagram {
+	struct datagram *next;
+	enum open_kind kind;
+	bool passed_on; /* every device has been told: nobody passes it on again */
+	uint8_t key[SPACE_KEY_SIZE], home[32];
+	struct address from, to;
+	uint64_t since_ms; /* when it began to wait for a socket that stands */
+	size_t size;
+	uint8_t bytes[];
 };
 
 struct net_device {
@@ -115,17 +144,18 @@ struct net {
 	struct net_device *devices; /* of the system; the first is this one */
 	uint32_t ndevices;
 	struct space *spaces;
-	struct left_key *left_keys; /* of families that left this node, their home */
-	struct left_key
-	    *over_keys; /* of families that ended, also away from home: their rights end */
+	struct left_key *left_keys;     /* of families that left this node, their home */
+	struct left_key *over_keys;     /* of families that ended: what is kept of them is over */
+	struct left_key *over_far_keys; /* of those that were at home elsewhere: that is told */
 	uint64_t last_serial;
 	/* The loop: poke is called with the lock, from any thread. NULL: there is none. */
 	void (*poke)(void *ctx);
 	void *loop;
 	struct socket *dirty;
 	bool listeners_changed, spaces_changed;
-	struct name_request *names; /* to be asked outside; owned */
-	const struct space *caller; /* whose call is under way, with its family's lock */
+	struct name_request *names;            /* to be asked outside; owned */
+	struct datagram *posted, *posted_last; /* to be sent by the loop; owned */
+	const struct space *caller;            /* whose call is under way, with its family's lock */
 };
 
 /* ---- socket.c ---- */
@@ -145,6 +175,9 @@ size_t socket_room(const struct socket *s, const struct queue *q);
 void socket_recount(struct socket *s);
 /* So many more files may travel over the space's sockets. */
 bool space_takes_files(const struct space *s, uint32_t count);
+int32_t option_of(const struct socket *s, enum socket_option i);
+/* The error that waits: it is told once. */
+enum ferr socket_take_error(struct socket *s);
 /* Off the net's list, and freed. */
 void socket_unmake(struct socket *s);
 
@@ -182,13 +215,19 @@ unsigned stream_ready(const struct socket *s);
 void stream_join(struct socket *a, struct socket *b);
 /* s is a connection to the listener l, in its queue; s has a name. CONNREFUSED, AGAIN: no room. */
 enum ferr stream_queue(struct socket *l, struct socket *s);
+/* end is to be accepted at l. */
+void stream_await_accept(struct socket *l, struct socket *end);
 /* Bytes of the loop's for the other end, whatever room there is. False: no memory. */
 bool stream_push(struct socket *s, const void *bytes, size_t size);
+/* What a keeps for its mate b goes there, as far as b has room; of a closed one all of it. */
+void stream_pass_on(struct socket *a, struct socket *b);
 /* What a connection that was begun has come to. */
 void stream_failed(struct socket *s, enum ferr e);
 
 /* ---- image.c ---- */
 enum err socket_save(struct vfs_obj *o, struct wr *out);
+/* The connection is over: e waits to be told. */
+void stream_break(struct socket *s, enum ferr e);
 /* It takes and gives again. */
 void socket_leave_stand(struct socket *s);
 /* One that was never adopted. */
@@ -216,6 +255,12 @@ void resolver_answer(struct net *n, struct name_request *r, bool exists,
 void name_request_free(struct name_request *r);
 
 /* ---- datagram.c ---- */
+enum { POSTED_BYTES_MAX = 256 << 10 /* of a space's datagrams that the loop has not taken */ };
+struct datagram *datagram_new(const struct vfs_iov *iov, size_t n, size_t size);
+/* s takes it now: into its queue, or, where there is no room, it is lost. */
+void datagram_deliver(struct socket *s, const struct datagram *d);
+/* The loop has taken all that was posted. */
+struct datagram *datagrams_take(struct net *n);
 enum ferr datagram_write(struct socket *s, struct socket_send *send, size_t *done);
 enum ferr datagram_read(struct socket *s, struct socket_receive *r, size_t *done);
 unsigned datagram_ready(const struct socket *s);

@@ -68,9 +68,20 @@ static void choose_local(struct socket *s, const struct address *a)
 	s->local.port = port;
 }
 
+void stream_await_accept(struct socket *l, struct socket *end)
+{
+	struct socket **last = &l->waiting;
+	while (*last)
+		last = &(*last)->next_waiting;
+	*last = end;
+	l->nwaiting++;
+	end->waits = true;
+	socket_wake(l);
+}
+
 enum ferr stream_queue(struct socket *l, struct socket *s)
 {
-	struct socket *end, **last = &l->waiting;
+	struct socket *end;
 	if (l->nwaiting >= (l->af == ADDRESS_UNIX ? l->backlog : SOCKET_BACKLOG_MAX))
 		return l->af == ADDRESS_UNIX ? FE_AGAIN : FE_CONNREFUSED;
 	FTRY(socket_make(l->net, l->space, l->af, l->type, &end));
@@ -86,11 +97,7 @@ enum ferr stream_queue(struct socket *l, struct socket *s)
 	end->peer_pid = s->own_pid;
 	s->peer_pid = l->own_pid;
 	memcpy(end->options, l->options, sizeof end->options);
-	while (*last)
-		last = &(*last)->next_waiting;
-	*last = end;
-	l->nwaiting++;
-	socket_wake(l);
+	stream_await_accept(l, end);
 	return FE_OK;
 }
 
@@ -110,6 +117,7 @@ static enum ferr connect_abroad(struct socket *s, const struct address *a)
 	s->peer.family = s->af;
 	s->state = STATE_CONNECTS;
 	s->abroad = true;
+	s->background = 1;
 	os_random(s->id, sizeof s->id);
 	s->has_name = true;
 	socket_touch(s);
@@ -126,7 +134,7 @@ void stream_failed(struct socket *s, enum ferr e)
 
 bool stream_push(struct socket *s, const void *bytes, size_t size)
 {
-	struct socket *m = s->mate;
+	struct socket *m = s->out.first ? NULL : s->mate;
 	struct queue *q = m ? &m->in : &s->out;
 	if ((m && m->shut_read) || s->gone)
 		return true;
@@ -134,6 +142,7 @@ bool stream_push(struct socket *s, const void *bytes, size_t size)
 		return false;
 	s->sent += size;
 	if (!m) {
+		socket_recount(s);
 		socket_touch(s);
 		return true;
 	}
@@ -147,8 +156,11 @@ enum ferr stream_connect(struct socket *s, const struct address *a)
 {
 	if (s->state == STATE_LISTENS)
 		return FE_INVAL;
-	if (s->state == STATE_CONNECTED)
-		return FE_ISCONN;
+	if (s->state == STATE_CONNECTED) {
+		bool again = s->background == 1;
+		s->background = 2;
+		return again ? FE_OK : FE_ISCONN;
+	}
 	if (s->state == STATE_CONNECTS)
 		return FE_ALREADY;
 	FTRY(may_reach(s, a));
@@ -173,7 +185,8 @@ static enum ferr connect_datagram(struct socket *s, const struct address *a)
 		s->has_peer = false;
 		return FE_OK;
 	}
-	FTRY(may_reach(s, a));
+	if (!s->answers)
+		FTRY(may_reach(s, a));
 	if (s->af == ADDRESS_UNIX && !find_bound(s, a))
 		return FE_CONNREFUSED;
 	choose_local(s, a);
@@ -205,17 +218,25 @@ enum ferr socket_connect(struct vfs_obj *o, const struct address *a, uint32_t pi
 	return e;
 }
 
+bool socket_just_connected(struct vfs_obj *o)
+{
+	struct socket *s = socket_of(o);
+	net_enter(s->net, s->space);
+	bool is = s->type == SOCKET_STREAM && s->af != ADDRESS_UNIX && !s->background;
+	s->background = s->background ? s->background : 1;
+	net_leave(s->net);
+	return is;
+}
+
 enum ferr socket_connected(struct vfs_obj *o)
 {
 	struct socket *s = socket_of(o);
 	net_enter(s->net, s->space);
-	enum ferr e = s->error;
+	enum ferr e = socket_take_error(s);
 	if (e == FE_OK)
 		e = s->state == STATE_CONNECTED  ? FE_OK
 		    : s->state == STATE_CONNECTS ? FE_AGAIN
 		                                 : FE_CONNREFUSED;
-	else
-		s->error = FE_OK;
 	net_leave(s->net);
 	return e;
 }
@@ -233,6 +254,11 @@ static enum ferr take_waiting(struct socket *l, struct vfs_obj **out)
 	end->next_waiting = NULL;
 	l->nwaiting--;
 	*out = &end->base;
+	end->waits = false;
+	if (end->mate)
+		socket_wake(end->mate); /* there is more room */
+	else
+		socket_touch(end);
 	return FE_OK;
 }
 
@@ -283,16 +309,20 @@ static size_t total(const struct vfs_iov *iov, size_t n)
 
 static enum ferr may_write(struct socket *s)
 {
-	enum ferr e = s->error;
-	if (e != FE_OK) {
-		s->error = FE_OK;
-		return e;
-	}
+	FTRY(socket_take_error(s));
 	if (s->state == STATE_CONNECTS)
 		return FE_AGAIN;
 	if (s->state != STATE_CONNECTED)
 		return s->af == ADDRESS_UNIX ? FE_NOTCONN : FE_PIPE;
-	return s->shut_write || s->gone ? FE_PIPE : FE_OK;
+	bool told = s->knows_gone || s->af == ADDRESS_UNIX;
+	return s->shut_write || (s->gone && told) ? FE_PIPE : FE_OK;
+}
+
+static bool is_deaf(struct socket *s)
+{
+	bool gone = s->gone && s->af != ADDRESS_UNIX;
+	s->knows_gone |= gone;
+	return gone || (s->mate && s->mate->shut_read);
 }
 
 /* Files do not travel while the other end is not at hand. */
@@ -307,10 +337,12 @@ enum ferr stream_write(struct socket *s, struct socket_send *send, size_t *done)
 		return FE_OK;
 	struct socket *to = s->mate ? s->mate : s;
 	struct queue *q = s->mate ? &s->mate->in : &s->out;
-	if (s->mate && s->mate->shut_read) {
+	if (is_deaf(s)) {
 		*done = size;
 		return FE_OK;
 	}
+	if (s->mate && s->out.first)
+		return FE_AGAIN; /* that goes first */
 	if (send->files && !packets && size > SOCKET_BUFFER_LEAST)
 		size = SOCKET_BUFFER_LEAST; /* the files go with the first bytes */
 	bool whole = packets || send->files;
@@ -327,11 +359,7 @@ enum ferr stream_write(struct socket *s, struct socket_send *send, size_t *done)
 
 static enum ferr nothing_there(struct socket *s)
 {
-	enum ferr e = s->error;
-	if (e != FE_OK) {
-		s->error = FE_OK;
-		return e;
-	}
+	FTRY(socket_take_error(s));
 	if (s->state == STATE_CONNECTS)
 		return FE_AGAIN;
 	if (s->state != STATE_CONNECTED)
@@ -377,7 +405,10 @@ enum ferr stream_read(struct socket *s, struct socket_receive *r, size_t *done)
 	else
 		queue_pop(&s->in);
 	socket_recount(s);
-	if (s->mate && before != s->in.bytes)
+	bool took = before != s->in.bytes;
+	if (s->mate && s->mate->out.first)
+		stream_pass_on(s->mate, s);
+	if (s->mate && took)
 		socket_wake(s->mate);
 	if (s->has_far)
 		socket_touch(s);
@@ -402,7 +433,7 @@ enum ferr stream_shutdown(struct socket *s, unsigned how)
 	s->shut_read |= (how & SOCKET_SHUT_READ) != 0;
 	s->shut_write |= (how & SOCKET_SHUT_WRITE) != 0;
 	if (s->mate && how & SOCKET_SHUT_WRITE)
-		s->mate->in_ended = true;
+		s->mate->in_ended = !s->out.first;
 	if (s->mate && how & SOCKET_SHUT_READ && s->af == ADDRESS_UNIX)
 		s->mate->gone = true;
 	if (s->mate)
@@ -424,8 +455,13 @@ static void unlink_mate(struct socket *s)
 	struct socket *m = s->mate;
 	if (!m)
 		return;
+	queue_move(&m->in, &s->out);
+	m->received = s->sent;
+	queue_free(&m->out);
+	socket_recount(m);
 	m->mate = NULL;
 	m->in_ended = m->gone = true;
+	m->knows_gone = m->error != FE_OK;
 	s->mate = NULL;
 	s->gone = true;
 	socket_wake(m);
@@ -460,7 +496,7 @@ static bool has_room(const struct socket *s)
 {
 	const struct socket *m = s->mate;
 	if (m)
-		return m->shut_read || socket_room(m, &m->in);
+		return m->shut_read || (!s->out.first && socket_room(m, &m->in));
 	return socket_room(s, &s->out);
 }
 

@@ -36,6 +36,8 @@ enum {
 	SYSTEM_PATIENCE_MS = 1500,
 	OUTLET_PATIENCE_MS = 30000,
 	TOMB_MS = 600000,
+	REMOVED_MS =
+	    10000, /* until an end that was on a device which is none of the system's any more is given up */
 	TOMBS_MAX = 1024,
 	PIECE = 32768,
 	TELL_BYTES = 65536,
@@ -91,7 +93,7 @@ static bool is_seeking(const struct socket *s)
 
 static void on_tick(uv_timer_t *t);
 
-static void start_timer(struct outside *o)
+void wire_start_timer(struct outside *o)
 {
 	if (!o->timer_runs)
 		uv_timer_start(&o->timer, on_tick, TICK_MS, TICK_MS);
@@ -102,7 +104,7 @@ static void start_timer(struct outside *o)
 static bool is_due(struct outside *o, struct socket *s)
 {
 	uint64_t now = now_ms(o);
-	start_timer(o);
+	wire_start_timer(o);
 	if (s->asked_ms && now < s->asked_ms + s->wait_ms)
 		return false;
 	s->wait_ms = s->wait_ms ? 2 * s->wait_ms : WAIT_LEAST_MS;
@@ -165,7 +167,7 @@ void wire_here(struct outside *o, struct socket *s, const uint8_t device[32])
 	struct peer *p = peer_by_id(o->node, device);
 	s->asked_ms = now_ms(o);
 	s->wait_ms = WAIT_LEAST_MS;
-	start_timer(o);
+	wire_start_timer(o);
 	if (p)
 		send_here(s, p, false);
 }
@@ -191,7 +193,7 @@ static void bury(struct outside *o, struct socket *s)
 	s->has_far = s->seeks = false;
 	s->gone = s->tomb = true;
 	s->asked_ms = now_ms(o);
-	start_timer(o);
+	wire_start_timer(o);
 }
 
 /* Told all, or there is nothing to tell. */
@@ -377,6 +379,8 @@ static void ask(struct outside *o, struct socket *s)
 static void got_refuse(struct outside *o, struct peer *p, const struct msg_net_refuse *m)
 {
 	struct socket *s = find(o->node->net, m->id, 0);
+	if (post_is_astray(o, m->id))
+		return;
 	if (!s || s->state != STATE_CONNECTS || !s->abroad || s->standing || m->error == FE_OK ||
 	    m->error > FE_NOTCAPABLE || m->error == FE_INPROGRESS)
 		return;
@@ -414,7 +418,7 @@ static struct socket *listener_for(struct net *n, const struct msg_net_open *m,
 static enum ferr accept_far(struct socket *l, const struct msg_net_open *m,
                             const struct address *to, struct socket **out)
 {
-	struct socket *e, **last = &l->waiting;
+	struct socket *e;
 	if (l->nwaiting >= SOCKET_BACKLOG_MAX)
 		return FE_AGAIN;
 	FTRY(socket_make(l->net, l->space, l->af, SOCKET_STREAM, &e));
@@ -428,11 +432,7 @@ static enum ferr accept_far(struct socket *l, const struct msg_net_open *m,
 	e->has_name = e->has_peer = e->bound = true;
 	e->state = STATE_CONNECTED;
 	memcpy(e->options, l->options, sizeof e->options);
-	while (*last)
-		last = &(*last)->next_waiting;
-	*last = e;
-	l->nwaiting++;
-	socket_wake(l);
+	stream_await_accept(l, e);
 	*out = e;
 	return FE_OK;
 }
@@ -522,7 +522,7 @@ static void got_here(struct outside *o, struct peer *p, const struct msg_net_her
 		return;
 	}
 	memcpy(s->far_device, peer_id(p), sizeof s->far_device);
-	s->has_far = true;
+	s->has_far = s->knew_far = true;
 	s->seeks = s->told_fin = false;
 	s->next_send = m->received;
 	s->wait_ms = 0;
@@ -633,23 +633,61 @@ void wire_look(struct outside *o, struct socket *s)
 		seek(o, s);
 }
 
+/* How long its user lets a connection be without its other end (SO_KEEPALIVE, TCP_USER_TIMEOUT); 0: for ever. */
+static uint64_t patience_ms(const struct socket *s)
+{
+	int64_t idle = option_of(s, SOCKET_TCP_KEEPIDLE),
+	        every = option_of(s, SOCKET_TCP_KEEPINTVL),
+	        times = option_of(s, SOCKET_TCP_KEEPCNT),
+	        most = option_of(s, SOCKET_TCP_USER_TIMEOUT);
+	if (most > 0 && s->out.first)
+		return (uint64_t)most;
+	if (!option_of(s, SOCKET_KEEPALIVE) || idle < 0 || every < 0 || times < 0)
+		return 0;
+	return 1000 * ((uint64_t)idle + (uint64_t)every * (uint64_t)times);
+}
+
+/* One whose other end was on a device that was removed, or has been away too long for its user. */
+static void give_up_lost(struct outside *o, struct socket *s)
+{
+	uint64_t lost = now_ms(o) - s->lost_ms, most = patience_ms(s);
+	bool removed = s->knew_far && !peer_by_id(o->node, s->far_device);
+	if (s->state != STATE_CONNECTED || s->ended)
+		return;
+	if (removed && lost > REMOVED_MS)
+		stream_reset(s);
+	else if (most && lost > most)
+		stream_break(s, FE_TIMEDOUT);
+}
+
+static void look_at_seeker(struct outside *o, struct socket *s)
+{
+	uint64_t now = now_ms(o);
+	if (!s->lost_ms)
+		s->lost_ms = now;
+	if (s->ended && !s->ended_ms)
+		s->ended_ms = now;
+	give_up_lost(o, s);
+	/* A closed end whose other one is nowhere is not kept for ever. */
+	if (s->ended && now - s->ended_ms > TOMB_MS)
+		socket_unmake(s);
+	else
+		socket_touch(s);
+}
+
 static bool look_at_all(struct outside *o)
 {
-	struct net *n = o->node->net;
-	uint64_t now = now_ms(o);
 	bool more = false;
-	for (struct socket *s = n->first, *next; s; s = next) {
+	for (struct socket *s = o->node->net->first, *next; s; s = next) {
 		next = s->next;
 		bool seeks = is_seeking(s);
 		more |= seeks || s->tomb;
-		if (seeks && s->ended && !s->ended_ms)
-			s->ended_ms = now;
-		/* A closed end whose other one is nowhere is not kept for ever. */
-		bool lost = seeks && s->ended && now - s->ended_ms > TOMB_MS;
-		if (lost || (s->tomb && now - s->asked_ms > TOMB_MS))
+		if (seeks)
+			look_at_seeker(o, s);
+		else if (s->tomb && now_ms(o) - s->asked_ms > TOMB_MS)
 			socket_unmake(s);
-		else if (seeks)
-			socket_touch(s);
+		else
+			s->lost_ms = 0;
 	}
 	return more;
 }
@@ -658,7 +696,8 @@ static void on_tick(uv_timer_t *t)
 {
 	struct outside *o = t->data;
 	net_enter(o->node->net, NULL);
-	if (!look_at_all(o)) {
+	bool more = post_look(o);
+	if (!look_at_all(o) && !more) {
 		uv_timer_stop(&o->timer);
 		o->timer_runs = false;
 	}
@@ -673,9 +712,7 @@ static void got_over(struct outside *o, const struct msg_net_over *m)
 	if (!key_in(n->left_keys, m->key))
 		return;
 	key_drop(&n->left_keys, m->key);
-	net_grant(o->node, m->key, NET_NONE);
-	n->spaces_changed = true;
-	net_touch(n);
+	outlets_end(o, m->key);
 }
 
 void wire_tell_over(struct outside *o, struct left_key *keys)
@@ -684,10 +721,42 @@ void wire_tell_over(struct outside *o, struct left_key *keys)
 		struct msg_net_over m;
 		memcpy(m.key, keys->key, sizeof m.key);
 		send_to_all(o, MSG_NET_OVER, &m);
-		if (net_granted(o->node, m.key) != NET_NONE)
-			net_grant(o->node, m.key, NET_NONE);
 		key_drop(&keys, m.key);
 	}
+}
+
+/* Of a space whose home is elsewhere: a port that is to be reached from there. */
+static bool is_open_port(const struct socket *s, const struct space *sp)
+{
+	bool listens = s->state == STATE_LISTENS || s->claimed;
+	return s->space == sp && listens && !s->left && address_is_ip(&s->local) &&
+	       address_reach(&s->local) != REACH_LOOPBACK;
+}
+
+static void tell_listeners(struct outside *o, const struct space *sp)
+{
+	uint8_t ports[8192];
+	struct msg_net_listens m = {.ports = {.p = ports}};
+	for (const struct socket *s = o->node->net->first; s; s = s->next) {
+		uint8_t *p = ports + m.ports.size;
+		if (!is_open_port(s, sp) || m.ports.size + 4 > sizeof ports)
+			continue;
+		p[0] = s->type;
+		p[1] = s->af == ADDRESS_IP6;
+		p[2] = (uint8_t)(s->local.port >> 8);
+		p[3] = (uint8_t)s->local.port;
+		m.ports.size += 4;
+	}
+	memcpy(m.key, sp->cfg.key, sizeof m.key);
+	send_to(peer_by_id(o->node, sp->home), MSG_NET_LISTENS, &m, LINK_FAST);
+}
+
+void wire_tell_listeners(struct outside *o, struct peer *only)
+{
+	for (const struct space *sp = o->node->net->spaces; sp; sp = sp->next)
+		if (!sp->is_home && !sp->left && sp->cfg.mode >= NET_LAN &&
+		    (!only || !memcmp(sp->home, peer_id(only), sizeof sp->home)))
+			tell_listeners(o, sp);
 }
 
 static enum err on_message(void *ctx, struct peer *p, enum msg type, const union msg_any *any,
@@ -712,6 +781,8 @@ static enum err on_message(void *ctx, struct peer *p, enum msg type, const union
 		break;
 	case MSG_NET_REFUSE: got_refuse(o, p, &any->net_refuse); break;
 	case MSG_NET_OVER: got_over(o, &any->net_over); break;
+	case MSG_NET_DATAGRAM: post_arrived(o, p, &any->net_datagram); break;
+	case MSG_NET_LISTENS: outlets_of_far(o, &any->net_listens); break;
 	default: break;
 	}
 	net_leave(n);
@@ -732,6 +803,8 @@ void wires_link(struct outside *o, struct peer *p, bool up)
 			socket_touch(s);
 		}
 	}
+	if (up)
+		wire_tell_listeners(o, p);
 	net_leave(n);
 }
 

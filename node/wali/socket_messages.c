@@ -102,9 +102,7 @@ int64_t wali_sendto(struct wali *k, const uint64_t *a)
 	struct fd_entry *e;
 	struct wali_io io;
 	struct address to;
-	int64_t r = wali_use_socket(k, a[0], &e);
-	if (r)
-		return r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	WTRY(wali_io_one(k, a[1], a[2], false, &io));
 	if (arg32(a[4]))
 		WTRY(wali_get_address(k, a[4], a[5], true, &to));
@@ -116,9 +114,8 @@ int64_t wali_recvfrom(struct wali *k, const uint64_t *a)
 	struct fd_entry *e;
 	struct wali_io io;
 	struct socket_receive in = {0};
-	int64_t r = wali_use_socket(k, a[0], &e);
-	if (r)
-		return r;
+	int64_t r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	WTRY(wali_io_one(k, a[1], a[2], true, &io));
 	if (arg32(a[4]) && !wali_out(k, a[5], 4))
 		return NO(FAULT);
@@ -218,9 +215,7 @@ int64_t wali_sendmsg(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	struct message m;
-	int64_t r = wali_use_socket(k, a[0], &e);
-	if (r)
-		return r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	WTRY(read_message(k, a[1], &m));
 	return send_message(k, e, &m, arg32(a[2]));
 }
@@ -320,9 +315,7 @@ int64_t wali_recvmsg(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	struct message m;
-	int64_t r = wali_use_socket(k, a[0], &e);
-	if (r)
-		return r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	WTRY(read_message(k, a[1], &m));
 	return receive_message(k, e, &m, a[1], arg32(a[2]));
 }

@@ -1,4 +1,4 @@
-/* socket_options.c - getsockopt and setsockopt: most options are numbers that are kept (socket_options.def); those that say or do
+/* socket_options.c - getsockopt and setsockopt: most options are numbers that are kept (node/sockets/options.def); those that say or do
  * something of their own are here. */
 #include "node/wali/sockets.h"
 
@@ -19,33 +19,24 @@ enum {
 
 static const struct option {
 	uint32_t level, number;
-	int32_t value;
 } options[] = {
-#define OPTION(name, level, number, value) {level, number, value},
-#include "node/wali/socket_options.def"
+#define OPTION(name, level, number, value) {level, number},
+#include "node/sockets/options.def"
 #undef OPTION
 };
-enum { OPTIONS = sizeof options / sizeof *options };
-_Static_assert((int)OPTIONS <= (int)SOCKET_OPTIONS_MAX, "an option has no place");
 
 static int find(uint32_t level, uint32_t number)
 {
-	for (int i = 0; i < OPTIONS; i++)
+	for (int i = 0; i < SOCKET_OPTION_COUNT; i++)
 		if (options[i].level == level && options[i].number == number)
 			return i;
 	return -1;
 }
 
-/* Kept as the difference from what it is when nobody has set it. */
-static int32_t value_of(struct vfs_obj *o, int i)
-{
-	return (int32_t)((uint32_t)socket_options(o)[i] + (uint32_t)options[i].value);
-}
-
 bool wali_socket_flag(struct vfs_obj *o, uint32_t level, uint32_t number)
 {
 	int i = find(level, number);
-	return i >= 0 && value_of(o, i);
+	return i >= 0 && socket_option(o, (enum socket_option)i);
 }
 
 /* ---- setsockopt ---- */
@@ -69,10 +60,8 @@ static int64_t set_patience(struct wali *k, struct vfs_obj *o, uint32_t number, 
 int64_t wali_setsockopt(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
-	int64_t r = wali_use_socket(k, a[0], &e);
 	uint32_t level = arg32(a[1]), number = arg32(a[2]), size = arg32(a[4]);
-	if (r)
-		return r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	struct vfs_obj *o = e->file->obj;
 	if (level == SOL_SOCKET_ && (number == OPT_RCVTIMEO || number == OPT_SNDTIMEO))
 		return set_patience(k, o, number, a[3], size);
@@ -84,7 +73,7 @@ int64_t wali_setsockopt(struct wali *k, const uint64_t *a)
 	const uint8_t *p = size >= 4 ? wali_in(k, a[3], 4) : NULL;
 	if (!p)
 		return size < 4 ? NO(INVAL) : NO(FAULT);
-	socket_options(o)[i] = (int32_t)(wasi_get_u32(p) - (uint32_t)options[i].value);
+	socket_set_option(o, (enum socket_option)i, (int32_t)wasi_get_u32(p));
 	return 0;
 }
 
@@ -165,13 +154,12 @@ static int64_t get_own(struct wali *k, struct vfs_obj *o, const uint64_t *a)
 int64_t wali_getsockopt(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
-	int64_t r = wali_use_socket(k, a[0], &e);
-	if (r)
-		return r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	if (!wali_out(k, a[4], 4))
 		return NO(FAULT);
 	int i = find(arg32(a[1]), arg32(a[2]));
 	if (i >= 0)
-		return give_number(k, (uint32_t)value_of(e->file->obj, i), a);
+		return give_number(k, (uint32_t)socket_option(e->file->obj, (enum socket_option)i),
+		                   a);
 	return arg32(a[1]) == SOL_SOCKET_ ? get_own(k, e->file->obj, a) : NO(NOPROTOOPT);
 }

@@ -76,10 +76,10 @@ bool wali_is_socket_name(struct wali *k, const struct vfs_stat *st)
 	       space_has_name(k->family->space, st->dev, st->ino);
 }
 
-int64_t wali_use_socket(struct wali *k, uint64_t fd, struct fd_entry **out)
+enum ferr wali_use_socket(struct wali *k, uint64_t fd, struct fd_entry **out)
 {
-	WTRY(wali_fd(k, fd, out));
-	return vfs_is_socket((*out)->file->obj) ? 0 : NO(NOTSOCK);
+	FTRY(wali_fd(k, fd, out));
+	return vfs_is_socket((*out)->file->obj) ? FE_OK : FE_NOTSOCK;
 }
 
 /* ---- addresses ---- */
@@ -276,9 +276,7 @@ int64_t wali_bind(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	struct address at, now;
-	int64_t r = wali_use_socket(k, a[0], &e);
-	if (r)
-		return r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	WTRY(wali_get_address(k, a[1], a[2], false, &at));
 	struct vfs_obj *o = e->file->obj;
 	socket_local(o, &now);
@@ -295,9 +293,7 @@ int64_t wali_bind(struct wali *k, const uint64_t *a)
 int64_t wali_listen(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
-	int64_t r = wali_use_socket(k, a[0], &e);
-	if (r)
-		return r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	uint32_t backlog = arg32(a[1]);
 	if ((int32_t)backlog < 0)
 		backlog = SOCKET_BACKLOG_MAX;
@@ -309,9 +305,7 @@ int64_t wali_getsockname(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	struct address at;
-	int64_t r = wali_use_socket(k, a[0], &e);
-	if (r)
-		return r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	socket_local(e->file->obj, &at);
 	return arg32(a[1]) ? wali_put_address(k, &at, a[1], a[2]) : NO(FAULT);
 }
@@ -320,9 +314,7 @@ int64_t wali_getpeername(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	struct address at;
-	int64_t r = wali_use_socket(k, a[0], &e);
-	if (r)
-		return r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	WTRY(socket_peer(e->file->obj, &at));
 	return arg32(a[1]) ? wali_put_address(k, &at, a[1], a[2]) : NO(FAULT);
 }
@@ -346,20 +338,24 @@ static int64_t go_on(struct wali *k, struct fd_entry *e)
 	return w == NO(AGAIN) ? IN_PROGRESS : w;
 }
 
+/* As on Linux, where a connection is never there at once: programs look for this answer. */
+static bool in_the_background(const struct fd_entry *e)
+{
+	return !wali_waits(e, 0) && socket_just_connected(e->file->obj);
+}
+
 int64_t wali_connect(struct wali *k, const uint64_t *a)
 {
 	struct fd_entry *e;
 	struct address to;
-	int64_t r = wali_use_socket(k, a[0], &e);
-	if (r)
-		return r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	if (wali_progress(k))
 		return go_on(k, e);
 	WTRY(wali_get_address(k, a[1], a[2], true, &to));
 	enum ferr f = socket_connect(e->file->obj, &to, k->task->pid);
 	if (f != FE_INPROGRESS) {
 		WTRY(f);
-		return 0;
+		return in_the_background(e) ? IN_PROGRESS : 0;
 	}
 	struct wali_slot *s = wali_waits(e, 0) ? wali_slot(k) : NULL;
 	if (!s)
@@ -373,9 +369,8 @@ static int64_t accept_one(struct wali *k, const uint64_t *a, uint32_t flags)
 	struct fd_entry *e;
 	struct vfs_obj *o;
 	struct address from;
-	int64_t r = wali_use_socket(k, a[0], &e);
-	if (r)
-		return r;
+	int64_t r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	if (flags & ~(uint32_t)(FLAG_NONBLOCK | FLAG_CLOEXEC))
 		return NO(INVAL);
 	if (!fdtable_has_room(k->w->fds))
@@ -409,9 +404,7 @@ int64_t wali_shutdown(struct wali *k, const uint64_t *a)
 	static const unsigned hows[] = {SOCKET_SHUT_READ, SOCKET_SHUT_WRITE,
 	                                SOCKET_SHUT_READ | SOCKET_SHUT_WRITE};
 	struct fd_entry *e;
-	int64_t r = wali_use_socket(k, a[0], &e);
-	if (r)
-		return r;
+	WTRY(wali_use_socket(k, a[0], &e));
 	if (arg32(a[1]) > 2)
 		return NO(INVAL);
 	WTRY(socket_shutdown(e->file->obj, hows[arg32(a[1])]));

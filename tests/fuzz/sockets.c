@@ -39,6 +39,9 @@ static void use(struct vfs_obj *o)
 	(void)socket_connected(o);
 	if (socket_accept(o, &end) == FE_OK)
 		vfs_unref(end);
+	a = address_ip4(198, 51, 100, 7, 53);
+	struct socket_send out = {.iov = &iov, .n = 1, .to = &a};
+	(void)socket_send(o, &out, &done);
 	(void)socket_shutdown(o, SOCKET_SHUT_READ | SOCKET_SHUT_WRITE);
 }
 
@@ -70,6 +73,7 @@ static void try_socket(const uint8_t *data, size_t size)
 	struct space_config c = {.wake = no_wake, .wake_own = no_wake};
 	if (net_new(NULL, "fuzz", &n) != ERR_OK || space_new(n, &c, &s) != ERR_OK)
 		abort();
+	n->poke = no_wake; /* as in a node, whose loop never comes */
 	struct vfs_obj *one = load(rd_of(data, size), s),
 	               *two = one ? load(rd_of(data, size), s) : NULL;
 	struct wr a = {0}, b = {0};
