@@ -10,6 +10,7 @@
 #include "node/saver.h"
 #include "node/session_client.h"
 #include "node/store.h"
+#include "node/service.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,6 +236,7 @@ static void announce(struct keeper *k)
 static void suspend_all(struct keeper *k)
 {
 	k->node->stopping = true;
+	service_stopping(k->node);
 	forget_failures(k);
 	if (!k->end)
 		announce(k);

@@ -9,7 +9,9 @@
 #include "node/home.h"
 #include "node/sockets/socket.h"
 #include "node/keeper.h"
+#include "node/log.h"
 #include "node/process_table.h"
+#include "node/service.h"
 #include "node/stop.h"
 #include "node/trims.h"
 
@@ -30,6 +32,8 @@ static void copy_config(struct node *n, const struct node_config *cfg)
 	n->cfg.name = copy_or_null(cfg->name);
 	n->cfg.listen = copy_or_null(cfg->listen);
 	n->cfg.display = copy_or_null(cfg->display);
+	n->cfg.log_levels = copy_or_null(cfg->log_levels);
+	n->cfg.metrics = copy_or_null(cfg->metrics);
 }
 
 static void free_config(struct node *n)
@@ -38,6 +42,8 @@ static void free_config(struct node *n)
 	free((char *)n->cfg.name);
 	free((char *)n->cfg.listen);
 	free((char *)n->cfg.display);
+	free((char *)n->cfg.log_levels);
+	free((char *)n->cfg.metrics);
 }
 
 static void set_name(struct node *n)
@@ -181,6 +187,33 @@ void node_stop(struct node *n, bool end)
 	node_log(n, LOG_INFO, "node", "going down with %u processes", n->table.alive);
 	keeper_stop(n, end, NULL, NULL);
 	uv_async_send(&n->mailbox.async);
+}
+
+static void take_anew(struct node *n)
+{
+	struct errmsg msg = {0};
+	struct log_levels levels;
+	const struct node_config *cfg =
+	    n->cfg.reread ? n->cfg.reread(n->cfg.reread_ctx, &msg) : NULL;
+	if (!cfg ||
+	    (cfg->log_levels && log_levels_parse(cfg->log_levels, &levels, &msg) != ERR_OK)) {
+		node_log(n, LOG_ERROR, "node", "the settings stay as they are: %s",
+		         msg.text[0] ? msg.text : "they cannot be read again");
+		return;
+	}
+	if (cfg->log_levels)
+		node_log_change(n, &levels, cfg->log_json);
+	n->cfg.checkpoint_s = cfg->checkpoint_s;
+	n->cfg.max_processes = cfg->max_processes;
+	n->cfg.max_memory_pages = cfg->max_memory_pages;
+	node_log(n, LOG_INFO, "node", "the settings were read again");
+}
+
+void node_reload(struct node *n)
+{
+	service_reloading(n);
+	take_anew(n);
+	service_ready(n);
 }
 
 void node_close(struct node *n)

@@ -38,11 +38,26 @@ struct node_config {
 	uint32_t checkpoint_s; /* between checkpoints of what runs in the background; 0: none */
 	/* Programs go to sleep when less memory is left; 0: the system's own floor (trims.h) */
 	uint64_t low_memory_bytes;
-	bool foreground; /* log to stderr too */
-	int log_level;   /* enum log_level */
+	bool foreground;           /* log to stderr too */
+	int log_level;             /* enum log_level */
+	const char *log_levels;    /* as log.h reads them, instead of log_level; NULL: log_level */
+	bool log_json;             /* lines for programs */
+	bool no_log_file;          /* only to stderr, if at all */
+	uint64_t log_size_bytes;   /* of <home>/log, before it is started anew; 0: NODE_LOG_MIB */
+	uint32_t max_processes;    /* that are alive at once; 0: PROCESSES_MAX */
+	uint32_t max_memory_pages; /* of a program that is started here without a limit; 0: none */
+	const char *metrics; /* "ADDR:PORT" where figures can be read (metrics.h); NULL: nowhere */
+	bool metrics_open;   /* that may be another address than loopback */
+	/* Reads the settings again, into a config that lives until the next call; NULL: they cannot be read again. */
+	const struct node_config *(*reread)(void *ctx, struct errmsg *msg);
+	void *reread_ctx;
 };
 
-enum { NODE_SUBSCRIBERS_MAX = 8, NODE_CHECKPOINT_S = 60 /* what `wasmos up` sets */ };
+enum {
+	NODE_SUBSCRIBERS_MAX = 8,
+	NODE_CHECKPOINT_S = 60 /* what `wasmos up` sets */,
+	NODE_LOG_MIB = 4
+};
 
 /* Open inside node/. */
 struct node {
@@ -89,6 +104,9 @@ void node_run(struct node *n);
  * stop can be asked for so that it may be refused; end: is ended), the rest is ended. */
 void node_stop(struct node *n, bool end);
 void node_close(struct node *n);
+
+/* Takes those settings anew that a running node can change (settings.def), as far as they make sense. */
+void node_reload(struct node *n);
 
 enum err node_log_open(struct node *n, struct errmsg *msg);
 void node_log_close(struct node *n);

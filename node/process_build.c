@@ -366,7 +366,8 @@ static enum err run_create(void *ctx, struct process *p, struct errmsg *msg)
 	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* nobody else knows the thread yet */
 	TRY(modules_load_file(p->node->modules, b->cfg.path, &p->module, msg));
 	TRY(make_wasi(p, &b->cfg, msg));
-	p->max_memory_pages = b->cfg.max_memory_pages;
+	p->max_memory_pages =
+	    b->cfg.max_memory_pages ? b->cfg.max_memory_pages : p->node->cfg.max_memory_pages;
 	struct wali_config lc = linux_config(p);
 	if (module_is_wali(p->module))
 		TRY(wali_new(&lc, &p->wali));

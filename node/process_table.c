@@ -32,10 +32,11 @@ enum err process_table_add(struct node *n, struct process *p, struct errmsg *msg
 {
 	if (n->stopping)
 		return err_set(msg, ERR_STATE, "the node is going down");
-	if (n->table.alive == PROCESSES_MAX)
+	uint32_t most = n->cfg.max_processes ? n->cfg.max_processes : PROCESSES_MAX;
+	if (n->table.alive >= most)
 		return err_set(msg, ERR_LIMIT,
-		               "%d processes run on this node, which is the most it allows",
-		               PROCESSES_MAX);
+		               "%u processes run on this node, which is the most it allows",
+		               n->table.alive);
 	if (!p->pid || pid_taken(n, p->pid, p->uid))
 		p->pid = next_pid(n, p->uid);
 	if (!p->guest_pid)

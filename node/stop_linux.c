@@ -1,4 +1,5 @@
-/* stop_linux.c - stop.h on Linux and Android: SIGTERM and SIGINT. */
+/* stop_linux.c - stop.h on Linux and Android: SIGTERM and SIGINT end the node; SIGHUP too, where it comes from a
+ * terminal that goes away, else settings are read again. */
 #include "node/stop.h"
 
 #include "node/node.h"
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SIGNALS = 2 };
+enum { SIGNALS = 3 };
 
 struct stops {
 	uv_signal_t at[SIGNALS];
@@ -20,12 +21,15 @@ static void on_signal(uv_signal_t *h, int signum)
 {
 	struct node *n = h->data;
 	node_log(n, LOG_INFO, "node", "signal %d", signum);
-	node_stop(n, false);
+	if (signum == SIGHUP && !(n->cfg.foreground && isatty(STDIN_FILENO)))
+		node_reload(n);
+	else
+		node_stop(n, false);
 }
 
 enum err stops_open(struct node *n, struct errmsg *msg)
 {
-	static const int signums[SIGNALS] = {SIGTERM, SIGINT};
+	static const int signums[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 	struct stops *s = calloc(1, sizeof *s);
 	if (!s)
 		return err_set(msg, ERR_NOMEM, "out of memory");

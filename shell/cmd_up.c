@@ -4,6 +4,7 @@
 #include "base/os_thread.h"
 #include "node/link.h"
 #include "node/node.h"
+#include "shell/config.h"
 #include "shell/system.h"
 
 #include <stdio.h>
@@ -11,46 +12,45 @@
 #include <string.h>
 
 static const struct option options[] = {
-    {"name", 'n', OPTION_VALUE, "NAME",
-     "what your other devices call this one (default: the host's name)"},
+#define SETTING(id, key, letter, kind, preset, min, max, allowed, value, when, help) \
+	{key, letter, OPTION_VALUE, value, help},
+#include "node/settings.def"
+#undef SETTING
+    {"config", 0, OPTION_VALUE, "FILE",
+     "read settings from here (default: HOME/config, where there is one)"},
     {"foreground", 'f', OPTION_FLAG, NULL, "stay in this terminal and log to it; ^C ends the node"},
-    {"listen", 'l', OPTION_VALUE, "ADDR:PORT", "where other devices reach this one"},
-    {"display", 0, OPTION_VALUE, "KIND",
-     "auto, sdl2, terminal or headless: where programs' screens appear"},
-    {"checkpoint", 0, OPTION_VALUE, "SECONDS",
-     "how often programs in the background are saved (default: 60; 0: never)"},
-    {"low-memory", 0, OPTION_VALUE, "MIB",
-     "below so much available memory programs that nobody looks at sleep on disk"},
-    {"verbose", 'v', OPTION_FLAG, NULL, "log more"},
+    {"verbose", 'v', OPTION_FLAG, NULL, "log more: --log-level debug"},
     {"quiet", 'q', OPTION_FLAG, NULL,
      "say nothing when it worked; it is fine when a node is up already"},
     {0},
 };
 
-enum { BUSY_MAX_MS = 5000, BUSY_STEP_MS = 20, LOW_MEMORY_MAX_MIB = 1 << 24 };
+enum { BUSY_MAX_MS = 5000, BUSY_STEP_MS = 20 };
 
-static struct node_config config(struct shell *sh)
+/* Of one `up`, until its node is down. */
+struct up {
+	struct shell *shell;
+	struct settings settings, again; /* as it was started; as its file says now */
+	struct node_config cfg_again;
+};
+
+static struct node_config config(struct shell *sh, const struct settings *s)
 {
-	struct node_config cfg = {
-	    .home = shell_home(sh),
-	    .name = shell_value(sh, "name"),
-	    .listen = shell_value(sh, "listen"),
-	    .display = shell_value(sh, "display"),
-	    .foreground = shell_flag(sh, "foreground"),
-	    .log_level = shell_flag(sh, "verbose") ? LOG_DEBUG : LOG_INFO,
-	    .checkpoint_s = NODE_CHECKPOINT_S,
-	};
-	uint32_t low_memory_mib = 0;
-	shell_count(sh, "checkpoint", "seconds", 0, PROCESS_CHECKPOINT_MAX, &cfg.checkpoint_s);
-	shell_count(sh, "low-memory", "MiB", 1, LOW_MEMORY_MAX_MIB, &low_memory_mib);
-	cfg.low_memory_bytes = (uint64_t)low_memory_mib << 20;
+	struct node_config cfg = {.home = shell_home(sh),
+	                          .foreground = shell_flag(sh, "foreground")};
+	settings_apply(s, &cfg);
 	return cfg;
 }
 
-static bool good_display(const char *name)
+/* A node_config.reread. */
+static const struct node_config *reread(void *ctx, struct errmsg *msg)
 {
-	return !name || !strcmp(name, "auto") || !strcmp(name, "sdl2") ||
-	       !strcmp(name, "terminal") || !strcmp(name, "headless");
+	struct up *up = ctx;
+	settings_end(&up->again);
+	if (config_load(up->shell, &up->again, msg) != ERR_OK)
+		return NULL;
+	up->cfg_again = config(up->shell, &up->again);
+	return &up->cfg_again;
 }
 
 static int fail(struct shell *sh, enum err e, const struct errmsg *msg)
@@ -74,11 +74,14 @@ static enum err open_node(struct shell *sh, const struct node_config *cfg, struc
 	return e;
 }
 
-static int foreground(struct shell *sh)
+static int foreground(struct up *up)
 {
-	struct node_config cfg = config(sh);
+	struct shell *sh = up->shell;
+	struct node_config cfg = config(sh, &up->settings);
 	struct node *n;
 	struct errmsg msg = {0};
+	cfg.reread = reread;
+	cfg.reread_ctx = up;
 	enum err e = open_node(sh, &cfg, &n, &msg);
 	if (e != ERR_OK)
 		return fail(sh, e, &msg);
@@ -96,9 +99,12 @@ struct verdict {
 
 static int background(struct shell *sh, void *ctx)
 {
-	struct node_config cfg = config(sh);
+	struct up *up = ctx;
+	struct node_config cfg = config(sh, &up->settings);
 	struct node *n = NULL;
 	struct verdict v = {0};
+	cfg.reread = reread;
+	cfg.reread_ctx = up;
 	v.err = open_node(sh, &cfg, &n, &v.msg);
 	if (v.err == ERR_OK)
 		link_own_addresses(n, &v.address, 1);
@@ -125,10 +131,11 @@ static void report(const struct shell *sh, long pid, const struct verdict *v)
 	puts("}");
 }
 
-static int daemonise(struct shell *sh)
+static int daemonise(struct up *up)
 {
+	struct shell *sh = up->shell;
 	struct verdict v = {0};
-	long pid = system_background(sh, background, NULL, &v, sizeof v);
+	long pid = system_background(sh, background, up, &v, sizeof v);
 	if (!pid)
 		return shell_fail(sh, "the node could not be started, or ended before it was up");
 	if (v.err != ERR_OK)
@@ -140,29 +147,32 @@ static int daemonise(struct shell *sh)
 
 static int run(struct shell *sh)
 {
-	if (!good_display(shell_value(sh, "display")))
-		return shell_usage(sh, "there is no display called \"%s\"",
-		                   shell_value(sh, "display"));
-	uint32_t checked;
-	if (shell_count(sh, "checkpoint", "seconds", 0, PROCESS_CHECKPOINT_MAX, &checked) != 0 ||
-	    shell_count(sh, "low-memory", "MiB", 1, LOW_MEMORY_MAX_MIB, &checked) != 0)
-		return 2;
-	return shell_flag(sh, "foreground") ? foreground(sh) : daemonise(sh);
+	struct up up = {.shell = sh};
+	struct errmsg msg = {0};
+	enum err e = config_load(sh, &up.settings, &msg);
+	int status = e != ERR_OK                    ? config_fail(sh, e, &up.settings, &msg)
+	             : shell_flag(sh, "foreground") ? foreground(&up)
+	                                            : daemonise(&up);
+	settings_end(&up.settings);
+	settings_end(&up.again);
+	return status;
 }
 
 const struct command command_up = {
     .name = "up",
-    .usage = "up [--name NAME] [--foreground] [--listen ADDR:PORT] [--display KIND] [--checkpoint "
-             "SECONDS]",
+    .usage = "up [--name NAME] [--foreground] [--listen ADDR:PORT] [--config FILE] [OPTIONS]",
     .summary = "start this device's node",
-    .help = "A node runs programs and talks to the nodes of your other devices. One serves one "
-            "home folder;\n"
-            "`wasmos run` starts one by itself when none is up. Several nodes can run on one "
-            "machine, each with a\n"
-            "home of its own:\n\n"
-            "  wasmos up\n"
-            "  wasmos --home /tmp/second up --name second\n\n"
-            "What it does is written to HOME/log.\n",
+    .help =
+        "A node runs programs and talks to the nodes of your other devices. One serves one "
+        "home folder;\n"
+        "`wasmos run` starts one by itself when none is up. Several nodes can run on one "
+        "machine, each with a\n"
+        "home of its own:\n\n"
+        "  wasmos up\n"
+        "  wasmos --home /tmp/second up --name second\n\n"
+        "What it does is written to HOME/log. All but the last four options are settings, which "
+        "may also stand in\n"
+        "a config file: `wasmos config` lists them.\n",
     .options = options,
     .run = run,
 };

@@ -1,6 +1,8 @@
 /* rows.c - rows of answers: their values, as JSON, as a table for people. */
 #include "shell/internal.h"
 
+#include "base/json.h"
+
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
@@ -63,23 +65,6 @@ bool row_flag(const struct client *c, const char *key)
 
 /* ---- JSON (RFC 8259) ---- */
 
-/* Bytes of the UTF-8 character at p, 0 when it is none. */
-static size_t utf8_size(const unsigned char *p)
-{
-	size_t n = p[0] < 0x80                   ? 1
-	           : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
-	           : (p[0] & 0xf0) == 0xe0       ? 3
-	           : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
-	                                         : 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((n == 3 && ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f))) ||
-	    (n == 4 && ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))))
-		return 0;
-	return n;
-}
-
 void text_for_people(char *text)
 {
 	unsigned char *p = (unsigned char *)text;
@@ -97,19 +82,10 @@ void text_for_people(char *text)
 
 void json_text(const char *text)
 {
+	char part[JSON_CHAR_MAX];
 	putchar('"');
-	for (const unsigned char *p = (const unsigned char *)text; *p;) {
-		size_t n = utf8_size(p);
-		if (*p == '"' || *p == '\\')
-			printf("\\%c", *p);
-		else if (*p < ' ' || *p == 0x7f)
-			printf("\\u%04x", *p);
-		else if (!n)
-			fputs("\\ufffd", stdout);
-		else
-			fwrite(p, 1, n, stdout);
-		p += n ? n : 1;
-	}
+	while (*text)
+		fwrite(part, 1, json_char(&text, part), stdout);
 	putchar('"');
 }
 

@@ -1,0 +1,326 @@
+"""server.py - a node without a person in front of it: settings, logs, a service manager, installing (person.py says how to run it).
+
+The service manager is a socket of the test's own, as systemd's is (NOTIFY_SOCKET); units are checked by systemd-analyze where it is.
+"""
+import contextlib
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import cases
+from person import GUEST, WASMOS, Home, main, until
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+QUIET = ('--listen', '127.0.0.1:0', '--display', 'headless')
+
+
+def configure(h, *lines, name='config'):
+    os.makedirs(h.folder, mode=0o700, exist_ok=True)
+    path = os.path.join(h.folder, name)
+    with open(path, 'w') as f:
+        f.write('\n'.join(lines) + '\n')
+    return path
+
+
+def log_lines(h):
+    with open(os.path.join(h.folder, 'log')) as f:
+        return f.read().splitlines()
+
+
+def settings(h, *args):
+    return {s['key']: s for s in json.loads(h.ok('config', '--json', *args))}
+
+
+# ---- settings ----
+
+def test_a_setting_comes_from_the_file_or_is_the_default_and_config_says_which(h):
+    path = configure(h, '# a comment', '', 'checkpoint = 7  # of seconds', '  name=  my desk ')
+    all_ = settings(h)
+    assert (all_['checkpoint']['value'], all_['checkpoint']['from']) == ('7', path + ':3'), all_['checkpoint']
+    assert (all_['name']['value'], all_['name']['from']) == ('my desk', path + ':4'), all_['name']
+    assert (all_['max-processes']['value'], all_['max-processes']['from']) == ('4096', 'default')
+    other = configure(h, 'checkpoint = 8', name='other')
+    assert settings(h, '--config', other)['checkpoint']['value'] == '8'
+
+
+def test_an_option_wins_over_the_file_and_the_file_over_the_default(h):
+    configure(h, 'name = filed', 'listen = 127.0.0.1:0', 'display = headless')
+    h.ok('up')
+    assert json.loads(h.ok('status', '--json'))['name'] == 'filed'
+    h.ok('down')
+    h.ok('up', '--name', 'typed')
+    assert json.loads(h.ok('status', '--json'))['name'] == 'typed'
+
+
+def test_every_option_of_up_is_a_setting_and_what_example_prints_can_be_read(h):
+    path = configure(h, *[line.removeprefix('#') if re.match(r'#[a-z-]+ = .', line) else line
+                          for line in h.ok('config', '--example').splitlines()])
+    keys = settings(h)
+    assert all(s['value'] == s['default'] for s in keys.values()), keys
+    assert keys['checkpoint']['from'].startswith(path)
+    help_ = set(re.findall(r'--([a-z-]+)', h.ok('help', 'up').split('Options:')[1]))
+    assert set(keys) <= help_, set(keys) - help_
+
+
+def test_a_wrong_setting_names_file_line_key_and_what_is_allowed_and_no_node_is_started(h):
+    for line, words in {
+            'chekpoint = 7': ('config:2', '"chekpoint"', 'there are name, listen'),
+            'checkpoint = soon': ('config:2', 'checkpoint = soon', 'a number of seconds from 0 to 86400'),
+            'checkpoint = 99999999999999999999': ('config:2', 'from 0 to 86400'),
+            'display = cinema': ('config:2', 'display = cinema', 'auto, sdl2, terminal or headless'),
+            'listen = here': ('config:2', 'listen = here', '192.0.2.7:4747'),
+            'log-level = info lnk=debug': ('config:2', '"lnk"', 'link'),
+            'log-level = loud': ('config:2', '"loud"', 'debug'),
+            'name = ' + 'x' * 64: ('config:2', '1 to 63 bytes'),
+            'name': ('config:2', 'KEY = VALUE'),
+            'log-format = json\nlog-format = json': ('config:3', 'line 2 already')}.items():
+        configure(h, '# settings', line)
+        status, _, err = h.run('up')
+        assert status == 1 and all(w in err for w in words), (line, err)
+        assert h.run('status')[0] == 1
+    configure(h, 'x' * 70000)
+    assert 'at most 65536 bytes' in h.run('up')[2]
+    status, _, err = h.run('up', '--config', os.path.join(h.folder, 'nowhere'))
+    assert status == 1 and 'nowhere' in err, err
+    status, _, err = h.run('up', '--display', 'cinema')
+    assert status == 2 and 'it must be auto' in err, err
+
+
+def test_no_more_programs_run_at_once_than_the_settings_allow(h):
+    configure(h, 'max-processes = 2')
+    h.ok('up', *QUIET)
+    for _ in range(2):
+        h.start('sleep', '60000')
+    status, _, err = h.run('run', '-d', GUEST, 'sleep', '60000')
+    assert status == 1 and '2 processes run' in err, err
+
+
+# ---- logs ----
+
+def test_a_log_of_json_is_one_object_a_line_whatever_a_program_is_called(h):
+    configure(h, 'log-format = json', 'log-level = debug')
+    h.ok('up', *QUIET)
+    name = 'a"b\\c\nd\x01é'
+    pid = int(h.ok('run', '-d', '--name', name, GUEST, 'sleep', '60000'))
+    h.ok('suspend', pid)
+    h.ok('resume', pid)
+    h.ok('down')
+    rows = [json.loads(line) for line in log_lines(h)]
+    assert rows and all(set(r) == {'time', 'level', 'part', 'text'} for r in rows), rows
+    assert all(re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z', r['time']) for r in rows)
+    assert any(r['part'] == 'node' and 'is up' in r['text'] for r in rows)
+
+
+def test_a_part_has_a_level_of_its_own(h):
+    configure(h, 'log-format = json', 'log-level = error node=info')
+    h.ok('up', *QUIET)
+    h.ok('down')
+    assert {json.loads(line)['part'] for line in log_lines(h)} == {'node'}
+
+
+def test_a_log_can_go_to_stderr_alone(h):
+    configure(h, 'log-file = no', 'log-format = json')
+    node = h.spawn('up', '--foreground', *QUIET, stderr=subprocess.PIPE, text=True)
+    until(lambda: h.run('status')[0] == 0)
+    h.ok('down')
+    err = node.communicate(timeout=20)[1]
+    assert any('is up' in json.loads(line)['text'] for line in err.splitlines()), err
+    assert not os.path.exists(os.path.join(h.folder, 'log'))
+
+
+def test_sighup_makes_a_node_read_its_file_again_and_a_mistake_changes_nothing(h):
+    configure(h, 'log-format = text')
+    h.ok('up', *QUIET)
+    pid = h.node_pid()
+    configure(h, 'log-format = json')
+    os.kill(pid, signal.SIGHUP)
+    until(lambda: log_lines(h)[-1].startswith('{') and 'read again' in log_lines(h)[-1])
+    configure(h, 'log-format = xml')
+    os.kill(pid, signal.SIGHUP)
+    until(lambda: 'text or json' in json.loads(log_lines(h)[-1])['text'])
+    assert h.node_pid() == pid
+
+
+# ---- a service manager ----
+
+class Manager:
+    """What systemd is to a service of Type=notify."""
+
+    def __init__(self, h, watchdog_ms=0):
+        self.path = h.folder + '-notify'
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.told = []
+        h.env.update(NOTIFY_SOCKET=self.path)
+        if watchdog_ms:
+            h.env.update(WATCHDOG_USEC=str(watchdog_ms * 1000))
+
+    def close(self):
+        self.socket.close()
+        os.unlink(self.path)
+
+    def hear(self, timeout):
+        if not select.select([self.socket], [], [], timeout)[0]:
+            return None
+        text = self.socket.recv(4096).decode()
+        self.told.append(text)
+        return text
+
+    def expect(self, line, timeout=20):
+        end = time.monotonic() + timeout
+        while (left := end - time.monotonic()) > 0:
+            if line in (self.hear(left) or '').split('\n'):
+                return
+        raise AssertionError(f'{line} did not come: {self.told}')
+
+
+@contextlib.contextmanager
+def managed(h, **more):
+    m = Manager(h, **more)
+    node = h.spawn('up', '--foreground', *QUIET, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield m, node
+    finally:
+        if node.poll() is None:
+            node.kill()
+        node.wait()
+        m.close()
+
+
+def test_a_manager_hears_that_the_node_is_ready_when_it_answers_and_that_it_stops(h):
+    with managed(h) as (m, node):
+        m.expect('READY=1')
+        assert h.run('status')[0] == 0
+        node.send_signal(signal.SIGTERM)
+        m.expect('STOPPING=1')
+        assert node.wait(20) == 0
+        assert not any('WATCHDOG' in t for t in m.told), m.told
+
+
+def test_a_manager_hears_how_many_programs_run(h):
+    with managed(h) as (m, _):
+        m.expect('READY=1')
+        h.start('sleep', '60000')
+        end = time.monotonic() + 15
+        while not any(t.startswith('STATUS=') and '1 programs run' in t for t in m.told):
+            assert time.monotonic() < end, m.told
+            m.hear(1)
+
+
+def test_a_watchdog_is_fed_at_half_its_time_and_not_by_a_node_that_hangs(h):
+    with managed(h, watchdog_ms=600) as (m, node):
+        m.expect('READY=1')
+        began = time.monotonic()
+        for _ in range(5):
+            m.expect('WATCHDOG=1')
+        took = time.monotonic() - began
+        assert 1.0 < took < 3.0, took
+        node.send_signal(signal.SIGSTOP)
+        while m.hear(0.1):
+            pass
+        assert m.hear(1.5) is None
+        node.send_signal(signal.SIGCONT)
+        m.expect('WATCHDOG=1')
+
+
+def test_a_manager_hears_that_settings_are_read_again(h):
+    with managed(h) as (m, node):
+        m.expect('READY=1')
+        node.send_signal(signal.SIGHUP)
+        m.expect('RELOADING=1')
+        m.expect('READY=1')
+
+
+def test_a_node_in_the_background_tells_nobody(h):
+    m = Manager(h, watchdog_ms=200)
+    h.ok('up', *QUIET)
+    assert m.hear(1) is None
+    m.close()
+
+
+# ---- installing ----
+
+def install(h, *args, ok=True, **env):
+    r = subprocess.run([os.path.join(ROOT, 'scripts', 'install'), '--binary', WASMOS, *args],
+                       env=dict(h.env, **env), capture_output=True, text=True, timeout=120)
+    assert not ok or r.returncode == 0, r.stdout + r.stderr
+    return r
+
+
+def files_below(folder):
+    return sorted(os.path.relpath(os.path.join(d, f), folder) for d, _, names in os.walk(folder) for f in names)
+
+
+def unit_of(h, scope):
+    """The unit that an install makes, in a folder of the test's, with the program where it really is."""
+    dest = h.folder + '-dest'
+    install(h, '--' + scope, '--prefix', '/usr', DESTDIR=dest)
+    folder = {'system': 'lib/systemd/system', 'user': 'share/systemd/user'}[scope]
+    with open(os.path.join(dest, 'usr', folder, 'wasmos.service')) as f:
+        text = f.read()
+    path = os.path.join(h.folder, 'wasmos.service')
+    configure(h, text.replace('/usr/bin/wasmos', WASMOS), name='wasmos.service')
+    shutil.rmtree(dest)
+    return path, text
+
+
+def analyze(h, *args):
+    if not shutil.which('systemd-analyze'):
+        raise cases.Skip('systemd-analyze is not installed')
+    return subprocess.run(['systemd-analyze', *args], env=dict(h.env, XDG_RUNTIME_DIR=h.folder), capture_output=True,
+                          text=True, timeout=60)
+
+
+def test_what_is_installed_runs_and_uninstalling_leaves_nothing_of_it(h):
+    prefix = h.folder + '-prefix'
+    install(h, '--user', '--prefix', prefix)
+    r = subprocess.run([os.path.join(prefix, 'bin', 'wasmos'), '--version'], capture_output=True, text=True)
+    assert r.stdout.startswith('wasmos '), r
+    assert 'share/man/man1/wasmos.1' in files_below(prefix)
+    install(h, '--user', '--prefix', prefix)
+    install(h, '--user', '--prefix', prefix, '--uninstall')
+    assert files_below(prefix) == []
+    shutil.rmtree(prefix)
+
+
+def test_a_system_install_writes_a_config_once_and_leaves_it_when_it_goes(h):
+    dest = h.folder + '-dest'
+    config = os.path.join(dest, 'etc/wasmos/config')
+    install(h, '--system', DESTDIR=dest)
+    with open(config) as f:
+        assert f.read() == h.ok('config', '--example')
+    with open(config, 'w') as f:
+        f.write('name = mine\n')
+    install(h, '--system', DESTDIR=dest)
+    install(h, '--system', '--uninstall', DESTDIR=dest)
+    assert files_below(dest) == ['etc/wasmos/config']
+    with open(config) as f:
+        assert f.read() == 'name = mine\n'
+    shutil.rmtree(dest)
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(h):
+    for scope, words in {'system': [], 'user': ['--user']}.items():
+        path, _ = unit_of(h, scope)
+        r = analyze(h, *words, 'verify', '--man=no', path)
+        assert r.returncode == 0 and not r.stderr.strip(), r.stderr
+
+
+def test_systemd_calls_the_system_unit_hardly_exposed(h):
+    path, text = unit_of(h, 'system')
+    r = analyze(h, 'security', '--offline=true', '--no-pager', path)
+    score = float(re.search(r'exposure level for wasmos.service: ([\d.]+)', r.stdout).group(1))
+    print(f'# systemd-analyze security: {score}')
+    assert score < 2, r.stdout
+    assert 'Type=notify' in text and 'WatchdogSec=' in text
+
+
+if __name__ == '__main__':
+    sys.exit(main(globals()))

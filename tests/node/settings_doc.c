@@ -1,0 +1,83 @@
+/* settings_doc.c - the table of settings as it stands in docs/SERVER.md and in the man page.
+ *
+ *	settings-doc md|mdoc            prints it
+ *	settings-doc md|mdoc FILE       fails, with what to do, when FILE does not hold it (a test)
+ */
+#include "node/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void put_escaped(FILE *out, const char *text, const char *these)
+{
+	for (; *text; text++) {
+		if (strchr(these, *text))
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+}
+
+static void put_md(FILE *out)
+{
+	fputs("| setting | allowed | default | counts | what it is |\n|---|---|---|---|---|\n",
+	      out);
+	for (int i = 0; i < SETTINGS; i++) {
+		const struct setting_row *r = &settings_table[i];
+		char allowed[160];
+		settings_allowed(r, allowed, sizeof allowed);
+		fprintf(out, "| %s | %s | %s | %s | ", r->key, allowed, r->preset,
+		        r->when == SETTING_RELOAD ? "at once" : "next start");
+		put_escaped(out, r->help, "|");
+		fputs(" |\n", out);
+	}
+}
+
+static void put_mdoc(FILE *out)
+{
+	for (int i = 0; i < SETTINGS; i++) {
+		const struct setting_row *r = &settings_table[i];
+		char allowed[160];
+		settings_allowed(r, allowed, sizeof allowed);
+		fprintf(out, ".It Ic %s = Ar %s\n", r->key, r->value);
+		put_escaped(out, r->help, "\\");
+		fprintf(out, ":\n%s.\n", allowed);
+	}
+}
+
+static char *read_all(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *text = calloc(1, 1 << 20);
+	if (f && text)
+		text[fread(text, 1, (1 << 20) - 1, f)] = 0;
+	if (f)
+		fclose(f);
+	return text;
+}
+
+int main(int argc, char **argv)
+{
+	char *table = NULL, *page = NULL;
+	size_t size;
+	FILE *out = open_memstream(&table, &size);
+	if (argc < 2 || !out)
+		return 2;
+	(strcmp(argv[1], "md") ? put_mdoc : put_md)(out);
+	fclose(out);
+	int status = 0;
+	if (argc < 3) {
+		fputs(table, stdout);
+	} else {
+		page = read_all(argv[2]);
+		status = !page || !strstr(page, table);
+	}
+	if (status)
+		fprintf(stderr,
+		        "%s does not hold the table of node/settings.def: put in what this program "
+		        "prints "
+		        "for \"%s\"\n",
+		        argv[2], argv[1]);
+	free(page);
+	free(table);
+	return status;
+}
