@@ -295,6 +295,18 @@ void conn_pump(struct conn *c)
 	}
 }
 
+void conn_count_sent(struct conn *c, enum msg type, size_t size)
+{
+	if (c->peer)
+		c->peer->sent_bytes[msg_group(type)] += size;
+}
+
+void conn_count_received(struct conn *c, enum msg type, size_t size)
+{
+	if (c->peer)
+		c->peer->received_bytes[msg_group(type)] += size;
+}
+
 enum err conn_queue(struct conn *c, struct wr *bytes, enum link_lane lane)
 {
 	struct out_message *m = calloc(1, sizeof *m);
@@ -452,10 +464,12 @@ static void ping(struct conn *c, uint64_t now)
 	struct wr bytes = {0};
 	struct msg_ping m = {.stamp = uv_hrtime()};
 	c->pinged_ms = now;
-	if (msg_encode(&bytes, MSG_PING, &m, NULL) == ERR_OK)
+	if (msg_encode(&bytes, MSG_PING, &m, NULL) == ERR_OK) {
+		conn_count_sent(c, MSG_PING, bytes.size);
 		conn_queue(c, &bytes, LINK_FAST);
-	else
+	} else {
 		wr_free(&bytes);
+	}
 }
 
 void conn_doubt(struct conn *c, uint64_t now)

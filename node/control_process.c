@@ -83,18 +83,6 @@ void control_down(struct node *n, struct control_call *c)
 
 /* ---- ps ---- */
 
-static uint64_t memory_bytes(const struct process *p)
-{
-	uint64_t sum = 0, size;
-	if (p->state == PROCESS_STARTING || p->hold == HOLD_EXEC || !p->store)
-		return 0;
-	for (uint32_t i = 0; i < store_memory_count(p->store); i++) {
-		store_memory(p->store, i, &size);
-		sum += size;
-	}
-	return sum;
-}
-
 static void put_display(struct control_call *c, const struct process *p)
 {
 	struct drivers_stats st;
@@ -148,7 +136,7 @@ static void put_process(struct control_call *c, const struct process *p, int dep
 	control_put_hex(c, "uid", p->uid, sizeof p->uid);
 	control_put_u64(c, "epoch", p->epoch);
 	control_put_u64(c, "parent", p->parent);
-	control_put_u64(c, "memory_bytes", memory_bytes(p));
+	control_put_u64(c, "memory_bytes", process_memory_bytes(p));
 	control_put_u64(c, "cpu_ms", process_cpu_ns(p) / 1000000);
 	control_put_i64(c, "created_unix_ms", p->created_unix_ms);
 	control_put_hex(c, "module", p->module_hash, sizeof p->module_hash);

@@ -19,8 +19,10 @@ static enum err say(struct conn *c, enum msg type, const void *fields)
 {
 	struct wr bytes = {0};
 	enum err e = msg_encode(&bytes, type, fields, NULL);
-	if (e == ERR_OK)
+	if (e == ERR_OK) {
+		conn_count_sent(c, type, bytes.size);
 		return conn_queue(c, &bytes, LINK_FAST);
+	}
 	wr_free(&bytes);
 	return e;
 }

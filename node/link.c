@@ -114,6 +114,7 @@ enum err link_send(struct peer *p, enum msg type, const void *fields, enum link_
 		wr_free(&bytes);
 		return e;
 	}
+	conn_count_sent(p->up, type, bytes.size);
 	e = conn_queue(p->up, &bytes, lane);
 	return e == ERR_OK ? e : err_set(msg, e, "%s: %s", p->name, err_text(e));
 }
@@ -229,6 +230,7 @@ static enum err on_ping(struct conn *c, const struct msg_ping *m)
 	struct wr bytes = {0};
 	struct msg_pong pong = {.stamp = m->stamp};
 	TRY(msg_encode(&bytes, MSG_PONG, &pong, NULL));
+	conn_count_sent(c, MSG_PONG, bytes.size);
 	return conn_queue(c, &bytes, LINK_FAST);
 }
 
@@ -269,6 +271,7 @@ enum err links_message(struct conn *c, const uint8_t *bytes, size_t size, struct
 		return ERR_OK;
 	TRY(msg_decode(bytes, size, &type, &any, msg));
 	enum msg_group group = msg_group(type);
+	conn_count_received(c, type, size);
 	if (!c->up && type != MSG_HELLO && !(c->hello && group == MSG_GROUP_DEVICE))
 		return err_set(msg, ERR_MALFORMED, "%s before the link is up", msg_name(type));
 	if (group == MSG_GROUP_DEVICE)

@@ -114,6 +114,7 @@ struct peer {
 	bool files_only; /* joining: as what */
 	bool saving, save_again;
 	struct conn *up, *dialing;
+	uint64_t sent_bytes[MSG_GROUP_COUNT], received_bytes[MSG_GROUP_COUNT]; /* of messages */
 	uint64_t dial_at_ms;
 	uint32_t backoff_ms;
 	struct {
@@ -190,6 +191,9 @@ void conn_finish(struct conn *c);
 void conn_dismiss(struct conn *c);
 /* Queues one encoded message; takes its bytes. */
 enum err conn_queue(struct conn *c, struct wr *bytes, enum link_lane lane);
+/* For the figures: a message was queued for, or came from, the peer of c (which may have none yet). */
+void conn_count_sent(struct conn *c, enum msg type, size_t size);
+void conn_count_received(struct conn *c, enum msg type, size_t size);
 void conn_pump(struct conn *c);
 void conn_tick(struct conn *c, uint64_t now);
 /* The device has slept: who is up has to show it soon. */

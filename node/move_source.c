@@ -700,6 +700,7 @@ static void over(struct move *mv, const struct move_action *a)
 	node_log(mv->moves->node, LOG_INFO, "moves", "move of %s over: %s",
 	         p ? p->name : mv->record.name,
 	         a->err == ERR_OK && !a->text.text[0] ? "done" : a->text.text);
+	counters_moved_away(mv->moves->node, a->err == ERR_OK && !a->text.text[0], &a->report);
 	if (mv->fn)
 		mv->fn(mv->ctx, a->err, &a->text, &a->report);
 	mv->fn = NULL;

@@ -426,6 +426,7 @@ static void perform_run(struct move *mv, const struct move_action *a)
 	ev.resumed_ns = os_monotonic_ns();
 	memcpy(ev.clock, m->clock, sizeof ev.clock);
 	kin_thaw_all(p);
+	m->node->counters.here.done++;
 	node_log(m->node, LOG_INFO, "moves", "%u (%s) has arrived", p->pid, p->name);
 	move_event(mv, &ev);
 	if (!process_find_uid(m->node, mv->uid))
@@ -444,6 +445,7 @@ static void perform_keep(struct move *mv, const struct move_action *a)
 
 static void perform_drop(struct move *mv, const struct move_action *a)
 {
+	mv->moves->node->counters.here.failed++;
 	node_log(mv->moves->node, LOG_INFO, "moves", "what was arriving is dropped: %s",
 	         a->text.text);
 	if (mv->p && mv->p->state == PROCESS_FROZEN)

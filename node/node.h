@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "node/counters.h"
 #include "node/process.h"
 
 #include <uv.h>
@@ -73,6 +74,7 @@ struct node {
 	struct file_lock *nearby; /* nearby.c: this node's file; NULL: none */
 	bool stopping;
 	struct stops *stops;
+	struct counters counters;
 	uv_prepare_t ready; /* looks whether a stop can go on */
 
 	struct {

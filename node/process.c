@@ -475,6 +475,7 @@ void process_forget(struct process *p)
 {
 	assert(p->state == PROCESS_FROZEN && !p->forgotten);
 	p->forgotten = true;
+	p->node->counters.cpu_ns += process_cpu_ns(p) - p->cpu_ns_before;
 	process_table_tell(p, PROCESS_EVENT_GONE);
 	process_table_unlink(p->node, p);
 	worker_kill(p->worker, 0);
@@ -599,6 +600,8 @@ static void leave_terminal(struct process *p)
 
 static void on_ended(struct process *p, const struct exit_record *end)
 {
+	if (!p->forgotten)
+		p->node->counters.cpu_ns += end->cpu_ns;
 	p->end = *end;
 	p->end.cpu_ns += p->cpu_ns_before;
 	end_worker(p);
@@ -642,6 +645,18 @@ uint64_t process_cpu_ns(const struct process *p)
 	if (p->state == PROCESS_ENDED)
 		return p->end.cpu_ns;
 	return p->cpu_ns_before + (p->worker ? worker_cpu_ns(p->worker) : 0);
+}
+
+uint64_t process_memory_bytes(const struct process *p)
+{
+	uint64_t sum = 0, size;
+	if (p->state == PROCESS_STARTING || p->hold == HOLD_EXEC || !p->store)
+		return 0;
+	for (uint32_t i = 0; i < store_memory_count(p->store); i++) {
+		store_memory(p->store, i, &size);
+		sum += size;
+	}
+	return sum;
 }
 
 bool process_alive(const struct process *p)

@@ -271,6 +271,8 @@ void process_unpin(struct process *p);
 void process_wake(struct process *p);
 /* CPU time of the guest, all devices together. */
 uint64_t process_cpu_ns(const struct process *p);
+/* Linear memory that it has now. */
+uint64_t process_memory_bytes(const struct process *p);
 
 /* Only FROZEN: the loop takes back its leave to become another program. */
 void process_take_back_exec(struct process *p);

@@ -290,6 +290,7 @@ static void written(void *ctx, enum err e, const struct errmsg *msg)
 	s->msg = *msg;
 	if (e == ERR_OK) {
 		s->status.count++;
+		n->counters.checkpoints++;
 		s->status.last_unix_ms = s->stood_unix_ms;
 		s->status.stood_ns = s->stood_ns;
 		s->status.took_ns = os_monotonic_ns() - s->began_ns;

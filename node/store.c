@@ -825,21 +825,27 @@ static int sum_data(MDB_txn *txn, MDB_dbi data, struct depot_stats *s)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+uint64_t depot_used_bytes(struct depot *d)
+{
+	MDB_envinfo info;
+	MDB_stat st;
+	if (mdb_env_info(d->env, &info) != 0 || mdb_env_stat(d->env, &st) != 0)
+		return 0;
+	return (info.me_last_pgno + 1) * st.ms_psize;
+}
+
 enum err depot_stats(struct depot *d, struct depot_stats *out)
 {
 	MDB_txn *txn;
 	MDB_envinfo info;
-	MDB_stat st;
 	memset(out, 0, sizeof *out);
 	TRY(read_begin(d, &txn));
 	int rc = sum_data(txn, d->data, out);
 	if (rc == 0)
 		rc = mdb_env_info(d->env, &info);
-	if (rc == 0)
-		rc = mdb_env_stat(d->env, &st);
 	if (rc == 0) {
 		out->map_bytes = info.me_mapsize;
-		out->used_bytes = (info.me_last_pgno + 1) * st.ms_psize;
+		out->used_bytes = depot_used_bytes(d);
 	}
 	read_end(d, txn);
 	return mdb_err(rc, NULL, "");

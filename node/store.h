@@ -125,3 +125,5 @@ struct depot_stats {
 	uint64_t map_bytes, used_bytes;          /* of the LMDB map */
 };
 enum err depot_stats(struct depot *d, struct depot_stats *out);
+/* used_bytes alone. Quick. */
+uint64_t depot_used_bytes(struct depot *d);

@@ -15,7 +15,7 @@ import sys
 import time
 
 import cases
-from person import GUEST, WASMOS, Home, main, until
+from person import GUEST, WASMOS, main, paired, until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 QUIET = ('--listen', '127.0.0.1:0', '--display', 'headless')
@@ -243,6 +243,119 @@ def test_a_node_in_the_background_tells_nobody(h):
     h.ok('up', *QUIET)
     assert m.hear(1) is None
     m.close()
+
+
+# ---- figures ----
+
+def figures_address(h):
+    """Where the node of h says that its figures are: (host, port)."""
+    return until(lambda: next((('127.0.0.1', int(m.group(1))) for m in re.finditer(
+        r'figures at http://127\.0\.0\.1:(\d+)/metrics', '\n'.join(log_lines(h)))), None))
+
+
+def exchange(address, request, timeout=10):
+    """What comes back until the other side closes."""
+    with socket.create_connection(address, timeout=timeout) as s:
+        s.sendall(request)
+        got = b''
+        while part := s.recv(65536):
+            got += part
+    return got.decode()
+
+
+def page(h):
+    got = exchange(figures_address(h), b'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    head, body = got.split('\r\n\r\n', 1)
+    assert head.startswith('HTTP/1.1 200 OK') and 'text/plain; version=0.0.4' in head, head
+    assert int(re.search(r'Content-Length: (\d+)', head).group(1)) == len(body.encode())
+    return body
+
+
+def figure(h, sample):
+    m = re.search('^' + re.escape(sample) + r' (\S+)$', page(h), re.M)
+    assert m, (sample, page(h))
+    return float(m.group(1))
+
+
+def test_figures_can_be_read_where_the_settings_say_and_promtool_finds_nothing_wrong(h):
+    configure(h, 'metrics = 127.0.0.1:0', 'name = de"sk')
+    h.ok('up', *QUIET)
+    h.start('sleep', '60000')
+    with open(h.folder + '-page', 'w') as f:
+        f.write(page(h))
+    assert figure(h, 'wasmos_families') == 1
+    assert figure(h, 'wasmos_guest_memory_bytes') > 60000
+    assert figure(h, 'process_start_time_seconds') == float(f'{json.loads(h.ok("status", "--json"))["started_unix_ms"] / 1000}')
+    if not shutil.which('promtool'):
+        raise cases.Skip('promtool (Debian package prometheus) is not installed: the page was read, but not checked by it')
+    with open(h.folder + '-page') as f:
+        r = subprocess.run(['promtool', 'check', 'metrics'], stdin=f, capture_output=True, text=True)
+    assert r.returncode == 0 and not r.stdout.strip() and not r.stderr.strip(), r
+
+
+def test_figures_count_moves_bytes_checkpoints_and_processor_time(h):
+    configure(h, 'metrics = 127.0.0.1:0')
+    with paired(h) as other:
+        until(lambda: figure(h, 'wasmos_links_up') == 1)
+        pid = h.start('sleep', '60000')
+        h.ok('migrate', pid, 'laptop')
+        assert figure(h, 'wasmos_moves_total{direction="away",result="done"}') == 1
+        assert figure(h, 'wasmos_move_pause_seconds_count') == 1
+        assert 0 < figure(h, 'wasmos_move_pause_seconds_sum') < 5
+        assert figure(h, 'wasmos_move_pause_seconds_bucket{le="+Inf"}') == 1
+        sent = re.search(r'wasmos_peer_sent_bytes_total\{peer="laptop",id="\w+",kind="move"\} (\d+)', page(h))
+        assert int(sent.group(1)) > 1000, page(h)
+        assert figure(h, 'wasmos_move_sent_bytes_total') > 1000
+        h.ok('bring', json.loads(other.ok('ps', '--json'))[0]['pid'], 'laptop')
+        assert figure(h, 'wasmos_moves_total{direction="here",result="done"}') == 1
+        assert figure(h, 'wasmos_store_bytes') > 0
+        before = figure(h, 'wasmos_guest_cpu_seconds_total')
+        until(lambda: not h.ok('kill', pid) and figure(h, 'wasmos_families') == 0)
+        assert figure(h, 'wasmos_guest_cpu_seconds_total') >= before
+
+
+def test_figures_are_for_this_machine_alone_unless_the_settings_say_it_twice(h):
+    configure(h, 'metrics = 0.0.0.0:0')
+    status, _, err = h.run('up', *QUIET)
+    assert status != 0 and 'metrics-beyond-loopback' in err, err
+    h.ok('up', *QUIET, '--metrics-beyond-loopback', 'yes')
+
+
+def test_what_is_no_request_for_figures_is_refused_and_harms_nothing(h):
+    configure(h, 'metrics = 127.0.0.1:0')
+    h.ok('up', *QUIET)
+    at = figures_address(h)
+    for request, status in {
+            b'GET / HTTP/1.1\r\n\r\n': 404, b'POST /metrics HTTP/1.1\r\n\r\n': 405, b'\x16\x03\x01\n': 400,
+            b'GET /metrics\r\n\r\n': 400, b'GET /metrics HTTP/2.0\r\n\r\n': 400,
+            b'GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n': 403,
+            b'GET /metrics HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n': 400,
+            b'GET /' + b'a' * 300 + b' HTTP/1.1\r\n\r\n': 400,
+            b'GET /metrics HTTP/1.1\r\nX: ' + b'a' * 8192: 431}.items():
+        got = exchange(at, request)
+        assert got.startswith(f'HTTP/1.1 {status} '), (request[:60], got[:80])
+    assert exchange(at, b'HEAD /metrics HTTP/1.0\r\n\r\n').endswith('\r\n\r\n')
+    idle = [socket.create_connection(at) for _ in range(30)]
+    for s in idle:
+        with contextlib.suppress(OSError):
+            s.sendall(b'GET /met')
+    until(lambda: not any_open(idle), timeout=15)
+    for s in idle:
+        s.close()
+    assert figure(h, 'wasmos_links_up') == 0
+
+
+def any_open(sockets):
+    for s in sockets:
+        s.setblocking(False)
+        try:
+            if s.recv(1):
+                return True
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+    return False
 
 
 # ---- installing ----

@@ -1,7 +1,7 @@
-/* settings_doc.c - the table of settings as it stands in docs/SERVER.md and in the man page.
+/* settings_doc.c - the tables of settings and figures as they stand in docs/SERVER.md and in the man page.
  *
- *	settings-doc md|mdoc            prints it
- *	settings-doc md|mdoc FILE       fails, with what to do, when FILE does not hold it (a test)
+ *	settings-doc md|mdoc|figures            prints one
+ *	settings-doc md|mdoc|figures FILE       fails, with what to do, when FILE does not hold it (a test)
  */
 #include "node/settings.h"
 
@@ -44,6 +44,29 @@ static void put_mdoc(FILE *out)
 	}
 }
 
+static void put_figures(FILE *out)
+{
+	fputs("| figure | kind | what it says |\n|---|---|---|\n", out);
+#define FIGURE(id, name, kind, help) fprintf(out, "| %s | %s | %s |\n", name, #kind, help);
+#include "node/figures.def"
+#undef FIGURE
+}
+
+static const struct table {
+	const char *name, *from;
+	void (*put)(FILE *out);
+} tables[] = {{"md", "settings.def", put_md},
+              {"mdoc", "settings.def", put_mdoc},
+              {"figures", "figures.def", put_figures}};
+
+static const struct table *find_table(const char *name)
+{
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+		if (!strcmp(tables[i].name, name))
+			return &tables[i];
+	return NULL;
+}
+
 static char *read_all(const char *path)
 {
 	FILE *f = fopen(path, "r");
@@ -60,9 +83,10 @@ int main(int argc, char **argv)
 	char *table = NULL, *page = NULL;
 	size_t size;
 	FILE *out = open_memstream(&table, &size);
-	if (argc < 2 || !out)
+	const struct table *t = argc < 2 ? NULL : find_table(argv[1]);
+	if (!t || !out)
 		return 2;
-	(strcmp(argv[1], "md") ? put_mdoc : put_md)(out);
+	t->put(out);
 	fclose(out);
 	int status = 0;
 	if (argc < 3) {
@@ -73,10 +97,9 @@ int main(int argc, char **argv)
 	}
 	if (status)
 		fprintf(stderr,
-		        "%s does not hold the table of node/settings.def: put in what this program "
-		        "prints "
+		        "%s does not hold the table of node/%s: put in what this program prints "
 		        "for \"%s\"\n",
-		        argv[2], argv[1]);
+		        argv[2], t->from, t->name);
 	free(page);
 	free(table);
 	return status;
