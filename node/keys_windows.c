@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY_DEL = 0x7f };
+enum { KEY_ESC = 0x1b, KEY_DEL = 0x7f };
 
 /* CSI NUMBER ~, CSI LETTER, SS3 LETTER: the three forms of xterm's keys. */
 struct named_key {
@@ -13,6 +13,20 @@ struct named_key {
 	int number;
 	bool ss3;
 };
+
+static bool has_ctrl(DWORD state)
+{
+	return state & (LEFT_CTRL_PRESSED | RIGHT_CTRL_PRESSED);
+}
+
+/* Keys that are a character, and have none in wine. */
+static wchar_t plain_character(const KEY_EVENT_RECORD *key)
+{
+	bool ctrl = has_ctrl(key->dwControlKeyState);
+	if (key->wVirtualKeyCode == VK_BACK)
+		return ctrl ? '\b' : KEY_DEL;
+	return key->wVirtualKeyCode == VK_ESCAPE ? KEY_ESC : key->uChar.UnicodeChar;
+}
 
 static const struct named_key named_keys[] = {
     {VK_UP, 'A', 1, false},     {VK_DOWN, 'B', 1, false},   {VK_RIGHT, 'C', 1, false},
@@ -24,11 +38,6 @@ static const struct named_key named_keys[] = {
     {VK_F9, '~', 20, false},    {VK_F10, '~', 21, false},   {VK_F11, '~', 23, false},
     {VK_F12, '~', 24, false},
 };
-
-static bool has_ctrl(DWORD state)
-{
-	return state & (LEFT_CTRL_PRESSED | RIGHT_CTRL_PRESSED);
-}
 
 static bool has_alt(DWORD state)
 {
@@ -78,7 +87,7 @@ static size_t without_character(const KEY_EVENT_RECORD *key, wchar_t out[KEY_UNI
 size_t key_units(const KEY_EVENT_RECORD *key, wchar_t out[KEY_UNITS_MAX])
 {
 	DWORD state = key->dwControlKeyState;
-	wchar_t c = key->uChar.UnicodeChar;
+	wchar_t c = plain_character(key);
 	size_t n = 0;
 	/* A character typed by its number comes when the key Alt is let go. */
 	if ((!key->bKeyDown && !(key->wVirtualKeyCode == VK_MENU && c)) ||
@@ -88,10 +97,8 @@ size_t key_units(const KEY_EVENT_RECORD *key, wchar_t out[KEY_UNITS_MAX])
 		return without_character(key, out);
 	if (key->wVirtualKeyCode == VK_TAB && state & SHIFT_PRESSED)
 		return put(out, "\x1b[Z");
-	if (key->wVirtualKeyCode == VK_BACK)
-		c = has_ctrl(state) ? '\b' : KEY_DEL;
 	if (key->bKeyDown && key->wVirtualKeyCode && has_alt(state) && !has_ctrl(state))
-		out[n++] = 0x1b;
+		out[n++] = KEY_ESC;
 	out[n++] = c;
 	return n;
 }

@@ -2,6 +2,7 @@
 #include "node/own_terminal.h"
 
 #include "node/keys_windows.h"
+#include "node/vt_windows.h"
 
 #include <stdlib.h>
 #include <windows.h>
@@ -12,6 +13,7 @@ struct own_terminal {
 	bool raw;
 	DWORD before; /* while raw */
 	HANDLE in, out, keys, stop;
+	struct vt *vt; /* NULL: the console understands escape sequences itself */
 };
 
 bool own_terminal_is_there(void)
@@ -32,14 +34,17 @@ struct own_terminal *own_terminal_new(void (*on_keys)(void *ctx, const uint8_t *
 		t->ctx = ctx;
 		t->in = GetStdHandle(STD_INPUT_HANDLE);
 		t->out = GetStdHandle(STD_OUTPUT_HANDLE);
+		t->vt = vt_new(t->out, t->in);
 	}
 	return t;
 }
 
 void own_terminal_free(struct own_terminal *t)
 {
-	if (t != NULL)
+	if (t != NULL) {
 		own_terminal_raw(t, false);
+		vt_free(t->vt);
+	}
 	free(t);
 }
 
@@ -94,6 +99,10 @@ size_t own_terminal_write(struct own_terminal *t, const void *bytes, size_t size
 {
 	DWORD n = 0;
 
+	if (t->vt != NULL) {
+		vt_write(t->vt, bytes, size);
+		return size;
+	}
 	return WriteFile(t->out, bytes, (DWORD)size, &n, NULL) ? n : 0;
 }
 

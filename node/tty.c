@@ -331,6 +331,16 @@ bool tty_raw(struct tty *t)
 	return raw;
 }
 
+/* With the lock held. Who types ahead loses nothing when lines end: what there is of one is input. feed_line() keeps room for it; an
+ * image may not have. */
+static void take_typed(struct tty *t)
+{
+	size_t room = t->input.cap - t->input.size;
+	if (t->line->size && t->line->size <= room && ring_ready(&t->input))
+		ring_put(&t->input, t->line->bytes, t->line->size);
+	t->line->size = 0;
+}
+
 void tty_set_line(struct tty *t, const struct tty_line_settings *s)
 {
 	pthread_mutex_lock(&t->lock);
@@ -338,6 +348,8 @@ void tty_set_line(struct tty *t, const struct tty_line_settings *s)
 		t->line = calloc(1, sizeof *t->line);
 	if (t->line)
 		t->line->set = *s;
+	if (t->line && !tty_line_edits(s))
+		take_typed(t);
 	pthread_mutex_unlock(&t->lock);
 	tty_set_raw(t, true);
 	wake_guest(t);

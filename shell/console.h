@@ -37,6 +37,8 @@ struct console;
 struct console *console_open(bool joins);
 /* Modes as they were before. A screen that was drawn in raw mode is left. */
 void console_close(struct console *c);
+/* console_write() of what a program wrote, which may hold escape sequences. */
+void console_show(struct console *c, int stream, const char *bytes, size_t size);
 /* Standard input is a terminal, and ours to change. */
 bool console_types(const struct console *c);
 /* Raw: every key as it is typed. Else lines with echo; ^P and ^Q (control P, control Q) arrive at once all the same. Nothing where input is no

@@ -57,6 +57,11 @@ void console_write(int stream, const char *bytes, size_t size)
 	}
 }
 
+void console_show(struct console *c, int stream, const char *bytes, size_t size)
+{
+	console_write(stream, bytes, size);
+}
+
 void console_set_raw(struct console *c, bool raw)
 {
 	struct termios t = c->before;

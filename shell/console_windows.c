@@ -11,6 +11,7 @@
 #include "node/door.h"
 #include "node/keys_windows.h"
 #include "node/own_terminal.h"
+#include "node/vt_windows.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ enum {
 	LOOK_MS = 200,
 	TURN_MS = 200,    /* so long a reader may take to notice a turn */
 	HANGUP_MS = 4000, /* Windows ends us after 5 s */
+	KEY_C = 'C' & 31,
 	KEY_P = 'P' & 31,
 	KEY_Q = 'Q' & 31,
 	KEY_Z = 'Z' & 31,
@@ -36,6 +38,7 @@ struct console {
 	HANDLE in;
 	DWORD before;
 	uint16_t cols, rows; /* as told last */
+	struct vt *vt;       /* NULL: the console understands escape sequences itself, or is none */
 	HANDLE reader;
 	HANDLE ask, answer, again; /* the reader is asked, has answered, shall look at the mode */
 	bool asked;
@@ -88,6 +91,14 @@ void console_write(int stream, const char *bytes, size_t size)
 		bytes += n;
 		size -= n;
 	}
+}
+
+void console_show(struct console *c, int stream, const char *bytes, size_t size)
+{
+	if (c->vt && console_is_terminal(stream))
+		vt_write(c->vt, bytes, size);
+	else
+		console_write(stream, bytes, size);
 }
 
 /* ---- the reader ---- */
@@ -180,16 +191,16 @@ static DWORD WINAPI reader_thread(void *arg)
 
 /* ---- modes ---- */
 
-static void end_line(struct console *c)
+static void put_key(struct console *c, wchar_t key, WORD scan_code)
 {
-	INPUT_RECORD turn = {.EventType = KEY_EVENT,
-	                     .Event.KeyEvent = {.bKeyDown = TRUE,
-	                                        .wRepeatCount = 1,
-	                                        .wVirtualScanCode = KEYS_UNTYPED,
-	                                        .uChar.UnicodeChar = KEY_TURN,
-	                                        .dwControlKeyState = LEFT_CTRL_PRESSED}};
+	INPUT_RECORD typed = {.EventType = KEY_EVENT,
+	                      .Event.KeyEvent = {.bKeyDown = TRUE,
+	                                         .wRepeatCount = 1,
+	                                         .wVirtualScanCode = scan_code,
+	                                         .uChar.UnicodeChar = key,
+	                                         .dwControlKeyState = LEFT_CTRL_PRESSED}};
 	DWORD count;
-	WriteConsoleInputW(c->in, &turn, 1, &count);
+	WriteConsoleInputW(c->in, &typed, 1, &count);
 }
 
 /* The reader, if it reads, does so in the present mode from now on. */
@@ -201,7 +212,7 @@ static void turn(struct console *c, bool was_raw)
 	if (was_raw)
 		SetEvent(c->again);
 	else
-		end_line(c);
+		put_key(c, KEY_TURN, KEYS_UNTYPED);
 	for (int i = 0; i < TURN_MS && atomic_load(&c->reading) != turn; i++)
 		if (WaitForSingleObject(c->answer, 1) == WAIT_OBJECT_0)
 			return;
@@ -253,6 +264,7 @@ struct console *console_open(bool joins)
 	c->answer = CreateEventW(NULL, TRUE, FALSE, NULL);
 	c->again = CreateEventW(NULL, TRUE, FALSE, NULL);
 	atomic_store(&event_came, CreateEventW(NULL, FALSE, FALSE, NULL));
+	c->vt = vt_new(stream_handle(1), c->in);
 	console_size(&c->cols, &c->rows);
 	if (joins) {
 		SetConsoleCtrlHandler(on_console_event, TRUE);
@@ -271,7 +283,7 @@ static bool end_reader(struct console *c)
 	SetEvent(c->ask);
 	SetEvent(c->again);
 	if (c->asked && c->types && !atomic_load(&c->raw))
-		end_line(c);
+		put_key(c, KEY_TURN, KEYS_UNTYPED);
 	for (int i = 0; i < 20; i++) {
 		if (WaitForSingleObject(c->reader, 5) == WAIT_OBJECT_0) {
 			CloseHandle(c->reader);
@@ -285,7 +297,8 @@ static bool end_reader(struct console *c)
 void console_close(struct console *c)
 {
 	if (atomic_load(&c->raw) && console_is_terminal(1))
-		console_write(1, screen_off, sizeof screen_off - 1);
+		console_show(c, 1, screen_off, sizeof screen_off - 1);
+	vt_free(c->vt);
 	if (c->types)
 		SetConsoleMode(c->in, c->before);
 	if (c->joins)
@@ -365,10 +378,14 @@ int console_event(struct console *c)
 		atomic_fetch_and(&events, ~(1u << 31));
 		return CONSOLE_RESIZED;
 	}
-	for (int i = 0; i < 3; i++)
-		if (came & 1u << known[i]) {
-			atomic_fetch_and(&events, ~(1u << known[i]));
+	for (int i = 0; i < 3; i++) {
+		if (!(came & 1u << known[i]))
+			continue;
+		atomic_fetch_and(&events, ~(1u << known[i]));
+		if (known[i] != CONSOLE_INTERRUPT || !atomic_load(&c->raw))
 			return known[i];
-		}
+		put_key(c, KEY_C,
+		        0); /* wine's consoles make an event of it also where it is to be a key */
+	}
 	return 0;
 }

@@ -163,10 +163,10 @@ static void on_row(struct session *s)
 	uint64_t n;
 	const char *bytes = row_bytes(s->client, "out", &size);
 	if (bytes)
-		console_write(1, bytes, size);
+		console_show(s->console, 1, bytes, size);
 	bytes = row_bytes(s->client, "err", &size);
 	if (bytes)
-		console_write(2, bytes, size);
+		console_show(s->console, 2, bytes, size);
 	if (row_u64(s->client, "took", &n))
 		s->under_way -= n < s->under_way ? n : s->under_way;
 	if (control_values_find(&s->client->row, "raw"))

@@ -429,7 +429,8 @@ SEEN = set()
 
 # ---- the runner ----
 
-def main():
+def main(module):
+    """module: the globals() that hold the cases."""
     why = None if wine() else 'wine64 is not installed (scripts/setup --cross)'
     why = why or (None if os.path.exists(WINDOWS) else f'{os.path.relpath(WINDOWS, ROOT)} is not built (scripts/build-all windows)')
     if why:
@@ -437,9 +438,9 @@ def main():
         return 77
     os.environ['WASMOS'] = nodes.WASMOS = LINUX
     with contextlib.closing(World()) as world:
-        return cases.run(globals(), sys.argv[4:], fixture=world.nodes_of_a_case)
+        return cases.run(module, sys.argv[4:], fixture=world.nodes_of_a_case)
 
 
 if __name__ == '__main__':
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    sys.exit(main())
+    sys.exit(main(globals()))

@@ -314,6 +314,25 @@ Test(tty, keys_that_are_signals_are_told_and_forget_the_line)
 	tty_free(t);
 }
 
+Test(tty, what_was_typed_of_a_line_is_input_when_a_program_reads_keys)
+{
+	struct counts c = {0};
+	char buf[16];
+	size_t n;
+	struct tty *t = make(&c, true, true);
+	struct tty_line_settings raw = cooked;
+	tty_set_line(t, &cooked);
+	tty_feed(t, "ls /e", 5, &n);
+	cr_assert_eq(tty_read(t, buf, sizeof buf, &n), ERR_AGAIN);
+	raw.lflag = 0;
+	tty_set_line(t, &raw);
+	tty_feed(t, "tc", 2, &n);
+	cr_assert(tty_read(t, buf, sizeof buf, &n) == ERR_OK && n == 7 &&
+	          !memcmp(buf, "ls /etc", n));
+	cr_assert_eq(tty_typed(t, (uint8_t *)buf), 0);
+	tty_free(t);
+}
+
 Test(tty, a_terminal_whose_process_is_gone_still_serves_its_streams)
 {
 	struct counts c = {0};

@@ -61,6 +61,20 @@ def test_history_and_completion_are_there(s):
     assert t.status() == 0
 
 
+def test_what_is_typed_while_a_command_runs_is_the_next_line(s):
+    t = s.shell()
+    prompt(t)
+    t.type('sleep 1; echo first\r')
+    time.sleep(0.4)
+    t.type('echo typed "ah')
+    t.see('first\n')
+    prompt(t)
+    t.type('ead"\r')
+    t.see('\ntyped ahead\n')
+    t.do('exit 0', '')
+    assert t.status() == 0
+
+
 def test_jobs_stop_and_go_on(s):
     t = s.shell()
     prompt(t)
