@@ -112,6 +112,7 @@ static void on_closed(uv_handle_t *h)
 		free_messages(c->lanes[i].first);
 		wr_free(&c->lanes[i].whole);
 	}
+	wr_free(&c->staged);
 	free(c->in);
 	free(c);
 	links_release_handle(l);

@@ -191,9 +191,11 @@ static void follow_own_name(struct node *n)
 static void apply_row(struct node *n, const struct device_row *row)
 {
 	struct peer *p = peer_by_id(n, row->id);
+	if (devices_are_lost(n))
+		return; /* what the log says of others is of the past: who is joining stays so */
 	if (row->state == DEVICE_MEMBER)
 		peer_follow(n, row);
-	else if (p && p->member && !devices_are_lost(n) && !is_unsure(n, row))
+	else if (p && p->member && !is_unsure(n, row))
 		peer_dismiss(p, row->state == DEVICE_REMOVED ? "removed from the system"
 		                                             : "no longer in the system");
 }

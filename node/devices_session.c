@@ -12,6 +12,7 @@ enum {
 	TELL_BYTES = 4096, /* of entries in one message, unless a single one is larger */
 	TELL_ENTRIES = 16,
 	TELL_ADDRESSES = 4, /* of one device to another */
+	STAGED_MAX = 6 << 20,
 	PLACES = DEVICE_LOG_ENTRIES_MAX + DEVICE_LOG_REMOVALS_SPARE,
 };
 
@@ -160,15 +161,35 @@ static bool take(struct conn *c, const struct msg_device_signed *s)
 	return e == ERR_OK;
 }
 
-static enum err on_entries(struct conn *c, const struct msg_device_entries *m, struct errmsg *msg)
+static bool take_all(struct conn *c, struct list_ref list)
 {
-	struct list_ref list = m->entries;
 	struct msg_device_signed s;
 	bool grew = false;
-	if (m->last && c->log_whole)
-		return err_set(msg, ERR_MALFORMED, "the last DEVICE_ENTRIES twice");
 	while (msg_next_device_signed(&list, &s))
 		grew |= take(c, &s);
+	return grew;
+}
+
+/* The first of a log wait for the last: half a log may say what the whole denies, and links would be closed for it. */
+static enum err stage(struct conn *c, const struct list_ref *list, struct errmsg *msg)
+{
+	if (c->staged.size + list->size > STAGED_MAX)
+		return err_set(msg, ERR_LIMIT, "its log of devices is above %d bytes", STAGED_MAX);
+	wr_bytes(&c->staged, list->p, list->size);
+	c->staged_count += list->count;
+	return wr_ok(&c->staged) ? ERR_OK : err_set(msg, ERR_NOMEM, "out of memory");
+}
+
+static enum err on_entries(struct conn *c, const struct msg_device_entries *m, struct errmsg *msg)
+{
+	if (m->last && c->log_whole)
+		return err_set(msg, ERR_MALFORMED, "the last DEVICE_ENTRIES twice");
+	if (!m->last && !c->log_whole)
+		return stage(c, &m->entries, msg);
+	bool grew = take_all(c, list_of(&c->staged, c->staged_count));
+	wr_free(&c->staged);
+	c->staged_count = 0;
+	grew |= take_all(c, m->entries);
 	c->log_whole |= m->last;
 	if (grew)
 		TRY(devices_publish(c->links->node, c, msg));

@@ -73,6 +73,8 @@ struct conn {
 	bool dialer, connected, decided, greeted, up, closing, close_when_written;
 	/* The exchange of logs (devices_session.c): HELLO has come; what it lacks was sent; all it has has come; READY. */
 	bool hello, log_sent, log_whole, ready_sent, ready_heard;
+	struct wr staged; /* entries of its log, while it is not whole */
+	uint32_t staged_count;
 	bool farewell; /* the peer was removed: what it says is not heard any more */
 	uint16_t hello_port;
 	char hello_name[DEVICE_NAME_MAX + 1];

@@ -11,14 +11,18 @@
 #include "node/control.h"
 #include "node/link_impl.h"
 #include "node/nearby.h"
-#include "proto/pairing.h"
+#include "proto/pairing_qr.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 250, RUNS_MAX = 8 };
+enum {
+	TICK_MS = 250,
+	RUNS_MAX = 8,
+	QR_ADDRESSES = 4 /* a larger picture would not fit a screen */
+};
 
 struct wish;
 
@@ -36,10 +40,13 @@ struct wish {
 	struct node *node;
 	struct control_call *call;
 	struct run *run; /* whose question is open, or that is dialing */
-	bool is_host, yes, asked;
+	bool is_host, yes, asked, files_only;
 	char words[PAIRING_WORDS_SIZE]; /* guest */
-	uint64_t number;                /* names the question in pair_answer */
-	char host[256];                 /* that is looked up */
+	bool by_qr;                     /* guest */
+	struct pairing_qr qr;
+	unsigned next_address; /* of qr */
+	uint64_t number;       /* names the question in pair_answer */
+	char host[256];        /* that is looked up */
 	uv_getaddrinfo_t resolve;
 	bool resolving;
 };
@@ -47,6 +54,7 @@ struct wish {
 struct pairings {
 	struct node *node;
 	struct pairing_desk desk;
+	uint8_t token[PAIRING_TOKEN_SIZE]; /* of the code that is shown */
 	struct wish *wish;
 	struct run *runs;
 	unsigned run_count;
@@ -115,16 +123,65 @@ static void put_peer(struct control_call *call, const struct pairing_device *pee
 	control_put_str(call, "address", address);
 }
 
+/* Who was wrong too often, for the person to see. */
+static void put_locked(struct wish *w)
+{
+	struct pairing_desk *d = &w->node->pairings->desk;
+	uint64_t left_ms = 0, now = now_of(w->node);
+	char text[600] = "";
+	const char *from;
+	for (unsigned i = 0; (from = pairing_desk_locked(d, i, now, &left_ms)) != NULL; i++) {
+		size_t at = strlen(text);
+		snprintf(text + at, sizeof text - at, "%s%s (%llu min)", at ? ", " : "", from,
+		         (unsigned long long)(left_ms + 59999) / 60000);
+	}
+	control_put_str(w->call, "refused", text);
+}
+
+static bool qr_address(const char *text, struct pairing_qr_address *out)
+{
+	struct sockaddr_storage a;
+	if (address_parse(text, &a) != ERR_OK)
+		return false;
+	const struct sockaddr_in *v4 = (void *)&a;
+	const struct sockaddr_in6 *v6 = (void *)&a;
+	bool is_v4 = a.ss_family == AF_INET;
+	out->size = is_v4 ? 4 : 16;
+	memcpy(out->ip, is_v4 ? (const void *)&v4->sin_addr : (const void *)&v6->sin6_addr,
+	       out->size);
+	out->port = ntohs(is_v4 ? v4->sin_port : v6->sin6_port);
+	return out->port != 0;
+}
+
+/* The code that is shown, as a picture's text. */
+static void own_qr(struct node *n, char text[PAIRING_QR_TEXT_SIZE])
+{
+	struct pairing_qr qr = {0};
+	char addresses[LINK_ADDRESSES_MAX][LINK_ADDRESS_SIZE];
+	unsigned count = link_own_addresses(n, addresses, LINK_ADDRESSES_MAX);
+	crypto_blake2b(qr.key_hash, n->device->key, sizeof n->device->key);
+	memcpy(qr.token, n->pairings->token, sizeof qr.token);
+	for (unsigned i = 0; i < count && qr.count < QR_ADDRESSES; i++)
+		qr.count += qr_address(addresses[i], &qr.addresses[qr.count]);
+	text[0] = 0;
+	if (qr.count)
+		pairing_qr_text(&qr, text);
+	crypto_zero(&qr, sizeof qr);
+}
+
 static void show_code(struct wish *w)
 {
 	struct pairings *ps = w->node->pairings;
-	char addresses[LINK_ADDRESSES_MAX][LINK_ADDRESS_SIZE];
+	char addresses[LINK_ADDRESSES_MAX][LINK_ADDRESS_SIZE], text[PAIRING_QR_TEXT_SIZE];
 	unsigned count = link_own_addresses(w->node, addresses, LINK_ADDRESSES_MAX);
+	own_qr(w->node, text);
 	control_row(w->call);
 	control_put_str(w->call, "event", "code");
 	control_put_str(w->call, "words", ps->desk.words);
 	control_put_u64(w->call, "port", link_port(w->node));
 	control_put_str(w->call, "address", count ? addresses[0] : "");
+	control_put_str(w->call, "qr", text);
+	put_locked(w);
 	control_put_u64(w->call, "valid_s", PAIRING_CODE_MS / 1000);
 	control_row_end(w->call);
 }
@@ -140,6 +197,13 @@ static void give_answer(struct run *r, bool yes)
 	run_actions(r, &act);
 }
 
+static void put_check(struct control_call *call, const struct pairing *p)
+{
+	char text[8];
+	snprintf(text, sizeof text, "%02u", p->check % 100);
+	control_put_str(call, "check", text);
+}
+
 static void ask_user(struct run *r)
 {
 	struct wish *w = r->wish;
@@ -147,7 +211,7 @@ static void ask_user(struct run *r)
 		give_answer(r, false);
 		return;
 	}
-	if (w->yes) {
+	if (w->yes && !r->machine.by_qr) { /* without a look only for who knew the words */
 		give_answer(r, true);
 		return;
 	}
@@ -157,6 +221,7 @@ static void ask_user(struct run *r)
 	control_put_str(w->call, "event", "ask");
 	control_put_u64(w->call, "question", w->number);
 	put_peer(w->call, &r->machine.peer, r->conn->remote);
+	put_check(w->call, &r->machine);
 	control_row_end(w->call);
 }
 
@@ -182,6 +247,15 @@ static unsigned addresses_of(const struct run *r, char (*out)[LINK_ADDRESS_SIZE]
 	return count;
 }
 
+/* As what the other device enters the log of devices, if it is new there. */
+static enum err give_role(struct run *r, struct peer *p, struct errmsg *msg)
+{
+	if (!r->wish || !r->wish->files_only || p->member)
+		return ERR_OK;
+	p->files_only = true;
+	return peer_save_now(p, msg);
+}
+
 static void add_peer(struct run *r)
 {
 	struct pairings *ps = r->node->pairings;
@@ -190,8 +264,12 @@ static void add_peer(struct run *r)
 	struct errmsg msg = {0};
 	struct peer *p;
 	unsigned count = addresses_of(r, addresses);
-	enum err e = peer_add(r->node, peer->key, peer->name,
-	                      (const char(*)[LINK_ADDRESS_SIZE])addresses, count, &p, &msg);
+	enum err e = devices_begin_anew(r->node, &msg);
+	if (e == ERR_OK)
+		e = peer_add(r->node, peer->key, peer->name,
+		             (const char(*)[LINK_ADDRESS_SIZE])addresses, count, &p, &msg);
+	if (e == ERR_OK)
+		e = give_role(r, p, &msg);
 	node_log(r->node, e == ERR_OK ? LOG_INFO : LOG_ERROR, "pairing", "%s at %s: %s", peer->name,
 	         r->conn->remote, e == ERR_OK ? "paired" : msg.text);
 	if (!r->wish)
@@ -200,6 +278,7 @@ static void add_peer(struct run *r)
 		control_row(r->wish->call);
 		control_put_str(r->wish->call, "event", "paired");
 		put_peer(r->wish->call, peer, r->conn->remote);
+		put_check(r->wish->call, &r->machine);
 		control_row_end(r->wish->call);
 	}
 	end_wish(ps, e, e == ERR_OK ? NULL : &msg);
@@ -212,8 +291,13 @@ static void add_half(struct run *r)
 	char addresses[LINK_ADDRESSES_MAX][LINK_ADDRESS_SIZE];
 	struct errmsg msg = {0};
 	unsigned count = addresses_of(r, addresses);
-	enum err e = peer_add_half(r->node, peer->key, peer->name,
-	                           (const char(*)[LINK_ADDRESS_SIZE])addresses, count, &msg);
+	enum err e = devices_begin_anew(r->node, &msg);
+	if (e == ERR_OK)
+		e = peer_add_half(r->node, peer->key, peer->name,
+		                  (const char(*)[LINK_ADDRESS_SIZE])addresses, count, &msg);
+	struct peer *p = e == ERR_OK ? peers_by_key(r->node->links, peer->key) : NULL;
+	if (p)
+		e = give_role(r, p, &msg);
 	node_log(r->node, LOG_WARN, "pairing", "%s at %s: its answer was lost%s%s", peer->name,
 	         r->conn->remote, e == ERR_OK ? "" : ": ", msg.text);
 	if (r->wish && e == ERR_OK)
@@ -337,14 +421,22 @@ static void on_bytes(struct conn *c, const uint8_t *bytes, size_t size)
 	run_actions(r, &act);
 }
 
+static void dial_qr(struct wish *w);
+
 static void on_closed(struct conn *c)
 {
 	struct run *r = c->ctx;
 	if (!r)
 		return;
 	struct pairings *ps = r->node->pairings;
+	struct wish *again = NULL;
 	bool over = r->machine.state == PAIRING_ENDED;
-	if (!c->connected && r->wish) {
+	if (!c->connected && r->wish && r->wish->by_qr &&
+	    r->wish->next_address < r->wish->qr.count) {
+		again = r->wish;
+		again->run = NULL;
+		r->wish = NULL;
+	} else if (!c->connected && r->wish) {
 		struct errmsg msg = {0};
 		err_set(&msg, ERR_CLOSED, "nobody answers at %s: is the node there up?", c->remote);
 		end_wish(ps, ERR_CLOSED, &msg);
@@ -362,6 +454,8 @@ static void on_closed(struct conn *c)
 	pairing_free(&r->machine, now_of(r->node));
 	free(r);
 	c->ctx = NULL;
+	if (again && !c->links->closed)
+		dial_qr(again);
 }
 
 static void on_connected(struct conn *c)
@@ -377,7 +471,10 @@ static void on_connected(struct conn *c)
 	self_of(r->node, &self);
 	struct pairing_self me = {r->node->device->secret, &self};
 	crypto_random(seed, sizeof seed);
-	enum err e = pairing_guest(&r->machine, r->wish->words, &me, seed, now_of(r->node), &act);
+	enum err e =
+	    r->wish->by_qr
+	        ? pairing_guest_qr(&r->machine, &r->wish->qr, &me, seed, now_of(r->node), &act)
+	        : pairing_guest(&r->machine, r->wish->words, &me, seed, now_of(r->node), &act);
 	crypto_zero(seed, sizeof seed);
 	if (e == ERR_OK)
 		run_actions(r, &act);
@@ -471,6 +568,7 @@ static struct wish *wish_new(struct node *n, struct control_call *call)
 	w->node = n;
 	w->call = call;
 	w->yes = control_flag(call, "yes");
+	w->files_only = control_flag(call, "files_only");
 	ps->wish = w;
 	tick_from_now(ps);
 	control_on_gone(call, on_gone, w);
@@ -481,7 +579,7 @@ static void host(struct node *n, struct control_call *call, const char *from)
 {
 	struct pairings *ps = n->pairings;
 	struct errmsg msg = {0};
-	uint8_t random[PAIRING_WORDS];
+	uint8_t random[PAIRING_RANDOM_SIZE];
 	char only[PAIRING_FROM_SIZE] = "";
 	if (from[0] && source_of(from, only) != ERR_OK) {
 		control_fail(call, ERR_USAGE, "--from %.80s: an address like 192.0.2.7 is expected",
@@ -499,6 +597,7 @@ static void host(struct node *n, struct control_call *call, const char *from)
 		return;
 	}
 	memcpy(ps->desk.only, only, sizeof only);
+	memcpy(ps->token, random + PAIRING_WORDS, sizeof ps->token);
 	nearby_say(n, true);
 	show_code(w);
 }
@@ -610,6 +709,43 @@ static void dial_nearby(struct wish *w)
 	end_wish(ps, open ? ERR_EXISTS : ERR_NOTFOUND, &msg);
 }
 
+/* The next of the addresses that the picture named. */
+static void dial_qr(struct wish *w)
+{
+	const struct pairing_qr_address *a = &w->qr.addresses[w->next_address++];
+	struct sockaddr_storage to = {0};
+	struct sockaddr_in *v4 = (void *)&to;
+	struct sockaddr_in6 *v6 = (void *)&to;
+	if (a->size == 4) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(a->port);
+		memcpy(&v4->sin_addr, a->ip, 4);
+	} else {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(a->port);
+		memcpy(&v6->sin6_addr, a->ip, 16);
+	}
+	dial(w, (struct sockaddr *)&to);
+}
+
+static void guest_qr(struct node *n, struct control_call *call, const char *text)
+{
+	struct pairing_qr qr;
+	struct errmsg msg = {0};
+	enum err e = pairing_qr_read(text, &qr, &msg);
+	if (e != ERR_OK) {
+		control_end(call, e, &msg);
+		return;
+	}
+	struct wish *w = wish_new(n, call);
+	if (!w)
+		return;
+	w->by_qr = true;
+	w->yes = false; /* who scans looks at the names */
+	w->qr = qr;
+	dial_qr(w);
+}
+
 static void guest(struct node *n, struct control_call *call, const char *typed, const char *address)
 {
 	char words[PAIRING_WORDS_SIZE];
@@ -634,7 +770,15 @@ void control_pair(struct node *n, struct control_call *call)
 	const char *words = control_str_or(call, "words", "");
 	const char *address = control_str_or(call, "address", "");
 	const char *from = control_str_or(call, "from", "");
-	if (words[0])
+	if (!devices_may_run(n, NULL)) {
+		control_fail(call, ERR_DENIED,
+		             "this device is \"files only\" in its system: pair with another one");
+		return;
+	}
+	const char *qr = control_str_or(call, "qr", "");
+	if (qr[0])
+		guest_qr(n, call, qr);
+	else if (words[0])
 		guest(n, call, words, address);
 	else
 		host(n, call, from);

@@ -3,7 +3,8 @@
  * proto/pairing.h; what comes out are rows of link.h's peers. The loop's thread.
  *
  *	pair {}                    -> row {event "code", words, address, valid_s}, then as below
- *	pair {words, address?}     -> row {event "ask", question, name, id, address}, row {event "paired", ...}
+ *	pair {words, address?}     -> row {event "ask", question, name, id, address, check}, row {event "paired", ...}
+ *	pair {qr}                  -> the same; qr is the text of the picture that the other shows (proto/pairing_qr.h)
  *	pair_answer {question, yes}
  */
 #pragma once

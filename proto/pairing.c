@@ -11,6 +11,8 @@
  */
 #include "proto/pairing.h"
 
+#include "proto/pairing_qr.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,12 +51,13 @@ const char *pairing_reason_text(enum pairing_reason r)
 /* --- the desk --- */
 
 enum err pairing_desk_open(struct pairing_desk *d, uint64_t now_ms,
-                           const uint8_t random[PAIRING_WORDS], struct errmsg *msg)
+                           const uint8_t random[PAIRING_RANDOM_SIZE], struct errmsg *msg)
 {
 	if (d->busy)
 		return err_set(msg, ERR_BUSY, "a device is being paired right now");
 	d->only[0] = 0;
 	pairing_words(random, d->words);
+	pairing_token(random + PAIRING_WORDS, d->token);
 	d->until_ms = now_ms + PAIRING_CODE_MS;
 	return ERR_OK;
 }
@@ -62,6 +65,7 @@ enum err pairing_desk_open(struct pairing_desk *d, uint64_t now_ms,
 void pairing_desk_close(struct pairing_desk *d)
 {
 	crypto_zero(d->words, sizeof d->words);
+	crypto_zero(d->token, sizeof d->token);
 	d->until_ms = 0;
 }
 
@@ -101,6 +105,19 @@ static bool desk_refuses(const struct pairing_desk *d, const char *from, uint64_
 	return !d->only[0] && !strcmp(d->strangers[i].from, from) &&
 	       d->strangers[i].wrong >= PAIRING_WRONG_MAX &&
 	       now_ms - d->strangers[i].at_ms < PAIRING_LOCK_MS;
+}
+
+const char *pairing_desk_locked(const struct pairing_desk *d, unsigned i, uint64_t now_ms,
+                                uint64_t *left_ms)
+{
+	for (unsigned k = 0; k < PAIRING_STRANGERS; k++) {
+		uint64_t ago = now_ms - d->strangers[k].at_ms;
+		if (d->strangers[k].wrong < PAIRING_WRONG_MAX || ago >= PAIRING_LOCK_MS || i--)
+			continue;
+		*left_ms = PAIRING_LOCK_MS - ago;
+		return d->strangers[k].from;
+	}
+	return NULL;
 }
 
 /* --- ends --- */
@@ -265,11 +282,31 @@ static enum err noise_out(struct pairing *p, bool payload, struct wr *out)
 	return e;
 }
 
+/* Two digits of the handshake, which both have alike. */
+static unsigned check_of(const struct noise *n)
+{
+	static const char label[] = "WasmOS pairing check";
+	uint8_t hash[CRYPTO_HASH_SIZE];
+	crypto_blake2b_keyed(hash, sizeof hash, n->hash, sizeof n->hash, label, sizeof label - 1);
+	return (hash[0] | hash[1] << 8) % 100u;
+}
+
+/* A guest that scanned a picture knows whose key it is to be. */
+static bool is_meant(const struct pairing *p)
+{
+	uint8_t hash[CRYPTO_HASH_SIZE];
+	crypto_blake2b(hash, p->peer.key, sizeof p->peer.key);
+	return !p->is_guest || !p->by_qr || crypto_equal(hash, p->key_hash, sizeof hash);
+}
+
 /* The handshake is through: the ciphers and the key the peer proved to hold. ERR_EXISTS: it is ours. */
 static enum err noise_done(struct pairing *p)
 {
 	uint8_t own[CRYPTO_KEY_SIZE];
 	memcpy(p->peer.key, noise_remote(&p->noise), CRYPTO_KEY_SIZE);
+	p->check = check_of(&p->noise);
+	if (!is_meant(p))
+		return ERR_AUTH;
 	noise_split(&p->noise, &p->seal, &p->open);
 	noise_end(&p->noise);
 	crypto_x25519_public(own, p->secret);
@@ -315,7 +352,7 @@ static void ask(struct pairing *p, uint64_t now_ms, struct pairing_actions *act)
 static enum pairing_reason admit(const struct pairing *p, const struct msg_pair_start *m,
                                  uint64_t now_ms)
 {
-	if (m->version != PAIRING_VERSION)
+	if (m->version != PAIRING_BY_WORDS && m->version != PAIRING_BY_QR)
 		return PAIRING_VERSIONS;
 	if (!pairing_desk_is_open(p->desk, now_ms) ||
 	    (p->desk->only[0] && strcmp(p->desk->only, p->from) != 0))
@@ -333,7 +370,8 @@ static enum pairing_reason on_start(struct pairing *p, const struct msg_pair_sta
 		return no;
 	p->desk->busy = p->holds_desk = true;
 	p->state = PAIRING_WAIT_PROOF;
-	memcpy(p->words, p->desk->words, sizeof p->words);
+	p->by_qr = m->version == PAIRING_BY_QR;
+	memcpy(p->words, p->by_qr ? p->desk->token : p->desk->words, sizeof p->words);
 	memcpy(p->session, m->session, sizeof p->session);
 	struct cpace_input in = input_of(p);
 	if (cpace_start(&p->cpace, &in, p->seed + SEED_SCALAR) != ERR_OK)
@@ -546,12 +584,11 @@ void pairing_host(struct pairing *p, struct pairing_desk *desk, const char *from
 	p->state = PAIRING_WAIT_START;
 }
 
-enum err pairing_guest(struct pairing *p, const char *words, const struct pairing_self *self,
-                       const uint8_t seed[PAIRING_SEED_SIZE], uint64_t now_ms,
-                       struct pairing_actions *act)
+/* p has begun. */
+static enum err guest(struct pairing *p, const char *words, uint64_t now_ms,
+                      struct pairing_actions *act)
 {
-	struct msg_pair_start m = {.version = PAIRING_VERSION};
-	begin(p, self, seed, now_ms);
+	struct msg_pair_start m = {.version = p->by_qr ? PAIRING_BY_QR : PAIRING_BY_WORDS};
 	p->is_guest = p->magic_seen = true;
 	p->state = PAIRING_WAIT_REPLY;
 	snprintf(p->words, sizeof p->words, "%s", words);
@@ -568,6 +605,28 @@ enum err pairing_guest(struct pairing *p, const char *words, const struct pairin
 	wr_bytes(&act->send, PAIRING_MAGIC, PAIRING_MAGIC_SIZE);
 	put_message(&act->send, MSG_PAIR_START, &m);
 	return wr_ok(&act->send) ? ERR_OK : ERR_NOMEM;
+}
+
+enum err pairing_guest(struct pairing *p, const char *words, const struct pairing_self *self,
+                       const uint8_t seed[PAIRING_SEED_SIZE], uint64_t now_ms,
+                       struct pairing_actions *act)
+{
+	begin(p, self, seed, now_ms);
+	return guest(p, words, now_ms, act);
+}
+
+enum err pairing_guest_qr(struct pairing *p, const struct pairing_qr *qr,
+                          const struct pairing_self *self, const uint8_t seed[PAIRING_SEED_SIZE],
+                          uint64_t now_ms, struct pairing_actions *act)
+{
+	char token[PAIRING_WORDS_SIZE];
+	begin(p, self, seed, now_ms);
+	p->by_qr = true;
+	memcpy(p->key_hash, qr->key_hash, sizeof p->key_hash);
+	pairing_token(qr->token, token);
+	enum err e = guest(p, token, now_ms, act);
+	crypto_zero(token, sizeof token);
+	return e;
 }
 
 /* Takes whole frames off p->in; a frame may end the run, and p->in with it. */

@@ -4,7 +4,8 @@
  * know them learns from one run only whether one guess was right, and a run that does not end in the
  * right proof spends the code. The key that comes out is the shared key of a Noise XXpsk3 handshake,
  * in which both prove to hold their device keys; under it they tell each other name and addresses, and
- * both users are asked whether they mean that device. No I/O, no clock, no randomness: bytes, time and
+ * both users are asked whether they mean that device, and shown two digits made of the handshake, which are the same on both. A
+ * code is shown as words and as a picture (proto/pairing_qr.h), whose token is the password instead. No I/O, no clock, no randomness: bytes, time and
  * seeds are passed in. Followed: draft-irtf-cfrg-cpace (proto/cpace.h), Noise revision 34.
  *
  *	guest                                                         host
@@ -36,7 +37,11 @@
 enum {
 	PAIRING_MAGIC_SIZE = 4,
 	PAIRING_VERSION = 1,
+	PAIRING_BY_WORDS = 1, /* PAIR_START's version: what the password is */
+	PAIRING_BY_QR = 2,    /* the token of proto/pairing_qr.h */
 	PAIRING_WORDS = 3,
+	PAIRING_TOKEN_SIZE = 16,
+	PAIRING_RANDOM_SIZE = PAIRING_WORDS + PAIRING_TOKEN_SIZE, /* what a code is made of */
 	PAIRING_WORDS_SIZE = 32, /* room for the words with spaces and a zero */
 	PAIRING_SEED_SIZE = 128,
 	PAIRING_FRAME_MAX = 4096,
@@ -87,6 +92,7 @@ enum err pairing_words_read(const char *typed, char out[PAIRING_WORDS_SIZE], str
 
 struct pairing_desk {
 	char words[PAIRING_WORDS_SIZE]; /* "" when there is no code */
+	char token[PAIRING_WORDS_SIZE]; /* the same code as a picture; void with the words */
 	uint64_t until_ms;              /* the code's end */
 	bool busy;                      /* a guest is being served */
 	char only
@@ -100,7 +106,10 @@ struct pairing_desk {
 
 /* Makes a new code, in place of an older one, for guests from anywhere. ERR_BUSY while a guest is being served. */
 enum err pairing_desk_open(struct pairing_desk *d, uint64_t now_ms,
-                           const uint8_t random[PAIRING_WORDS], struct errmsg *msg);
+                           const uint8_t random[PAIRING_RANDOM_SIZE], struct errmsg *msg);
+/* The i-th address that is refused now for its wrong words, and for how long; NULL: no more. */
+const char *pairing_desk_locked(const struct pairing_desk *d, unsigned i, uint64_t now_ms,
+                                uint64_t *left_ms);
 void pairing_desk_close(struct pairing_desk *d);
 /* A code is shown and still good. */
 bool pairing_desk_is_open(const struct pairing_desk *d, uint64_t now_ms);
@@ -143,6 +152,9 @@ struct pairing {
 	enum pairing_state state;
 	enum pairing_reason reason; /* when PAIRING_ENDED */
 	struct pairing_device peer; /* from PAIRING_CONFIRM on */
+	unsigned
+	    check;  /* likewise: 0 to 99, the same on both devices if nobody stands between them */
+	bool by_qr; /* not by words */
 	/* PAIRING_ENDED: our user said yes, and the other's answer did not come. It may have been yes, and then the
 	 * other side has us: whoever proves to hold peer's key may be added without a further question. */
 	bool half;
@@ -154,6 +166,7 @@ struct pairing {
 	uint8_t secret[CRYPTO_KEY_SIZE];
 	uint8_t seed[PAIRING_SEED_SIZE];
 	char words[PAIRING_WORDS_SIZE];
+	uint8_t key_hash[CRYPTO_HASH_SIZE]; /* guest by_qr: the key that the host must have */
 	uint8_t session[16], share[CPACE_SHARE_SIZE], other[CPACE_SHARE_SIZE]; /* ours, theirs */
 	uint8_t key[CPACE_KEY_SIZE];
 	struct cpace cpace;
@@ -171,6 +184,11 @@ void pairing_host(struct pairing *p, struct pairing_desk *desk, const char *from
 enum err pairing_guest(struct pairing *p, const char *words, const struct pairing_self *self,
                        const uint8_t seed[PAIRING_SEED_SIZE], uint64_t now_ms,
                        struct pairing_actions *act);
+struct pairing_qr;
+/* Likewise, by what was scanned. */
+enum err pairing_guest_qr(struct pairing *p, const struct pairing_qr *qr,
+                          const struct pairing_self *self, const uint8_t seed[PAIRING_SEED_SIZE],
+                          uint64_t now_ms, struct pairing_actions *act);
 /* Bytes came. */
 void pairing_bytes(struct pairing *p, const uint8_t *bytes, size_t size, uint64_t now_ms,
                    struct pairing_actions *act);

@@ -1,4 +1,4 @@
-/* frame_png.c - a frame as a PNG file, by libpng. */
+/* frame_png.c - PNG files, by libpng; the only file that includes it. */
 #include "node/drivers/frame_png.h"
 
 #include <png.h>
@@ -63,4 +63,41 @@ enum err png_write(const struct panel_frame *f, struct wr *out, struct errmsg *m
 	png_image_free(&image);
 	free(rgb);
 	return e == ERR_OK ? ERR_OK : err_set(msg, e, "out of memory for the PNG");
+}
+
+enum err png_write_grey(const uint8_t *pixels, unsigned width, unsigned height, struct wr *out)
+{
+	png_image image = {.version = PNG_IMAGE_VERSION,
+	                   .width = width,
+	                   .height = height,
+	                   .format = PNG_FORMAT_GRAY};
+	enum err e = write_image(&image, pixels, NULL, out);
+	png_image_free(&image);
+	return e;
+}
+
+enum err png_read_grey(const void *file, size_t size, uint8_t **pixels, unsigned *width,
+                       unsigned *height)
+{
+	png_image image = {.version = PNG_IMAGE_VERSION};
+	png_color white = {255, 255, 255};
+	enum err e = ERR_OK;
+	*pixels = NULL;
+	if (!png_image_begin_read_from_memory(&image, file, size))
+		e = ERR_MALFORMED;
+	else if (image.width > PNG_READ_MAX || image.height > PNG_READ_MAX)
+		e = ERR_LIMIT;
+	image.format = PNG_FORMAT_GRAY;
+	*width = image.width;
+	*height = image.height;
+	if (e == ERR_OK && !(*pixels = malloc((size_t)image.width * image.height)))
+		e = ERR_NOMEM;
+	if (e == ERR_OK && !png_image_finish_read(&image, &white, *pixels, 0, NULL))
+		e = ERR_MALFORMED;
+	if (e != ERR_OK) {
+		free(*pixels);
+		*pixels = NULL;
+	}
+	png_image_free(&image);
+	return e;
 }

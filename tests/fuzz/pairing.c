@@ -1,7 +1,7 @@
 /* pairing.c - fuzzes pairing: the first bytes choose the side and how far an honest run gets, then any
  * bytes come. Whoever does not hold the words is never added, and a spent code stays spent. What people
- * type as words is read too. */
-#include "proto/pairing.h"
+ * type as words, and the text of a picture, is read too. */
+#include "proto/pairing_qr.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static void check(bool truth)
 
 static void start(struct table *t)
 {
-	static const uint8_t secrets[2][32] = {{8}, {16}}, random[3] = {1, 2, 3};
+	static const uint8_t secrets[2][32] = {{8}, {16}}, random[PAIRING_RANDOM_SIZE] = {1, 2, 3};
 	memset(t, 0, sizeof *t);
 	check(pairing_desk_open(&t->desk, 0, random, NULL) == ERR_OK);
 	for (int i = 0; i < 2; i++) {
@@ -55,13 +55,29 @@ static void honest(struct table *t, unsigned count)
 	}
 }
 
+/* What is read as a picture's text is written as the same text, but for case and spaces around it. */
+static void scanned(const char *text)
+{
+	struct pairing_qr qr, back;
+	struct errmsg msg = {0};
+	char again[PAIRING_QR_TEXT_SIZE];
+	if (pairing_qr_read(text, &qr, &msg) != ERR_OK) {
+		check(msg.text[0]);
+		return;
+	}
+	pairing_qr_text(&qr, again);
+	check(pairing_qr_read(again, &back, NULL) == ERR_OK);
+	check(back.count == qr.count && memcmp(&back, &qr, sizeof qr) == 0);
+}
+
 static void typed(const uint8_t *data, size_t size)
 {
-	char text[256], words[PAIRING_WORDS_SIZE], again[PAIRING_WORDS_SIZE];
+	char text[400], words[PAIRING_WORDS_SIZE], again[PAIRING_WORDS_SIZE];
 	struct errmsg msg = {0};
 	size_t n = size < sizeof text - 1 ? size : sizeof text - 1;
 	memcpy(text, data, n);
 	text[n] = 0;
+	scanned(text);
 	if (pairing_words_read(text, words, &msg) != ERR_OK) {
 		check(msg.text[0]);
 		return;

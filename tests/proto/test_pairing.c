@@ -1,6 +1,6 @@
 /* test_pairing.c - two ends in memory pair, and every way of not pairing: wrong words, lost, changed,
  * repeated and foreign messages, time running out, users saying no. */
-#include "proto/pairing.h"
+#include "proto/pairing_qr.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -15,7 +15,8 @@ struct table {
 	struct pairing p[2];
 	struct pairing_actions act[2];
 	unsigned asked[2], added[2];
-	bool says[2]; /* what the user will answer */
+	bool says[2];                /* what the user will answer */
+	const struct pairing_qr *qr; /* not NULL: the guest has scanned that */
 	char words[PAIRING_WORDS_SIZE];
 	uint64_t now_ms;
 	unsigned frames; /* that crossed so far */
@@ -36,7 +37,7 @@ static unsigned wrong_words(const struct table *t)
 static void table_start(struct table *t)
 {
 	static const char *const names[2] = {"laptop", "workstation"};
-	uint8_t seed[PAIRING_SEED_SIZE], random[3] = {1, 2, 3};
+	uint8_t seed[PAIRING_SEED_SIZE], random[PAIRING_RANDOM_SIZE] = {1, 2, 3};
 	cr_assert_eq(pairing_desk_open(&t->desk, t->now_ms, random, NULL), ERR_OK);
 	if (!t->words[0])
 		strcpy(t->words, t->desk.words);
@@ -51,6 +52,10 @@ static void table_start(struct table *t)
 		struct pairing_self self = {t->secret[i], d};
 		if (i == HOST)
 			pairing_host(&t->p[i], &t->desk, "192.0.2.9", &self, seed, t->now_ms);
+		else if (t->qr)
+			cr_assert_eq(
+			    pairing_guest_qr(&t->p[i], t->qr, &self, seed, t->now_ms, &t->act[i]),
+			    ERR_OK);
 		else
 			cr_assert_eq(
 			    pairing_guest(&t->p[i], t->words, &self, seed, t->now_ms, &t->act[i]),
@@ -240,7 +245,7 @@ Test(pairing, a_flipped_bit_in_any_message_adds_nobody)
 Test(pairing, a_code_is_good_for_three_minutes)
 {
 	struct pairing_desk d = {0};
-	uint8_t random[3] = {7, 8, 9};
+	uint8_t random[PAIRING_RANDOM_SIZE] = {7, 8, 9};
 	cr_assert_eq(pairing_desk_open(&d, 5000, random, NULL), ERR_OK);
 	cr_assert(pairing_desk_is_open(&d, 5000 + PAIRING_CODE_MS - 1));
 	cr_assert_not(pairing_desk_is_open(&d, 5000 + PAIRING_CODE_MS));
@@ -420,5 +425,87 @@ Test(words, each_begins_with_its_own_three_letters_and_none_is_one_letter_from_a
 			cr_assert(n != strlen(words[k]) || differ > 1, "%s %s", words[i], words[k]);
 		}
 		cr_assert(strlen(words[i]) <= 8);
+	}
+}
+
+/* --- by picture --- */
+
+static struct pairing_qr picture(const uint8_t key[32])
+{
+	struct pairing_qr qr = {.count = 2};
+	crypto_blake2b(qr.key_hash, key, 32);
+	/* what table_start() makes its code of */
+	qr.addresses[0] = (struct pairing_qr_address){4, {192, 0, 2, 1}, 4747};
+	qr.addresses[1] = (struct pairing_qr_address){16, {0x20, 1, 0xd, 0xb8, [15] = 1}, 4748};
+	return qr;
+}
+
+static struct pairing_qr hosts_picture(void)
+{
+	uint8_t secret[32], key[32];
+	memset(secret, 16, sizeof secret);
+	crypto_x25519_public(key, secret);
+	return picture(key);
+}
+
+Test(pairing, a_scanned_picture_pairs_and_the_check_is_the_same_on_both)
+{
+	struct pairing_qr qr = hosts_picture();
+	struct table t = {.says = {true, true}, .now_ms = 1000, .qr = &qr};
+	table_run(&t);
+	cr_assert(t.added[GUEST] == 1 && t.added[HOST] == 1);
+	cr_assert(t.p[HOST].by_qr && t.p[GUEST].by_qr);
+	cr_assert_eq(t.p[GUEST].check, t.p[HOST].check);
+	cr_assert_lt(t.p[GUEST].check, 100);
+	table_free(&t);
+}
+
+Test(pairing, a_picture_with_another_token_spends_the_code_and_one_of_another_key_does_not_pair)
+{
+	struct pairing_qr qr = hosts_picture();
+	qr.token[3] ^= 1;
+	struct table t = {.says = {true, true}, .now_ms = 1000, .qr = &qr};
+	table_run(&t);
+	cr_assert(!t.added[0] && !t.added[1]);
+	cr_assert_eq(t.p[HOST].reason, PAIRING_WRONG);
+	cr_assert_not(pairing_desk_is_open(&t.desk, 1001));
+	cr_assert(!t.desk.words[0] && !t.desk.token[0]);
+	table_free(&t);
+	qr = hosts_picture();
+	qr.key_hash[0] ^= 1;
+	struct table other = {.says = {true, true}, .now_ms = 1000, .qr = &qr};
+	table_run(&other);
+	cr_assert(!other.added[0] && !other.added[1] && !other.asked[GUEST]);
+	table_free(&other);
+}
+
+Test(pairing, the_text_of_a_picture_reads_back_and_no_changed_one_reads_as_it)
+{
+	struct pairing_qr qr = hosts_picture(), back;
+	char text[PAIRING_QR_TEXT_SIZE], again[PAIRING_QR_TEXT_SIZE], low[PAIRING_QR_TEXT_SIZE + 4];
+	for (qr.count = 1; qr.count <= PAIRING_QR_ADDRESSES_MAX; qr.count++) {
+		if (qr.count > 2)
+			qr.addresses[qr.count - 1] = qr.addresses[1];
+		pairing_qr_text(&qr, text);
+		cr_assert(pairing_qr_is_text(text));
+		cr_assert_eq(strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/"), strlen(text));
+		cr_assert_eq(pairing_qr_read(text, &back, NULL), ERR_OK, "%u addresses", qr.count);
+		cr_assert_eq(back.count, qr.count);
+		cr_assert_eq(memcmp(back.token, qr.token, sizeof qr.token), 0);
+		pairing_qr_text(&back, again);
+		cr_assert_str_eq(again, text);
+	}
+	snprintf(low, sizeof low, " wasmos:1/%s\n", text + 9);
+	cr_assert_eq(pairing_qr_read(low, &back, NULL), ERR_OK);
+	for (size_t i = 0; i < strlen(text); i++) {
+		char changed[PAIRING_QR_TEXT_SIZE];
+		strcpy(changed, text);
+		changed[i] = changed[i] == 'A' ? 'C' : 'A';
+		if (pairing_qr_read(changed, &back, NULL) != ERR_OK)
+			continue;
+		pairing_qr_text(&back, again);
+		cr_assert_str_eq(again, changed);
+		changed[i] = 0;
+		cr_assert_neq(pairing_qr_read(changed, &back, NULL), ERR_OK, "cut at %zu", i);
 	}
 }
