@@ -166,6 +166,19 @@ static struct vfs_obj *linux_tty_open(void *ctx, const char **name)
 	return tty_is_terminal(p->terminal, TTY_IN) ? tty_stream_new(p->terminal, TTY_IN) : NULL;
 }
 
+static enum ferr linux_tty_write(void *ctx, unsigned stream, const void *bytes, size_t size,
+                                 size_t *done)
+{
+	struct process *p = ctx;
+	return tty_ferr(tty_write(p->terminal, (enum tty_stream)stream, bytes, size, done));
+}
+
+static enum ferr linux_tty_read(void *ctx, void *bytes, size_t size, size_t *done)
+{
+	struct process *p = ctx;
+	return tty_ferr(tty_read(p->terminal, bytes, size, done));
+}
+
 static bool linux_tty_news(void *ctx)
 {
 	struct process *p = ctx;
@@ -246,6 +259,8 @@ static struct wali_config linux_config(struct process *p)
 	             .tty_set = linux_tty_set,
 	             .tty_typed = linux_tty_typed,
 	             .tty_set_typed = linux_tty_set_typed,
+	             .tty_write = linux_tty_write,
+	             .tty_read = linux_tty_read,
 	             .tty_open = linux_tty_open,
 	             .tty_news = linux_tty_news,
 	             .fork = linux_fork,

@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "node/tty_line.h"
+#include "vfs/ferr.h"
 
 struct tty;
 struct vfs_obj;
@@ -90,6 +91,8 @@ void tty_set_typed(struct tty *t, const uint8_t *bytes, size_t size);
 
 /* Stream s as a file of the guest (vfs/stream.h). NULL: out of memory. */
 struct vfs_obj *tty_stream_new(struct tty *t, enum tty_stream s);
+/* What tty_read() and tty_write() say, as a file says it. */
+enum ferr tty_ferr(enum err e);
 /* "stdin", "stdout", "stderr": what the streams are called in an image. */
 const char *tty_stream_name(enum tty_stream s);
 /* ERR_NOTFOUND for another name. */

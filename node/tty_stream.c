@@ -14,7 +14,7 @@ struct stream {
 	enum tty_stream which;
 };
 
-static enum ferr ferr_of(enum err e)
+enum ferr tty_ferr(enum err e)
 {
 	switch (e) {
 	case ERR_OK: return FE_OK;
@@ -27,13 +27,14 @@ static enum ferr ferr_of(enum err e)
 static enum ferr stream_read(void *ctx, void *buf, size_t size, size_t *done)
 {
 	struct stream *s = ctx;
-	return ferr_of(tty_read(s->tty, buf, size, done));
+	return tty_ferr(tty_read(s->tty, buf, size, done));
 }
 
 static enum ferr stream_write(void *ctx, const void *buf, size_t size, size_t *done)
 {
 	struct stream *s = ctx;
-	return ferr_of(tty_write(s->tty, s->which == TTY_IN ? TTY_OUT : s->which, buf, size, done));
+	return tty_ferr(
+	    tty_write(s->tty, s->which == TTY_IN ? TTY_OUT : s->which, buf, size, done));
 }
 
 /* Reading from the output of a terminal reads its input, as on a real one. */

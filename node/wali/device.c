@@ -380,6 +380,8 @@ enum err wali_open_stream(const char *name, struct vfs_obj **out)
 		*out = fifo_hung_up();
 	else if (!strncmp(name, "ctl ", 4))
 		*out = ctl_named(name + 4);
+	else if (!strncmp(name, "far ", 4))
+		*out = far_stream_named(name);
 	else if (!strncmp(name, "ptmx ", 5))
 		*out = pty_end_new(true, (uint32_t)strtoul(name + 5, NULL, 10));
 	else if (!strncmp(name, "pts ", 4))
@@ -470,6 +472,11 @@ static enum ferr tty_device(struct wali *k, struct wali_at *at)
 	bool mine = t == &k->family->terminal;
 	if (t && t->is_pty) {
 		at->dev = pty_device(DEVICE_PTS, pty_number(pty_of_terminal(t)));
+		return at->dev ? FE_OK : FE_NOMEM;
+	}
+	if (mine && k->family->terminal_at) {
+		at->dev = far_stream_new(k->family, 0, true);
+		far_stream_name(0, true, at->dev_name);
 		return at->dev ? FE_OK : FE_NOMEM;
 	}
 	at->dev = mine && k->host.tty_open ? k->host.tty_open(k->host.ctx, &name) : NULL;

@@ -352,6 +352,7 @@ static void end_session(struct family *f, struct task *t)
 			family_raise(f, o, LINUX_SIGCONT);
 		}
 	tty->session = tty->foreground = 0;
+	far_terminal_changed(f, tty);
 }
 
 bool family_end(struct family *f, struct task *t, int status)
@@ -444,14 +445,19 @@ void family_raise(struct family *f, struct task *t, int signal)
 	if (t->state == TASK_ZOMBIE)
 		return;
 	t->pending |= bit;
-	if (t->away) {
-		f->has_untold = true;
-		return;
-	}
 	if (bit & stops)
 		t->pending &= ~cont;
 	if (bit & cont)
 		t->pending &= ~stops;
+	if (t->away) {
+		if (bit & cont && t->state == TASK_STOPPED) {
+			t->state =
+			    TASK_RUNS; /* as soon as it hears: the stop before is no news any more */
+			t->status_is_news = false;
+		}
+		f->has_untold = true;
+		return;
+	}
 	if (t->state == TASK_STOPPED && (bit & cont || signal == LINUX_SIGKILL)) {
 		t->state = TASK_RUNS;
 		if (bit & cont) {

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/os.h"
+#include "node/wali/far_terminal.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -112,8 +113,10 @@ struct family {
 	uint64_t cpu_shown_ns; /* the most that /proc has said that all have used */
 	pthread_mutex_t
 	    wakers; /* before changes of tasks and their wakers; the last lock anybody takes */
-	struct space *space;      /* its sockets' (node/sockets/socket.h); NULL: no net. Owned */
-	struct kinship *kinships; /* with its other parts. Owned */
+	struct space *space;         /* its sockets' (node/sockets/socket.h); NULL: no net. Owned */
+	struct kinship *kinships;    /* with its other parts. Owned */
+	struct kinship *terminal_at; /* the terminal is the part's beyond it; NULL: it is here */
+	struct far_input input;      /* of a terminal that is not here */
 	bool has_untold;      /* some task's row, or signals for one that is away, are to be sent */
 	atomic_bool has_news; /* other parts may have sent something ... */
 	atomic_bool hears;    /* ... and the thread of the alarms looks */

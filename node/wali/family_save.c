@@ -3,7 +3,7 @@
  * Little-endian; in this order:
  *
  *	u32 version 1, or 2 of a part of a family; u32 number of the leader
- *	2: u32 u32 first and last number of children, or 0; kinships (kinship.c)
+ *	2: u32 u32 first and last number of children, or 0; kinships (kinship.c); the terminal between them (far_terminal.c)
  *	u16 tasks by number, each: u32 number, u32 parent or 0, u32 group, u32 session, u8 state (0 runs, 1 stopped, 2 zombie),
  *	    u8 flags (1 status is news, 2 ignores children, 4 has execed), u32 status, 16 bytes name for /proc;
  *	    2: u8 kinship that it is beyond or 255, u8 bits of kinships that have not heard how it is, u64 signals for it beyond, u64 time
@@ -171,6 +171,7 @@ static enum err save_all(struct wali *const *members, uint32_t count, const stru
 		wr_u32(out, f->pid_first);
 		wr_u32(out, f->pid_last);
 		TRY(kinships_save(f, out));
+		far_terminal_save(f, out);
 	}
 	TRY(save_tasks(f, out));
 	save_terminal(members[0], out);
@@ -234,7 +235,10 @@ static enum err load_part(struct rd *in, struct head *h, struct family *f)
 	if (!none && (!h->pid_first || h->pid_last > FAMILY_PID_MAX || h->pid_first > h->pid_last ||
 	              h->pid_last - h->pid_first < FAMILY_NUMBERS_LEAST))
 		return ERR_MALFORMED;
-	return f ? kinships_load(f, in) : kinships_skip(in);
+	if (!f)
+		return kinships_skip(in);
+	TRY(kinships_load(f, in));
+	return far_terminal_load(f, in);
 }
 
 static enum err load_head(struct rd *in, struct head *h, struct family *f)
@@ -459,6 +463,7 @@ static void own_files(struct family_image *im)
 	struct vfs_wake wake = {family_wake_pipe, im->family, true};
 	for (uint32_t i = 0; fdset_file(im->set, i); i++) {
 		struct device *d = device_at(im->set, i);
+		far_stream_attach(im->family, fdset_file(im->set, i)->obj);
 		if (d) {
 			d->wake = family_wake;
 			d->wake_ctx = im->family;
@@ -542,6 +547,6 @@ void family_image_joined(struct family_image *im, struct wali *k)
 	for (uint32_t i = 0; i < im->norphans; i++)
 		if (im->orphans[i].owner == k->task->pid)
 			wali_own_epoll(k, im->orphans[i].d);
-	if (k->task->pid == im->leader)
+	if (k->task->pid == im->leader && !im->family->terminal_at)
 		terminal_use(k, im->typed, im->ntyped);
 }

@@ -5,18 +5,20 @@
 #include "node/wali/family.h"
 #include "node/wali/family_image.h"
 #include "node/wali/objects.h"
+#include "node/wali/wali_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { KIND_ROW = 1, KIND_SIGNALS };
-enum { ROW_SIZE = 47, SIGNALS_SIZE = 13, PIECE = 4096 };
+enum { ROW_SIZE = 47, SIGNALS_SIZE = 13, PIECE = 4096 /* more than any message */ };
 enum { ROW_NEWS = 1, ROW_IGNORES = 2, ROW_EXECED = 4, ROW_FLAGS = 7 };
 
 struct kinship {
 	struct kinship *next;
 	struct vfs_obj *socket; /* owned */
 	uint8_t bit;
+	struct far_user user;
 	uint32_t first, last; /* numbers that the other part was given out of this one's; 0: none */
 };
 
@@ -46,6 +48,16 @@ struct kinship *kinship_at(const struct family *f, uint32_t i)
 	while (c && c->bit != 1u << i)
 		c = c->next;
 	return c;
+}
+
+struct kinship *kinship_next(const struct kinship *c)
+{
+	return c->next;
+}
+
+struct far_user *kinship_user(struct kinship *c)
+{
+	return &c->user;
 }
 
 uint32_t kinship_index(const struct kinship *c)
@@ -94,6 +106,16 @@ static bool send(struct kinship *c, const struct wr *w, bool at_end)
 	return vfs_write(c->socket, 0, 0, &iov, 1, &done, &end) == FE_OK && done == w->size;
 }
 
+bool kinship_send(struct kinship *c, const struct wr *w)
+{
+	return send(c, w, false);
+}
+
+bool kinship_takes(struct kinship *c, size_t size)
+{
+	return socket_takes(c->socket, size);
+}
+
 static void tell_row(struct family *f, struct task *t, struct kinship *c, bool at_end)
 {
 	struct wr w = {0};
@@ -131,7 +153,7 @@ static void told(struct family *f, struct task *t)
 
 void kinships_tell(struct family *f, bool at_end)
 {
-	bool left = false;
+	bool left = far_terminal_tell(f);
 	for (struct task *t = f->tasks, *next; t; t = next) {
 		next = t->next;
 		bool had = t->untold;
@@ -241,19 +263,29 @@ static void take_signals(struct family *f, const struct kinship *c, uint32_t pid
 			family_raise(f, t, s);
 }
 
-static enum err take_one(struct family *f, struct kinship *c, struct rd *in)
+static uint32_t message_size(const uint8_t *bytes, size_t size)
+{
+	switch (bytes[0]) {
+	case KIND_ROW: return ROW_SIZE;
+	case KIND_SIGNALS: return SIGNALS_SIZE;
+	default: return far_message_size(bytes, size);
+	}
+}
+
+static enum err take_one(struct wali *k, struct kinship *c, struct rd *in)
 {
 	uint8_t kind;
 	struct row r;
 	uint64_t bits;
+	struct family *f = k->family;
+	if (*in->p != KIND_ROW && *in->p != KIND_SIGNALS)
+		return far_terminal_take(k, c, in);
 	TRY(rd_u8(in, &kind));
 	if (kind == KIND_ROW) {
 		TRY(read_row(in, &r));
 		take_row(f, c, &r);
 		return ERR_OK;
 	}
-	if (kind != KIND_SIGNALS)
-		return ERR_MALFORMED;
 	TRY(rd_u32(in, &r.pid));
 	TRY(rd_u64(in, &bits));
 	take_signals(f, c, r.pid, bits);
@@ -285,6 +317,10 @@ void kinship_drop(struct family *f, struct kinship *c)
 static void lose(struct family *f, struct kinship *c)
 {
 	take_out(f, c);
+	if (f->terminal_at == c) {
+		f->terminal_at = NULL;
+		f->input = (struct far_input){0};
+	}
 	for (struct task *t = f->tasks, *next; t; t = next) {
 		next = t->next;
 		t->untold &= (uint8_t)~c->bit;
@@ -303,8 +339,25 @@ static void lose(struct family *f, struct kinship *c)
 	free(c);
 }
 
-/* Bytes that are there, up to whole messages; 0: nothing. False: it is over. */
-static bool hear_some(struct family *f, struct kinship *c, size_t *taken)
+/* The messages that are there as a whole. MALFORMED: what is no message; AGAIN: one cannot happen now. */
+static enum err take_all(struct wali *k, struct kinship *c, struct rd in, size_t *taken)
+{
+	while (rd_left(&in)) {
+		struct rd one;
+		uint32_t whole = message_size(in.p, rd_left(&in));
+		if (whole == UINT32_MAX || whole > PIECE)
+			return ERR_MALFORMED;
+		if (!whole || whole > rd_left(&in))
+			return ERR_OK;
+		TRY(rd_sub(&in, whole, &one));
+		TRY(take_one(k, c, &one));
+		*taken = rd_offset(&in);
+	}
+	return ERR_OK;
+}
+
+/* False: it is over. *taken: bytes; 0: nothing, for now. */
+static bool hear_some(struct wali *k, struct kinship *c, size_t *taken)
 {
 	uint8_t bytes[PIECE];
 	struct vfs_iov iov = {.p = bytes, .size = sizeof bytes};
@@ -316,39 +369,38 @@ static bool hear_some(struct family *f, struct kinship *c, size_t *taken)
 		return true;
 	if (e != FE_OK || !size)
 		return false;
-	struct rd in = rd_of(bytes, size);
-	while (rd_left(&in)) {
-		size_t whole = *in.p == KIND_ROW ? ROW_SIZE : SIGNALS_SIZE;
-		if (rd_left(&in) < whole)
-			break;
-		if (take_one(f, c, &in) != ERR_OK)
-			return false;
-		*taken = rd_offset(&in);
-	}
+	enum err err = take_all(k, c, rd_of(bytes, size), taken);
+	if (err != ERR_OK && err != ERR_AGAIN)
+		return false;
+	if (err == ERR_AGAIN)
+		atomic_store(&k->family->has_news, true);
 	iov.size = *taken;
 	r = (struct socket_receive){.iov = &iov, .n = 1};
 	return !*taken || socket_receive(c->socket, &r, &size) == FE_OK;
 }
 
-static void hear(struct family *f, struct kinship *c)
+static void hear(struct wali *k, struct kinship *c)
 {
 	size_t taken = 1;
 	while (taken)
-		if (!hear_some(f, c, &taken)) {
-			lose(f, c);
+		if (!hear_some(k, c, &taken)) {
+			lose(k->family, c);
 			return;
 		}
 }
 
-void kinships_hear(struct family *f)
+void kinships_hear(struct wali *k)
 {
+	struct family *f = k->family;
+	far_terminal_serve(k);
 	if (!atomic_exchange(&f->has_news, false))
 		return;
 	for (struct kinship *c = f->kinships, *next; c; c = next) {
 		next = c->next;
 		if (!socket_stands(c->socket))
-			hear(f, c);
+			hear(k, c);
 	}
+	far_terminal_serve(k);
 	family_wake(f);
 }
 
@@ -379,7 +431,7 @@ void kinships_end(struct family *f)
 	}
 }
 
-/* ---- in an image: u8 count, each: u8 bit's number, u32 u32 first and last number given or 0, u32 size, the socket ---- */
+/* ---- in an image, before what is of the terminal (far_terminal.c): u8 count, each: u8 bit's number, u32 u32 first and last number given or 0, u32 size, the socket ---- */
 
 enum err kinships_save(struct family *f, struct wr *out)
 {
@@ -420,15 +472,21 @@ static enum err read_head(struct rd *in, struct head *h, struct rd *bytes)
 
 enum err kinships_skip(struct rd *in)
 {
-	uint8_t n;
+	enum { USER = 3 };
+	uint8_t n, count;
+	const uint8_t *bytes;
+	uint16_t size;
 	struct head h;
-	struct rd bytes;
+	struct rd socket;
 	TRY(rd_u8(in, &n));
 	if (n > KINSHIPS_MAX)
 		return ERR_MALFORMED;
-	for (; n; n--)
-		TRY(read_head(in, &h, &bytes));
-	return ERR_OK;
+	for (count = n; count; count--)
+		TRY(read_head(in, &h, &socket));
+	TRY(rd_bytes(in, 2, &bytes));
+	TRY(rd_u16(in, &size));
+	TRY(rd_bytes(in, size, &bytes));
+	return rd_bytes(in, (size_t)USER * n, &bytes);
 }
 
 static enum err load_one(struct family *f, struct rd *in, int *before)

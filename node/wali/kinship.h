@@ -13,6 +13,7 @@
  * Little-endian, each message: u8 kind, then
  *	1 row:     u32 number, u32 parent, u32 group, u32 session, u8 state, u8 flags, u32 status, u64 processor time, 16 bytes name
  *	2 signals: u32 number, u64 bits
+ *	3 to 6: of the terminal (far_terminal.h)
  *
  * When the other part is over, or its connection does not fit any more (one was brought back from an older image, or is a copy), those of its
  * tasks that had not ended have been killed, for this one.
@@ -29,8 +30,10 @@
 
 struct family;
 struct kinship;
+struct far_user;
 struct task;
 struct vfs_obj;
+struct wali;
 
 enum { KINSHIPS_MAX = 8 };
 
@@ -41,6 +44,12 @@ void kinship_drop(struct family *f, struct kinship *c);
 /* By its place in an image; NULL: there is none. */
 struct kinship *kinship_at(const struct family *f, uint32_t i);
 uint32_t kinship_index(const struct kinship *c);
+struct kinship *kinship_next(const struct kinship *c);
+/* What is known of the other part as one that uses, or has, the terminal. */
+struct far_user *kinship_user(struct kinship *c);
+/* A whole message; false: there is no room for it now. */
+bool kinship_send(struct kinship *c, const struct wr *w);
+bool kinship_takes(struct kinship *c, size_t size);
 /* The other part has these numbers for its children; they come back when it is over. */
 void kinship_gave(struct kinship *c, uint32_t first, uint32_t last);
 /* The bits of all, for task.untold, but of that one (NULL: of all). */
@@ -50,14 +59,15 @@ uint8_t kinships_but(const struct family *f, const struct kinship *c);
 void kinships_tell(struct family *f, bool at_end);
 /* Whether something has come, or what waits can go. */
 bool kinships_want(struct family *f);
-/* What has come happens. A process of the family stands before its next call. */
-void kinships_hear(struct family *f);
+/* What has come happens. k stands before its next call. */
+void kinships_hear(struct wali *k);
 /* The family is over. */
 void kinships_end(struct family *f);
 
 /* As part of an image; hostile bytes. */
 enum err kinships_save(struct family *f, struct wr *out);
 enum err kinships_load(struct family *f, struct rd *in);
+/* With what follows of the terminal. */
 enum err kinships_skip(struct rd *in);
 /* After loading, when the family has its space; when its processes run on. */
 enum err kinships_own(struct family *f, bool copy);

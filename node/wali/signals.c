@@ -259,13 +259,14 @@ static void check_size(struct wali *k)
 {
 	struct family_terminal *t = &k->family->terminal;
 	uint16_t cols = 0, rows = 0;
-	if (!k->host.tty_size || t->session != k->task->session)
+	if (!k->host.tty_size || t->session != k->task->session || k->family->terminal_at)
 		return;
 	if (!k->host.tty_size(k->host.ctx, &cols, &rows) || (cols == t->cols && rows == t->rows))
 		return;
 	bool first = !t->cols;
 	t->cols = cols;
 	t->rows = rows;
+	far_terminal_changed(k->family, t);
 	if (!first && t->foreground)
 		family_kill(k->family, NULL, -(int64_t)t->foreground, LINUX_SIGWINCH);
 }
@@ -277,7 +278,7 @@ enum wali_turn wali_turn(struct wali *k, struct store *s)
 	wali_threads_join(k, s);
 	k->task->store = s;
 	wali_pay(k);
-	kinships_hear(k->family);
+	kinships_hear(k);
 	check_alarm(k);
 	check_size(k);
 	if (k->host.tty_news && k->host.tty_news(k->host.ctx))

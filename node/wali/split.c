@@ -12,6 +12,7 @@
 #include "vfs/remote.h"
 #include "vfs/stream.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,10 +25,9 @@ struct cut {
 	bool writer_leaves;
 };
 
-/* A description that both have: those that leave get one of their own. */
+/* A description that both have, or of the terminal: those that leave get one of their own. */
 struct copy {
-	const struct vfs_file *of;
-	struct vfs_file *own; /* a reference */
+	struct vfs_file *of, *own; /* a reference each */
 };
 
 struct split {
@@ -156,7 +156,20 @@ static bool is_harmless(const struct vfs_file *f)
 	       !f->mount;
 }
 
-static enum err part_shared(struct split *s, const struct vfs_file *f)
+/* Takes o. */
+static enum err add_copy(struct split *s, struct vfs_file *f, struct vfs_obj *o, const char *stream)
+{
+	struct vfs_file *own = o ? vfs_file_new(o, f->mount, f->path, f->flags) : NULL;
+	if (!own)
+		return ERR_NOMEM;
+	own->offset = f->offset;
+	memcpy(own->stream, stream, sizeof own->stream);
+	f->refs++;
+	s->copies[s->ncopies++] = (struct copy){.of = f, .own = own};
+	return ERR_OK;
+}
+
+static enum err part_shared(struct split *s, struct vfs_file *f)
 {
 	const struct device *d = wali_device(f->obj);
 	if (vfs_is_socket(f->obj))
@@ -166,14 +179,28 @@ static enum err part_shared(struct split *s, const struct vfs_file *f)
 	if (!is_harmless(f))
 		return refuse(s, f,
 		              "a process that stays writes it too, at one place (>> would do)");
-	struct copy c = {.of = f,
-	                 .own = vfs_file_new(vfs_ref(f->obj), f->mount, f->path, f->flags)};
-	if (!c.own)
-		return ERR_NOMEM;
-	c.own->offset = f->offset;
-	memcpy(c.own->stream, f->stream, sizeof c.own->stream);
-	s->copies[s->ncopies++] = c;
-	return ERR_OK;
+	return add_copy(s, f, vfs_ref(f->obj), f->stream);
+}
+
+/* The terminal stays where it is. */
+static enum err part_terminal(struct split *s, struct vfs_file *f, unsigned stream)
+{
+	char name[16];
+	bool is_terminal = vfs_is_terminal(f->obj);
+	far_stream_name(stream, is_terminal, name);
+	return add_copy(s, f, far_stream_new(NULL, stream, is_terminal), name);
+}
+
+/* UINT_MAX: it is none of the terminal. */
+static unsigned stream_of(const struct vfs_file *f)
+{
+	static const char *const names[] = {"stdin", "stdout", "stderr"};
+	unsigned i = 0;
+	if (!strncmp(f->stream, "far ", 4))
+		return (unsigned)(f->stream[4] - '0') % 3;
+	while (i < 3 && strcmp(f->stream, names[i]))
+		i++;
+	return i < 3 && !f->mount ? i : UINT_MAX;
 }
 
 /* What its own part only can have. */
@@ -185,6 +212,8 @@ static enum err look_at(struct split *s, struct vfs_file *f)
 		return refuse(s, f, "an open named pipe does not move");
 	if (vfs_is_pipe(f->obj))
 		return part_pipe(s, f->obj);
+	if (stream_of(f) != UINT_MAX)
+		return part_terminal(s, f, stream_of(f));
 	return has(s->stay, f) ? part_shared(s, f) : ERR_OK;
 }
 
@@ -325,7 +354,7 @@ static void put_own(struct vfs_file **at, const struct copy *c)
 	if (*at != c->of)
 		return;
 	c->own->refs++;
-	(*at)->refs--; /* who stays has it */
+	vfs_file_unref(*at);
 	*at = c->own;
 }
 
@@ -346,6 +375,8 @@ static void replace_copies(const struct split *s, struct wali *k)
 static void own_files(struct split *s)
 {
 	struct vfs_wake wake = {family_wake_pipe, s->to, true};
+	for (uint32_t i = 0; i < s->ncopies; i++)
+		far_stream_attach(s->to, s->copies[i].own->obj);
 	for (uint32_t i = 0; fdset_file(s->leave, i); i++) {
 		struct vfs_obj *o = fdset_file(s->leave, i)->obj;
 		struct device *d = wali_device(o);
@@ -450,6 +481,7 @@ static void part_tasks(struct split *s)
 static void share_out(struct split *s)
 {
 	s->to->terminal = s->from->terminal;
+	s->to->terminal_at = s->there;
 	s->to->memory_limit_bytes = s->from->memory_limit_bytes;
 	s->to->pid_first = s->first;
 	s->to->pid_last = s->last;
@@ -482,8 +514,10 @@ static void free_plan(struct split *s)
 	for (uint32_t i = 0; i < s->ncuts; i++)
 		for (int e = 0; e < 2; e++)
 			vfs_unref(s->cuts[i].end[e]);
-	for (uint32_t i = 0; i < s->ncopies; i++)
+	for (uint32_t i = 0; i < s->ncopies; i++) {
+		vfs_file_unref(s->copies[i].of);
 		vfs_file_unref(s->copies[i].own);
+	}
 	for (int e = 0; e < 2; e++)
 		if (s->joint[e])
 			vfs_unref(s->joint[e]);

@@ -162,9 +162,10 @@ static int64_t get_settings(struct wali *k, const struct family_terminal *t, uin
 static void settings_changed(struct wali *k, struct family_terminal *t)
 {
 	struct pty *p = pty_of_terminal(t);
+	far_terminal_changed(k->family, t);
 	if (p)
 		pty_settings_changed(p);
-	else if (k->host.tty_set)
+	else if (k->host.tty_set && !k->family->terminal_at)
 		k->host.tty_set(k->host.ctx, t);
 }
 
@@ -191,10 +192,11 @@ static int64_t set_settings(struct wali *k, struct family_terminal *t, uint64_t 
 static int64_t get_size(struct wali *k, const struct family_terminal *t, uint64_t out)
 {
 	uint8_t *p = wali_out(k, out, 8);
-	uint16_t cols = t->is_pty ? t->cols : 80, rows = t->is_pty ? t->rows : 24;
+	bool known = t->is_pty || (k->family->terminal_at && t->cols);
+	uint16_t cols = known ? t->cols : 80, rows = known ? t->rows : 24;
 	if (!p)
 		return NO(FAULT);
-	if (!t->is_pty && k->host.tty_size)
+	if (!t->is_pty && !k->family->terminal_at && k->host.tty_size)
 		k->host.tty_size(k->host.ctx, &cols, &rows);
 	memset(p, 0, 8);
 	wasi_put_u16(p, rows);
@@ -263,8 +265,10 @@ static int64_t set_foreground(struct wali *k, struct family_terminal *t, uint64_
 	int64_t r = may_change(k, t);
 	if (!r)
 		r = check_group(k, wasi_get_u32(p));
-	if (!r)
+	if (!r) {
 		t->foreground = wasi_get_u32(p);
+		far_terminal_changed(k->family, t);
+	}
 	return r;
 }
 
@@ -277,6 +281,7 @@ static int64_t take_terminal(struct wali *k, struct family_terminal *t)
 		return NO(PERM);
 	t->session = k->task->session;
 	t->foreground = k->task->group;
+	far_terminal_changed(k->family, t);
 	return 0;
 }
 
@@ -292,6 +297,7 @@ static int64_t give_up_terminal(struct wali *k, struct family_terminal *t)
 		family_kill(k->family, NULL, -(int64_t)t->foreground, LINUX_SIGCONT);
 	}
 	t->session = t->foreground = 0;
+	far_terminal_changed(k->family, t);
 	return 0;
 }
 

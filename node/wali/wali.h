@@ -67,6 +67,10 @@ struct wali_host {
 	/* The terminal: its size, new settings, and a new object for /dev/tty with the name its image has. */
 	bool (*tty_size)(void *ctx, uint16_t *cols, uint16_t *rows);
 	void (*tty_set)(void *ctx, const struct family_terminal *t);
+	/* Its output and input, for a part of the family that has no terminal. As a stream's (vfs/stream.h). */
+	enum ferr (*tty_write)(void *ctx, unsigned stream, const void *bytes, size_t size,
+	                       size_t *done);
+	enum ferr (*tty_read)(void *ctx, void *bytes, size_t size, size_t *done);
 	/* The line that is being typed: up to WALI_TYPED_MAX bytes. */
 	size_t (*tty_typed)(void *ctx, uint8_t *bytes);
 	void (*tty_set_typed)(void *ctx, const uint8_t *bytes, size_t size);

@@ -42,6 +42,8 @@ static struct task *part(struct family *f, struct task *first)
 	t->pending = 1 << 14;
 	vfs_unref(ends[1]);
 	kinship_gave(t->away, 400001, 600000);
+	f->terminal_at = t->away;
+	f->input = (struct far_input){.size = 4, .wanted = true};
 	family_changed(f, first);
 	return t;
 }
@@ -54,6 +56,7 @@ static void unpart(struct family *f, struct task *t)
 	for (t = f->tasks; t; t = t->next)
 		t->untold = 0;
 	f->pid_first = f->pid_last = 0;
+	f->terminal_at = NULL;
 	f->has_untold = false;
 }
 

@@ -5,49 +5,24 @@
 
 Real nodes, real programs. Skipped where scripts/userland has not made dash, bash and busybox.
 """
-import hashlib
 import os
 import re
 import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, 'scripts'))
-os.environ['WASMOS'] = sys.argv[1]
-import nodes  # noqa: E402
-from terminal import IMAGE, Terminal  # noqa: E402
-
-OPTIONS = ['--env', 'PATH=/bin', '--dir', os.path.join(IMAGE, 'bin') + '::/bin:ro']
-BYTES = int(os.environ.get('FAMILY_MB', '40')) << 20
-MOVES = int(os.environ.get('FAMILY_MOVES', '8'))
-PATIENCE_S = 60
-LIVES = ('running', 'waiting')
-
-
-def script(node, text, *options):
-    return node.start([os.path.join(IMAGE, 'bin', 'dash'), '-c', text], *OPTIONS, *options)
-
-
-def living(node):
-    return [r for r in node.ps() if r['state'] in LIVES]
-
-
-def until(what, fn):
-    end = time.monotonic() + PATIENCE_S
-    while not (v := fn()):
-        assert time.monotonic() < end, what() if callable(what) else what
-        time.sleep(0.02)
-    return v
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import families  # noqa: E402
+from families import MOVES, PIPELINE, Shell, expect_sum, nodes, script, until  # noqa: E402
 
 
 def named(node, name):
     """The number of the one that runs so called, or None."""
-    return next((r['pid'] for r in living(node) if r['name'] == name), None)
+    return next((r['pid'] for r in node.living() if r['name'] == name), None)
 
 
 def when(node, name):
-    return until(lambda: f'{name} on {node.name}: {node.ps()}', lambda: named(node, name))
+    return until(f'{name} on {node.name}', lambda: named(node, name))
 
 
 def part(here, there, name):
@@ -57,26 +32,18 @@ def part(here, there, name):
 
 def all_over(*all_nodes):
     for n in all_nodes:
-        until(lambda: f'nobody is left on {n.name}: {living(n)}', lambda: not living(n))
+        until(f'nobody is left on {n.name}', lambda: not n.living())
 
 
 def sleeper(node, seconds):
-    return until(f'sleep {seconds}', lambda: next((r['pid'] for r in living(node) if r['command'] == f'sleep {seconds}'), None))
-
-
-PIPELINE = f'yes | head -c {BYTES} | sha256sum; echo "pipeline $?"'
-
-
-def expect_sum(text):
-    want = hashlib.sha256(b'y\n' * (BYTES // 2)).hexdigest()
-    assert want in text and 'pipeline 0' in text, text
+    return until(f'sleep {seconds}', lambda: next((r['pid'] for r in node.living() if r['command'] == f'sleep {seconds}'), None))
 
 
 def test_the_writer_of_a_pipeline_moves_alone(a, b):
     pid = script(a, PIPELINE)
     part(a, b, 'yes')
-    assert named(a, 'head') and named(a, 'sha256sum'), living(a)
-    assert len(living(b)) == 1, living(b)
+    assert named(a, 'head') and named(a, 'sha256sum'), a.living()
+    assert len(b.living()) == 1, b.living()
     assert a.wait(pid)['status'] == 0
     expect_sum(a.output(pid))
     all_over(a, b)
@@ -85,7 +52,7 @@ def test_the_writer_of_a_pipeline_moves_alone(a, b):
 def test_the_middle_of_a_pipeline_moves_alone(a, b):
     pid = script(a, PIPELINE)
     part(a, b, 'head')
-    assert named(a, 'yes') and named(a, 'sha256sum'), living(a)
+    assert named(a, 'yes') and named(a, 'sha256sum'), a.living()
     assert a.wait(pid)['status'] == 0
     expect_sum(a.output(pid))
     all_over(a, b)
@@ -107,7 +74,7 @@ def test_kill_of_a_part_elsewhere(a, b):
 
 def test_who_is_killed_there_was_killed_here(a, b):
     pid = script(a, 'sleep 1000 & j=$!; sleep 2000 & k=$!; wait $j; echo "first $?"; kill $k; wait $k; echo "second $?"')
-    until('three', lambda: len(living(a)) == 3)
+    until('three', lambda: len(a.living()) == 3)
     first, second = (sleeper(a, w) for w in ('1000', '2000'))
     first, second = (a.migrate(p, b, '--alone')['pid'] for p in (first, second))
     b.call('kill', first)
@@ -144,7 +111,7 @@ def test_a_part_sleeps_and_wakes(a, b):
     y = part(a, b, 'yes')
     b.call('suspend', y)
     time.sleep(1)
-    assert a.process(pid)['state'] in LIVES
+    assert a.process(pid)['state'] in nodes.LIVES
     b.call('resume', y)
     assert a.wait(pid)['status'] == 0
     expect_sum(a.output(pid))
@@ -166,53 +133,77 @@ def test_the_rest_sleeps_and_wakes(a, b):
 def test_what_cannot_be_parted_is_refused_and_goes_on(a, b):
     with tempfile.TemporaryDirectory() as folder:
         pid = script(a, '(sleep 1000; echo x) > /out/file & (sleep 1001; echo y) | (sleep 2; wc -c; sleep 1002) & wait', '--dir', folder + '::/out')
-        until('all', lambda: len([r for r in living(a) if r['name'] == 'sleep']) >= 3)
-        n = len(living(a))
-        holder = next(r['parent'] for r in living(a) if r['pid'] == sleeper(a, '1000'))
+        until('all', lambda: len([r for r in a.living() if r['name'] == 'sleep']) >= 3)
+        n = len(a.living())
+        holder = next(r['parent'] for r in a.living() if r['pid'] == sleeper(a, '1000'))
         try:
             a.migrate(holder, b, '--alone')
             raise AssertionError('it was parted')
         except nodes.Failed as e:
             assert 'a process that stays writes it too' in str(e), e
-        assert len(living(a)) >= n - 1 and not living(b)
+        assert len(a.living()) >= n - 1 and not b.living()
         a.call('kill', '--family', pid)
     all_over(a, b)
 
 
-def main():
-    for name in ('dash', 'bash', 'busybox', 'yes', 'sha256sum', 'cat', 'sleep'):
-        if not os.path.exists(os.path.join(IMAGE, 'bin', name)):
-            print(f'1..0 # SKIP {name} is not made: scripts/userland makes it')
-            sys.exit(77)
-    wanted = sys.argv[2:]
-    tests = [(n, f) for n, f in globals().items() if n.startswith('test_') and (not wanted or any(w in n for w in wanted))]
-    failed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        a, b = (nodes.Node(os.path.join(folder, n), n) for n in ('one', 'two'))
-        try:
-            for n in (a, b):
-                n.up('--listen', '127.0.0.1:0', '--display', 'headless')
-            nodes.pair(a, b)
-            for i, (name, test) in enumerate(tests, 1):
-                try:
-                    test(a, b)
-                    print(f'ok {i} - {name[5:].replace("_", " ")}', flush=True)
-                except (AssertionError, nodes.Failed) as e:
-                    failed += 1
-                    print(f'not ok {i} - {name[5:].replace("_", " ")}')
-                    print('# ' + repr(e).replace('\\n', '\n# '), flush=True)
-                    for n in (a, b):
-                        for r in living(n):
-                            n.call('kill', r['pid'])
-        finally:
-            for n in (a, b):
-                if failed:
-                    print(n.name, n.log()[-1500:])
-                if n.is_up():
-                    n.call('down', '--end')
-    print(f'1..{len(tests)}')
-    sys.exit(1 if failed else 0)
+def test_what_a_part_elsewhere_writes_is_shown_in_order(a, b):
+    pid = script(a, """
+        dash -c 'i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo "line $i"; sleep 0.1; done; echo "err $?" >&2; exit 5' & job=$!
+        wait $job; echo "status $?"
+    """)
+    until('it began', lambda: 'line 3' in a.output(pid))
+    child = next(r['pid'] for r in a.living() if r['name'] == 'dash' and r['pid'] != pid)
+    there = a.migrate(child, b, '--alone')['pid']
+    time.sleep(1)
+    b.migrate(there, a)
+    assert a.wait(pid)['status'] == 0
+    text = a.output(pid)
+    assert re.findall(r'line (\d+)', text) == [str(i) for i in range(1, 41)] and text.rstrip().endswith('status 5'), text
+    all_over(a, b)
+
+
+def job_elsewhere(a, b, program, *args):
+    s = Shell(a, program, *args)
+    s.see('ready> ')
+    s.do('cat', '')
+    cat = when(a, 'cat')
+    s.type('before\r')
+    s.see('before\nbefore\n')
+    there = a.migrate(cat, b, '--alone')['pid']
+    s.type('after\r')
+    s.see('after\nafter\n')
+    assert b.process(there)['state'] in nodes.LIVES
+    s.type('\x1a')
+    s.see('Stopped')
+    s.see('ready> ')
+    s.do('jobs', 'cat')
+    s.do('echo "still $?"', 'still 0\n')
+    s.do('bg', 'ready> ')
+    time.sleep(0.5)  # it stops there, in the background, for input
+    s.do('fg', '(?s)cat.*')
+    s.type('again\r')
+    s.see('again\nagain\n')
+    s.type('\x03')
+    s.see('ready> ')
+    s.do('echo "got $?"', 'got 130\n')
+    until('it has ended there', lambda: not b.living())
+    s.do('(sleep 3; echo from afar; exit 4) &', 'ready> ')
+    s.do('job=$!', 'ready> ')
+    sleeping = until('it sleeps', lambda: next((r['parent'] for r in a.living() if r['command'] == 'sleep 3'), None))
+    a.migrate(sleeping, b, '--job')
+    assert len(b.living()) == 2, b.living()
+    s.do('wait $job; echo "job $?"', '(?s)from afar.*job 4\n')
+    assert s.leave() == 3
+    all_over(a, b)
+
+
+def test_dash_has_a_job_elsewhere(a, b):
+    job_elsewhere(a, b, 'dash', '-i')
+
+
+def test_bash_has_a_job_elsewhere(a, b):
+    job_elsewhere(a, b, 'bash', '--norc', '--noediting', '-i')
 
 
 if __name__ == '__main__':
-    main()
+    families.main(globals())
