@@ -5,8 +5,8 @@
  *	own_terminal_raw(t, false);      // from now on it is not
  *	own_terminal_free(t);
  *
- * A signal that ends this program (SIGTERM, SIGHUP ...) does so when the terminal is as it was before. Threads that are started before
- * own_terminal_new() must block such signals.
+ * While it is raw, a signal that ends this program (SIGTERM, SIGHUP ...) does so when the terminal is as it was before; the thread that makes it raw
+ * is the only one that does not block such signals (os_thread.h).
  */
 #pragma once
 

@@ -108,6 +108,7 @@ static void unwatch_signals(struct own_terminal *t)
 	pthread_join(t->signals, NULL);
 	close(t->over[0]);
 	close(t->signal_fd);
+	t->has_signals = false;
 	pthread_sigmask(SIG_SETMASK, &t->blocked, NULL);
 }
 
@@ -121,17 +122,14 @@ struct own_terminal *own_terminal_new(void (*on_keys)(void *ctx, const uint8_t *
 	if (t != NULL) {
 		t->on_keys = on_keys;
 		t->ctx = ctx;
-		watch_signals(t);
 	}
 	return t;
 }
 
 void own_terminal_free(struct own_terminal *t)
 {
-	if (t != NULL) {
+	if (t != NULL)
 		own_terminal_raw(t, false);
-		unwatch_signals(t);
-	}
 	free(t);
 }
 
@@ -155,12 +153,14 @@ static void raw_on(struct own_terminal *t)
 {
 	if (tcgetattr(STDIN_FILENO, &t->before) != 0 || pipe(t->end) != 0)
 		return;
+	watch_signals(t);
 	atomic_store(&t->raw, true);
 	make_raw(t);
 	if (pthread_create(&t->keys, NULL, keys_thread, t) == 0)
 		return;
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &t->before);
 	atomic_store(&t->raw, false);
+	unwatch_signals(t);
 }
 
 static void raw_off(struct own_terminal *t)
@@ -170,6 +170,7 @@ static void raw_off(struct own_terminal *t)
 	close(t->end[0]);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &t->before);
 	atomic_store(&t->raw, false);
+	unwatch_signals(t);
 }
 
 void own_terminal_raw(struct own_terminal *t, bool raw)
