@@ -85,6 +85,8 @@ void os_track_stop(struct os_track *t);
 /* Processors that this program may use, at least 1; bytes of memory that it has (0: not known). */
 uint32_t os_processors(void);
 uint64_t os_memory_bytes(void);
+/* How many files this program may have open, after it has asked for as many as it may get. UINT32_MAX: there is no such limit. */
+uint32_t os_files_max(void);
 
 /* ---- clocks and randomness ---- */
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -29,6 +30,19 @@ uint64_t os_memory_bytes(void)
 {
 	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
 	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+}
+
+uint32_t os_files_max(void)
+{
+	struct rlimit l;
+	if (getrlimit(RLIMIT_NOFILE, &l))
+		return UINT32_MAX;
+	if (l.rlim_cur < l.rlim_max) {
+		struct rlimit more = {l.rlim_max, l.rlim_max};
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+			l = more;
+	}
+	return l.rlim_cur < UINT32_MAX ? (uint32_t)l.rlim_cur : UINT32_MAX;
 }
 
 /* ---- memory ---- */

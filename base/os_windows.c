@@ -38,6 +38,11 @@ uint64_t os_memory_bytes(void)
 	return GlobalMemoryStatusEx(&m) ? m.ullTotalPhys : 0;
 }
 
+uint32_t os_files_max(void)
+{
+	return UINT32_MAX;
+}
+
 size_t os_page_size(void)
 {
 	SYSTEM_INFO info;

@@ -87,6 +87,9 @@ struct store_config {
 
 enum err store_new(const struct store_config *cfg, struct store **out);
 void store_free(struct store *s);
+/* What a memory may grow to until this is said again (pages of 64 KiB; 0: what the configuration says). Between two runs, or by the
+ * thread that runs it. */
+void store_set_memory_room(struct store *s, uint32_t pages);
 
 /* Instantiates (spec 4.5.4) with imports from the resolver, and from registered instances (store_register).
  * The start function is not run: instance_start() says whether there is one. A failing active segment

@@ -146,7 +146,8 @@ struct reg_name {
 
 struct store {
 	struct store_config cfg;
-	uint32_t next_id; /* function ids given out so far */
+	uint32_t room_pages; /* what a memory may grow to just now; 0: as cfg says */
+	uint32_t next_id;    /* function ids given out so far */
 	struct instance **instances;
 	struct meminst **mems;
 	struct tableinst **tables;

@@ -146,7 +146,9 @@ enum err mem_take_copy(struct meminst *m, struct memories *copies)
 uint32_t mem_grow(struct meminst *m, uint32_t delta_pages)
 {
 	uint64_t old = atomic_load(&m->size_bytes) / WASM_PAGE, pages = old + delta_pages;
-	if (pages > m->max_pages || pages > m->store->cfg.max_memory_pages)
+	uint32_t room = m->store->room_pages;
+	if (pages > m->max_pages || pages > m->store->cfg.max_memory_pages ||
+	    (room && delta_pages && pages > room))
 		return UINT32_MAX;
 	if (os_commit(m->base + old * WASM_PAGE, (size_t)delta_pages * WASM_PAGE) != ERR_OK)
 		return UINT32_MAX;

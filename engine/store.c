@@ -49,6 +49,11 @@ enum err store_new(const struct store_config *cfg, struct store **out)
 	return ERR_OK;
 }
 
+void store_set_memory_room(struct store *s, uint32_t pages)
+{
+	s->room_pages = pages;
+}
+
 void store_free(struct store *s)
 {
 	if (!s)

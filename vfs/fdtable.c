@@ -83,8 +83,23 @@ void vfs_file_unref(struct vfs_file *f)
 		f->released(f->released_ctx, f);
 	vfs_unref(f->obj);
 	vfs_mount_unref(f->mount);
+	if (f->budget)
+		vfs_budget_give(f->budget, f->paid_bytes, f->paid_host_files);
+	vfs_budget_unref(f->budget);
 	free(f->path);
 	free(f);
+}
+
+bool vfs_file_charge(struct vfs_file *f, struct vfs_budget *b, uint64_t bytes, uint32_t host_files)
+{
+	struct vfs_budget *payer = f->budget ? f->budget : b;
+	if (!vfs_budget_take(payer, bytes, host_files))
+		return false;
+	if (!f->budget)
+		f->budget = vfs_budget_ref(b);
+	f->paid_bytes += bytes;
+	f->paid_host_files += host_files;
+	return true;
 }
 
 /* ---- the table ---- */

@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "vfs/budget.h"
 #include "vfs/mount.h"
 #include "vfs/vfs.h"
 
@@ -47,6 +48,9 @@ struct vfs_file {
 	void (*released)(void *ctx,
 	                 const struct vfs_file *f); /* the last reference goes; NULL: nobody asks */
 	void *released_ctx;
+	struct vfs_budget *budget; /* who has paid for it: a reference. NULL: nobody */
+	uint64_t paid_bytes;
+	uint32_t paid_host_files;
 };
 
 struct fd_entry {
@@ -68,6 +72,8 @@ void fdtable_set_limit(struct fdtable *t, uint32_t limit);
 struct vfs_file *vfs_file_new(struct vfs_obj *obj, struct vfs_mount *mount, const char *path,
                               unsigned flags);
 void vfs_file_unref(struct vfs_file *f);
+/* It costs so much, or so much more, until it is gone: false when the budget (the first one it was charged to) has no more. */
+bool vfs_file_charge(struct vfs_file *f, struct vfs_budget *b, uint64_t bytes, uint32_t host_files);
 
 /* Takes the reference to f, also on failure. MFILE. */
 enum ferr fdtable_add(struct fdtable *t, struct vfs_file *f, uint64_t rights, uint64_t inheriting,

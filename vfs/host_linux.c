@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <poll.h>
@@ -28,7 +29,8 @@ struct host_obj {
 	struct vfs_obj base;
 	int fd;
 	bool use_openat2;
-	dev_t dev; /* of the file system that it is known not to be procfs */
+	dev_t dev;  /* of the file system that it is known not to be procfs */
+	int fd_end; /* guests get no descriptor of the host from this one on: they are the node's */
 };
 
 static const struct vfs_ops host_ops;
@@ -362,6 +364,14 @@ static bool has_openat2(int fd)
 	return true;
 }
 
+/* What guests have open must not keep the node from its links and its store. Descriptors are the lowest free numbers. */
+static int end_for_guests(uint32_t max)
+{
+	enum { NODE_FILES = 256 };
+	uint32_t kept = max / 4 < NODE_FILES ? max / 4 : NODE_FILES;
+	return max - kept < INT_MAX ? (int)(max - kept) : INT_MAX;
+}
+
 enum err vfs_host_new(const char *host_path, enum vfs_host_walk walk, struct vfs_obj **root,
                       struct errmsg *msg)
 {
@@ -374,7 +384,7 @@ enum err vfs_host_new(const char *host_path, enum vfs_host_walk walk, struct vfs
 		return err_set(msg, e, "folder %s: %s", host_path, strerror(errno));
 	}
 	switch (obj_of_fd(fd, walk == VFS_WALK_BEST && has_openat2(fd), NULL, root)) {
-	case FE_OK: return ERR_OK;
+	case FE_OK: host_of(*root)->fd_end = end_for_guests(os_files_max()); return ERR_OK;
 	case FE_ACCES:
 		return err_set(
 		    msg, ERR_DENIED,
@@ -481,7 +491,13 @@ static enum ferr host_open(struct vfs_obj *dir, const char *path, unsigned flags
 	const struct host_obj *d = host_of(dir);
 	int fd = -1;
 	FTRY(open_fd(dir, path, flags, &fd));
+	if (fd >= d->fd_end) {
+		close(fd);
+		return FE_NFILE;
+	}
 	enum ferr e = obj_of_fd(fd, d->use_openat2, &d->dev, out);
+	if (e == FE_OK)
+		host_of(*out)->fd_end = d->fd_end;
 	return e == FE_PERM ? FE_ACCES : e;
 }
 

@@ -335,6 +335,7 @@ static void family_free(struct family *f)
 	end_alarms(f);
 	pthread_mutex_destroy(&f->wakers);
 	commons_unref(f->commons);
+	vfs_budget_unref(f->files);
 	lock_unref(f->lock);
 	free(f);
 }

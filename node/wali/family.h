@@ -92,6 +92,7 @@ struct family_terminal {
 
 struct pty;
 struct commons;
+struct vfs_budget;
 struct family_lock;
 
 struct family {
@@ -106,6 +107,7 @@ struct family {
 	struct commons *commons; /* of its node. Owned reference */
 	uint64_t memory_bytes,
 	    memory_limit_bytes;    /* limits.c: what all have, and may; 0: not looked for yet */
+	struct vfs_budget *files;  /* limits.c: what its open files may cost. Owned */
 	struct os_wake alarm_wake; /* of the thread that watches the alarms, once there is one */
 	pthread_t alarm_thread;
 	bool has_alarms, ends;

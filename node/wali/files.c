@@ -293,6 +293,10 @@ int64_t wali_add_file(struct wali *k, struct vfs_file *f, uint32_t linux_flags)
 	uint32_t fd;
 	uint64_t rights = rights_of_type((enum vfs_type)f->obj->type);
 	uint64_t below = rights_of_type(VFS_TYPE_DIR) | rights_of_type(VFS_TYPE_FILE);
+	if (!wali_charge_file(k, f, 0)) {
+		vfs_file_unref(f);
+		return NO(NFILE);
+	}
 	WTRY(fdtable_add(k->w->fds, f, rights, f->obj->type == VFS_TYPE_DIR ? below : 0, &fd));
 	WTRY(wali_fd(k, fd, &e));
 	e->cloexec = linux_flags & O_CLOEXEC_;

@@ -2,11 +2,17 @@
  *
  * A process's own limits are setrlimit's; RLIMIT_AS begins as `run --max-memory`, and goes along with fork, exec and a move. A family may
  * have three quarters of the machine's memory in all: linear memories count as large as they are, whether they were written to or not.
- * What a system call asks for beyond is ENOMEM; who got there by itself is killed when that is seen.
+ * What a system call asks for beyond is ENOMEM, and memory.grow fails; who got there by itself all the same, with a relative that grew in
+ * the same moment, is killed when that is seen.
+ *
+ * What the node itself keeps for open files (vfs/budget.h) is limited too: a sixteenth of the memory, at least 64 MiB and at most a GiB, and
+ * half of the files that the node may have open. Beyond that nothing is opened: ENFILE.
  */
-#include "node/wali/wali_state.h"
+#include "node/wali/device.h"
 
 #include "base/os.h"
+#include "vfs/host.h"
+#include "vfs/pipe.h"
 
 enum { LINUX_SIGXFSZ = 25, WASM_PAGE = 65536 };
 
@@ -21,10 +27,53 @@ void wali_limits_reset(struct wali *k, uint64_t memory_bytes)
 		k->rlimits[LIMIT_AS][0] = k->rlimits[LIMIT_AS][1] = memory_bytes;
 }
 
+/* ---- what open files cost the node ---- */
+
+static struct vfs_budget *budget_of(struct family *f)
+{
+	enum { LEAST = 64 << 20, MOST = 1 << 30 };
+	uint64_t bytes = os_memory_bytes() / 16;
+	if (!f->files)
+		f->files = vfs_budget_new(bytes < LEAST  ? LEAST
+		                          : bytes > MOST ? MOST
+		                                         : bytes,
+		                          os_files_max() / 2);
+	return f->files;
+}
+
+static uint64_t price_of(const struct vfs_file *f)
+{
+	enum { DESCRIPTION = 512, STREAM = 65536 };
+	const struct device *d = wali_device(f->obj);
+	if (vfs_is_pipe(f->obj))
+		return DESCRIPTION + VFS_PIPE_BYTES / 2; /* the other end pays the rest */
+	if (d)
+		return DESCRIPTION + d->text_size;
+	return f->obj->type == VFS_TYPE_STREAM ? DESCRIPTION + STREAM : DESCRIPTION;
+}
+
+bool wali_charge_file(struct wali *k, struct vfs_file *f, uint64_t more_bytes)
+{
+	struct vfs_budget *b = budget_of(k->family);
+	uint32_t host_files = !f->budget && vfs_is_host(f->obj);
+	return b &&
+	       vfs_file_charge(f, b, f->budget ? more_bytes : price_of(f) + more_bytes, host_files);
+}
+
+/* What came from elsewhere is there, whether it is paid for or not. */
+static void charge_all(struct wali *k)
+{
+	struct fd_entry *e;
+	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++)
+		if (wali_fd(k, fd, &e) == FE_OK && !e->file->budget)
+			wali_charge_file(k, e->file, 0);
+}
+
 void wali_limits_set(struct wali *k)
 {
 	uint64_t files = k->rlimits[LIMIT_NOFILE][0];
 	fdtable_set_limit(k->w->fds, files < FDTABLE_MAX ? (uint32_t)files : FDTABLE_MAX);
+	charge_all(k);
 }
 
 /* ---- memory ---- */
@@ -75,6 +124,15 @@ bool wali_may_copy(struct wali *k)
 {
 	return wali_charge_now(k, thread_store(k->t)) &&
 	       k->charged_bytes <= family_limit(k->family) - k->family->memory_bytes;
+}
+
+void wali_set_room(struct wali *k, struct store *s)
+{
+	const struct family *f = k->family;
+	uint64_t all = family_limit(k->family), others = f->memory_bytes - k->charged_bytes;
+	uint64_t mine = all > others ? all - others : 0, own = own_limit(k);
+	uint64_t pages = (mine < own ? mine : own) / WASM_PAGE;
+	store_set_memory_room(s, pages < WASM_PAGE ? (uint32_t)(pages ? pages : 1) : 0);
 }
 
 bool wali_charge_now(struct wali *k, struct store *s)

@@ -89,8 +89,17 @@ static void watch_owner(struct wali *k, struct vfs_file *f, enum lock_kind kind)
 	f->released_ctx = commons_of(k);
 }
 
+/* An open file on which ranges are locked costs as much as they may be. */
+static bool pay(struct wali *k, struct vfs_file *f, enum lock_kind kind)
+{
+	enum { LOCK_BYTES = 80, ALL = LOCK_BYTES * LOCKS_OWNER_MAX };
+	return kind == LOCK_WHOLE || f->paid_bytes >= ALL || wali_charge_file(k, f, ALL);
+}
+
 static int64_t take(struct wali *k, struct vfs_file *f, const struct lock_wish *w, bool waits)
 {
+	if (!pay(k, f, w->kind))
+		return NO(NOLCK);
 	watch_owner(k, f, w->kind);
 	enum ferr e = locks_set(commons_of(k), w, waits ? wali_waiter(k) : NULL);
 	if (e != FE_AGAIN || !waits)

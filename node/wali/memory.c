@@ -31,6 +31,7 @@ static bool grow_to(struct wali *k, uint64_t end)
 	uint64_t pages = (end - now + WASM_PAGE_BYTES - 1) / WASM_PAGE_BYTES;
 	if (!wali_charge(k, now + pages * WASM_PAGE_BYTES))
 		return false;
+	wali_set_room(k, thread_store(k->t));
 	return instance_memory_grow(k->in, (uint32_t)pages) != UINT32_MAX;
 }
 

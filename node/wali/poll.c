@@ -434,9 +434,11 @@ int64_t wali_epoll_ctl(struct wali *k, const uint64_t *a)
 	enum { ADD = 1, DEL, MOD };
 	struct device *d;
 	struct fd_entry *e;
+	struct fd_entry *own;
 	int64_t r = epoll_of(k, a[0], &d);
 	if (r)
 		return r;
+	WTRY(wali_fd(k, a[0], &own));
 	uint32_t op = arg32(a[1]), fd = arg32(a[2]);
 	const uint8_t *p = op == DEL ? NULL : wali_in(k, a[3], EVENT_SIZE);
 	WTRY(wali_fd(k, fd, &e));
@@ -456,6 +458,8 @@ int64_t wali_epoll_ctl(struct wali *k, const uint64_t *a)
 		*w = d->watches[--d->nwatches];
 		return 0;
 	}
+	if (!w && !wali_charge_file(k, own->file, sizeof *w))
+		return NO(NOSPC);
 	if (!w && !(w = add_watch(d)))
 		return NO(NOMEM);
 	*w = (struct watch){

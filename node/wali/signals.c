@@ -289,6 +289,7 @@ enum wali_turn wali_turn(struct wali *k, struct store *s)
 		turn = deliver_all(k);
 	if (turn == WALI_RUN && !wali_charge_now(k, s))
 		turn = end_by(k, LINUX_SIGKILL);
+	wali_set_room(k, s);
 	family_unlock(k->family);
 	return turn;
 }

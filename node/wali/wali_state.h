@@ -238,10 +238,14 @@ void wali_limits_set(struct wali *k);
 void wali_family_memory(struct wali *k, uint64_t *total, uint64_t *left);
 /* Whether its memory may have so many bytes, by its own limits and its family's: then they are its. */
 bool wali_charge(struct wali *k, uint64_t memory_bytes);
+/* How far memory.grow goes until the next turn. */
+void wali_set_room(struct wali *k, struct store *s);
 /* What it has grew by itself; false: beyond what its family may have. */
 bool wali_charge_now(struct wali *k, struct store *s);
 /* Whether its family may have its memory once more. */
 bool wali_may_copy(struct wali *k);
+/* The family pays for an open file, when nobody does yet, and for more that it costs; false: it has no more. */
+bool wali_charge_file(struct wali *k, struct vfs_file *f, uint64_t more_bytes);
 /* How much of a write of size bytes at offset fits; none: the process is told by a signal. */
 uint64_t wali_file_room(struct wali *k, uint64_t offset, uint64_t size);
 

@@ -86,11 +86,71 @@ def test_a_memory_hog_gets_what_it_may_have():
     out.wait(PATIENCE_S)
 
 
+def memory_of_node():
+    """MiB that the node has."""
+    with open(f'/proc/{NODE[0]}/status') as f:
+        return next(int(line.split()[1]) // 1024 for line in f if line.startswith('VmRSS'))
+
+
+NODE = []
+BUDGET_MIB = min(1024, max(64, os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 16 >> 20))
+KINDS = ('pipes', 'files', 'texts', 'watches', 'fifos', 'ptys', 'sockets', 'memory-files', 'folders', 'locks')
+TAKERS = 12
+
+
+def taken(kind, data):
+    """A family takes all it can; a program beside goes on, others start, and the node keeps no more than it says."""
+    alone, before = count(300), memory_of_node()
+    begun = time.monotonic()
+    wasmos('run', '-d', '--dir', f'{data}::/data', '--env', 'A=' + 'a' * 100000, HUNGRY, 'take', kind, str(TAKERS))
+    time.sleep(1)
+    beside = count(300)
+    time.sleep(max(0, 4 - (time.monotonic() - begun)))
+    there = memory_of_node() - before
+    answer = time.monotonic()
+    assert wasmos('run', '--dir', f'{data}::/data', HUNGRY, 'limits').returncode == 0
+    answer = time.monotonic() - answer
+    pid = wasmos('ps').stdout.splitlines()[1].split()[0]
+    took = end_family(pid)
+    left = memory_of_node() - before
+    print(f'# {kind}: alone {alone}, beside {beside}; {there} MiB, {left} after; a start {answer:.2f} s, the end {took:.1f} s')
+    assert beside * 12 > alone, (kind, alone, beside)
+    assert there < BUDGET_MIB + 512, (kind, there)
+    assert wasmos('status').returncode == 0
+
+
+def test_who_takes_what_the_node_keeps_for_programs_harms_nobody():
+    with tempfile.TemporaryDirectory() as data:
+        for kind in KINDS:
+            taken(kind, data)
+
+
+def test_memory_that_grows_by_itself_stays_below_its_limit():
+    for options in ([], ['--solo']):
+        out = subprocess.Popen([WASMOS, 'run', *options, '--max-memory', '8', HUNGRY, 'grow', '100'], stdout=subprocess.PIPE, text=True)
+        line = out.stdout.readline()
+        out.terminate()
+        out.wait(PATIENCE_S)
+        assert 0 < int(line.split()[0]) * 65536 <= 8 << 20, line
+    until(lambda: processes() == 0, 'it has ended')
+
+
+def test_no_family_grows_beyond_the_machine():
+    out = subprocess.Popen([WASMOS, 'run', HUNGRY, 'greedy', '30'], stdout=subprocess.PIPE, text=True)
+    got = int(out.stdout.readline().split()[0])
+    out.wait(PATIENCE_S)
+    most = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') * 3 // 4
+    assert got * (1 << 30) <= most, (got, most)
+    assert got >= min(most >> 30, 30) - 2, (got, most)
+
+
 def main():
     tests = [(n, f) for n, f in globals().items() if n.startswith('test_')]
     with tempfile.TemporaryDirectory() as home:
         os.environ['WASMOS_HOME'] = home
-        assert wasmos('up', '--listen', '127.0.0.1:0', '--display', 'headless').returncode == 0
+        up = wasmos('up', '--listen', '127.0.0.1:0', '--display', 'headless')
+        assert up.returncode == 0
+        NODE.append(int(up.stdout.split('(process ')[1].split(')')[0]))
         try:
             for i, (name, test) in enumerate(tests, 1):
                 try:

@@ -49,6 +49,14 @@ def test_it_survives_suspend_and_resume(a, b):
     assert a.output(pid).strip() == unbroken('movable')
 
 
+def test_a_limit_of_memory_holds_after_a_move(a, b):
+    pid = a.start(['--max-memory', '4', guest('hungry'), 'later', '40'])
+    a.migrate(pid, b)
+    assert b.wait(pid)['status'] == 0
+    got = int(b.output(pid).split()[0])
+    assert 2 <= got <= 4, got
+
+
 def test_a_family_moves_as_a_whole(a, b):
     pid = a.start([guest('family')])
     while len(a.living()) < 2:
