@@ -8,6 +8,7 @@
 #include "node/kin.h"
 #include "node/kin_split.h"
 #include "node/link.h"
+#include "node/members.h"
 #include "node/moves.h"
 #include "node/node.h"
 #include "node/trims.h"
@@ -183,6 +184,8 @@ void control_migrate(struct node *n, struct control_call *c)
 		return;
 	}
 	enum err e = peer_find(n, text, &to, &msg);
+	if (e == ERR_NOTFOUND && !strcmp(text, "best"))
+		e = members_best(n, &to, &msg);
 	if (e != ERR_OK) {
 		control_end(c, e, &msg);
 		return;

@@ -2,6 +2,7 @@
 #include "node/control.h"
 #include "node/devices.h"
 #include "node/link.h"
+#include "node/members.h"
 #include "node/node.h"
 
 #include "base/os.h"
@@ -13,6 +14,40 @@ static void put_id(struct control_call *c, const uint8_t id[DEVICE_ID_SIZE])
 	char text[DEVICE_SHORT_SIZE];
 	device_short(id, text);
 	control_put_str(c, "id", text);
+}
+
+static const char *processor_name(uint8_t processor)
+{
+	return processor == FACTS_X86_64 ? "x86-64" : processor == FACTS_AARCH64 ? "arm64" : "";
+}
+
+/* What it last told of itself. */
+static void put_facts(struct control_call *c, const struct facts *f)
+{
+	char text[32];
+	snprintf(text, sizeof text, "%u %%", f->load_percent);
+	control_put_str(c, "load", text);
+	snprintf(text, sizeof text, "%u MiB", f->memory_free_mib);
+	control_put_str(c, "free", text);
+	control_put_str(c, "processor", processor_name(f->processor));
+	control_put_u64(c, "cores", f->cores);
+	control_put_u64(c, "load_percent", f->load_percent);
+	control_put_u64(c, "memory_mib", f->memory_mib);
+	control_put_u64(c, "memory_free_mib", f->memory_free_mib);
+	if (f->battery_percent != FACTS_NO_BATTERY)
+		control_put_u64(c, "battery_percent", f->battery_percent);
+}
+
+/* Whether it is there, as the system's devices agree on it, and what it says of itself. */
+static void put_member(struct node *n, struct control_call *c, const uint8_t id[DEVICE_ID_SIZE])
+{
+	struct member_view v;
+	if (!members_view(n, id, &v))
+		return;
+	control_put_str(c, "member", member_state_text(v.state));
+	control_put_u64(c, "member_ms", v.since_ms);
+	if (v.has_facts)
+		put_facts(c, &v.facts);
 }
 
 /* The first row is this device. */
@@ -27,6 +62,7 @@ static void own_row(struct node *n, struct control_call *c)
 	control_put_flag(c, "up", true);
 	control_put_str(c, "address", link_own_addresses(n, addresses, 1) ? addresses[0] : "");
 	control_put_u64(c, "port", link_port(n));
+	put_member(n, c, n->device->id);
 	control_row_end(c);
 }
 
@@ -89,6 +125,7 @@ void control_peers(struct node *n, struct control_call *c)
 		control_put_u64(c, "seen_unix_ms", peer_seen_unix_ms(p));
 		control_put_u64(c, "sent_bytes", sent);
 		control_put_u64(c, "received_bytes", received);
+		put_member(n, c, peer_id(p));
 		control_row_end(c);
 	}
 	control_end(c, ERR_OK, NULL);

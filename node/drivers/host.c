@@ -88,10 +88,15 @@ static enum err start(struct hosts *h, enum screen_kind kind, struct errmsg *msg
 	return e;
 }
 
+bool hosts_have_window(void)
+{
+	return host_sdl2.has_display();
+}
+
 static bool is_candidate(enum screen_kind kind, const struct host_tty *tty)
 {
 	switch (kind) {
-	case SCREEN_SDL2: return host_sdl2.has_display();
+	case SCREEN_SDL2: return hosts_have_window();
 	case SCREEN_TERMINAL: return tty != NULL && tty->write != NULL;
 	default: return kind == SCREEN_HEADLESS;
 	}

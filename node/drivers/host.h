@@ -52,6 +52,8 @@ enum err hosts_new(const struct hosts_config *cfg, struct hosts **out);
 /* All views are closed. Joins the services' threads. */
 void hosts_free(struct hosts *h);
 
+/* Could a window be shown here? */
+bool hosts_have_window(void);
 /* Starts the service of windows ahead of need, on a thread of its own, when there is a display: a process is about to
  * arrive. Again is nothing. */
 void hosts_warm(struct hosts *h, enum screen_kind kind);
