@@ -4,6 +4,7 @@
 #include "node/link_impl.h"
 #include "node/members.h"
 
+#include "base/os_battery.h"
 #include "base/os_device.h"
 
 #include <stdio.h>
@@ -59,6 +60,15 @@ static void memory(struct facts *f)
 	    (uint32_t)(now.available_bytes >> 20) / MEMORY_STEP_MIB * MEMORY_STEP_MIB;
 }
 
+static void battery(struct facts *f)
+{
+	struct os_battery now;
+	if (!os_battery_now(&now))
+		return;
+	f->battery_percent = (uint8_t)((now.percent + LOAD_STEP / 2) / LOAD_STEP * LOAD_STEP);
+	f->abilities |= now.on_mains ? FACTS_MAINS : 0;
+}
+
 static bool address_from_text(const char *text, struct facts_address *a)
 {
 	struct sockaddr_storage s;
@@ -96,9 +106,10 @@ void members_own_facts(struct node *n, struct load_meter *meter, struct facts *o
 	*out = (struct facts){.battery_percent = FACTS_NO_BATTERY, .processor = processor()};
 	out->load_percent = load(meter, &out->cores);
 	memory(out);
+	battery(out);
 	bool headless = n->cfg.display && !strcmp(n->cfg.display, "headless");
 	if (!headless && hosts_have_window())
-		out->abilities = FACTS_SCREEN | FACTS_SOUND | FACTS_KEYBOARD;
+		out->abilities |= FACTS_SCREEN | FACTS_SOUND | FACTS_KEYBOARD;
 	for (unsigned i = 0; i < count; i++)
 		out->address_count +=
 		    address_from_text(addresses[i], &out->addresses[out->address_count]);
