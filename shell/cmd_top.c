@@ -20,6 +20,7 @@ static const struct option options[] = {
     {"delay", 'd', OPTION_VALUE, "SECONDS", "between two pictures (default: 2)"},
     {"count", 'n', OPTION_VALUE, "NUMBER",
      "how many pictures (default: at a terminal until ^C, else 1)"},
+    {"sort", 's', OPTION_VALUE, "KEY", "cpu (unless said), memory, time, pid or device"},
     {0},
 };
 
@@ -110,15 +111,60 @@ static const struct row *find(const struct picture *p, const char *uid)
 	return NULL;
 }
 
+static int by_pid(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+	return x->pid != y->pid ? (x->pid > y->pid) - (x->pid < y->pid)
+	                        : strcmp(x->device, y->device);
+}
+
 static int by_share(const void *a, const void *b)
 {
 	const struct row *x = a, *y = b;
-	if (x->share != y->share)
-		return x->share < y->share ? 1 : -1;
-	return (x->pid > y->pid) - (x->pid < y->pid);
+	return x->share != y->share ? (x->share < y->share ? 1 : -1) : by_pid(a, b);
 }
 
-static void compare(const struct picture *before, struct picture *now)
+static int by_memory(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+	return x->memory_bytes != y->memory_bytes ? (x->memory_bytes < y->memory_bytes ? 1 : -1)
+	                                          : by_pid(a, b);
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+	return x->cpu_ms != y->cpu_ms ? (x->cpu_ms < y->cpu_ms ? 1 : -1) : by_pid(a, b);
+}
+
+static int by_device(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+	int order = strcmp(x->device, y->device);
+	return order ? order : by_share(a, b);
+}
+
+struct order {
+	const char *name;
+	int (*compare)(const void *a, const void *b);
+};
+
+static const struct order orders[] = {{"cpu", by_share},
+                                      {"memory", by_memory},
+                                      {"time", by_time},
+                                      {"pid", by_pid},
+                                      {"device", by_device}};
+
+/* NULL: there is no such key. */
+static const struct order *find_order(const char *name)
+{
+	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
+		if (!name || !strcmp(orders[i].name, name))
+			return &orders[i];
+	return NULL;
+}
+
+static void compare(const struct picture *before, struct picture *now, const struct order *order)
 {
 	double ms = (double)(now->at_ns - before->at_ns) / 1e6;
 	for (uint32_t i = 0; i < now->count; i++) {
@@ -127,7 +173,7 @@ static void compare(const struct picture *before, struct picture *now)
 		if (old && ms > 0 && r->cpu_ms >= old->cpu_ms)
 			r->share = (double)(r->cpu_ms - old->cpu_ms) * 100 / ms;
 	}
-	qsort(now->rows, now->count, sizeof *now->rows, by_share);
+	qsort(now->rows, now->count, sizeof *now->rows, order->compare);
 }
 
 /* ---- showing ---- */
@@ -219,6 +265,10 @@ static int watch(struct shell *sh, struct picture *old, struct picture *now)
 {
 	bool redraws = console_is_terminal(1) && !shell_json(sh);
 	uint32_t delay_s = 2, count = redraws ? UINT32_MAX : 1;
+	const struct order *order = find_order(shell_value(sh, "sort"));
+	if (!order)
+		return shell_usage(sh, "--sort %s: there are cpu, memory, time, pid and device",
+		                   shell_value(sh, "sort"));
 	int status = shell_count(sh, "delay", "seconds", 1, DELAY_MAX_S, &delay_s);
 	status = status ? status : shell_count(sh, "count", "pictures", 1, 1000000, &count);
 	status = status ? status : take(sh, old);
@@ -229,7 +279,7 @@ static int watch(struct shell *sh, struct picture *old, struct picture *now)
 		status = take(sh, now);
 		if (status)
 			break;
-		compare(old, now);
+		compare(old, now, order);
 		if (shell_json(sh))
 			show_json(now);
 		else
@@ -253,12 +303,13 @@ static int run(struct shell *sh)
 
 const struct command command_top = {
     .name = "top",
-    .usage = "top [-d SECONDS] [-n NUMBER] [--json]",
+    .usage = "top [-d SECONDS] [-n NUMBER] [--sort KEY] [--json]",
     .summary = "watch what the programs of all devices use",
     .help = "The share of a processor, memory and state of each program, here and on the paired "
             "devices "
             "that are up,\n"
-            "most work first. ^C ends it. With --json, or when the output is no terminal, it "
+            "most work first, or as --sort says. ^C ends it. With --json, or when the output is no "
+            "terminal, it "
             "prints one "
             "picture.\n",
     .options = options,

@@ -199,6 +199,30 @@ def test_the_terminal_of_a_family_lives_on_when_its_first_process_has_ended(s):
     s.phone.call('kill', there)
 
 
+def test_top_has_all_devices_fits_its_terminal_and_sorts(s):
+    busy = s.phone.start([os.path.join(IMAGE, 'bin', 'lua'), '-e', 'while true do end'])
+    large = s.desk.start([os.path.join(IMAGE, 'bin', 'lua'), '-e', 'x = string.rep("x", 50000000) io.read()'])
+    until('it is not large', lambda: s.desk.process(large)['memory_bytes'] > 50000000 and s.desk.process(large)['state'] == 'waiting')
+    time.sleep(0.5)
+    rows = s.desk.json('top')
+    assert rows[0]['device'] == 'phone' and rows[0]['pid'] == busy and rows[0]['cpu_percent'] > 5, rows
+    rows = s.desk.json('top', '--sort', 'memory')
+    assert rows[0]['device'] == 'desk' and rows[0]['pid'] == large, rows
+    for key, of in (('time', lambda r: -r['cpu_ms']), ('pid', lambda r: r['pid']), ('device', lambda r: r['device'])):
+        values = [of(row) for row in s.desk.json('top', '--sort', key)]
+        assert values == sorted(values), (key, values)
+    t = Command(s.desk, 'top', '-d', '1', '-n', '2', cols=80, rows=24)
+    t.see('PID DEVICE +STATE +CPU% +MEMORY +TIME')
+    t.see(rf' {busy} phone +running +\d')
+    screen = t.out
+    assert t.status() == 0
+    assert all(len(line) <= 80 for line in screen.split('\n')), screen
+    r = subprocess.run(s.desk.command('top', '--sort', 'size'), env=s.desk.env, capture_output=True, text=True, check=False)
+    assert r.returncode == 2 and 'there are cpu, memory' in r.stderr, r.stderr
+    s.desk.call('kill', f'phone:{busy}')
+    s.desk.call('kill', large)
+
+
 # ---- without a node ----
 
 def test_a_run_without_a_node_that_is_told_to_end_leaves_the_terminal_as_it_was(s):
