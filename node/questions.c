@@ -188,10 +188,13 @@ static enum err write_control(const char *text, struct control_map *m)
 	char verb[16] = "", rest[QUESTION_MAX] = "";
 	unsigned pid;
 	int n = sscanf(text, "control %u %15s %300[^\n]", &pid, verb, rest);
-	bool moves = !strcmp(verb, "migrate"), kills = !strcmp(verb, "kill");
+	bool job = !strcmp(verb, "migrate-job"), alone = !strcmp(verb, "migrate-alone");
+	bool moves = job || alone || !strcmp(verb, "migrate"), kills = !strcmp(verb, "kill");
 	if (n < 2 || ((moves || kills) && n < 3) || (!moves && !kills && strcmp(verb, "suspend")))
 		return ERR_USAGE;
-	control_map_text(m, "request", verb);
+	control_map_text(m, "request", moves ? "migrate" : verb);
+	if (job || alone)
+		control_map_flag(m, job ? "job" : "alone", true);
 	control_map_u64(m, "pid", pid);
 	if (moves)
 		control_map_text(m, "peer", rest);

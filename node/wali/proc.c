@@ -596,7 +596,8 @@ static int64_t ask_for(struct wali *k, struct device *d, const char *question)
 
 static bool is_command(const char *text)
 {
-	static const char *const known[] = {"migrate ", "suspend", "kill "};
+	static const char *const known[] = {"migrate ", "migrate-job ", "migrate-alone ", "suspend",
+	                                    "kill "};
 	for (size_t i = 0; i < COUNT(known); i++)
 		if (!strncmp(text, known[i], strlen(known[i])))
 			return true;
@@ -608,8 +609,8 @@ static enum ferr find_alive(struct wali *k, uint32_t pid, bool *relative, uint32
 {
 	struct proc_row *row = malloc(sizeof *row);
 	enum ferr e = row ? proc_find(k, pid, row) : FE_NOMEM;
-	if (e == FE_OK && row->state == 'Z')
-		e = FE_SRCH;
+	if (e == FE_OK && (row->state == 'Z' || (!row->relative && !row->foreign)))
+		e = FE_SRCH; /* it has ended, or is with another part of the family on another device */
 	*relative = e == FE_OK && row->relative;
 	*number = *relative ? row->node_pid : pid;
 	free(row);

@@ -1,15 +1,18 @@
 # /etc/bash.bashrc - what bash begins with: the prompt, history, and jobs by their number for commands that want a process
 
-# migrate %1 phone: the command knows processes, the shell its jobs.
-for command in migrate suspend; do
-	eval "$command() {
-		case \$1 in
-		%*) set -- \"\$(jobs -p \"\$1\")\" \"\${@:2}\" ; [ \"\$1\" ] || return 1 ;;
-		esac
-		command $command \"\$@\"
-	}"
-done
-unset command
+# migrate %1 phone: the command knows processes, the shell its jobs. A job moves without the shell.
+migrate() {
+	case $1 in
+	%*) set -- --job "$(jobs -p "$1")" "${@:2}"; [ "$2" ] || return 1 ;;
+	esac
+	command migrate "$@"
+}
+suspend() {
+	case $1 in
+	%*) set -- "$(jobs -p "$1")" "${@:2}"; [ "$1" ] || return 1 ;;
+	esac
+	command suspend "$@"
+}
 
 case $- in
 *i*) ;;

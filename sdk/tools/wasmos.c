@@ -1,6 +1,6 @@
 /* wasmos.c - the system's own commands inside of it: one program for the Linux personality, called by several names.
  *
- *	migrate PID DEVICE     suspend PID     peers     mount     wasmos migrate|suspend|kill|confine|peers|ps|mount|status ...
+ *	migrate [--job|--alone] PID DEVICE     suspend PID     peers     mount     wasmos migrate|suspend|kill|confine|peers|ps|mount|status ...
  *
  * They know nothing but /proc: lines of /proc/wasmos/ and /proc/mounts are printed as tables, and a command for a process is a line
  * written to its ctl, which then says what came of it. The shell makes a PID of %1 (/etc/bash.bashrc).
@@ -225,9 +225,17 @@ static int control(const char *name, const char *pid, const char *command)
 static int migrate(const char *name, int argc, char **argv)
 {
 	char command[256];
+	const char *part = "";
+	if (argc == 3 && (!strcmp(argv[0], "--job") || !strcmp(argv[0], "--alone"))) {
+		part = argv[0] + 1; /* of its relatives only it, or its group: "migrate-job" */
+		argv++;
+		argc--;
+	}
 	if (argc != 2)
-		return fail(name, "usage: migrate PID|%JOB DEVICE (peers lists devices)") + 1;
-	snprintf(command, sizeof command, "migrate %s", argv[1]);
+		return fail(name, "usage: migrate [--job|--alone] PID|%JOB DEVICE (peers lists "
+		                  "devices)") +
+		       1;
+	snprintf(command, sizeof command, "migrate%s %.200s", part, argv[1]);
 	return control(name, argv[0], command);
 }
 
@@ -291,8 +299,10 @@ static int run(const char *name, int argc, char **argv)
 		return kill_it(name, argc, argv);
 	if (!strcmp(name, "confine"))
 		return confine(name, argc, argv);
-	fprintf(stderr, "usage: wasmos migrate PID DEVICE | suspend PID | kill [-SIGNAL] PID | "
-	                "confine PROGRAM | peers | ps | mount | status\n");
+	fprintf(
+	    stderr,
+	    "usage: wasmos migrate [--job|--alone] PID DEVICE | suspend PID | kill [-SIGNAL] PID | "
+	    "confine PROGRAM | peers | ps | mount | status\n");
 	return 2;
 }
 

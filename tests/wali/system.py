@@ -194,13 +194,36 @@ def test_a_shell_moves_with_its_jobs_and_the_prompt_says_where(s):
     t = s.shell()
     prompt(t)
     t.do("lua -e 'while true do end' &", r'\[1\] \d+\n')
-    t.do('migrate %1 phone', 'now on phone\n')
+    t.do('migrate $$ phone', 'now on phone\n')
     prompt(t, 'phone')
     t.do('jobs', 'Running +lua')
     t.do('echo written >file; cat file; uname -n', '\nwritten\nphone\n')
     t.do('kill %1; wait; migrate $$ desk', 'now on desk\n')
     prompt(t)
     t.do('cat file; exit 5', '\nwritten\n')
+    assert t.status() == 5
+
+
+def test_a_job_moves_without_its_shell(s):
+    t = s.shell()
+    prompt(t)
+    t.do('(sleep 2; echo done there; exit 4) | cat &', r'\[1\] \d+\n')
+    t.do('migrate %1 phone', 'moved to phone; there it is')
+    prompt(t)
+    assert sorted(r['name'] for r in s.phone.living() if r['name'] != 'bash') == ['cat', 'sleep'], s.phone.living()
+    t.do('jobs; uname -n', r'(?s)Running.*\ndesk\n')
+    t.do('migrate %1 phone; echo "no $?"', 'no 1\n')
+    t.do('wait; echo "over $?"', '(?s)done there.*over')
+    t.do('sleep 1000', '')
+    time.sleep(0.5)
+    t.type('\x1a')
+    t.see('Stopped')
+    t.do('migrate %1 phone', 'moved to phone')
+    t.do('fg', 'sleep 1000')
+    time.sleep(0.5)
+    t.type('\x03')
+    prompt(t)
+    t.do('echo "by $?"; exit 5', 'by 130\n')
     assert t.status() == 5
 
 
