@@ -8,10 +8,13 @@ struct move_report;
 struct node;
 
 /* PAUSE(upper bound in ms, the same in seconds as text): of the histogram of pauses. */
-#define COUNTERS_PAUSES(PAUSE)                                                                    \
-	PAUSE(5, "0.005")                                                                         \
-	PAUSE(10, "0.01") PAUSE(20, "0.02") PAUSE(50, "0.05") PAUSE(100, "0.1") PAUSE(200, "0.2") \
-	    PAUSE(500, "0.5") PAUSE(1000, "1") PAUSE(2000, "2") PAUSE(5000, "5")
+#define COUNTERS_PAUSES(PAUSE) \
+	PAUSE(5, "0.005")      \
+	PAUSE(10, "0.01")      \
+	PAUSE(20, "0.02")      \
+	PAUSE(50, "0.05")      \
+	PAUSE(100, "0.1")      \
+	PAUSE(200, "0.2") PAUSE(500, "0.5") PAUSE(1000, "1") PAUSE(2000, "2") PAUSE(5000, "5")
 
 enum {
 #define PAUSE(ms, text) COUNTERS_PAUSE_##ms,

@@ -26,6 +26,13 @@ struct shell {
 
 /* Options and operands after the command's name. 0; 2 after a clear message; -1: help was asked for. */
 int options_parse(struct shell *sh, int argc, char **argv);
+/* The option that an argument names, "--on=desk" or "-n7"; *value is what stands behind it in the same argument, or NULL.
+ * NULL: the command has none such. */
+const struct option *options_look_up(const struct shell *sh, const char *arg, const char **value);
+const struct option *options_common(void); /* that every command has */
+/* The table of commands. NULL: past its end; none is called so. */
+const struct command *command_at(size_t i);
+const struct command *command_find(const char *name);
 void options_print(const struct option *options);
 /* text as the number of a process; says what is wrong and returns false. */
 bool options_pid(const struct shell *sh, const char *text, uint64_t *out);

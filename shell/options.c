@@ -30,7 +30,12 @@ static const struct option *find_letter(const struct option *o, char letter)
 	return NULL;
 }
 
-static const struct option *look_up(const struct shell *sh, const char *arg, const char **value)
+const struct option *options_common(void)
+{
+	return common;
+}
+
+const struct option *options_look_up(const struct shell *sh, const char *arg, const char **value)
 {
 	const struct option *o;
 	*value = NULL;
@@ -53,7 +58,7 @@ static const struct option *look_up(const struct shell *sh, const char *arg, con
 static int take_option(struct shell *sh, int argc, char **argv, int *i)
 {
 	const char *arg = argv[*i], *value;
-	const struct option *o = look_up(sh, arg, &value);
+	const struct option *o = options_look_up(sh, arg, &value);
 	if (!o)
 		return shell_usage(sh, "there is no option %s", arg);
 	if (o->kind == OPTION_FLAG) {

@@ -15,7 +15,7 @@ import sys
 import time
 
 import cases
-from person import GUEST, WASMOS, main, paired, until
+from person import GUEST, WASMOS, Terminal, main, paired, until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 QUIET = ('--listen', '127.0.0.1:0', '--display', 'headless')
@@ -358,6 +358,95 @@ def any_open(sockets):
     return False
 
 
+# ---- completion ----
+
+class Typist:
+    """A shell at a terminal, with completion switched on, in which `wasmos` is ours; Terminal's home."""
+
+    def __init__(self, h, words, name):
+        if not shutil.which(words[0]):
+            raise cases.Skip(f'{words[0]} is not installed')
+        self.words = words
+        self.env = dict(h.env, PATH=os.path.dirname(WASMOS) + ':' + h.env['PATH'], PS1='> ', HISTFILE='/dev/null')
+        self.terminal = Terminal(self, cols=200)
+        self.terminal.type(f'source <(wasmos completion {name}); PS1="re""ady> "\n')
+        self.terminal.expect('ready> ')
+
+    def command(self):
+        return [shutil.which(self.words[0]), *self.words[1:]]
+
+    def typed(self, text, becomes):
+        """text, then a tab: the line becomes that, as the shell itself says."""
+        self.terminal.type(text + '\t')
+        time.sleep(0.1)
+        self.terminal.type('\x01echo GO""T=\x05;\n')  # ^A, ^E
+        self.terminal.expect(f'GOT={becomes}')
+        self.terminal.expect('ready> ')
+
+    def listed(self, text, *words):
+        """text, then two tabs: all of the words are shown."""
+        self.terminal.type(text + '\t\t')
+        until(lambda: not self.terminal.read(0.1) and all(w in self.terminal.text for w in words))
+        self.terminal.type('\x15')
+        time.sleep(0.2)
+
+    def end(self):
+        self.terminal.type('\x15exit\n')
+        self.terminal.wait()
+
+
+def shell_completes(h, words, name):
+    with paired(h):
+        pid = h.start('sleep', '60000')
+        t = Typist(h, words, name)
+        for text, becomes in {
+                'wasmos mig': 'wasmos migrate', 'wasmos up --disp': 'wasmos up --display',
+                'wasmos up --display he': 'wasmos up --display headless',
+                'wasmos up --display=he': 'wasmos up --display=headless', 'wasmos kill ': f'wasmos kill {pid}',
+                f'wasmos migrate {pid} l': f'wasmos migrate {pid} laptop', 'wasmos device ren': 'wasmos device rename',
+                'wasmos ps --on l': 'wasmos ps --on laptop', 'wasmos restore /etc/pass': 'wasmos restore /etc/passwd',
+                f'wasmos --home {h.folder} ki': f'wasmos --home {h.folder} kill'}.items():
+            t.typed(text, becomes)
+        t.listed('wasmos p', 'pair', 'peers', 'ports', 'ps')
+        t.end()
+
+
+def test_bash_completes_commands_options_values_devices_programs_and_files(h):
+    shell_completes(h, ['bash', '--norc', '--noprofile', '-i'], 'bash')
+
+
+def test_zsh_completes_commands_options_values_devices_programs_and_files(h):
+    init = os.path.join(h.folder + '-zsh')
+    os.makedirs(init)
+    with open(os.path.join(init, '.zshrc'), 'w') as f:
+        f.write("autoload -Uz compinit; compinit -u -d '" + init + "/dump'; unsetopt zle_bracketed_paste\n")
+    h.env['ZDOTDIR'] = init
+    shell_completes(h, ['zsh', '-d', '-i'], 'zsh')
+
+
+def test_completing_asks_a_node_for_a_second_at_most_and_says_nothing_when_there_is_none(h):
+    assert h.ok('completion', 'next', '--', 'kill', '') == 'words\n'
+    h.ok('up', *QUIET)
+    pid = h.node_pid()
+    os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    out = h.ok('completion', 'next', '--', 'kill', '')
+    took = time.monotonic() - began
+    os.kill(pid, signal.SIGCONT)
+    assert out == 'words\n' and took < 3, (out, took)
+
+
+def test_a_name_that_a_shell_would_run_is_completed_as_a_name(h):
+    h.ok('up', *QUIET)
+    pid = int(h.ok('run', '-d', '--name', '$(touch pwned)\n`id`\x1b[2J', GUEST, 'sleep', '60000'))
+    out = h.ok('completion', 'next', '--', 'kill', '')
+    assert len(out.splitlines()) == 2 and '\x1b' not in out, out
+    script = ('source <("$0" completion bash); COMP_WORDS=("$0" kill ""); COMP_CWORD=2; _wasmos; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    r = subprocess.run(['bash', '-c', script, WASMOS], env=h.env, cwd=h.folder, capture_output=True, text=True)
+    assert r.stdout.split() == [str(pid)] and not os.path.exists(os.path.join(h.folder, 'pwned')), r
+
+
 # ---- installing ----
 
 def install(h, *args, ok=True, **env):
@@ -396,7 +485,8 @@ def test_what_is_installed_runs_and_uninstalling_leaves_nothing_of_it(h):
     install(h, '--user', '--prefix', prefix)
     r = subprocess.run([os.path.join(prefix, 'bin', 'wasmos'), '--version'], capture_output=True, text=True)
     assert r.stdout.startswith('wasmos '), r
-    assert 'share/man/man1/wasmos.1' in files_below(prefix)
+    assert {'share/man/man1/wasmos.1', 'share/bash-completion/completions/wasmos',
+            'share/zsh/site-functions/_wasmos'} <= set(files_below(prefix))
     install(h, '--user', '--prefix', prefix)
     install(h, '--user', '--prefix', prefix, '--uninstall')
     assert files_below(prefix) == []
