@@ -22,6 +22,8 @@ static const char *state_text(struct node *n, const struct device_row *row, bool
 {
 	if (row->state == DEVICE_REMOVED)
 		return row->two_hands ? "removed (key changed twice)" : "removed";
+	if (!self && devices_are_lost(n))
+		return "refuses";
 	return self ? "this device" : link_text(peer_by_id(n, row->id));
 }
 

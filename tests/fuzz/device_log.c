@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { DEVICES = 4, ENTRIES = 40, STRANGER = DEVICES - 1 };
+enum { DEVICES = 4, ENTRIES = 16, STRANGER = DEVICES - 1 };
 
 struct table {
 	uint8_t id[DEVICES][32], secret[DEVICES][32];

@@ -180,7 +180,7 @@ public final class PairActivity extends Activity {
 				|| state == Pairing.State.JOINING || state == Pairing.State.FINISHING;
 		start.setVisibility(asking || waiting || state == Pairing.State.PAIRED ? View.GONE : View.VISIBLE);
 		question.setVisibility(asking ? View.VISIBLE : View.GONE);
-		asked.setText(getString(R.string.pair_ask, pairing.name(), pairing.id()));
+		asked.setText(getString(R.string.pair_ask, pairing.name(), pairing.id(), pairing.check()));
 		boolean showing = state == Pairing.State.SHOWING;
 		words.setVisibility(showing ? View.VISIBLE : View.GONE);
 		words.setText(pairing.words() + "\n" + pairing.address());

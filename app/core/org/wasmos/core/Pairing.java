@@ -18,7 +18,7 @@ public final class Pairing {
 
 	private static final int WORDS = 3;
 	private State state = State.IDLE;
-	private String words = "", address = "", name = "", id = "", trouble = "";
+	private String words = "", address = "", name = "", id = "", check = "", trouble = "";
 	private long question, validSeconds;
 
 	public synchronized State state() {
@@ -40,6 +40,11 @@ public final class Pairing {
 
 	public synchronized String id() {
 		return id;
+	}
+
+	/** Two digits, the same on both devices. */
+	public synchronized String check() {
+		return check;
 	}
 
 	public synchronized String trouble() {
@@ -83,7 +88,7 @@ public final class Pairing {
 
 	private Row begin(State s) {
 		state = s;
-		words = address = name = id = trouble = "";
+		words = address = name = id = check = trouble = "";
 		return Row.request("pair").put("yes", false);
 	}
 
@@ -107,6 +112,7 @@ public final class Pairing {
 			question = row.number("question", 0);
 			name = row.text("name");
 			id = row.text("id");
+			check = row.text("check");
 			state = State.ASKING;
 		} else if (event.equals("paired") && state == State.FINISHING) {
 			name = row.text("name");

@@ -278,6 +278,8 @@ public final class NodeTest {
 		String where = a.devices().all().get(0).address.replaceAll(".*:", "127.0.0.1:");
 		Thread two = follow(b, joiner, joiner.join(Pairing.readWords(shower.words()), where));
 		until(() -> shower.state() == Pairing.State.ASKING && joiner.state() == Pairing.State.ASKING);
+		same(shower.check().length(), 2);
+		same(shower.check(), joiner.check());
 		same(shower.name() + joiner.name(), "phonedesk");
 		a.client.ask(shower.answer(true));
 		b.client.ask(joiner.answer(true));
