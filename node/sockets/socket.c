@@ -187,6 +187,7 @@ enum err space_new(struct net *n, const struct space_config *c, struct space **o
 	    (uint16_t)(PORT_FIRST + (start[0] | start[1] << 8) % (PORT_LAST - PORT_FIRST));
 	*out = s;
 	net_enter(n, s);
+	s->was_left = key_in(n->left_keys, s->cfg.key);
 	key_drop(&n->left_keys, s->cfg.key);
 	s->next = n->spaces;
 	n->spaces = s;
@@ -229,9 +230,10 @@ static void orphan_sockets(struct space *s)
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
-	if (s->left && s->is_home)
+	bool stays = s->arrives && !s->left; /* it came, and could not be taken */
+	if ((s->left || (stays && s->was_left)) && s->is_home)
 		key_put(&s->net->left_keys, s->cfg.key);
-	else if (!s->left)
+	else if (!s->left && !stays)
 		key_put(s->is_home ? &s->net->over_keys : &s->net->over_far_keys, s->cfg.key);
 	s->net->spaces_changed = true;
 	net_touch(s->net);
@@ -254,6 +256,13 @@ bool space_takes_files(const struct space *s, uint32_t count)
 		for (const struct packet *p = o->space == s ? o->in.first : NULL; p; p = p->next)
 			count += p->files ? p->files->count : 0;
 	return count <= SPACE_FILES_MAX;
+}
+
+void space_arrives(struct space *s, bool yet)
+{
+	net_enter(s->net, s);
+	s->arrives = yet;
+	net_leave(s->net);
 }
 
 enum net_mode space_mode(const struct space *s)

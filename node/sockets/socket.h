@@ -90,6 +90,8 @@ enum net_mode space_mode(const struct space *s);
 enum err space_new_like(const struct space *s, const struct space_config *c, struct space **out);
 /* Its processes left this node while they stood: before their files are closed here. */
 void space_leave(struct space *s);
+/* It is being read from an image, and may yet be given up without having ended; until it runs. */
+void space_arrives(struct space *s, bool yet);
 /* A socket has this file's name. */
 bool space_has_name(struct space *s, uint64_t dev, uint64_t ino);
 

@@ -92,7 +92,9 @@ struct socket {
 };
 
 struct space {
-	bool left; /* its family is on another node now */
+	bool left;     /* its family is on another node now */
+	bool arrives;  /* ... or will be: it has not run here */
+	bool was_left; /* before it came: of this node's, which was elsewhere or asleep */
 	struct net *net;
 	struct space *next;
 	struct space_config cfg;

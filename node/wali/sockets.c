@@ -33,6 +33,8 @@ static struct vfs_obj *socket_at(struct wali *k, uint32_t fd)
 
 enum err wali_own_sockets(struct wali *k, bool copy)
 {
+	if (k->family->space)
+		space_arrives(k->family->space, true);
 	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++) {
 		struct vfs_obj *o = socket_at(k, fd);
 		if (o && !k->family->space)
@@ -45,6 +47,8 @@ enum err wali_own_sockets(struct wali *k, bool copy)
 
 void wali_go_sockets(struct wali *k)
 {
+	if (k->family->space)
+		space_arrives(k->family->space, false);
 	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++) {
 		struct vfs_obj *o = socket_at(k, fd);
 		if (o)

@@ -215,6 +215,105 @@ def test_a_client_that_hangs_up_or_never_reads_harms_nobody(g):
         s.close()
 
 
+# ---- datagrams, by programs as they are ----
+
+
+class Datagrams(threading.Thread):
+    """A server of the host's by UDP: answer(bytes, who) gives the bytes that go back."""
+
+    def __init__(self, answer, port=0):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(('127.0.0.1', port))
+        self.port, self.answer, self.asked = self.sock.getsockname()[1], answer, []
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                data, who = self.sock.recvfrom(65536)
+                self.asked.append(data)
+                if (back := self.answer(data, who)) is not None:
+                    self.sock.sendto(back, who)
+
+
+def name_answer(data, _who):
+    """1.2.3.4 for every name; nothing of type AAAA."""
+    end = data.index(0, 12) + 5
+    one = data[end - 4:end - 2] == b'\0\1'
+    record = b'\xc0\x0c\0\1\0\1\0\0\0\5\0\4\1\2\3\4' if one else b''
+    return data[:2] + b'\x81\x80\0\1' + (b'\0\1' if one else b'\0\0') + b'\0\0\0\0' + data[12:end] + record
+
+
+@on_one_node
+def test_a_name_server_of_the_hosts_is_asked_by_datagrams(g):
+    try:
+        server = Datagrams(name_answer, 53)
+    except OSError as e:
+        raise cases.Skip(f'port 53 of the host is not to be had: {e}') from None
+    with server.sock:
+        os.mkdir(g.www + '/etc')
+        with open(g.www + '/etc/resolv.conf', 'w') as f:
+            f.write('nameserver 192.0.0.8\n')
+        args = ['run', '--net', 'all', *SYSTEM, '--dir', g.www + '/etc::/etc', os.path.join(IMAGE, 'bin', 'busybox')]
+        assert '1.2.3.4' in g.node.call(*args, 'nslookup', 'name.example')
+        try:
+            out = g.node.call(*args, 'wget', '-T', '1', '-q', '-O', '-', 'http://other.example:9/')
+        except Failed as e:
+            out = str(e)
+        assert 'bad address' not in out, out
+        assert any(b'\5other\7example' in q for q in server.asked), server.asked
+
+
+def tftp_answer(name):
+    """The first block of a file: from a port of its own, as such servers do."""
+    def answer(data, who):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s, open(name, 'rb') as f:
+            s.bind(('127.0.0.1', 0))
+            s.settimeout(10)
+            body = f.read()
+            for block in range(len(body) // 512 + 1):
+                s.sendto(b'\0\3' + (block + 1).to_bytes(2, 'big') + body[512 * block:512 * block + 512], who)
+                assert s.recv(512)[:2] == b'\0\4'
+    return answer
+
+
+@on_one_node
+def test_a_file_is_fetched_by_tftp(g):
+    with open(g.www + '/page', 'wb') as f:
+        f.write(os.urandom(5000))
+    server = Datagrams(tftp_answer(g.www + '/page'))
+    with server.sock:
+        g.run('all', 'tftp', '-g', '-r', 'page', '-l', '/www/got', 'host.wasmos', str(server.port))
+        assert made(g, 'got') == made(g, 'page')
+
+
+def bash(g, mode, script, options=()):
+    return g.node.call('run', '--net', mode, *options, *SYSTEM, '--env', 'PATH=/bin', os.path.join(IMAGE, 'bin', 'bash'), '-c', script)
+
+
+@on_one_node
+def test_bash_talks_by_its_own_files_for_tcp_and_udp(g):
+    if not os.path.exists(os.path.join(IMAGE, 'bin', 'bash')):
+        raise cases.Skip('bash is not made')
+    server = Datagrams(lambda data, who: data.upper())
+    with server.sock:
+        out = bash(g, 'all', f'exec 3<>/dev/udp/host.wasmos/{server.port}; echo hello >&3; dd bs=99 count=1 <&3 2>/dev/null')
+        assert out == 'HELLO\n', out
+    host, port = g.web[len('http://'):].split(':')
+    out = bash(g, 'all', f'exec 3<>/dev/tcp/{host}/{port}; printf "GET /page HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3')
+    assert out.endswith('\na page\n'), out
+
+
+@on_one_node
+def test_curl_fetches_by_name_and_by_number(g):
+    curl = os.path.join(IMAGE, 'bin', 'curl')
+    if not os.path.exists(curl):
+        raise cases.Skip('curl is not made')
+    for url in (g.web, g.web.replace('host.wasmos', '192.0.0.8')):
+        assert g.node.call('run', '--net', 'all', *SYSTEM, curl, '-sS', url + '/page') == 'a page\n', url
+
+
 # ---- moves ----
 
 MOVES = 5
@@ -282,6 +381,14 @@ def made(g, name):
         return hashlib.md5(f.read()).hexdigest()
 
 
+def got_all(g, slow, node, pid):
+    """The program ends there, and has written what was given."""
+    slow.join(60)
+    assert slow.error is None, slow.error
+    node.wait(pid, timeout_s=60)
+    assert made(g, 'got') == slow.md5.hexdigest(), (os.path.getsize(g.www + '/got'), slow.count)
+
+
 def test_a_download_from_outside_goes_on_through_moves():
     with moving() as g, socket.create_server(('127.0.0.1', 0)) as listener:
         pid = g.start('all', 'ash', '-c', f'exec nc host.wasmos {listener.getsockname()[1]} > /www/got </dev/null')
@@ -292,10 +399,7 @@ def test_a_download_from_outside_goes_on_through_moves():
         path = tour(g)
         pid = hop(path, pid)
         assert slow.count < BULK, 'the moves were not under way'
-        slow.join(60)
-        assert slow.error is None, slow.error
-        path[-1].wait(pid, timeout_s=60)
-        assert made(g, 'got') == slow.md5.hexdigest(), (os.path.getsize(g.www + '/got'), slow.count)
+        got_all(g, slow, path[-1], pid)
 
 
 def test_an_upload_to_a_published_port_goes_on_through_moves():
@@ -308,10 +412,7 @@ def test_an_upload_to_a_published_port_goes_on_through_moves():
         path = tour(g)
         pid = hop(path, pid)
         assert slow.count < BULK, 'the moves were not under way'
-        slow.join(60)
-        assert slow.error is None, slow.error
-        path[-1].wait(pid, timeout_s=60)
-        assert made(g, 'got') == slow.md5.hexdigest(), (os.path.getsize(g.www + '/got'), slow.count)
+        got_all(g, slow, path[-1], pid)
 
 
 def test_a_listener_that_moved_is_still_reached_at_its_published_port():
@@ -410,10 +511,7 @@ def test_a_link_that_breaks_loses_nothing():
             wait_for_link(g.node, g.others[0])
             time.sleep(0.2)
         assert slow.count < BULK, 'the cuts were not under way'
-        slow.join(60)
-        assert slow.error is None, slow.error
-        g.others[0].wait(pid, timeout_s=60)
-        assert made(g, 'got') == slow.md5.hexdigest(), (os.path.getsize(g.www + '/got'), slow.count)
+        got_all(g, slow, g.others[0], pid)
         assert g.node.log().count('link: there is up') >= 5, g.node.log()
 
 
@@ -444,6 +542,16 @@ def test_a_program_of_one_device_finds_that_of_another_by_name():
                 assert 'refused' in str(e), e
 
 
+def test_a_shell_on_another_device_reaches_what_it_was_given():
+    with moving() as g:
+        get = f'wget -q -O - {g.web}/page'
+        env = dict(os.environ, WASMOS_HOME=g.others[0].home)
+        words = [os.environ['WASMOS'], 'shell', '-c', get]
+        said = [subprocess.run([*words, *options, 'here'], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False).stdout
+                for options in ((), ('--net', 'all'))]
+        assert said[0].strip() != 'a page' and said[1].replace('\r', '').strip() == 'a page', said
+
+
 def test_a_program_is_suspended_and_resumed_in_the_middle_of_a_download():
     with moving() as g, socket.create_server(('127.0.0.1', 0)) as listener:
         pid = g.start('all', 'ash', '-c', f'exec nc host.wasmos {listener.getsockname()[1]} > /www/got </dev/null')
@@ -454,10 +562,7 @@ def test_a_program_is_suspended_and_resumed_in_the_middle_of_a_download():
             g.node.call('suspend', pid)
             time.sleep(0.3)
             g.node.call('resume', pid)
-        slow.join(60)
-        assert slow.error is None, slow.error
-        g.node.wait(pid, timeout_s=60)
-        assert made(g, 'got') == slow.md5.hexdigest(), (os.path.getsize(g.www + '/got'), slow.count)
+        got_all(g, slow, g.node, pid)
 
 
 def test_a_copy_of_a_program_has_no_part_in_its_connections():

@@ -201,6 +201,26 @@ Test(sockets, there_is_an_end_to_the_sockets_of_a_family)
 	net_free(n);
 }
 
+Test(sockets, a_family_that_could_not_be_taken_has_not_ended)
+{
+	int wakes = 0;
+	struct net *n = new_net();
+	struct space *s = space_in(n, NET_ALL, &wakes);
+	space_leave(s);
+	space_free(s);
+	cr_expect(n->left_keys && !n->over_keys, "it is elsewhere");
+	s = space_in(n, NET_ALL, &wakes);
+	space_arrives(s, true);
+	space_free(s);
+	cr_expect(n->left_keys && !n->over_keys, "as it was before it came");
+	s = space_in(n, NET_ALL, &wakes);
+	space_arrives(s, true);
+	space_arrives(s, false);
+	space_free(s);
+	cr_expect(!n->left_keys && n->over_keys, "one that ran has");
+	net_free(n);
+}
+
 static size_t ask(struct space *s, const char *labels, uint16_t type, uint8_t out[512])
 {
 	uint8_t q[512] = {0, 7, 1, 0, 0, 1};

@@ -101,6 +101,13 @@ def test_calls_that_the_library_makes_of_others_do_what_they_do_on_debian(w):
         assert call(WASMOS, 'run', '--solo', '--dir', f'{there}::/', program) == (0, r.stdout, '')
 
 
+def test_two_control_messages_go_in_one_call_and_sockets_give_up_as_on_debian(w):
+    native = w.folder / 'native'
+    if call('cc', '-O2', '-w', HERE / 'messages.c', '-o', native)[0]:
+        raise cases.Skip('no C compiler of this machine')
+    assert w.run(w.compile('messages.c')) == call(native)
+
+
 def test_an_import_that_no_node_has_is_found(w):
     # The import env.f of type () -> ().
     (w.folder / 'bad.wasm').write_bytes(b'\0asm\1\0\0\0' b'\1\4\1\x60\0\0' b'\2\x09\1\3env\1f\0\0')
