@@ -525,5 +525,100 @@ def test_systemd_calls_the_system_unit_hardly_exposed(h):
     assert 'Type=notify' in text and 'WatchdogSec=' in text
 
 
+# ---- under a systemd that runs ----
+
+class Systemd:
+    """One of the test's own (own_systemd), in which the node is installed for the system."""
+
+    def __init__(self, h):
+        needed = ('unshare', 'nsenter', 'runuser', '/lib/systemd/systemd')
+        if os.geteuid() != 0 or not all(shutil.which(p) for p in needed):
+            raise cases.Skip('a systemd of its own is booted by root alone, with unshare and nsenter: not here')
+        self.folder = h.folder + '-systemd'
+        os.makedirs(self.folder)
+        self.out = open(self.folder + '-out', 'w+')
+        self.boot = subprocess.Popen(
+            ['unshare', '-fpmiuCn', '--kill-child', os.path.join(ROOT, 'tests/e2e/own_systemd'), self.folder, ROOT,
+             WASMOS, GUEST], stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.out)
+
+    def init(self):
+        with open(f'/proc/{self.boot.pid}/task/{self.boot.pid}/children') as f:
+            return f.read().split()[0]
+
+    def run(self, *words, timeout=60):
+        """Inside; (exit status, all output)."""
+        r = subprocess.run(['nsenter', '-t', self.init(), '-m', '-p', '-i', '-u', '-C', '-n', '-r', '-w', *map(str, words)],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout)
+        return r.returncode, r.stdout.decode(errors='replace')
+
+    def ok(self, *words, **more):
+        status, out = self.run(*words, **more)
+        assert status == 0, (words, status, out)
+        return out
+
+    def wasmos(self, *words):
+        return self.ok('runuser', '-u', 'wasmos', '--', 'wasmos', '--home', '/var/lib/wasmos', *words)
+
+    def show(self, what):
+        return self.ok('systemctl', 'show', '-P', what, 'wasmos').strip()
+
+    def wait_until_up(self):
+        """Skips where no systemd can be booted like this (an overlay over an overlay, a kernel without cgroup2)."""
+        end = time.monotonic() + 40
+        while self.boot.poll() is None and time.monotonic() < end:
+            with contextlib.suppress(OSError, IndexError, subprocess.TimeoutExpired):
+                if self.run('systemctl', 'is-system-running', timeout=10)[1].strip() in ('running', 'degraded'):
+                    return
+            time.sleep(0.3)
+        self.out.seek(0)
+        raise cases.Skip('systemd does not boot in namespaces here: ' + ' '.join(self.out.read().split())[-200:])
+
+    def end(self):
+        self.boot.kill()
+        self.boot.wait()
+        self.out.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def systemd(h):
+    s = Systemd(h)
+    try:
+        s.wait_until_up()
+        yield s
+    finally:
+        s.end()
+
+
+def write_inside(s, path, *lines):
+    s.ok('sh', '-c', 'mkdir -p "$(dirname "$0")"; printf "%s\\n" "$@" > "$0"', path, *lines)
+
+
+def test_the_unit_works_under_systemd_with_all_that_it_forbids(h):
+    with systemd(h) as s:
+        s.ok('ip', 'link', 'set', 'lo', 'up')
+        write_inside(s, '/etc/wasmos/config', 'listen = 127.0.0.1:0', 'log-format = json')
+        write_inside(s, '/etc/systemd/system/wasmos.service.d/quick.conf', '[Service]', 'WatchdogSec=3')
+        assert 'Start it' in s.ok('/wasmos/scripts/install', '--system', '--binary', '/wasmos-program', timeout=120)
+        s.ok('systemctl', 'start', 'wasmos')  # returns when READY=1 came
+        pid = int(s.wasmos('run', '-d', '--checkpoint', '1', '/guest.wasm', 'sleep', '600000'))
+        until(lambda: json.loads(s.wasmos('ps', '--json'))[0].get('checkpoints', 0) > 0, timeout=30)
+        s.wasmos('suspend', pid)
+        s.wasmos('resume', pid)
+        until(lambda: '1 programs run' in s.show('StatusText'), timeout=20)
+        s.ok('systemctl', 'reload', 'wasmos')
+        until(lambda: 'read again' in s.ok('journalctl', '-u', 'wasmos', '-o', 'cat', '--no-pager'))
+        before = s.show('MainPID')
+        s.ok('kill', '-STOP', before)  # it hangs: the watchdog ends it, and what was saved goes on
+        until(lambda: s.show('NRestarts') == '1' and s.show('ActiveState') == 'active', timeout=30)
+        until(lambda: [p['pid'] for p in json.loads(s.wasmos('ps', '--json'))] == [pid], timeout=20)
+        s.ok('systemctl', 'stop', 'wasmos')
+        assert s.show('Result') == 'success'
+        s.ok('systemctl', 'start', 'wasmos')
+        until(lambda: json.loads(s.wasmos('ps', '--json'))[0]['state'] in ('running', 'waiting'))
+        s.ok('/wasmos/scripts/install', '--system', '--uninstall')
+        assert s.run('systemctl', 'is-active', 'wasmos')[1].strip() == 'inactive'
+
+
 if __name__ == '__main__':
     sys.exit(main(globals()))
