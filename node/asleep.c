@@ -8,20 +8,29 @@
 #include "node/moves.h"
 #include "node/node.h"
 #include "node/process_section.h"
+#include "node/revive.h"
 #include "node/process_table.h"
 #include "node/store.h"
 #include "node/work.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { SECTION_MAX = 8 << 20 };
 
-struct asleep {
-	struct owner record;
+/* One process of an image. */
+struct sleeper {
+	uint32_t number; /* by which its relatives know it; 0: the leader, or one that is alone */
 	struct wr section;
 	uint64_t memory_bytes;
 	uint8_t module[32];
+};
+
+struct asleep {
+	struct owner record;
+	struct sleeper *list; /* the leader first */
+	uint32_t count;
 	enum err err;
 	struct errmsg msg;
 };
@@ -32,6 +41,8 @@ struct looking {
 	bool all, follow;
 	struct asleep *list;
 	size_t count;
+	uint32_t pid; /* that is looked for */
+	asleep_found_fn found;
 };
 
 /* ---- on the pool: what is in the depot ---- */
@@ -86,17 +97,79 @@ static enum err read_space(struct depot *d, const struct manifest_space *s, stru
 	return ERR_OK;
 }
 
+/* NULL: no memory. */
+static struct sleeper *sleeper_of(struct asleep *a, uint32_t number)
+{
+	for (uint32_t i = 0; i < a->count; i++)
+		if (a->list[i].number == number)
+			return &a->list[i];
+	struct sleeper *list = realloc(a->list, (a->count + 1) * sizeof *list);
+	if (!list)
+		return NULL;
+	a->list = list;
+	list[a->count] = (struct sleeper){.number = number};
+	return &list[a->count++];
+}
+
+/* Of a relative: its section "process" out of the one that holds all of its own. */
+static enum err read_member(struct depot *d, const struct manifest_space *space, struct sleeper *s,
+                            struct errmsg *msg)
+{
+	struct wr all = {0};
+	struct process_sections in = {0};
+	enum err e = read_space(d, space, &all, msg);
+	if (e == ERR_OK && !member_section_read(rd_of(all.data, all.size), &in))
+		e = err_set(msg, ERR_MALFORMED, "section %s is cut off", space->info.name);
+	if (e == ERR_OK) {
+		struct rd process = in.bytes[SECTION_PROCESS];
+		const uint8_t *bytes;
+		size_t size = rd_left(&process);
+		memcpy(s->module, in.module_hash, sizeof s->module);
+		if (rd_bytes(&process, size, &bytes) == ERR_OK)
+			wr_bytes(&s->section, bytes, size);
+	}
+	wr_free(&all);
+	return e;
+}
+
+/* "member 17", "17/00": 17; "process", "00": 0. */
+static uint32_t number_of(const struct manifest_space *s)
+{
+	unsigned number = 0;
+	if (s->info.kind == SPACE_MEMORY && strchr(s->info.name, '/'))
+		sscanf(s->info.name, "%9u/", &number);
+	else if (s->info.kind == SPACE_SECTION)
+		sscanf(s->info.name, "member %9u", &number);
+	return number;
+}
+
+static enum err read_process(struct depot *d, const struct manifest_space *space, struct asleep *a)
+{
+	uint32_t number = number_of(space);
+	bool is_own = !strcmp(space->info.name, section_name(SECTION_PROCESS));
+	if (space->info.kind != SPACE_MEMORY && !number && !is_own)
+		return ERR_OK;
+	struct sleeper *s = sleeper_of(a, number);
+	if (!s)
+		return ERR_NOMEM;
+	if (space->info.kind == SPACE_MEMORY)
+		s->memory_bytes += space->info.size;
+	else if (is_own)
+		return read_space(d, space, &s->section, &a->msg);
+	else
+		return read_member(d, space, s, &a->msg);
+	return ERR_OK;
+}
+
 static enum err read_spaces(struct depot *d, const struct manifest *m, struct asleep *a)
 {
+	struct sleeper *leader = sleeper_of(a, 0);
+	if (!leader)
+		return ERR_NOMEM;
 	if (m->nmodules)
-		memcpy(a->module, m->modules[0].hash, sizeof a->module);
-	for (uint32_t i = 0; i < m->nspaces; i++) {
-		const struct manifest_space *s = &m->spaces[i];
-		if (s->info.kind == SPACE_MEMORY)
-			a->memory_bytes += s->info.size;
-		else if (!strcmp(s->info.name, section_name(SECTION_PROCESS)))
-			TRY(read_space(d, s, &a->section, &a->msg));
-	}
+		memcpy(leader->module, m->modules[0].hash, sizeof leader->module);
+	for (uint32_t i = 0; i < m->nspaces; i++)
+		TRY(read_process(d, &m->spaces[i], a));
 	return ERR_OK;
 }
 
@@ -141,8 +214,11 @@ static struct looking *looking_new(struct node *n, struct control_call *c)
 
 static void looking_free(struct looking *l)
 {
-	for (size_t i = 0; i < l->count; i++)
-		wr_free(&l->list[i].section);
+	for (size_t i = 0; i < l->count; i++) {
+		for (uint32_t k = 0; k < l->list[i].count; k++)
+			wr_free(&l->list[i].list[k].section);
+		free(l->list[i].list);
+	}
 	free(l->list);
 	free(l);
 }
@@ -168,14 +244,15 @@ static void nobody(void *ctx)
 }
 
 /* Freed with process_free(). NULL: its image could not be read, a->msg may say why. */
-static struct process *describe(struct asleep *a)
+static struct process *describe(struct asleep *a, uint32_t i)
 {
 	static const struct tty_hooks none = {
 	    .wake_guest = nobody, .wake_client = nobody, .ctx = NULL};
-	struct process *p = a->err == ERR_OK ? calloc(1, sizeof *p) : NULL;
+	struct process *p = a->err == ERR_OK && i < a->count ? calloc(1, sizeof *p) : NULL;
 	if (!p)
 		return NULL;
-	a->err = process_section_load(rd_of(a->section.data, a->section.size), &none, p, &a->msg);
+	const struct wr *section = &a->list[i].section;
+	a->err = process_section_load(rd_of(section->data, section->size), &none, p, &a->msg);
 	if (a->err == ERR_OK)
 		return p;
 	process_free(p);
@@ -184,28 +261,59 @@ static struct process *describe(struct asleep *a)
 
 /* ---- ps ---- */
 
-static void put_row(struct looking *l, struct asleep *a)
+static void put_described(struct control_call *c, const struct process *p, const struct sleeper *s)
 {
 	char line[PROCESS_COMMAND_MAX];
-	struct process *p = describe(a);
+	process_command_line(p, line, sizeof line);
+	control_put_u64(c, "parent", p->parent);
+	control_put_u64(c, "memory_bytes", s->memory_bytes);
+	control_put_u64(c, "cpu_ms", p->cpu_ns_before / 1000000);
+	control_put_i64(c, "created_unix_ms", p->created_unix_ms);
+	control_put_hex(c, "module", s->module, sizeof s->module);
+	control_put_str(c, "command", line);
+}
+
+static void put_leader(struct looking *l, struct asleep *a)
+{
+	struct process *p = describe(a, 0);
 	moves_ps_row(l->node, l->call, &a->record);
-	if (p) {
-		process_command_line(p, line, sizeof line);
-		control_put_u64(l->call, "parent", p->parent);
-		control_put_u64(l->call, "memory_bytes", a->memory_bytes);
-		control_put_u64(l->call, "cpu_ms", p->cpu_ns_before / 1000000);
-		control_put_i64(l->call, "created_unix_ms", p->created_unix_ms);
-		control_put_hex(l->call, "module", a->module, sizeof a->module);
-		control_put_str(l->call, "command", line);
-	}
+	if (p)
+		put_described(l->call, p, &a->list[0]);
 	control_row_end(l->call);
 	process_free(p);
+}
+
+/* A relative, which wakes with its leader. */
+static void put_relative(struct looking *l, struct asleep *a, uint32_t i)
+{
+	char tree[PROCESS_NAME_MAX + 3];
+	struct process *p = describe(a, i);
+	if (!p)
+		return;
+	snprintf(tree, sizeof tree, "  %s", p->name);
+	control_row(l->call);
+	control_put_u64(l->call, "pid", p->pid);
+	control_put_str(l->call, "state", owner_state_text(a->record.state));
+	control_put_str(l->call, "name", p->name);
+	control_put_str(l->call, "tree", tree);
+	control_put_hex(l->call, "uid", p->uid, sizeof p->uid);
+	control_put_u64(l->call, "epoch", a->record.epoch);
+	put_described(l->call, p, &a->list[i]);
+	control_row_end(l->call);
+	process_free(p);
+}
+
+static void put_rows(struct looking *l, struct asleep *a)
+{
+	put_leader(l, a);
+	for (uint32_t i = 1; i < a->count; i++)
+		put_relative(l, a, i);
 }
 
 static void end_ps(struct looking *l)
 {
 	for (size_t i = 0; l->call && i < l->count; i++)
-		put_row(l, &l->list[i]);
+		put_rows(l, &l->list[i]);
 	if (l->call && l->all)
 		moves_ps_lost(l->node, l->call);
 	if (l->call)
@@ -247,7 +355,7 @@ static void logs_read(void *ctx)
 {
 	struct looking *l = ctx;
 	struct asleep *a = &l->list[0];
-	struct process *p = l->call ? describe(a) : NULL;
+	struct process *p = l->call ? describe(a, 0) : NULL;
 	if (p)
 		put_recent(l->call, p);
 	if (l->call && a->err != ERR_OK)
@@ -261,6 +369,23 @@ static void logs_read(void *ctx)
 	looking_free(l);
 }
 
+static void show_logs(struct node *n, struct control_call *c, const struct owner *o)
+{
+	struct looking *l = looking_new(n, c);
+	l->follow = control_flag(c, "follow");
+	add(l, o);
+	start(l, logs_read);
+}
+
+static void logs_found(struct node *n, struct control_call *c, const struct owner *o,
+                       uint32_t number)
+{
+	if (o)
+		show_logs(n, c, o);
+	else if (control_arg_process(c)) /* else it has said why not */
+		control_again(c);
+}
+
 bool asleep_logs(struct node *n, struct control_call *c)
 {
 	uint64_t pid;
@@ -268,11 +393,46 @@ bool asleep_logs(struct node *n, struct control_call *c)
 	    awake_coming(n, (uint32_t)pid) || process_find(n, (uint32_t)pid))
 		return false;
 	const struct owner *o = moves_record_by_pid(n, (uint32_t)pid);
-	if (!o)
-		return false;
-	struct looking *l = looking_new(n, c);
-	l->follow = control_flag(c, "follow");
-	add(l, o);
-	start(l, logs_read);
+	if (o)
+		show_logs(n, c, o);
+	else
+		asleep_find(n, c, (uint32_t)pid, logs_found);
 	return true;
+}
+
+/* ---- relatives by their numbers ---- */
+
+static bool has_number(struct asleep *a, uint32_t i, uint32_t pid)
+{
+	struct process *p = describe(a, i);
+	bool found = p && p->pid == pid;
+	process_free(p);
+	return found;
+}
+
+static void find_read(void *ctx)
+{
+	struct looking *l = ctx;
+	const struct owner *found = NULL;
+	uint32_t number = 0;
+	for (size_t i = 0; l->call && !found && i < l->count; i++)
+		for (uint32_t k = 1; !found && k < l->list[i].count; k++)
+			if (has_number(&l->list[i], k, l->pid)) {
+				found = moves_record(l->node, l->list[i].record.uid);
+				number = l->list[i].list[k].number;
+			}
+	if (l->call) {
+		control_on_gone(l->call, NULL, NULL);
+		l->found(l->node, l->call, found, number);
+	}
+	looking_free(l);
+}
+
+void asleep_find(struct node *n, struct control_call *c, uint32_t pid, asleep_found_fn fn)
+{
+	struct looking *l = looking_new(n, c);
+	l->pid = pid;
+	l->found = fn;
+	moves_each_asleep(n, add, l);
+	start(l, find_read);
 }

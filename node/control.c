@@ -402,7 +402,9 @@ struct process *control_arg_process(struct control_call *c)
 		wait_for(c, (uint32_t)pid, "is being woken");
 		return NULL;
 	}
-	if (!p)
+	if (!p && awake_any(c->node)) /* it may be a relative of one that is */
+		wait_for(c, (uint32_t)pid, "is not there, and programs are being woken");
+	else if (!p)
 		say_why_not(c, (uint32_t)pid);
 	return p;
 }

@@ -1,6 +1,7 @@
 /* control_move.c - requests that move processes: migrate, suspend, resume, snapshot, restore. */
 #include "base/file.h"
 #include "base/os.h"
+#include "node/asleep.h"
 #include "node/awake.h"
 #include "node/checkpoint.h"
 #include "node/control.h"
@@ -262,22 +263,9 @@ static void resume_forced(struct node *n, struct control_call *c, const struct o
 	control_end(c, e, &msg);
 }
 
-void control_resume(struct node *n, struct control_call *c)
+static void resume_record(struct node *n, struct control_call *c, const struct owner *o)
 {
-	uint64_t pid;
-	if (control_flag(c, "trimmed")) {
-		trims_resume(n, c);
-		return;
-	}
-	if (control_u64(c, "pid", &pid) != ERR_OK || pid > UINT32_MAX) {
-		control_fail(c, ERR_USAGE, "resume needs the number of a process");
-		return;
-	}
-	const struct owner *o = moves_record_by_pid(n, (uint32_t)pid);
-	if (!o) {
-		control_fail(c, ERR_NOTFOUND, "no process %llu is suspended or in flight here",
-		             (unsigned long long)pid);
-	} else if (o->state == OWNER_RELEASED && !control_flag(c, "force")) {
+	if (o->state == OWNER_RELEASED && !control_flag(c, "force")) {
 		struct peer *p = peer_by_id(n, o->peer);
 		control_fail(c, ERR_STATE,
 		             "process %u is in flight to %s, which may run it by now. When that "
@@ -291,6 +279,37 @@ void control_resume(struct node *n, struct control_call *c)
 		if (w)
 			checkpoint_resume(n, o, checkpoint_over, w);
 	}
+}
+
+/* A family wakes as a whole, whichever of its processes is named. */
+static void resume_found(struct node *n, struct control_call *c, const struct owner *o,
+                         uint32_t number)
+{
+	uint64_t pid = 0;
+	control_u64(c, "pid", &pid);
+	if (o)
+		resume_record(n, c, o);
+	else
+		control_fail(c, ERR_NOTFOUND, "no process %llu is suspended or in flight here",
+		             (unsigned long long)pid);
+}
+
+void control_resume(struct node *n, struct control_call *c)
+{
+	uint64_t pid;
+	if (control_flag(c, "trimmed")) {
+		trims_resume(n, c);
+		return;
+	}
+	if (control_u64(c, "pid", &pid) != ERR_OK || pid > UINT32_MAX) {
+		control_fail(c, ERR_USAGE, "resume needs the number of a process");
+		return;
+	}
+	const struct owner *o = moves_record_by_pid(n, (uint32_t)pid);
+	if (o)
+		resume_record(n, c, o);
+	else
+		asleep_find(n, c, (uint32_t)pid, resume_found);
 }
 
 /* ---- snapshot, restore ---- */

@@ -200,6 +200,8 @@ struct discard {
 	struct node *node;
 	struct control_call *call; /* NULL: the client is gone */
 	uint8_t uid[PROCESS_UID_SIZE];
+	uint32_t number; /* of the relative that is meant; 0: the leader */
+	bool family;
 };
 
 static void discard_gone(void *ctx)
@@ -213,8 +215,11 @@ static void discard_resumed(void *ctx, enum err e, const struct errmsg *msg,
 	struct discard *d = ctx;
 	struct process *p = process_find_uid(d->node, d->uid);
 	const struct owner *o = moves_record(d->node, d->uid);
-	if (p) /* also when somebody else has just woken it */
-		process_kill(p, 137);
+	struct process *meant = p && d->number ? kin_find(p, d->number) : p;
+	if (p && d->family)
+		kin_kill(p, 137);
+	if (meant) /* also when somebody else has just woken it */
+		process_kill(meant, 137);
 	if (p || !o || o->state != OWNER_SUSPENDED) /* or ended it */
 		e = ERR_OK;
 	if (d->call)
@@ -223,6 +228,29 @@ static void discard_resumed(void *ctx, enum err e, const struct errmsg *msg,
 }
 
 /* One that sleeps on disk is woken up to be ended: so it ends like every other. */
+static void discard(struct node *n, struct control_call *c, const struct owner *o, uint32_t number)
+{
+	struct discard *d = malloc(sizeof *d);
+	if (!d) {
+		control_end(c, ERR_NOMEM, NULL);
+		return;
+	}
+	*d = (struct discard){
+	    .node = n, .call = c, .number = number, .family = control_flag(c, "family")};
+	memcpy(d->uid, o->uid, sizeof d->uid);
+	control_on_gone(c, discard_gone, d);
+	checkpoint_resume(n, o, discard_resumed, d);
+}
+
+static void kill_found(struct node *n, struct control_call *c, const struct owner *o,
+                       uint32_t number)
+{
+	if (o && o->state == OWNER_SUSPENDED)
+		discard(n, c, o, number);
+	else if (control_arg_process(c)) /* else it has said why not */
+		control_again(c);
+}
+
 static bool kill_suspended(struct node *n, struct control_call *c)
 {
 	uint64_t pid;
@@ -230,14 +258,11 @@ static bool kill_suspended(struct node *n, struct control_call *c)
 	    awake_coming(n, (uint32_t)pid) || process_find(n, (uint32_t)pid))
 		return false;
 	const struct owner *o = moves_record_by_pid(n, (uint32_t)pid);
-	struct discard *d = o && o->state == OWNER_SUSPENDED ? malloc(sizeof *d) : NULL;
-	if (!d)
-		return false;
-	*d = (struct discard){.node = n, .call = c};
-	memcpy(d->uid, o->uid, sizeof d->uid);
-	control_on_gone(c, discard_gone, d);
-	checkpoint_resume(n, o, discard_resumed, d);
-	return true;
+	if (!o)
+		asleep_find(n, c, (uint32_t)pid, kill_found);
+	else if (o->state == OWNER_SUSPENDED)
+		discard(n, c, o, 0);
+	return !o || o->state == OWNER_SUSPENDED;
 }
 
 void control_kill(struct node *n, struct control_call *c)
@@ -558,13 +583,15 @@ void control_logs(struct node *n, struct control_call *c)
 		ask_attach(n, c, peer, flags);
 	else if (peer)
 		ask_logs(n, c, peer);
-	if (peer || asleep_logs(n, c))
+	if (peer)
 		return;
 	const struct owner *o = goes_on ? gone_process(n, c) : NULL;
-	struct process *p = o ? NULL : control_arg_process(c);
 	if (o)
 		follow(n, c, o, flags);
-	else if (p && goes_on && process_alive(p))
+	if (o || asleep_logs(n, c))
+		return;
+	struct process *p = control_arg_process(c);
+	if (p && goes_on && process_alive(p))
 		session_start(process_of_terminal(p), c, flags);
 	else if (p)
 		put_recent(c, p);

@@ -168,6 +168,14 @@ void kin_thaw_all(struct process *leader)
 	process_thaw(r);
 }
 
+struct process *kin_find(struct process *p, uint32_t guest_pid)
+{
+	EACH_RELATIVE(r, p)
+	if (r->guest_pid == guest_pid)
+		return r;
+	return NULL;
+}
+
 void kin_kill(struct process *p, int status)
 {
 	EACH_RELATIVE(r, p)

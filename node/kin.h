@@ -43,6 +43,8 @@ void kin_pass_on(struct process *p);
 
 /* Of all relatives here, but for one that is just becoming another program: once it stands it does not (kin_freeze()). */
 void kin_hold(struct process *leader, enum process_hold hold);
+/* The relative that they know by this number, or p itself. NULL: none. */
+struct process *kin_find(struct process *p, uint32_t guest_pid);
 /* Nothing holds them any more (but exec, of one that is becoming another program). */
 void kin_release(struct process *leader);
 void kin_thaw_all(struct process *leader);

@@ -190,26 +190,30 @@ static enum err check_module(const struct image *im, const uint8_t hash[32], str
 	return err_set(msg, ERR_INVALID, "the image does not name the module of a process");
 }
 
+bool member_section_read(struct rd in, struct process_sections *s)
+{
+	const uint8_t *hash;
+	if (rd_bytes(&in, sizeof s->module_hash, &hash) != ERR_OK)
+		return false;
+	memcpy(s->module_hash, hash, sizeof s->module_hash);
+	for (int i = 0; i < SECTIONS; i++) {
+		uint32_t size;
+		if (rd_u32(&in, &size) != ERR_OK || rd_sub(&in, size, &s->bytes[i]) != ERR_OK)
+			return false;
+	}
+	return rd_left(&in) == 0;
+}
+
 static enum err member_sections(const struct image *im, uint32_t number, struct process_sections *s,
                                 struct errmsg *msg)
 {
 	char name[IMAGE_NAME_MAX];
 	struct rd in;
-	const uint8_t *hash;
 	member_section_name(number, name);
 	TRY(find_section(im, name, &in, msg));
-	if (rd_bytes(&in, sizeof s->module_hash, &hash) != ERR_OK)
-		return err_set(msg, ERR_MALFORMED, "section %s is cut off", name);
-	memcpy(s->module_hash, hash, sizeof s->module_hash);
-	TRY(check_module(im, hash, msg));
-	for (int i = 0; i < SECTIONS; i++) {
-		uint32_t size;
-		if (rd_u32(&in, &size) != ERR_OK || rd_sub(&in, size, &s->bytes[i]) != ERR_OK)
-			return err_set(msg, ERR_MALFORMED, "section %s is cut off", name);
-	}
-	return rd_left(&in) ? err_set(msg, ERR_MALFORMED, "section %s: %zu bytes too many", name,
-	                              rd_left(&in))
-	                    : ERR_OK;
+	if (!member_section_read(in, s))
+		return err_set(msg, ERR_MALFORMED, "section %s has not the size it says", name);
+	return check_module(im, s->module_hash, msg);
 }
 
 /* Of relatives: the leader's module stands before what they share. */

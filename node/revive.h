@@ -16,6 +16,8 @@
 
 typedef void (*revived_fn)(void *ctx, struct process *p, enum err e, const struct errmsg *msg);
 
+/* Hostile bytes: a section "member N", whose module and sections s gets, borrowed. False: it is cut off, or too long. */
+bool member_section_read(struct rd in, struct process_sections *s);
 /* fresh: they get identities of their own (a snapshot may be restored many times). p, the leader, and its relatives are FROZEN with
  * one freeze each: kin_thaw_all(p). */
 void revive(struct node *n, const struct image *im, bool fresh, revived_fn fn, void *ctx);

@@ -199,6 +199,30 @@ def test_the_terminal_of_a_family_lives_on_when_its_first_process_has_ended(s):
     s.phone.call('kill', there)
 
 
+def test_relatives_that_sleep_are_listed_and_each_number_wakes_or_ends_them(s):
+    pid = family(s, 'echo first; (while read line; do echo "got $line"; done); echo over')
+    child = child_of(s, pid)
+    for _ in range(2):
+        s.desk.call('suspend', child)
+        rows = {row['pid']: row for row in s.desk.ps()}
+        assert rows[pid]['state'] == rows[child]['state'] == 'suspended', rows
+        assert rows[child]['parent'] == pid and rows[child]['memory_bytes'] > 60000, rows
+        assert 'first' in s.desk.call('logs', child)
+        s.desk.call('resume', child)
+        assert s.desk.process(child)['state'] in ('running', 'waiting')
+    s.desk.down()
+    s.desk.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    t = Command(s.desk, 'attach', str(child))
+    t.do('hello', 'got hello\n')
+    leave(t)
+    s.desk.call('suspend', pid)
+    s.desk.call('kill', child)
+    row = s.desk.wait(pid)
+    assert row['state'] == 'exited' and 'over' in s.desk.call('logs', pid), row
+    r = subprocess.run(s.desk.command('resume', '99998'), env=s.desk.env, capture_output=True, text=True, check=False)
+    assert r.returncode == 1 and 'no process 99998 is suspended' in r.stderr, r.stderr
+
+
 def test_top_has_all_devices_fits_its_terminal_and_sorts(s):
     busy = s.phone.start([os.path.join(IMAGE, 'bin', 'lua'), '-e', 'while true do end'])
     large = s.desk.start([os.path.join(IMAGE, 'bin', 'lua'), '-e', 'x = string.rep("x", 50000000) io.read()'])
