@@ -162,6 +162,8 @@ void net_close(struct node *n)
 	pumps_close(n->net);
 	gates_close(o);
 	post_close(o);
+	while (o->over)
+		key_drop(&o->over, o->over->key);
 	net_leave(n->net);
 	uv_close((uv_handle_t *)&o->async, async_closed);
 }

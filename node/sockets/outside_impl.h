@@ -21,6 +21,8 @@ struct outside {
 	struct outlet *outlets;
 	struct pump *far_pumps; /* that connect for guests on other devices */
 	uint64_t opened_ms;
+	struct left_key
+	    *over; /* of families at home elsewhere that ended: for homes that come up later */
 	struct gate *gates;
 	struct post *post;
 	uint32_t noutlets, npumps; /* gates are outlets too */

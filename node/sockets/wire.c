@@ -715,13 +715,36 @@ static void got_over(struct outside *o, const struct msg_net_over *m)
 	outlets_end(o, m->key);
 }
 
+/* The newest so many are remembered. */
+static void remember_over(struct outside *o, const uint8_t key[SPACE_KEY_SIZE])
+{
+	enum { OVER_MAX = 256 };
+	struct left_key **at = &o->over;
+	key_put(&o->over, key);
+	for (int i = 0; *at && i < OVER_MAX; i++)
+		at = &(*at)->next;
+	while (*at)
+		key_drop(at, (*at)->key);
+}
+
 void wire_tell_over(struct outside *o, struct left_key *keys)
 {
 	while (keys) {
 		struct msg_net_over m;
 		memcpy(m.key, keys->key, sizeof m.key);
 		send_to_all(o, MSG_NET_OVER, &m);
+		remember_over(o, m.key);
 		key_drop(&keys, m.key);
+	}
+}
+
+/* A device that was down when they ended may be the home of some. */
+static void tell_over_again(struct outside *o, struct peer *p)
+{
+	for (const struct left_key *k = o->over; k; k = k->next) {
+		struct msg_net_over m;
+		memcpy(m.key, k->key, sizeof m.key);
+		send_to(p, MSG_NET_OVER, &m, LINK_FAST);
 	}
 }
 
@@ -803,8 +826,10 @@ void wires_link(struct outside *o, struct peer *p, bool up)
 			socket_touch(s);
 		}
 	}
-	if (up)
+	if (up) {
+		tell_over_again(o, p);
 		wire_tell_listeners(o, p);
+	}
 	net_leave(n);
 }
 

@@ -236,8 +236,12 @@ def test_a_home_that_restarts_still_leads_to_its_programs_elsewhere():
         assert tcp_echo(port, b'published') == b'published'
         until(lambda: rows(a, host=f'0.0.0.0:{listening}'))
         assert tcp_echo(listening, b'listening') == b'listening'
-        for pid in pids:
-            b.call('kill', pid)
+        b.call('kill', pids[0])
+        until(lambda: len(a.json('ports')) == 1)
+        a.down()
+        b.call('kill', pids[1])
+        time.sleep(0.5)
+        a.up('--listen', '127.0.0.1:0', '--display', 'headless')
         until(lambda: not a.json('ports'))
 
 
