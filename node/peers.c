@@ -549,7 +549,7 @@ void peer_hang_up(struct peer *p, const char *why)
 	if (p->dialing)
 		conn_close(p->dialing, why);
 	if (p->up)
-		conn_close(p->up, why);
+		conn_dismiss(p->up); /* it is told why, perhaps by us */
 }
 
 void peer_dismiss(struct peer *p, const char *why)

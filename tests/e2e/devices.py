@@ -181,6 +181,14 @@ def test_a_new_key_keeps_the_device_its_links_and_its_id():
         assert devices(a)['phone']['keys'] == 3
 
 
+def test_a_device_leaves_by_itself_and_the_others_know():
+    with system('laptop', 'server', 'phone') as (a, b, c):
+        c.call('device', 'remove', 'phone')
+        until('not all know', lambda: all('phone' not in devices(n) and 'phone' not in peers(n) for n in (a, b)), OUT_S)
+        assert devices(c)['phone']['state'] == 'removed' and devices(c)['phone']['by'] == 'phone'
+        nodes.wait_for_link(a, b)
+
+
 def test_two_that_remove_each_other_while_apart_are_both_out():
     with system('laptop', 'server', 'phone') as (a, b, c):
         b.down()
