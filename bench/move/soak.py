@@ -7,6 +7,7 @@
 	vim        a buffer that nobody saved, typed into while it moves; in the end the file has what was typed
 	nethack    a game; in the end the inventory is what it was
 	pipeline   yes | head | sha256sum with bytes in flight: the sum
+	parted     the same as three parts: yes, head and the shell with sha256sum move by turns, each to the device where it is not
 	server     nc -ll -e cat, a child for each connection; connections of the host and of programs on both devices stay open all the time
 	threads    eight threads that compute: their sum
 	files      a parent and a child append by one open file, another reads one over and over
@@ -251,6 +252,26 @@ class Pipeline(Kind):
         assert hashlib.sha256(b'y\n' * (self.mib << 19)).hexdigest() in said and 'status 0' in said, said
 
 
+class Parted(Pipeline):
+    MIB_A_MOVE = 6
+
+    def begin(self):
+        super().begin()
+        rest, parts = self.trip, []
+        for name in ('yes', 'head'):
+            pid = next(row['pid'] for row in self.a.living() if row['name'] == name)
+            parts.append(nodes.Journey(self.b, self.a, self.a.migrate(pid, self.b, '--alone')['pid']))
+        self.rest, self.parts = rest, [*parts, rest]
+
+    def use(self, i):
+        self.trip = self.parts[i % len(self.parts)]
+        self.move()
+
+    def end(self):
+        self.trip = self.rest
+        super().end()
+
+
 class Client(threading.Thread):
     """Somebody on the host who sends pieces of all sizes by one connection and wants each byte back once, in order."""
 
@@ -401,7 +422,7 @@ class Database(Kind):
         assert rows == most >= self.moves // 2, (rows, most)
 
 
-KINDS = {'shell': Shell, 'vim': Vim, 'nethack': Nethack, 'pipeline': Pipeline, 'server': Server, 'threads': Threads, 'files': Files, 'database': Database}
+KINDS = {'shell': Shell, 'vim': Vim, 'nethack': Nethack, 'pipeline': Pipeline, 'parted': Parted, 'server': Server, 'threads': Threads, 'files': Files, 'database': Database}
 
 
 def missing(kind):

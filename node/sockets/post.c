@@ -239,6 +239,8 @@ void post_take(struct outside *o)
 bool post_look(struct outside *o)
 {
 	struct datagram *next;
+	if (!o->post)
+		return false; /* the node is going down */
 	struct datagram *all = o->post->held;
 	o->post->held = NULL;
 	o->post->nheld = 0;

@@ -26,7 +26,7 @@ def when(node, name):
 
 
 def part(here, there, name):
-    """That process alone moves; its number there."""
+    """The process of that name alone moves; its number there."""
     return here.migrate(when(here, name), there, '--alone')['pid']
 
 
@@ -203,6 +203,62 @@ def test_dash_has_a_job_elsewhere(a, b):
 
 def test_bash_has_a_job_elsewhere(a, b):
     job_elsewhere(a, b, 'bash', '--norc', '--noediting', '-i')
+
+
+def test_a_link_that_is_cut_is_waited_for(a, b):
+    pid = script(a, PIPELINE)
+    part(a, b, 'head')
+    for _ in range(3):
+        b.down()  # what runs there sleeps meanwhile
+        time.sleep(0.3)
+        assert a.process(pid)['state'] in nodes.LIVES
+        b.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        nodes.wait_for_link(a, b)
+    assert a.wait(pid)['status'] == 0
+    expect_sum(a.output(pid))
+    all_over(a, b)
+
+
+def test_a_part_that_was_killed_with_its_node_comes_back_and_its_status_is_told(a, b):
+    pid = script(a, 'dash -c "sleep 12; exit 9" & wait $!; echo "status $?"', '--checkpoint', '1')
+    until('it sleeps', lambda: named(a, 'sleep'))
+    child = next(r['parent'] for r in a.living() if r['name'] == 'sleep')
+    there = a.migrate(child, b, '--alone')['pid']
+    until('a checkpoint there', lambda: (b.process(there) or {}).get('checkpoints'))
+    b.kill9()
+    b.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    nodes.wait_for_link(a, b)
+    until('it is back', lambda: b.living())
+    assert a.wait(pid)['status'] == 0
+    assert 'status 9' in a.output(pid), a.output(pid)
+    all_over(a, b)
+
+
+def test_the_rest_that_was_killed_with_its_node_comes_back_once(a, b):
+    pid = script(a, 'sleep 1000 & j=$!; sleep 8; kill $j; wait $j; echo "status $?"', '--checkpoint', '1')
+    until('a checkpoint', lambda: (a.process(pid) or {}).get('checkpoints'))
+    a.migrate(sleeper(a, 1000), b, '--alone')
+    until('another checkpoint', lambda: (a.process(pid) or {}).get('checkpoints', 0) > 1)
+    a.kill9()
+    a.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    nodes.wait_for_link(a, b)
+    until('it is back', lambda: a.living())
+    assert not any(r['command'] == 'sleep 1000' for r in a.living()), a.living()
+    assert a.wait(pid)['status'] == 0
+    assert 'status 143' in a.output(pid), a.output(pid)
+    all_over(a, b)
+
+
+def test_who_brings_an_older_image_back_has_lost_the_other_part(a, b):
+    pid = script(a, PIPELINE, '--checkpoint', '1')
+    y = part(a, b, 'yes')
+    until('a checkpoint there', lambda: (b.process(y) or {}).get('checkpoints'))
+    time.sleep(1)
+    b.kill9()
+    b.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    nodes.wait_for_link(a, b)
+    assert a.wait(pid)['state'] == 'exited', a.process(pid)  # with what came, or head says that the connection was reset
+    all_over(a, b)
 
 
 if __name__ == '__main__':
