@@ -196,8 +196,8 @@ bool wali_is_alone(struct wali *k, uint32_t pid)
 {
 	family_lock(k->family);
 	const struct task *t = k->family->tasks;
-	bool alone = t == k->task && t && !t->next && t->pid == pid && t->group == pid &&
-	             t->session == pid && !t->parent && t->state == TASK_RUNS;
+	bool alone = t == k->task && t && !t->next && !k->family->kinships && t->pid == pid &&
+	             t->group == pid && t->session == pid && !t->parent && t->state == TASK_RUNS;
 	family_unlock(k->family);
 	return alone;
 }

@@ -94,7 +94,7 @@ static void write_row(const struct family *f, const struct task *t, struct wr *o
 }
 
 /* False: not now. */
-static bool send(struct kinship *c, const struct wr *w, bool at_end)
+static bool put_message(struct kinship *c, const struct wr *w, bool at_end)
 {
 	size_t done = 0;
 	struct vfs_iov iov = {.p = w->data, .size = w->size};
@@ -108,7 +108,7 @@ static bool send(struct kinship *c, const struct wr *w, bool at_end)
 
 bool kinship_send(struct kinship *c, const struct wr *w)
 {
-	return send(c, w, false);
+	return put_message(c, w, false);
 }
 
 bool kinship_takes(struct kinship *c, size_t size)
@@ -122,7 +122,7 @@ static void tell_row(struct family *f, struct task *t, struct kinship *c, bool a
 	if (!(t->untold & c->bit) || !t->pid)
 		return;
 	write_row(f, t, &w);
-	if (send(c, &w, at_end))
+	if (put_message(c, &w, at_end))
 		t->untold &= (uint8_t)~c->bit;
 	wr_free(&w);
 }
@@ -135,7 +135,7 @@ static void tell_signals(struct task *t, bool at_end)
 	wr_u8(&w, KIND_SIGNALS);
 	wr_u32(&w, t->pid);
 	wr_u64(&w, t->pending);
-	if (send(t->away, &w, at_end))
+	if (put_message(t->away, &w, at_end))
 		t->pending = 0;
 	wr_free(&w);
 }
