@@ -61,6 +61,22 @@ def test_history_and_completion_are_there(s):
     assert t.status() == 0
 
 
+def test_a_job_and_a_device_are_completed_for_migrate(s):
+    t = s.shell()
+    prompt(t)
+    t.do('sleep 1000 &', r'\[1\] \d+\n')
+    prompt(t)
+    t.type('migrate %sl\t')
+    t.see('migrate %sleep ')
+    t.type('ph\t')
+    t.see('phone ')
+    t.type('\x15echo $HISTFILE; alias ls grep\r')
+    t.see('\n/home/user/.bash_history\n')
+    t.see("ls --color=auto(.|\n)*grep --color=auto")
+    t.do('kill %1; exit 0', '')
+    assert t.status() == 0
+
+
 def test_what_is_typed_while_a_command_runs_is_the_next_line(s):
     t = s.shell()
     prompt(t)
