@@ -294,6 +294,24 @@ def test_a_console_detaches_and_attach_comes_back(w):
 
 # ---- sleeping ----
 
+def member(node, other):
+    return {row['name']: row for row in node.json('peers')}[other.name].get('member')
+
+
+def test_both_systems_hold_each_other_for_alive_and_tell_what_they_are(w):
+    windows, linux = w.pair()
+    end = time.monotonic() + 60
+    while not (member(linux, windows) == 'alive' and member(windows, linux) == 'alive' and
+               all('cores' in row for row in linux.json('peers'))):
+        assert time.monotonic() < end, linux.json('peers') + windows.json('peers')
+        time.sleep(0.5)
+    windows.down()
+    end = time.monotonic() + 60
+    while member(linux, windows) != 'left':
+        assert time.monotonic() < end, linux.json('peers')
+        time.sleep(0.5)
+
+
 def test_a_program_is_suspended_and_goes_on(w):
     node = w.windows()
     node.up('--display', 'headless')
