@@ -87,6 +87,8 @@ uint32_t os_processors(void);
 uint64_t os_memory_bytes(void);
 /* How many files this program may have open, after it has asked for as many as it may get. UINT32_MAX: there is no such limit. */
 uint32_t os_files_max(void);
+/* Fewer than so many files can still be opened, more or less: numbers of open files are the lowest free ones. */
+bool os_files_scarce(uint32_t kept);
 
 /* ---- clocks and randomness ---- */
 

@@ -45,6 +45,16 @@ uint32_t os_files_max(void)
 	return l.rlim_cur < UINT32_MAX ? (uint32_t)l.rlim_cur : UINT32_MAX;
 }
 
+bool os_files_scarce(uint32_t kept)
+{
+	uint32_t max = os_files_max();
+	int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return errno == EMFILE || errno == ENFILE;
+	close(fd);
+	return kept < max && (uint32_t)fd >= max - kept;
+}
+
 /* ---- memory ---- */
 
 size_t os_page_size(void)

@@ -43,6 +43,11 @@ uint32_t os_files_max(void)
 	return UINT32_MAX;
 }
 
+bool os_files_scarce(uint32_t kept)
+{
+	return false;
+}
+
 size_t os_page_size(void)
 {
 	SYSTEM_INFO info;

@@ -1,6 +1,7 @@
 /* process_table.c - rows in order of pid, letters from the workers, subscribers. */
 #include "node/process_table.h"
 
+#include "base/os.h"
 #include "node/awake.h"
 #include "node/moves.h"
 #include "node/node.h"
@@ -28,12 +29,21 @@ static uint32_t next_pid(struct node *n, const uint8_t uid[PROCESS_UID_SIZE])
 	return n->table.next_pid;
 }
 
+/* Those that programs make leave a sixteenth of all, and some of the files that each needs, to people and to the node. */
+static uint32_t most_of(const struct node *n, const struct process *p)
+{
+	enum { PEOPLE_FILES = 64, NODE_FILES = 128 };
+	uint32_t most = n->cfg.max_processes ? n->cfg.max_processes : PROCESSES_MAX;
+	if (os_files_scarce(p->parent ? NODE_FILES : PEOPLE_FILES))
+		return 0;
+	return p->parent ? most - most / 16 : most;
+}
+
 enum err process_table_add(struct node *n, struct process *p, struct errmsg *msg)
 {
 	if (n->stopping)
 		return err_set(msg, ERR_STATE, "the node is going down");
-	uint32_t most = n->cfg.max_processes ? n->cfg.max_processes : PROCESSES_MAX;
-	if (n->table.alive >= most)
+	if (n->table.alive >= most_of(n, p))
 		return err_set(msg, ERR_LIMIT,
 		               "%u processes run on this node, which is the most it allows",
 		               n->table.alive);

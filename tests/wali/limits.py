@@ -4,6 +4,7 @@
 	tests/wali/limits.py WASMOS GUESTS          GUESTS: the folder with the built guests
 """
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -142,6 +143,20 @@ def test_no_family_grows_beyond_the_machine():
     most = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') * 3 // 4
     assert got * (1 << 30) <= most, (got, most)
     assert got >= min(most >> 30, 30) - 2, (got, most)
+
+
+def test_a_fork_bomb_leaves_files_to_a_node_that_may_open_few():
+    with tempfile.TemporaryDirectory() as home:
+        few = {'env': dict(os.environ, WASMOS_HOME=home)}
+        up = wasmos('up', '--listen', '127.0.0.1:0', '--display', 'headless', preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400)), **few)
+        assert up.returncode == 0, up
+        try:
+            assert wasmos('run', '-d', HUNGRY, 'bomb', **few).returncode == 0
+            time.sleep(3)
+            assert int(wasmos('run', HUNGRY, 'count', '200', **few).stdout) > 0
+            assert wasmos('kill', '--family', '1', **few).returncode == 0
+        finally:
+            wasmos('down', '--end', **few)
 
 
 def main():
