@@ -261,5 +261,28 @@ def test_who_brings_an_older_image_back_has_lost_the_other_part(a, b):
     all_over(a, b)
 
 
+def test_three_parts_on_three_devices_and_one_that_is_removed(a, b):
+    with tempfile.TemporaryDirectory() as folder:
+        c = nodes.Node(folder, 'three')
+        c.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        nodes.pair(a, c)
+        nodes.pair(b, c)
+        pid, yes, head = script(a, PIPELINE), part(a, b, 'yes'), part(a, c, 'head')
+        yes = b.migrate(yes, c)['pid']
+        pid = a.migrate(pid, b)['pid']
+        c.migrate(head, a)
+        c.migrate(yes, b)
+        pid = b.migrate(pid, c)['pid']
+        assert c.wait(pid)['status'] == 0
+        expect_sum(c.output(pid))
+        pid = script(a, 'sleep 1000; echo "status $?"')
+        part(a, c, 'sleep')
+        a.call('unpair', 'three')
+        assert a.wait(pid)['status'] == 0
+        assert 'status 137' in a.output(pid), a.output(pid)
+        c.call('down', '--end')
+    all_over(a, b)
+
+
 if __name__ == '__main__':
     families.main(globals())
