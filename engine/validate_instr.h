@@ -273,7 +273,9 @@ INLINE bool step_immediates(struct checker *k, struct regs *r, uint32_t imm)
 	case IMM_ATOMIC8: return atomic_memarg(k, r, 3);
 	case IMM_FENCE: return fence(k, r);
 	case IMM_MEM: return zero_byte(k, r);
-	case IMM_MEM_MEM: return zero_byte(k, r) && zero_byte(k, r);
+	case IMM_MEM_MEM:
+		return zero_byte(k, r) &&
+		       zero_byte(k, r); // NOLINT(misc-redundant-expression): each reads one
 	case IMM_DATA_MEM: return data_index(k, r) && zero_byte(k, r);
 	case IMM_DATA: return data_index(k, r);
 	case IMM_ELEM: return elem_drop(k, r);
