@@ -362,15 +362,15 @@ class Server(Kind):
 
 class Threads(Kind):
     needs = ()
-    ROUNDS = '8000'
+    ROUNDS_A_MOVE = 200
 
     def begin(self):
-        self.guest = os.path.join(self.folder, 'pthreads.wasm')
+        self.guest, self.rounds = os.path.join(self.folder, 'pthreads.wasm'), str(min(8000, self.ROUNDS_A_MOVE * self.moves))
         if not os.path.exists(self.guest):
             subprocess.run([os.path.join(ROOT, 'sdk/bin/wasmos-cc'), '-pthread', '-O2', os.path.join(ROOT, 'tests/sdk/pthreads.c'), '-o', self.guest],
                            check=True)
-            self.right = subprocess.run(self.a.command('run', '--solo', self.guest, self.ROUNDS, 'few'), stdout=subprocess.PIPE, text=True, check=True).stdout
-        self.travels(self.a.start([self.guest, self.ROUNDS, 'few']))
+            self.right = subprocess.run(self.a.command('run', '--solo', self.guest, self.rounds, 'few'), stdout=subprocess.PIPE, text=True, check=True).stdout
+        self.travels(self.a.start([self.guest, self.rounds, 'few']))
 
     def use(self, i):
         while not self.trip.move():
