@@ -20,6 +20,7 @@ import nodes  # noqa: E402
 
 CACHE = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache') / 'wasmos'
 SDK = pathlib.Path(os.environ.get('WASMOS_SDK') or CACHE / 'sdk')
+SHELL = pathlib.Path(os.environ.get('WASMOS_USERLAND') or CACHE / 'userland') / 'image' / 'bin' / 'sh'
 ROUNDS, MOVES = '20000', 20
 
 
@@ -62,6 +63,18 @@ def test_eight_threads_are_what_they_were_after_twenty_moves(w):
         trip = nodes.Journey(w.a, w.b, w.start()).go(MOVES - moved)
         assert trip.costs and trip.end() == w.unbroken, trip.output()
         moved += len(trip.costs)
+
+
+def test_eight_threads_of_rust_are_what_they_were_after_twenty_moves(w):
+    if not (SDK / 'rust' / 'made').exists() or not SHELL.exists():
+        raise cases.Skip('they are not made: scripts/sdk-rust, scripts/userland dash')
+    guest = w.guest.parent / 'rust.wasm'
+    subprocess.run([SDK / 'rust' / 'bin' / 'rustc', '-O', '--edition', '2021', HERE / 'rust.rs', '-o', guest], check=True)
+    words = [guest, '1500'], ['--dir', f'{SHELL.parent.parent}::/:ro', '--dir', f'{guest.parent}::/tmp', '--env', 'PATH=/bin']
+    unbroken = subprocess.run([sys.argv[1], 'run', '--solo', *words[1], *words[0]], stdout=subprocess.PIPE, text=True, check=False).stdout
+    trip = nodes.Journey(w.a, w.b, w.a.start(*words[:1], *words[1])).go(MOVES)
+    assert trip.end(status=5) == unbroken, trip.output()
+    assert len(trip.costs) > MOVES // 4, trip.costs  # it may end before
 
 
 def test_eight_threads_survive_suspend_and_resume(w):

@@ -108,6 +108,23 @@ def test_two_control_messages_go_in_one_call_and_sockets_give_up_as_on_debian(w)
     assert w.run(w.compile('messages.c')) == call(native)
 
 
+RUST = r'''"given y\n" Some(3)
+["one", "two"] 8 NotFound
+through a socket
+true Err(ParseIntError { kind: InvalidDigit })
+9231088487649884032
+'''
+
+
+def test_a_rust_program_has_threads_children_files_and_connections_as_on_debian(w):
+    program = w.folder / 'rust.wasm'
+    if not (SDK / 'rust' / 'made').exists():
+        raise cases.Skip('it is not made: scripts/sdk-rust')
+    assert call(SDK / 'rust' / 'bin' / 'rustc', '-O', '--edition', '2021', HERE / 'rust.rs', '-o', program) == (0, '', '')
+    assert call(ROOT / 'scripts' / 'check-imports', program) == (0, '', '')
+    assert w.run(program) == (5, RUST, ''), w.run(program)
+
+
 def test_an_import_that_no_node_has_is_found(w):
     # The import env.f of type () -> ().
     (w.folder / 'bad.wasm').write_bytes(b'\0asm\1\0\0\0' b'\1\4\1\x60\0\0' b'\2\x09\1\3env\1f\0\0')
@@ -257,6 +274,20 @@ def test_make_builds_what_is_out_of_date(w):
     assert w.userland('make', '-s', '-C', '/tmp') == ''
     assert (w.folder / 'b').read_text() == 'from a\n'
     assert 'up to date' in w.userland('make', '-C', '/tmp', 'b')
+
+
+def test_gawk_has_arrays_coprocesses_and_its_own_functions(w):
+    out = w.userland('gawk', r'{ s += $2; a[$1] } END { print s, length(a); "echo child" | getline x; print x, gensub(/b(.)/, "<\\1>", "g", "abc") }', given=b'a 1\nb 2\n')
+    assert out == '3 2\nchild a<c>\n', out
+
+
+def test_ripgrep_searches_a_tree(w):
+    (w.folder / 'tree' / 'deep').mkdir(parents=True)
+    for n in range(20):
+        (w.folder / 'tree' / 'deep' / f'{n}.txt').write_text(f'line of {n}\nneedle {n * n}\n')
+    (w.folder / 'tree' / '.ignore').write_text('7.txt\n')
+    out = w.userland('rg', '-j4', '--sort', 'none', '-oN', r'needle \d+', '/tmp/tree')
+    assert sorted(out.split()) == sorted(w_ for n in range(20) if n != 7 for w_ in (f'/tmp/tree/deep/{n}.txt:needle', str(n * n))), out
 
 
 def test_vim_edits_a_file(w):
