@@ -240,7 +240,7 @@ class Nethack(Kind):
 
 
 class Pipeline(Kind):
-    MIB_A_MOVE = 4
+    MIB_A_MOVE = 25
 
     def begin(self):
         self.mib = min(1024, self.MIB_A_MOVE * self.moves)
