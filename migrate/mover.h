@@ -3,7 +3,7 @@
  * A mover knows the ownership records of its node, the moves that leave (source.c) and those that
  * arrive (target.c). It reads no clock, draws no randomness and touches no process: it is told what happened (messages,
  * links, results of actions, the time) and answers with actions, which the caller performs in order and
- * whose results it reports. node/move.c performs them with real processes; tests/migrate/simulator.c with made-up ones that
+ * whose results it reports. node/moves/ performs them with real processes; tests/migrate/simulator.c with made-up ones that
  * crash at every step. One thread at a time.
  *
  *	source                                                    target

@@ -8,12 +8,12 @@
 #include "base/os.h"
 #include "node/home.h"
 #include "node/sockets/socket.h"
-#include "node/keeper.h"
+#include "node/moves/keeper.h"
 #include "node/log.h"
-#include "node/process_table.h"
-#include "node/service.h"
+#include "node/process/process_table.h"
+#include "node/service/service.h"
 #include "node/stop.h"
-#include "node/trims.h"
+#include "node/moves/trims.h"
 
 #include <stdlib.h>
 #include <string.h>

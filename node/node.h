@@ -16,8 +16,8 @@
 #pragma once
 
 #include "base/err.h"
-#include "node/counters.h"
-#include "node/process.h"
+#include "node/service/counters.h"
+#include "node/process/process.h"
 
 #include <uv.h>
 

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "proto/control.h"
 #include "node/sockets/socket.h"
-#include "node/solo.h"
+#include "node/solo/solo.h"
 #include "shell/console.h"
 #include "shell/mounts.h"
 

@@ -2,7 +2,7 @@
 #include "shell/internal.h"
 
 #include "base/os_thread.h"
-#include "node/link.h"
+#include "node/links/link.h"
 #include "node/node.h"
 #include "shell/config.h"
 #include "shell/system.h"
@@ -14,7 +14,7 @@
 static const struct option options[] = {
 #define SETTING(id, key, letter, kind, preset, min, max, allowed, value, when, help) \
 	{key, letter, OPTION_VALUE, value, help},
-#include "node/settings.def"
+#include "node/service/settings.def"
 #undef SETTING
     {"config", 0, OPTION_VALUE, "FILE",
      "read settings from here (default: HOME/config, where there is one)"},

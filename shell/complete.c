@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "base/os_thread.h"
-#include "node/settings.h"
+#include "node/service/settings.h"
 #include "node/sockets/socket.h"
 #include "shell/internal.h"
 

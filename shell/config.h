@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "node/settings.h"
+#include "node/service/settings.h"
 #include "shell/shell.h"
 
 /* Options of the command that are called as a setting, then --config, else HOME/config where there is one. To be

@@ -3,8 +3,8 @@
  * Line mode is the terminal's own (echo, erase, ^D, ^C as a signal); only ^P and ^Q are made line ends. */
 #include "shell/console.h"
 
-#include "node/door.h"
-#include "node/own_terminal.h"
+#include "node/control/door.h"
+#include "node/terminal/own_terminal.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -8,10 +8,10 @@
  */
 #include "shell/console.h"
 
-#include "node/door.h"
-#include "node/keys_windows.h"
-#include "node/own_terminal.h"
-#include "node/vt_windows.h"
+#include "node/control/door.h"
+#include "node/terminal/keys_windows.h"
+#include "node/terminal/own_terminal.h"
+#include "node/terminal/vt_windows.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

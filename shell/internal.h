@@ -1,7 +1,7 @@
 /* internal.h - what main.c, options.c, client.c and rows.c of the `wasmos` command share. Commands include shell.h only. */
 #pragma once
 
-#include "node/door.h"
+#include "node/control/door.h"
 #include "proto/control.h"
 #include "shell/shell.h"
 

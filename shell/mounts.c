@@ -3,7 +3,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
-#include "node/process.h"
+#include "node/process/process.h"
 #include "shell/shell.h"
 
 #include <stdlib.h>

@@ -18,7 +18,7 @@ bool host_is_dot(const struct walk *at);
 /* NOTDIR: the path ends in a slash, and no folder stands there. */
 enum ferr host_check_slash(const struct walk *at);
 
-/* Regular files that a node keeps in its home (node/home.h, node/device.h): a folder that has them is one, whoever's and wherever
+/* Regular files that a node keeps in its home (node/home.h, node/links/device.h): a folder that has them is one, whoever's and wherever
  * it is seen. Nothing in it or in its folders is for guests: ACCES. */
 #define HOST_HOME_KEY "device"
 #define HOST_HOME_LOCK "lock"

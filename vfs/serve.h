@@ -4,7 +4,7 @@
  * open, under the numbers its image names them by. The process's device then asks (vfs/remote.h), and this answers, as strict as
  * for a local process: only those mounts, nothing outside of them, nothing changed on a read-only one, nothing
  * written through a file that was not opened for it. Who may ask for which process (device, uid, epoch) is checked by the
- * caller before (node/fs_remote.h). When the process comes back, vfs_export_held() gives the open files back.
+ * caller before (node/links/fs_remote.h). When the process comes back, vfs_export_held() gives the open files back.
  *
  * Any thread: an export locks itself. Requests are hostile bytes.
  *

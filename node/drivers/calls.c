@@ -2,7 +2,7 @@
 #include "node/drivers/guest.h"
 
 #include "base/os.h"
-#include "node/wait.h"
+#include "node/process/wait.h"
 
 #include <assert.h>
 #include <string.h>

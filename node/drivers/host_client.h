@@ -1,7 +1,7 @@
 /* host_client.h - the host half that is a connected client: the Android app, a test, later a browser's page.
  *
  * A struct screen_client is put between a process's panel and whoever carries pictures, sound and events to and from
- * the client (node/viewers.c, over the control socket). drivers_attach_client() gives it to a process: while it is
+ * the client (node/terminal/viewers.c, over the control socket). drivers_attach_client() gives it to a process: while it is
  * there it is that process's screen, also when the guest closes its display and opens another. What was shown last
  * stays readable after the process ended or left; events reach the guest only while it runs here.
  *

@@ -10,7 +10,7 @@
  * Loop thread, with the net's lock but where it says otherwise. */
 #include "node/sockets/outside_impl.h"
 
-#include "node/control.h"
+#include "node/control/control.h"
 #include "node/node.h"
 
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* outlet.c - sockets of the host that listen for guests: made, found and closed as guests' listeners come and go; `wasmos ports`. */
 #include "node/sockets/outside_impl.h"
 
-#include "node/control.h"
-#include "node/link.h"
-#include "node/net.h"
+#include "node/control/control.h"
+#include "node/links/link.h"
+#include "node/links/net.h"
 #include "node/disk.h"
 #include "node/node.h"
 #include "node/store.h"

@@ -1,7 +1,7 @@
 /* outside.c - the loop's side of the node's network: what sockets want of it, devices, names of the world. */
 #include "node/sockets/outside_impl.h"
 
-#include "node/link.h"
+#include "node/links/link.h"
 #include "node/node.h"
 
 #include <stdlib.h>

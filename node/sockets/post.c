@@ -12,7 +12,7 @@
 #include "node/sockets/outside_impl.h"
 
 #include "base/os.h"
-#include "node/link.h"
+#include "node/links/link.h"
 #include "node/node.h"
 
 #include <stdlib.h>

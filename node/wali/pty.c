@@ -6,7 +6,7 @@
  */
 #include "node/wali/pty.h"
 
-#include "node/tty_line.h"
+#include "node/terminal/tty_line.h"
 #include "vfs/stream.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* pty.h - pseudo terminals: a program at the master's end is the keyboard and screen of programs at the other.
  *
  * A family has any number of them up to PTYS_MAX; /dev/ptmx makes one, /dev/pts/N opens its other end. Keys that are written to the
- * master become lines by the settings of the pty (node/tty_line.h), its signals go to its foreground; what programs write becomes
+ * master become lines by the settings of the pty (node/terminal/tty_line.h), its signals go to its foreground; what programs write becomes
  * output (OPOST: a new line is two characters). When the last master is closed the pty hangs up: its session is told, reads end and
  * writes fail. When the last slave is closed the master reads what is left and then IO, until a slave is opened again.
  *

@@ -1,6 +1,6 @@
 /* split.h - a family is parted in two: some of its processes become a family of their own, in place, while all stand.
  *
- * Both go on where they are; what makes them two is that each is then moved, kept and ended by itself (node/kin_split.h). What they had in common
+ * Both go on where they are; what makes them two is that each is then moved, kept and ended by itself (node/process/kin_split.h). What they had in common
  * becomes:
  *
  *	tasks                stand-ins on either side, joined by a kinship (kinship.h)

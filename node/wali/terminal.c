@@ -1,7 +1,7 @@
 /* terminal.c - ioctl: a terminal's settings, size, foreground and session, and the few calls of other files; how a read of keys waits.
  *
  * A family has one terminal of its own and any number of ptys (pty.h). In a node keys come as they are typed and become lines by the
- * settings (node/tty_line.h); of a solo run that is no terminal's the host makes lines. Output of the own terminal is as it is: a new
+ * settings (node/terminal/tty_line.h); of a solo run that is no terminal's the host makes lines. Output of the own terminal is as it is: a new
  * line is the business of who shows it.
  */
 #include "node/wali/pty.h"

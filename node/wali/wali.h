@@ -12,7 +12,7 @@
  *		case WALI_WAIT: wait for the waker; continue;    // stopped by a signal
  *		case WALI_END: the process has ended: wasi_exit_code()
  *		}
- *		switch (turns_run(turns, store, &t)) {           // node/turns.h
+ *		switch (turns_run(turns, store, &t)) {           // node/process/turns.h
  *		case RUN_STOPPED: continue;
  *		case RUN_BLOCKED: wait as the struct wait says; continue;
  *		case RUN_EXITED: if (wali_thread_over(k, t)) continue;

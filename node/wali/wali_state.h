@@ -6,11 +6,11 @@
  */
 #pragma once
 
-#include "node/wait.h"
+#include "node/process/wait.h"
 #include "node/wali/commons.h"
 #include "node/wali/family.h"
 #include "node/wali/wali.h"
-#include "node/wasi_state.h"
+#include "node/wasi/wasi_state.h"
 
 /* Nothing has happened and w->wait says what for; the program ends (or another takes its place); the thread stands elsewhere. */
 #define WALI_BLOCK INT64_MIN

@@ -9,8 +9,8 @@
 #include "base/os.h"
 #include "engine/engine.h"
 #include "node/drivers/drivers.h"
-#include "node/wait.h"
-#include "node/wasi.h"
+#include "node/process/wait.h"
+#include "node/wasi/wasi.h"
 #include "vfs/host.h"
 #include "vfs/stream.h"
 

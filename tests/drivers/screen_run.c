@@ -4,7 +4,7 @@
  *
  * At the end the number of frames and their hash are told on standard error.
  */
-#include "node/solo.h"
+#include "node/solo/solo.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "engine/engine.h"
 #include "node/drivers/drivers.h"
 #include "node/drivers/guest.h"
-#include "node/wait.h"
+#include "node/process/wait.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), 'scripts
 import cases  # noqa: E402
 import nodes  # noqa: E402 (it stands in scripts/)
 
-SILENT_S = 15    # CONN_SILENT_MS of node/link_impl.h: then a peer gives a link up
+SILENT_S = 15    # CONN_SILENT_MS of node/links/link_impl.h: then a peer gives a link up
 BACKOFF_S = 30   # LINK_BACKOFF_MAX_MS
 
 

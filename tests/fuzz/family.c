@@ -6,11 +6,11 @@
 #include "open_files.h"
 
 #include "node/sockets/socket.h"
-#include "node/wait.h"
+#include "node/process/wait.h"
 #include "node/wali/family.h"
 #include "node/wali/family_image.h"
 #include "node/wali/kinship.h"
-#include "node/wasi.h"
+#include "node/wasi/wasi.h"
 #include "vfs/memory.h"
 
 #include <stdlib.h>

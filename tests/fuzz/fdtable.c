@@ -1,6 +1,6 @@
 /* fdtable.c - hostile bytes as section "wasi": arguments, clocks, mounts, open files, memory files, pipes. */
-#include "node/wait.h"
-#include "node/wasi.h"
+#include "node/process/wait.h"
+#include "node/wasi/wasi.h"
 #include "vfs/memory.h"
 #include "vfs/stream.h"
 

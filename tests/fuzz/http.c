@@ -1,5 +1,5 @@
 /* http.c - fuzzes requests for the page of figures: whatever comes, texts end, and more bytes never turn a refusal into a request. */
-#include "node/http_request.h"
+#include "node/service/http_request.h"
 
 #include <stdint.h>
 #include <stdlib.h>

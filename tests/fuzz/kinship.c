@@ -5,7 +5,7 @@
 #include "open_files.h"
 
 #include "node/sockets/socket.h"
-#include "node/wait.h"
+#include "node/process/wait.h"
 #include "node/wali/family_image.h"
 #include "node/wali/kinship.h"
 #include "node/wali/wali_state.h"

@@ -1,9 +1,9 @@
 /* linux.c - hostile bytes as section "linux": folder, maps, signals, slots, terminal, eventfd, epoll, ptys. */
 #include "open_files.h"
 
-#include "node/wait.h"
+#include "node/process/wait.h"
 #include "node/wali/wali.h"
-#include "node/wasi.h"
+#include "node/wasi/wasi.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* process.c - fuzzes section "process" of an image: any bytes are refused, or make a process that writes the same
  * bytes. */
-#include "node/process_section.h"
-#include "node/process_table.h"
+#include "node/process/process_section.h"
+#include "node/process/process_table.h"
 
 #include <stdlib.h>
 #include <string.h>

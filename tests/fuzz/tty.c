@@ -1,5 +1,5 @@
 /* tty.c - fuzzes a terminal's saved state: any bytes are refused, or make a terminal that writes the same bytes. */
-#include "node/tty.h"
+#include "node/terminal/tty.h"
 
 #include <stdlib.h>
 #include <string.h>

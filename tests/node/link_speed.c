@@ -4,7 +4,7 @@
  *	link-speed [MEGABYTES]     one line of JSON: raw_mb_s, link_mb_s, ratio, link_cpu_s (both ends),
  *	                           call_us (an empty call), call_loaded_us (while the bulk lane is full)
  */
-#include "node/link.h"
+#include "node/links/link.h"
 #include "node/node.h"
 
 #include "base/os.h"

@@ -3,7 +3,7 @@
  *	settings-doc md|mdoc|figures            prints one
  *	settings-doc md|mdoc|figures FILE       fails, with what to do, when FILE does not hold it (a test)
  */
-#include "node/settings.h"
+#include "node/service/settings.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static void put_figures(FILE *out)
 {
 	fputs("| figure | kind | what it says |\n|---|---|---|\n", out);
 #define FIGURE(id, name, kind, help) fprintf(out, "| %s | %s | %s |\n", name, #kind, help);
-#include "node/figures.def"
+#include "node/service/figures.def"
 #undef FIGURE
 }
 

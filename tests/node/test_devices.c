@@ -1,7 +1,7 @@
 /* test_devices.c - the log of devices on two real nodes: homes of older builds, damage on disk, a key that is changed. */
-#include "node/devices.h"
+#include "node/links/devices.h"
 #include "node/disk.h"
-#include "node/link_impl.h"
+#include "node/links/link_impl.h"
 #include "node/store.h"
 #include "tests/node/two_nodes.h"
 

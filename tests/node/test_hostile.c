@@ -6,7 +6,7 @@
 #include "tests/node/two_nodes.h"
 
 #include "engine/engine.h"
-#include "node/process.h"
+#include "node/process/process.h"
 
 enum { HOSTILE, VICTIM, MESSAGES = 4000, IDS = 4 };
 

@@ -1,6 +1,6 @@
 /* test_process.c - processes of a whole node: start, freeze within a bounded time, sections, restore, end.
  * The programs are tests/e2e/guest.c. */
-#include "node/process.h"
+#include "node/process/process.h"
 
 #include "base/os.h"
 #include "engine/engine.h"

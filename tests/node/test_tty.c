@@ -1,5 +1,5 @@
 /* test_tty.c - a process's terminal: input, output, back-pressure, recent output, state. */
-#include "node/tty.h"
+#include "node/terminal/tty.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* two_nodes.h - two whole nodes in one process, driven in turn, and a service that echoes. */
 #pragma once
 
-#include "node/link.h"
+#include "node/links/link.h"
 #include "node/node.h"
 
 #include <criterion/criterion.h>

@@ -4,7 +4,7 @@
  *
  * HOST and GUEST are separated by "::" as in `wasmos run`.
  */
-#include "node/solo.h"
+#include "node/solo/solo.h"
 
 #include <stdio.h>
 #include <stdlib.h>

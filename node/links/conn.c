@@ -1,0 +1,508 @@
+/* conn.c - one TCP connection: bytes in, frames opened in place, messages out in two lanes.
+ *
+ * Sending: messages wait in their lane; conn_pump() seals fragments, the fast lane's first, into batches
+ * and gives them to the system while less than CONN_WINDOW_SIZE is under way there, so that a fast
+ * message waits behind that much at most. Plaintext of a frame: one byte (bit 0: lane; bit 7: more
+ * of this message follows), then bytes of the message.
+ */
+#include "node/links/link_impl.h"
+
+#include "node/links/net.h"
+#include "proto/pairing.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FRAME_MORE = 0x80, FRAME_LANE = 0x01 };
+
+/* --- addresses --- */
+
+void address_text(const struct sockaddr *a, uint16_t port, char out[LINK_ADDRESS_SIZE])
+{
+	char host[64] = "?";
+	if (a->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const void *)a;
+		uv_ip4_name(v4, host, sizeof host);
+		snprintf(out, LINK_ADDRESS_SIZE, "%s:%u", host, port ? port : ntohs(v4->sin_port));
+		return;
+	}
+	const struct sockaddr_in6 *v6 = (const void *)a;
+	unsigned own = port ? port : ntohs(v6->sin6_port);
+	if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+		const uint8_t *b = v6->sin6_addr.s6_addr + 12;
+		snprintf(out, LINK_ADDRESS_SIZE, "%u.%u.%u.%u:%u", b[0], b[1], b[2], b[3], own);
+		return;
+	}
+	uv_ip6_name(v6, host, sizeof host);
+	char zone[UV_IF_NAMESIZE + 1] = "";
+	size_t size = sizeof zone - 1;
+	if (IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr) && v6->sin6_scope_id &&
+	    uv_if_indextoiid(v6->sin6_scope_id, zone + 1, &size) == 0)
+		zone[0] = '%';
+	snprintf(out, LINK_ADDRESS_SIZE, "[%s%s]:%u", host, zone, own);
+}
+
+enum err address_parse(const char *text, struct sockaddr_storage *out)
+{
+	const char *colon = strrchr(text, ':');
+	char host[LINK_ADDRESS_SIZE], *end;
+	if (!colon || colon == text || (size_t)(colon - text) >= sizeof host)
+		return ERR_USAGE;
+	unsigned long port = strtoul(colon + 1, &end, 10);
+	if (colon[1] < '0' || colon[1] > '9' || *end || port > UINT16_MAX)
+		return ERR_USAGE;
+	size_t size = (size_t)(colon - text);
+	memcpy(host, text, size);
+	host[size] = 0;
+	if (host[0] == '[' && host[size - 1] == ']') {
+		host[size - 1] = 0;
+		return uv_ip6_addr(host + 1, (int)port, (struct sockaddr_in6 *)out) == 0
+		           ? ERR_OK
+		           : ERR_USAGE;
+	}
+	return uv_ip4_addr(host, (int)port, (struct sockaddr_in *)out) == 0 ? ERR_OK : ERR_USAGE;
+}
+
+/* --- life --- */
+
+static void free_spares(struct conn *c);
+
+struct conn *conn_new(struct links *l, bool dialer)
+{
+	struct conn *c = calloc(1, sizeof *c);
+	if (!c)
+		return NULL;
+	if (uv_tcp_init(&l->node->loop, &c->tcp) != 0) {
+		free(c);
+		return NULL;
+	}
+	c->tcp.data = c;
+	c->links = l;
+	c->dialer = c->decided = dialer;
+	c->began_ms = c->heard_ms = links_now(l);
+	c->next = l->conns;
+	l->conns = c;
+	l->handles++;
+	l->opening += !dialer;
+	return c;
+}
+
+static void free_messages(struct out_message *m)
+{
+	while (m) {
+		struct out_message *next = m->next;
+		wr_free(&m->bytes);
+		free(m);
+		m = next;
+	}
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	struct conn *c = h->data, **at = &c->links->conns;
+	struct links *l = c->links;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	secure_end(&c->secure);
+	free_spares(c);
+	for (int i = 0; i < LINK_LANES; i++) {
+		free_messages(c->lanes[i].first);
+		wr_free(&c->lanes[i].whole);
+	}
+	wr_free(&c->staged);
+	free(c->in);
+	free(c);
+	links_release_handle(l);
+}
+
+void conn_close(struct conn *c, const char *why)
+{
+	if (c->closing)
+		return;
+	c->closing = true;
+	if (!c->up && !c->dialer)
+		c->links->opening--;
+	if (c->peer)
+		node_log(c->links->node, c->up ? LOG_INFO : LOG_DEBUG, "link", "%s at %s: %s",
+		         c->peer->name, c->remote, why);
+	else
+		node_log(c->links->node, LOG_DEBUG, "link", "%s: %s", c->remote, why);
+	if (c->user)
+		c->user->closed(c);
+	links_lost(c);
+	uv_close((uv_handle_t *)&c->tcp, on_closed);
+}
+
+static void doom(struct conn *c, const char *why)
+{
+	if (!c->doomed && !c->closing) {
+		c->doomed = why;
+		uv_async_send(&c->links->async);
+	}
+}
+
+/* --- writing --- */
+
+struct out_write {
+	uv_write_t req;
+	struct wr bytes;
+	struct out_write *next; /* while spare */
+};
+
+enum { SPARES_MAX = CONN_WINDOW_SIZE / CONN_BATCH_SIZE + 1 };
+
+/* A batch's memory is used again and again: at full speed there are 16,000 of them a second. */
+static void keep_or_free(struct conn *c, struct out_write *w)
+{
+	if (c->spare_count < SPARES_MAX && w->bytes.cap >= CONN_BATCH_SIZE && !c->closing) {
+		wr_clear(&w->bytes);
+		w->next = c->spares;
+		c->spares = w;
+		c->spare_count++;
+		return;
+	}
+	wr_free(&w->bytes);
+	free(w);
+}
+
+static struct wr take_spare(struct conn *c)
+{
+	struct out_write *w = c->spares;
+	if (!w)
+		return (struct wr){0};
+	c->spares = w->next;
+	c->spare_count--;
+	struct wr bytes = w->bytes;
+	free(w);
+	return bytes;
+}
+
+static void free_spares(struct conn *c)
+{
+	while (c->spares) {
+		struct wr bytes = take_spare(c);
+		wr_free(&bytes);
+	}
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+	struct conn *c = req->data;
+	struct out_write *w = (struct out_write *)req;
+	c->writing -= w->bytes.size;
+	keep_or_free(c, w);
+	if (c->closing)
+		return;
+	if (status < 0) {
+		conn_close(c, uv_strerror(status));
+		return;
+	}
+	conn_pump(c);
+	if (c->close_when_written && !c->writing)
+		conn_close(c, "done");
+	else if (c->up && c->lanes[LINK_BULK].queued < LINK_QUEUE_GOAL / 2)
+		peer_drained(c->peer);
+}
+
+enum err conn_write(struct conn *c, struct wr *bytes)
+{
+	struct out_write *w = calloc(1, sizeof *w);
+	if (!w || c->closing || !wr_ok(bytes)) {
+		free(w);
+		wr_free(bytes);
+		return c->closing ? ERR_CLOSED : ERR_NOMEM;
+	}
+	w->bytes = *bytes;
+	*bytes = (struct wr){0};
+	w->req.data = c;
+	uv_buf_t buf = uv_buf_init((char *)w->bytes.data, (unsigned)w->bytes.size);
+	c->writing += w->bytes.size;
+	c->sent += w->bytes.size;
+	int e = uv_write(&w->req, (uv_stream_t *)&c->tcp, &buf, 1, on_written);
+	if (e == 0)
+		return ERR_OK;
+	c->writing -= w->bytes.size;
+	wr_free(&w->bytes);
+	free(w);
+	doom(c, uv_strerror(e));
+	return ERR_CLOSED;
+}
+
+void conn_finish(struct conn *c)
+{
+	c->close_when_written = true;
+	if (!c->writing)
+		doom(c, "done");
+}
+
+void conn_dismiss(struct conn *c)
+{
+	if (c->farewell || c->closing)
+		return;
+	c->farewell = true;
+	c->leave_ms = links_now(c->links) + CONN_FAREWELL_MS;
+	free_messages(c->lanes[LINK_BULK].first);
+	c->lanes[LINK_BULK].first = c->lanes[LINK_BULK].last = NULL;
+	c->lanes[LINK_BULK].queued = 0;
+	conn_finish(c);
+}
+
+static enum err seal_fragment(struct conn *c, enum link_lane lane, struct wr *out)
+{
+	struct out_message *m = c->lanes[lane].first;
+	size_t size = m->bytes.size - m->at;
+	uint8_t head = (uint8_t)lane;
+	if (size > CONN_FRAGMENT_SIZE) {
+		size = CONN_FRAGMENT_SIZE;
+		head |= FRAME_MORE;
+	}
+	TRY(secure_send(&c->secure, &head, 1, m->bytes.data + m->at, size, out));
+	m->at += size;
+	c->lanes[lane].queued -= size;
+	if (head & FRAME_MORE)
+		return ERR_OK;
+	c->lanes[lane].first = m->next;
+	if (!m->next)
+		c->lanes[lane].last = NULL;
+	wr_free(&m->bytes);
+	free(m);
+	return ERR_OK;
+}
+
+static bool lane_next(const struct conn *c, enum link_lane *lane)
+{
+	*lane = c->lanes[LINK_FAST].first ? LINK_FAST : LINK_BULK;
+	return c->lanes[*lane].first != NULL;
+}
+
+void conn_pump(struct conn *c)
+{
+	enum link_lane lane;
+	while (!c->closing && !c->doomed && c->writing < CONN_WINDOW_SIZE && lane_next(c, &lane)) {
+		struct wr batch = take_spare(c);
+		enum err e = ERR_OK;
+		while (e == ERR_OK && batch.size < CONN_BATCH_SIZE && lane_next(c, &lane))
+			e = seal_fragment(c, lane, &batch);
+		if (e != ERR_OK) {
+			wr_free(&batch);
+			doom(c, err_text(e));
+			return;
+		}
+		if (conn_write(c, &batch) != ERR_OK)
+			return;
+	}
+}
+
+void conn_count_sent(struct conn *c, enum msg type, size_t size)
+{
+	if (c->peer)
+		c->peer->sent_bytes[msg_group(type)] += size;
+}
+
+void conn_count_received(struct conn *c, enum msg type, size_t size)
+{
+	if (c->peer)
+		c->peer->received_bytes[msg_group(type)] += size;
+}
+
+enum err conn_queue(struct conn *c, struct wr *bytes, enum link_lane lane)
+{
+	struct out_message *m = calloc(1, sizeof *m);
+	if (!m || !wr_ok(bytes)) {
+		free(m);
+		wr_free(bytes);
+		return ERR_NOMEM;
+	}
+	m->bytes = *bytes;
+	*bytes = (struct wr){0};
+	if (c->lanes[lane].last)
+		c->lanes[lane].last->next = m;
+	else
+		c->lanes[lane].first = m;
+	c->lanes[lane].last = m;
+	c->lanes[lane].queued += m->bytes.size;
+	conn_pump(c);
+	return ERR_OK;
+}
+
+/* --- reading --- */
+
+static enum err take_part(struct conn *c, struct wr *whole, const uint8_t *p, size_t size,
+                          bool more, struct errmsg *msg)
+{
+	if (whole->size + size > MSG_MAX_SIZE)
+		return err_set(msg, ERR_LIMIT, "a message above %d bytes", MSG_MAX_SIZE);
+	wr_bytes(whole, p, size);
+	if (!wr_ok(whole))
+		return err_set(msg, ERR_NOMEM, "out of memory");
+	if (more)
+		return ERR_OK;
+	struct wr bytes = *whole; /* the handler may close c */
+	*whole = (struct wr){0};
+	enum err e = links_message(c, bytes.data, bytes.size, msg);
+	wr_free(&bytes);
+	return e;
+}
+
+static enum err take_frame(struct conn *c, const uint8_t *p, size_t size, struct errmsg *msg)
+{
+	if (!size || p[0] & ~(FRAME_MORE | FRAME_LANE))
+		return err_set(msg, ERR_MALFORMED, "a frame with a wrong first byte");
+	struct wr *whole = &c->lanes[p[0] & FRAME_LANE].whole;
+	bool more = p[0] & FRAME_MORE;
+	if (more && !c->up)
+		return err_set(msg, ERR_MALFORMED, "a long message before the first");
+	if (!more && !whole->size)
+		return links_message(c, p + 1, size - 1, msg);
+	return take_part(c, whole, p + 1, size - 1, more, msg);
+}
+
+/* Takes at most one frame; false when more bytes are needed. */
+static bool take_one(struct conn *c, size_t *at)
+{
+	size_t used, size = 0;
+	uint8_t *data = NULL;
+	enum secure_event event;
+	struct errmsg msg = {0};
+	enum err e =
+	    secure_next(&c->secure, c->in + *at, c->in_size - *at, &used, &event, &data, &size);
+	*at += used;
+	if (e == ERR_OK && event == SECURE_DATA)
+		e = take_frame(c, data, size, &msg);
+	else if (e == ERR_OK && event == SECURE_CALLER)
+		links_caller(c);
+	else if (e == ERR_OK && event == SECURE_OPEN)
+		links_greet(c);
+	if (e != ERR_OK)
+		conn_close(c, msg.text[0] ? msg.text : err_text(e));
+	return e == ERR_OK && (used || event != SECURE_MORE);
+}
+
+/* A caller's first bytes say what it wants. False while they are not all there. */
+static bool decide(struct conn *c)
+{
+	if (c->in_size < PAIRING_MAGIC_SIZE)
+		return false;
+	c->decided = true;
+	if (memcmp(c->in, PAIRING_MAGIC, PAIRING_MAGIC_SIZE) == 0)
+		pairing_take(c);
+	else
+		secure_listen(&c->secure, c->links->node->device->secret);
+	return true;
+}
+
+static void take_bytes(struct conn *c)
+{
+	size_t at = 0;
+	if (!c->decided && !decide(c))
+		return;
+	while (!c->closing && !c->user && at < c->in_size && take_one(c, &at))
+		;
+	if (!c->closing && c->user) {
+		c->user->bytes(c, c->in + at, c->in_size - at);
+		at = c->in_size;
+	}
+	memmove(c->in, c->in + at, c->in_size - at);
+	c->in_size -= at;
+}
+
+static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
+	struct conn *c = h->data;
+	size_t want = c->up ? CONN_IN_LARGE : CONN_IN_SMALL;
+	if (c->in_cap < want) {
+		uint8_t *in = realloc(c->in, want);
+		if (in) {
+			c->in = in;
+			c->in_cap = want;
+		}
+	}
+	*buf = uv_buf_init(c->in ? (char *)c->in + c->in_size : NULL,
+	                   (unsigned)(c->in_cap - c->in_size));
+}
+
+static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+	struct conn *c = s->data;
+	if (c->closing || n == 0)
+		return;
+	if (n < 0) {
+		if (c->dialer && c->peer &&
+		    !c->greeted) /* after our first message: it does not know our key */
+			c->peer->refusals++;
+		conn_close(c, n == UV_EOF ? "closed by the other side" : uv_strerror((int)n));
+		return;
+	}
+	c->in_size += (size_t)n;
+	c->received += (uint64_t)n;
+	c->heard_ms = links_now(c->links);
+	c->doubt_ms = 0;
+	take_bytes(c);
+}
+
+void conn_start_reading(struct conn *c)
+{
+	struct sockaddr_storage a;
+	int size = sizeof a;
+	uv_tcp_nodelay(&c->tcp, 1);
+	/* Unsent bytes wait here, where a fast message can overtake them, not in the system. */
+	net_limit_unsent(&c->tcp, CONN_UNSENT_SIZE);
+	if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &size) == 0)
+		address_text((struct sockaddr *)&a, 0, c->remote);
+	c->connected = true;
+	int e = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+	if (e != 0)
+		doom(c, uv_strerror(e));
+}
+
+/* --- time --- */
+
+static void ping(struct conn *c, uint64_t now)
+{
+	struct wr bytes = {0};
+	struct msg_ping m = {.stamp = uv_hrtime()};
+	c->pinged_ms = now;
+	if (msg_encode(&bytes, MSG_PING, &m, NULL) == ERR_OK) {
+		conn_count_sent(c, MSG_PING, bytes.size);
+		conn_queue(c, &bytes, LINK_FAST);
+	} else {
+		wr_free(&bytes);
+	}
+}
+
+void conn_doubt(struct conn *c, uint64_t now)
+{
+	if (c->closing)
+		return;
+	/* What came while we slept waits in the socket: it is not held against it that it was silent. */
+	c->heard_ms = now;
+	if (c->up) {
+		c->doubt_ms = now + LINK_AWAKE_MS;
+		ping(c, now);
+	} else {
+		c->began_ms = now - LINK_AWAKE_MS; /* half open: it has a moment */
+	}
+}
+
+void conn_tick(struct conn *c, uint64_t now)
+{
+	if (c->closing)
+		return;
+	if (c->doomed)
+		conn_close(c, c->doomed);
+	else if (c->farewell && now >= c->leave_ms)
+		conn_close(c, "does not read its last words");
+	else if (c->up && now - c->heard_ms > CONN_SILENT_MS)
+		conn_close(c, "silent for too long");
+	else if (c->up && c->doubt_ms && now >= c->doubt_ms)
+		conn_close(c, "gone while this device slept");
+	else if (c->up && now - c->pinged_ms >= CONN_PING_MS)
+		ping(c, now);
+	else if (!c->up && !c->user && c->connected && now - c->began_ms > CONN_OPEN_MS)
+		conn_close(c, "no answer");
+	else if (!c->connected && now - c->began_ms > CONN_DIAL_MS)
+		conn_close(c, "cannot be reached");
+}

@@ -1,0 +1,53 @@
+/* net_linux.c - net.h on Linux and Android. */
+#include "node/links/net.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static socklen_t address_size(const struct sockaddr *a)
+{
+	return a->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
+int net_listen(const struct sockaddr *a, int backlog, uv_os_sock_t *out)
+{
+	int fd = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1,
+	    off = 0;
+	if (fd < 0)
+		return uv_translate_sys_error(errno);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (a->sa_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+	if (bind(fd, a, address_size(a)) == 0 && listen(fd, backlog) == 0) {
+		*out = fd;
+		return 0;
+	}
+	int e = errno;
+	close(fd);
+	return e == EADDRINUSE ? NET_TAKEN : uv_translate_sys_error(e);
+}
+
+bool net_has_ipv6(void)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+void net_limit_unsent(uv_tcp_t *tcp, int size_bytes)
+{
+	uv_os_fd_t fd;
+	if (uv_fileno((uv_handle_t *)tcp, &fd) == 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &size_bytes, sizeof size_bytes);
+}
+
+void net_cut(uv_tcp_t *tcp)
+{
+	uv_os_fd_t fd;
+	if (uv_fileno((uv_handle_t *)tcp, &fd) == 0)
+		shutdown(fd, SHUT_RDWR);
+}

@@ -1,0 +1,54 @@
+/* net_windows.c - net.h on Windows. */
+#include "node/links/net.h"
+
+static int address_size(const struct sockaddr *a)
+{
+	return a->sa_family == AF_INET ? (int)sizeof(struct sockaddr_in)
+	                               : (int)sizeof(struct sockaddr_in6);
+}
+
+static SOCKET make(int family)
+{
+	return WSASocketW(family, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
+	                  WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+}
+
+int net_listen(const struct sockaddr *a, int backlog, uv_os_sock_t *out)
+{
+	SOCKET s = make(a->sa_family);
+	DWORD on = 1, off = 0;
+	if (s == INVALID_SOCKET)
+		return uv_translate_sys_error(WSAGetLastError());
+	/* Without this another program could take the port over. */
+	setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&on, sizeof on);
+	if (a->sa_family == AF_INET6)
+		setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, (const char *)&off, sizeof off);
+	if (bind(s, a, address_size(a)) == 0 && listen(s, backlog) == 0) {
+		*out = s;
+		return 0;
+	}
+	int e = WSAGetLastError();
+	closesocket(s);
+	/* A port that somebody has for himself is refused as if it were forbidden. */
+	return e == WSAEADDRINUSE || e == WSAEACCES ? NET_TAKEN : uv_translate_sys_error(e);
+}
+
+bool net_has_ipv6(void)
+{
+	SOCKET s = make(AF_INET6);
+	if (s != INVALID_SOCKET)
+		closesocket(s);
+	return s != INVALID_SOCKET;
+}
+
+/* Windows has no such limit; it takes about what the other side's window allows. */
+void net_limit_unsent(uv_tcp_t *tcp, int size_bytes)
+{
+}
+
+void net_cut(uv_tcp_t *tcp)
+{
+	uv_os_fd_t fd;
+	if (uv_fileno((uv_handle_t *)tcp, &fd) == 0)
+		shutdown((SOCKET)fd, SD_BOTH);
+}
