@@ -75,12 +75,13 @@ class Node:
         """As a crash: no handler of the node runs. Returns when it is gone."""
         pid = self.host_pid()
         os.kill(pid, 9)
-        while os.path.exists(f'/proc/{pid}'):
-            with open(f'/proc/{pid}/stat') as f:
-                ended = f.read().rsplit(')', 1)[1].split()[0] == 'Z'
-            if ended and len(os.listdir(f'/proc/{pid}/task')) == 1:  # the other threads are gone too
-                break
-            time.sleep(0.005)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it went while it was looked at
+            while True:
+                with open(f'/proc/{pid}/stat') as f:
+                    ended = f.read().rsplit(')', 1)[1].split()[0] == 'Z'
+                if ended and len(os.listdir(f'/proc/{pid}/task')) == 1:  # the other threads are gone too
+                    break
+                time.sleep(0.005)
 
     def log(self):
         with open(os.path.join(self.home, 'log'), errors='replace') as f:

@@ -30,7 +30,7 @@ SKIP_EXIT = 77
 # Machines differ and two tests run at a time: meson's timeouts are for an idle one.
 TIMEOUT_FACTOR = 4
 SMALL_FILE_BYTES = 16 << 20
-AT_A_TIME = 2  # of those that wait, for each of the others
+AT_A_TIME = 3  # of those that wait, for each of the others
 SANITIZER_ENV = {
     # The engine answers SIGSEGV itself; Criterion reports a crash when the test process dies of its signal.
     'ASAN_OPTIONS': 'handle_segv=0:handle_sigbus=0:handle_abort=0:detect_leaks=1:allocator_may_return_null=1',
@@ -241,7 +241,7 @@ def main():
                 account(running[future], future.result())
 
     run_together([t for t in tests if not t.alone], args.j)
-    waiting = [t for t in tests if t.alone and 'waits' in t.suites]
+    waiting = sorted((t for t in tests if t.alone and 'waits' in t.suites), key=lambda t: -t.timeout_s)  # the longest first
     run_together(waiting, AT_A_TIME * args.j)
     run_together([t for t in tests if t.alone and t not in waiting], 1)
     print(f'{total.passed} passed, {total.failed} failed, {total.skipped} skipped')

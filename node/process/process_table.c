@@ -34,9 +34,14 @@ static uint32_t most_of(const struct node *n, const struct process *p)
 {
 	enum { PEOPLE_FILES = 64, NODE_FILES = 128 };
 	uint32_t most = n->cfg.max_processes ? n->cfg.max_processes : PROCESSES_MAX;
-	if (os_files_scarce(p->parent ? NODE_FILES : PEOPLE_FILES))
+	uint32_t files = os_files_max(), kept = p->parent ? NODE_FILES : PEOPLE_FILES;
+	/* One that is just being made has not opened its file yet. */
+	uint32_t fit = files > kept ? files - kept : 0;
+	if (os_files_scarce(kept))
 		return 0;
-	return p->parent ? most - most / 16 : most;
+	if (p->parent)
+		most -= most / 16;
+	return most < fit ? most : fit;
 }
 
 enum err process_table_add(struct node *n, struct process *p, struct errmsg *msg)

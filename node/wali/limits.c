@@ -41,14 +41,28 @@ static struct vfs_budget *budget_of(struct family *f)
 	return f->files;
 }
 
+/* A text of /proc is a file in memory that has no name (proc.c). */
+static bool is_text(const struct vfs_file *f)
+{
+	return !f->mount && f->obj->type == VFS_TYPE_FILE;
+}
+
+static uint64_t size_of(struct vfs_obj *o)
+{
+	struct vfs_stat st;
+	return vfs_stat(o, &st) == FE_OK ? st.size_bytes : 0;
+}
+
 static uint64_t price_of(const struct vfs_file *f)
 {
-	enum { DESCRIPTION = 512, STREAM = 65536 };
+	enum { DESCRIPTION = 512, STREAM = 65536, TEXT = 2048 };
 	const struct device *d = wali_device(f->obj);
 	if (vfs_is_pipe(f->obj))
 		return DESCRIPTION + VFS_PIPE_BYTES / 2; /* the other end pays the rest */
 	if (d)
 		return DESCRIPTION + d->text_size;
+	if (is_text(f))
+		return DESCRIPTION + TEXT + size_of(f->obj);
 	return f->obj->type == VFS_TYPE_STREAM ? DESCRIPTION + STREAM : DESCRIPTION;
 }
 

@@ -87,7 +87,10 @@ def test_a_shell_that_came_home_is_attached_from_a_third_device_by_either_number
 
 def test_two_terminals_see_the_same_and_the_last_one_gives_the_size(s):
     old, there = moved_shell(s)
-    near, far = Command(s.phone, 'attach', str(there), cols=90, rows=20), Command(s.tablet, 'attach', f'phone:{there}', cols=70, rows=33)
+    near = Command(s.phone, 'attach', str(there), cols=90, rows=20)
+    near.see(r'\d+ is it\n')
+    far = Command(s.tablet, 'attach', f'phone:{there}', cols=70, rows=33)
+    far.see(r'\d+ is it\n')
     far.do('stty size', '\n33 70\n')
     near.see('\n33 70\n')
     near.size(111, 44)
