@@ -315,7 +315,7 @@ def digest(platform, program):
     """Of everything that a product is made of besides the machine's tools."""
     h = hashlib.sha256(read(program, mode='rb'))
     files = [os.path.abspath(__file__), os.path.join(ROOT, 'LICENSE'), os.path.join(ROOT, 'docs', 'wasmos.1')]
-    files += glob.glob(os.path.join(PACKAGING, '*'))
+    files += filter(os.path.isfile, glob.glob(os.path.join(PACKAGING, '*')))  # systemd/ is for scripts/install
     for more in platform.get('also', []):
         path = os.path.join(ROOT, more)
         files += [path] if os.path.isfile(path) else [os.path.join(d, f) for d, _, fs in os.walk(path) for f in fs]
