@@ -369,6 +369,15 @@ static enum host_result over(struct wali *k, int64_t r, uint64_t *a)
 	return HOST_STOP;
 }
 
+/* What memory.grow took counts before anybody can hear of it. */
+static bool may_call(struct wali *k, struct thread *t)
+{
+	if (wali_charge_now(k, thread_store(t)))
+		return true;
+	family_raise(k->family, k->task, LINUX_SIGKILL);
+	return false;
+}
+
 static enum host_result make(struct wali *k, struct thread *t, uint64_t *a, call_fn fn)
 {
 	int64_t r;
@@ -384,6 +393,8 @@ static enum host_result make(struct wali *k, struct thread *t, uint64_t *a, call
 	if (take_result(k, &r)) {
 		a[0] = (uint64_t)r;
 		h = HOST_DONE;
+	} else if (!may_call(k, t)) {
+		h = HOST_STOP;
 	} else {
 		h = over(k, fn(k, a), a);
 	}
