@@ -285,21 +285,27 @@ static enum err on_message(void *ctx, struct peer *p, enum msg type, const union
 	return ERR_OK;
 }
 
-/* Who waits for a move that is given up here and cannot get on is told so; it goes on by itself. */
-static void tell_in_flight(struct moves *m, struct peer *p)
+static bool is_cut_off(struct moves *m, const struct move *mv)
+{
+	struct move_status st;
+	const struct peer *p = peer_by_id(m->node, mv->peer);
+	return !mv->over && mv->leaving && !(p && peer_is_up(p)) &&
+	       mover_status(m->mover, mv->uid, &st) && st.released;
+}
+
+/* Who waits for a move that is given up here and cannot get on is told so; it goes on by itself. The link may have gone before that was
+ * written, and for good. */
+static void tell_in_flight(struct moves *m)
 {
 	for (struct move *mv = m->list; mv; mv = mv->next) {
-		struct move_status st;
 		struct move_report none = {0};
 		struct errmsg msg;
-		if (mv->over || !mv->fn || memcmp(mv->peer, peer_id(p), PEER_ID_SIZE) != 0 ||
-		    !mover_status(m->mover, mv->uid, &st) || !st.released)
+		if (!mv->fn || !is_cut_off(m, mv))
 			continue;
 		err_set(
 		    &msg, ERR_CLOSED,
-		    "the link to %s went down when the process had been given up here: it is in "
-		    "flight, and goes on by itself when the link is up again (wasmos ps)",
-		    peer_name(p));
+		    "the link went down when the process had been given up here: it is in flight, "
+		    "and goes on by itself when the link is up again (wasmos ps)");
 		mv->fn(mv->ctx, ERR_CLOSED, &msg, &none);
 		mv->fn = NULL;
 	}
@@ -311,7 +317,7 @@ static void on_link(void *ctx, struct peer *p, bool up)
 	mover_link(m->mover, peer_id(p), up, os_monotonic_ns());
 	moves_drain(m);
 	if (!up)
-		tell_in_flight(m, p);
+		tell_in_flight(m);
 }
 
 static bool stays_recorded(const struct process *p)
@@ -457,6 +463,7 @@ static void on_timer(uv_timer_t *t)
 	tell_work(m);
 	mover_tick(m->mover, os_monotonic_ns());
 	moves_drain(m);
+	tell_in_flight(m);
 	if (m->since_gc >= GC_EVERY && !m->list)
 		start_gc(m);
 }

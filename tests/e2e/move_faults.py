@@ -157,6 +157,43 @@ def scenario(folder, kind, role, step, expected):
                 node.kill9()
 
 
+def passed(file, step):
+    return any(line.split()[-1] == step for line in open(file)) if os.path.exists(file) else False
+
+
+def gone_while_it_is_written(folder):
+    """The link goes while the source writes that it gives the process up, and the other device does not come back. False: it did, that
+    was too late."""
+    a, b = nodes.Node(f'{folder}/a', 'desk'), nodes.Node(f'{folder}/b', 'laptop')
+    a.env.update(WASMOS_CUT_AT='both.WRITE', WASMOS_STEPS=f'{folder}/steps')
+    try:
+        a.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        b.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        nodes.pair(a, b)
+        pid = a.start([GUEST, STEPS], '--name', 'counter')
+        move = a.spawn('migrate', pid, 'laptop', stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while move.poll() is None and not passed(f'{folder}/steps', 'both.WRITE'):
+            time.sleep(0.001)
+        b.kill9()
+        try:
+            said = move.communicate(timeout=20)[1]
+        except subprocess.TimeoutExpired:
+            move.kill()
+            raise Wrong('who asked for the move waits for ever') from None
+        flying = [r for r in rows_of(a) if r['state'] == 'in flight']
+        if flying and 'in flight' not in said:
+            raise Wrong(f'it is in flight, and that is not said: {said!r}')
+        if flying:
+            a.call('resume', pid, '--force')
+            if a.wait(pid, timeout_s=40)['status'] != 7:
+                raise Wrong('it ended otherwise')
+        return bool(flying)
+    finally:
+        for node in (a, b):
+            if node.is_up():
+                node.kill9()
+
+
 def solo(folder):
     """What an unbroken run prints."""
     node = nodes.Node(f'{folder}/ref', 'ref')
@@ -175,7 +212,7 @@ def main():
              if (step in only if only else not quick or step in QUICK)]
     folder = tempfile.mkdtemp(prefix='wasmos-faults-')
     expected = solo(folder)
-    print(f'1..{len(cases)}', flush=True)
+    print(f'1..{len(cases) + (not only)}', flush=True)
     bad = 0
     for i, (kind, role, step) in enumerate(cases, 1):
         name = f'{role} {"is killed" if kind == "kill" else "loses its link"} at {step}'
@@ -185,6 +222,14 @@ def main():
         except Wrong as e:
             bad += 1
             print(f'not ok {i} - {name}\n# ' + str(e).replace('\n', '\n# '), flush=True)
+    if not only:
+        try:
+            if not any(gone_while_it_is_written(f'{folder}/gone{i}') for i in range(8)):
+                raise Wrong('in 8 tries the other device was never gone in time')
+            print(f'ok {len(cases) + 1} - a link that is gone for good while the source writes: who waits is told', flush=True)
+        except Wrong as e:
+            bad += 1
+            print(f'not ok {len(cases) + 1} - a link that is gone for good while the source writes\n# {e}', flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     return 1 if bad else 0
 
