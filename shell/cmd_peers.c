@@ -9,7 +9,7 @@ static int run(struct shell *sh)
 	client_request(c, "peers");
 	return client_table(
 	    sh, c,
-	    "name:NAME id:ID state:STATE address:ADDRESS rtt:RTT seen:SEEN member:MEMBER "
+	    "name:NAME id:ID state:STATE address:ADDRESS way:WAY rtt:RTT seen:SEEN member:MEMBER "
 	    "load:LOAD free:FREE");
 }
 
@@ -26,6 +26,9 @@ const struct command command_peers = {
         "  refuses      it is there, but does not know this device (any more): pair again\n"
         "  half paired  you said yes and its answer was lost; it gets up when that was a yes,\n"
         "               and is forgotten after a day\n\n"
+        "WAY is how the link goes: direct, or via NAME, a device that both can reach and that "
+        "passes on what\n"
+        "they say, sealed; a direct way is looked for meanwhile, and taken when there is one.\n\n"
         "MEMBER is what the devices of the system agree on, by datagrams, over whatever way: "
         "alive,\n"
         "suspect, dead, left (it said good-bye), away (not heard of since this node began). LOAD "

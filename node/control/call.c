@@ -91,6 +91,13 @@ void calls_lost(struct conn *c)
 		uv_async_send(&c->links->async);
 }
 
+void calls_follow(struct conn *from, struct conn *to)
+{
+	for (struct call *call = from->links->calls; call; call = call->next)
+		if (call->conn == from)
+			call->conn = to;
+}
+
 void calls_tick(struct links *l, uint64_t now)
 {
 	for (struct call *call = l->calls, *next; call; call = next) {
@@ -103,7 +110,9 @@ void calls_tick(struct links *l, uint64_t now)
 static enum err on_answer(struct conn *c, const struct msg_answer *m)
 {
 	struct call *call = c->links->calls;
-	while (call && (call->tag != m->tag || call->conn != c))
+	/* A handover may be under way: what is heard on the older connection was called on it, too. */
+	const struct conn *now = c->peer->older == c ? c->peer->up : c;
+	while (call && (call->tag != m->tag || call->conn != now))
 		call = call->next;
 	if (call) /* else its time was up */
 		complete(c->links, call, m->error < ERR_COUNT ? (enum err)m->error : ERR_IO,

@@ -96,6 +96,18 @@ static void put_rtt(struct control_call *c, const struct peer *p)
 	control_put_u64(c, "rtt_us", peer_rtt_us(p));
 }
 
+/* How its link goes: "direct", "via NAME", "" when none is up. */
+static void put_way(struct control_call *c, const struct peer *p)
+{
+	char text[8 + DEVICE_NAME_MAX] = "";
+	const struct peer *carrier = peer_carrier(p);
+	if (carrier)
+		snprintf(text, sizeof text, "via %s", peer_name(carrier));
+	else if (peer_is_direct(p))
+		snprintf(text, sizeof text, "direct");
+	control_put_str(c, "way", text);
+}
+
 static const char *state_of(struct node *n, const struct peer *p)
 {
 	if (!devices_want(n, p))
@@ -120,6 +132,7 @@ void control_peers(struct node *n, struct control_call *c)
 		control_put_flag(c, "self", false);
 		control_put_flag(c, "up", peer_is_up(p));
 		control_put_str(c, "address", peer_address(p));
+		put_way(c, p);
 		put_rtt(c, p);
 		put_seen(c, p);
 		control_put_u64(c, "seen_unix_ms", peer_seen_unix_ms(p));

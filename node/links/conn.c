@@ -1,13 +1,14 @@
-/* conn.c - one TCP connection: bytes in, frames opened in place, messages out in two lanes.
+/* conn.c - one connection, over TCP or through a carrier (via.h): bytes in, frames opened in place, messages out in lanes.
  *
  * Sending: messages wait in their lane; conn_pump() seals fragments, the fast lane's first, into batches
  * and gives them to the system while less than CONN_WINDOW_SIZE is under way there, so that a fast
- * message waits behind that much at most. Plaintext of a frame: one byte (bit 0: lane; bit 7: more
- * of this message follows), then bytes of the message.
+ * message waits behind that much at most. The other two lanes go by turns. Plaintext of a frame: one byte (bits 0 and 1:
+ * lane; bit 7: more of this message follows), then bytes of the message.
  */
 #include "node/links/link_impl.h"
 
 #include "node/links/net.h"
+#include "node/links/via.h"
 #include "proto/pairing.h"
 
 #include <assert.h>
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRAME_MORE = 0x80, FRAME_LANE = 0x01 };
+enum { FRAME_MORE = 0x80, FRAME_LANE = 0x03 };
 
 /* --- addresses --- */
 
@@ -132,11 +133,13 @@ void conn_close(struct conn *c, const char *why)
 		node_log(c->links->node, LOG_DEBUG, "link", "%s: %s", c->remote, why);
 	if (c->user)
 		c->user->closed(c);
+	if (c->carrier)
+		via_closed(c);
 	links_lost(c);
 	uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
-static void doom(struct conn *c, const char *why)
+void conn_doom(struct conn *c, const char *why)
 {
 	if (!c->doomed && !c->closing) {
 		c->doomed = why;
@@ -192,23 +195,45 @@ static void on_written(uv_write_t *req, int status)
 {
 	struct conn *c = req->data;
 	struct out_write *w = (struct out_write *)req;
-	c->writing -= w->bytes.size;
+	size_t size = w->bytes.size;
 	keep_or_free(c, w);
 	if (c->closing)
-		return;
-	if (status < 0) {
+		c->writing -= size;
+	else if (status < 0)
 		conn_close(c, uv_strerror(status));
-		return;
-	}
+	else
+		conn_wrote(c, size);
+}
+
+void conn_wrote(struct conn *c, size_t size)
+{
+	c->writing -= size;
 	conn_pump(c);
 	if (c->close_when_written && !c->writing)
 		conn_close(c, "done");
+	else if (c->up && c->peer->older == c)
+		handover_step(c->peer, links_now(c->links));
 	else if (c->up && c->lanes[LINK_BULK].queued < LINK_QUEUE_GOAL / 2)
 		peer_drained(c->peer);
 }
 
+static enum err write_via(struct conn *c, struct wr *bytes)
+{
+	enum err e = c->closing ? ERR_CLOSED : wr_ok(bytes) ? via_write(c, bytes) : ERR_NOMEM;
+	if (e == ERR_OK) {
+		c->writing += bytes->size;
+		c->sent += bytes->size;
+	} else if (!c->closing) {
+		conn_doom(c, "the device it goes through cannot be reached");
+	}
+	wr_free(bytes);
+	return e;
+}
+
 enum err conn_write(struct conn *c, struct wr *bytes)
 {
+	if (c->carrier)
+		return write_via(c, bytes);
 	struct out_write *w = calloc(1, sizeof *w);
 	if (!w || c->closing || !wr_ok(bytes)) {
 		free(w);
@@ -227,7 +252,7 @@ enum err conn_write(struct conn *c, struct wr *bytes)
 	c->writing -= w->bytes.size;
 	wr_free(&w->bytes);
 	free(w);
-	doom(c, uv_strerror(e));
+	conn_doom(c, uv_strerror(e));
 	return ERR_CLOSED;
 }
 
@@ -235,7 +260,7 @@ void conn_finish(struct conn *c)
 {
 	c->close_when_written = true;
 	if (!c->writing)
-		doom(c, "done");
+		conn_doom(c, "done");
 }
 
 void conn_dismiss(struct conn *c)
@@ -261,6 +286,7 @@ static enum err seal_fragment(struct conn *c, enum link_lane lane, struct wr *ou
 	}
 	TRY(secure_send(&c->secure, &head, 1, m->bytes.data + m->at, size, out));
 	m->at += size;
+	c->via_turn = lane == LINK_FAST ? c->via_turn : lane == LINK_BULK;
 	c->lanes[lane].queued -= size;
 	if (head & FRAME_MORE)
 		return ERR_OK;
@@ -272,23 +298,32 @@ static enum err seal_fragment(struct conn *c, enum link_lane lane, struct wr *ou
 	return ERR_OK;
 }
 
-static bool lane_next(const struct conn *c, enum link_lane *lane)
+/* The fast lane's before all; the others' by turns. */
+static bool lane_next(struct conn *c, enum link_lane *lane)
 {
-	*lane = c->lanes[LINK_FAST].first ? LINK_FAST : LINK_BULK;
+	const struct out_message *bulk = c->lanes[LINK_BULK].first, *via = c->lanes[LINK_VIA].first;
+	*lane = c->lanes[LINK_FAST].first       ? LINK_FAST
+	        : via && (c->via_turn || !bulk) ? LINK_VIA
+	                                        : LINK_BULK;
 	return c->lanes[*lane].first != NULL;
+}
+
+static size_t window(const struct conn *c)
+{
+	return c->carrier ? VIA_FLYING_SIZE : CONN_WINDOW_SIZE;
 }
 
 void conn_pump(struct conn *c)
 {
 	enum link_lane lane;
-	while (!c->closing && !c->doomed && c->writing < CONN_WINDOW_SIZE && lane_next(c, &lane)) {
+	while (!c->closing && !c->doomed && c->writing < window(c) && lane_next(c, &lane)) {
 		struct wr batch = take_spare(c);
 		enum err e = ERR_OK;
 		while (e == ERR_OK && batch.size < CONN_BATCH_SIZE && lane_next(c, &lane))
 			e = seal_fragment(c, lane, &batch);
 		if (e != ERR_OK) {
 			wr_free(&batch);
-			doom(c, err_text(e));
+			conn_doom(c, err_text(e));
 			return;
 		}
 		if (conn_write(c, &batch) != ERR_OK)
@@ -349,7 +384,7 @@ static enum err take_part(struct conn *c, struct wr *whole, const uint8_t *p, si
 
 static enum err take_frame(struct conn *c, const uint8_t *p, size_t size, struct errmsg *msg)
 {
-	if (!size || p[0] & ~(FRAME_MORE | FRAME_LANE))
+	if (!size || p[0] & ~(FRAME_MORE | FRAME_LANE) || (p[0] & FRAME_LANE) >= LINK_LANES)
 		return err_set(msg, ERR_MALFORMED, "a frame with a wrong first byte");
 	struct wr *whole = &c->lanes[p[0] & FRAME_LANE].whole;
 	bool more = p[0] & FRAME_MORE;
@@ -399,7 +434,7 @@ static void take_bytes(struct conn *c)
 	size_t at = 0;
 	if (!c->decided && !decide(c))
 		return;
-	while (!c->closing && !c->user && at < c->in_size && take_one(c, &at))
+	while (!c->closing && !c->user && !c->held && at < c->in_size && take_one(c, &at))
 		;
 	if (!c->closing && c->user) {
 		c->user->bytes(c, c->in + at, c->in_size - at);
@@ -409,9 +444,8 @@ static void take_bytes(struct conn *c)
 	c->in_size -= at;
 }
 
-static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+static void make_room(struct conn *c)
 {
-	struct conn *c = h->data;
 	size_t want = c->up ? CONN_IN_LARGE : CONN_IN_SMALL;
 	if (c->in_cap < want) {
 		uint8_t *in = realloc(c->in, want);
@@ -420,8 +454,24 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 			c->in_cap = want;
 		}
 	}
+}
+
+static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
+	struct conn *c = h->data;
+	make_room(c);
 	*buf = uv_buf_init(c->in ? (char *)c->in + c->in_size : NULL,
 	                   (unsigned)(c->in_cap - c->in_size));
+}
+
+/* So many bytes stand behind those in c->in. */
+static void took_in(struct conn *c, size_t size)
+{
+	c->in_size += size;
+	c->received += size;
+	c->heard_ms = links_now(c->links);
+	c->doubt_ms = 0;
+	take_bytes(c);
 }
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
@@ -436,11 +486,36 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 		conn_close(c, n == UV_EOF ? "closed by the other side" : uv_strerror((int)n));
 		return;
 	}
-	c->in_size += (size_t)n;
-	c->received += (uint64_t)n;
-	c->heard_ms = links_now(c->links);
-	c->doubt_ms = 0;
-	take_bytes(c);
+	took_in(c, (size_t)n);
+}
+
+void conn_feed(struct conn *c, const uint8_t *bytes, size_t size)
+{
+	while (size && !c->closing) {
+		make_room(c);
+		size_t room = c->in_cap - c->in_size, part = size < room ? size : room;
+		if (!part) {
+			conn_close(c, "a frame that finds no room");
+			return;
+		}
+		memcpy(c->in + c->in_size, bytes, part);
+		bytes += part;
+		size -= part;
+		took_in(c, part);
+	}
+}
+
+void conn_hold(struct conn *c, bool held)
+{
+	if (c->closing || c->held == held)
+		return;
+	c->held = held;
+	if (held)
+		uv_read_stop((uv_stream_t *)&c->tcp);
+	else if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) == 0)
+		took_in(c, 0);
+	else
+		conn_doom(c, "cannot be read any more");
 }
 
 void conn_start_reading(struct conn *c)
@@ -455,7 +530,7 @@ void conn_start_reading(struct conn *c)
 	c->connected = true;
 	int e = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
 	if (e != 0)
-		doom(c, uv_strerror(e));
+		conn_doom(c, uv_strerror(e));
 }
 
 /* --- time --- */

@@ -261,19 +261,20 @@ static enum err on_where(struct conn *c, const struct msg_device_where *m)
 	struct list_ref list = m->addresses;
 	struct msg_address a;
 	struct sockaddr_storage parsed;
-	char text[LINK_ADDRESS_SIZE];
-	bool is_new = false;
+	char text[LINK_ADDRESS_SIZE], fresh[LINK_ADDRESS_SIZE] = "";
 	if (!p || !p->member)
 		return ERR_OK;
 	while (msg_next_address(&list, &a))
 		if (str_copy(a.text, text, sizeof text) == ERR_OK &&
-		    address_parse(text, &parsed) == ERR_OK)
-			is_new |= peer_learn_address(p, text);
-	if (!is_new)
+		    address_parse(text, &parsed) == ERR_OK && peer_learn_address(p, text))
+			memcpy(fresh, text, sizeof fresh);
+	/* Who tells it may have a link with it just now, and carry ours. */
+	if (!p->up && p->ask_at_ms > links_now(c->links) + VIA_ASK_MS)
+		p->ask_at_ms = links_now(c->links) + VIA_ASK_MS;
+	if (!fresh[0])
 		return ERR_OK;
 	peer_save(p);
-	if (!p->up && !p->dialing)
-		p->dial_at_ms = links_now(c->links);
+	links_hint(p, fresh);
 	return ERR_OK;
 }
 

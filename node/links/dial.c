@@ -272,8 +272,8 @@ void links_caller(struct conn *c)
 		return;
 	}
 	/* Both dial at once: the smaller id's connection is kept, so the other's is not answered. */
-	if (p && p->dialing && p->dialing->connected &&
-	    memcmp(l->node->device->id, p->id, DEVICE_ID_SIZE) < 0) {
+	const struct conn *own = !p ? NULL : c->carrier ? p->asking : p->dialing;
+	if (own && own->connected && memcmp(l->node->device->id, p->id, DEVICE_ID_SIZE) < 0) {
 		conn_close(c, "dialed from both sides at once");
 		return;
 	}
@@ -373,7 +373,8 @@ void links_retry_later(struct peer *p, uint64_t now)
 		return;
 	}
 	crypto_random(&jitter, sizeof jitter);
-	p->dial_at_ms = now + p->backoff_ms / 2 + jitter % p->backoff_ms;
+	uint32_t wait_ms = p->up && p->backoff_ms > VIA_UPGRADE_MS ? VIA_UPGRADE_MS : p->backoff_ms;
+	p->dial_at_ms = now + wait_ms / 2 + jitter % wait_ms;
 	if (p->backoff_ms < LINK_BACKOFF_MAX_MS)
 		p->backoff_ms *= 2;
 }
@@ -397,16 +398,40 @@ static void dial(struct peer *p, uint64_t now)
 void links_dial_due(struct links *l, uint64_t now)
 {
 	for (struct peer *p = l->peers; p && !l->closed; p = p->next)
-		if (!p->up && !p->dialing && p->dial_at_ms <= now && devices_want(l->node, p))
+		if (!peer_is_direct(p) && !p->dialing && p->dial_at_ms <= now &&
+		    devices_want(l->node, p))
 			dial(p, now);
 }
 
 void link_dial(struct peer *p)
 {
-	if (!devices_want(p->links->node, p) || p->up || p->dialing)
+	if (p->up)
+		return;
+	uv_update_time(&p->links->node->loop);
+	uint64_t now = links_now(p->links);
+	if (p->ask_at_ms > now + VIA_ASK_MS)
+		p->ask_at_ms = now + VIA_ASK_MS;
+	if (!devices_want(p->links->node, p) || p->dialing)
 		return;
 	p->backoff_ms = LINK_BACKOFF_MIN_MS;
 	p->address_next = 0;
-	uv_update_time(&p->links->node->loop);
-	dial(p, links_now(p->links));
+	dial(p, now);
+}
+
+static unsigned place_of(const struct peer *p, const char *address)
+{
+	unsigned i = 0;
+	while (i < p->address_count && strcmp(p->addresses[i], address) != 0)
+		i++;
+	return i < p->address_count ? i : 0;
+}
+
+void links_hint(struct peer *p, const char *address)
+{
+	uint64_t now = links_now(p->links);
+	if (peer_is_direct(p) || p->dialing || (p->up && now < p->hinted_ms + VIA_HINT_MS))
+		return;
+	p->hinted_ms = now;
+	p->dial_at_ms = now;
+	p->address_next = address ? place_of(p, address) : 0;
 }

@@ -8,7 +8,9 @@
 
 #include "base/os.h"
 #include "base/os_device.h"
+#include "node/links/members.h"
 #include "node/links/net.h"
+#include "node/links/via.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -24,6 +26,7 @@ void links_release_handle(struct links *l)
 {
 	if (--l->handles)
 		return;
+	carry_free(l);
 	peers_free(l);
 	uv_mutex_destroy(&l->lock);
 	free(l);
@@ -33,9 +36,14 @@ void links_check(const struct links *l)
 {
 	for (const struct peer *p = l->peers; p; p = p->next) {
 		assert(!p->up || (p->up->peer == p && p->up->up && !p->up->closing));
-		assert(!p->dialing || (p->dialing->peer == p && p->dialing->dialer &&
-		                       !p->dialing->up && !p->dialing->closing));
-		assert(!p->removed || ((!p->up || p->up->farewell) && !p->dialing));
+		assert(!p->dialing ||
+		       (p->dialing->peer == p && p->dialing->dialer && !p->dialing->up &&
+		        !p->dialing->closing && !p->dialing->carrier));
+		assert(!p->asking || (p->asking->peer == p && p->asking->dialer && !p->asking->up &&
+		                      !p->asking->closing && p->asking->carrier));
+		assert(!p->older || (p->older->peer == p && p->older->up && !p->older->closing &&
+		                     p->older->carrier && p->up && !p->up->carrier));
+		assert(!p->removed || ((!p->up || p->up->farewell) && !p->dialing && !p->asking));
 	}
 }
 
@@ -45,7 +53,7 @@ enum err link_subscribe(struct node *n, enum msg_group group, link_message_fn fn
 {
 	struct links *l = n->links;
 	assert(group < MSG_GROUP_COUNT);
-	if (l->groups[group].fn || group == MSG_GROUP_LINK)
+	if (l->groups[group].fn || group == MSG_GROUP_LINK || group == MSG_GROUP_VIA)
 		return ERR_EXISTS;
 	l->groups[group].fn = fn;
 	l->groups[group].ctx = ctx;
@@ -126,7 +134,9 @@ size_t link_queued(const struct peer *p)
 
 void link_cut(struct peer *p)
 {
-	if (p->up)
+	if (p->up && p->up->carrier)
+		conn_doom(p->up, "cut");
+	else if (p->up)
 		net_cut(&p->up->tcp);
 }
 
@@ -166,6 +176,9 @@ static bool takes_over(const struct conn *c, const struct conn *up, uint64_t ses
 {
 	uint64_t apart =
 	    c->began_ms > up->began_ms ? c->began_ms - up->began_ms : up->began_ms - c->began_ms;
+	if (up->session == session && !up->carrier != !c->carrier &&
+	    (up->carrier || apart <= LINK_TIE_MS))
+		return !c->carrier; /* a direct one is the better one */
 	if (up->session != session || apart > LINK_TIE_MS || c->dialer == up->dialer)
 		return true;
 	return c->dialer == mine_is_smaller(c);
@@ -178,7 +191,8 @@ static void note_peer(struct conn *c)
 	char address[LINK_ADDRESS_SIZE];
 	bool changed = !c->peer->member && peer_note_name(c->peer, str_ref(c->hello_name));
 	/* What we dialed is right; a caller's own port is not the one it listens at. */
-	if (c->hello_port && uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &size) == 0) {
+	if (!c->carrier && c->hello_port &&
+	    uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &size) == 0) {
 		address_text((struct sockaddr *)&a, c->dialer ? 0 : c->hello_port, address);
 		changed |= peer_note_address(c->peer, address);
 	}
@@ -206,17 +220,27 @@ enum err links_up(struct conn *c, struct errmsg *msg)
 	struct peer *p = c->peer;
 	if (p->up && !takes_over(c, p->up, c->session))
 		return err_set(msg, ERR_EXISTS, "a second connection");
-	if (p->up)
+	bool goes_on = p->up && handover_may(p->up, c);
+	if (p->up && !goes_on)
 		conn_close(p->up, "replaced by a newer connection");
 	if (p->dialing == c)
 		p->dialing = NULL;
+	if (p->asking == c)
+		p->asking = NULL;
 	c->links->opening -= !c->dialer;
 	c->up = true;
 	c->pinged_ms = 0; /* ping at the next tick: the round trip is known soon */
-	p->up = c;
-	p->backoff_ms = LINK_BACKOFF_MIN_MS;
 	p->refusals = 0;
+	if (!c->carrier)
+		p->backoff_ms = LINK_BACKOFF_MIN_MS;
 	note_peer(c);
+	if (goes_on) {
+		handover_begin(p, c);
+		return ERR_OK;
+	}
+	p->up = c;
+	if (p->asking && !c->carrier)
+		conn_close(p->asking, "the link is direct");
 	node_log(c->links->node, LOG_INFO, "link", "%s is up at %s", p->name, c->remote);
 	devices_linked(p);
 	tell_watchers(p, true);
@@ -248,6 +272,8 @@ static enum err on_link_message(struct conn *c, enum msg type, const union msg_a
 	case MSG_HELLO: return on_hello(c, &any->hello, msg);
 	case MSG_PING: return on_ping(c, &any->ping);
 	case MSG_PONG: on_pong(c, &any->pong); return ERR_OK;
+	case MSG_MEMBERS: members_message(c->peer, &any->members); return ERR_OK;
+	case MSG_LAST: return handover_last(c, &any->last);
 	default: return calls_message(c, type, any);
 	}
 }
@@ -278,6 +304,8 @@ enum err links_message(struct conn *c, const uint8_t *bytes, size_t size, struct
 		return devices_message(c, type, &any, msg);
 	if (group == MSG_GROUP_LINK)
 		return on_link_message(c, type, &any, msg);
+	if (group == MSG_GROUP_VIA)
+		return via_message(c, type, &any, msg);
 	link_message_fn fn = c->links->groups[group].fn;
 	if (!fn)
 		return err_set(msg, ERR_UNSUPPORTED, "%s is not wanted here", msg_name(type));
@@ -290,6 +318,15 @@ enum err links_message(struct conn *c, const uint8_t *bytes, size_t size, struct
 
 /* --- ends --- */
 
+/* It is not what the link is on any more: its end is of no account. */
+static void end_older(struct peer *p)
+{
+	struct conn *older = p->older;
+	p->older = NULL;
+	if (older)
+		conn_close(older, "the link is lost");
+}
+
 void links_lost(struct conn *c)
 {
 	struct peer *p = c->peer;
@@ -301,9 +338,19 @@ void links_lost(struct conn *c)
 		p->dialing = NULL;
 		links_retry_later(p, now);
 	}
+	if (p->asking == c) {
+		p->asking = NULL;
+		via_retry_later(p, now);
+	}
+	if (p->older == c)
+		handover_lost(p);
 	if (p->up != c)
 		return;
 	p->up = NULL;
+	end_older(p);
+	via_link_lost(p);
+	p->asked = NULL;
+	p->ask_at_ms = now + VIA_ASK_MS;
 	p->address_next = 0;
 	p->seen_unix_ms = os_wall_ns() / 1000000;
 	p->backoff_ms = LINK_BACKOFF_MIN_MS;
@@ -343,6 +390,7 @@ static void notice_sleep(struct links *l, uint64_t now)
 		p->backoff_ms = LINK_BACKOFF_MIN_MS;
 		p->address_next = 0;
 		p->dial_at_ms = now;
+		p->ask_at_ms = now + VIA_ASK_MS;
 	}
 }
 
@@ -355,6 +403,9 @@ static void on_tick(uv_timer_t *t)
 		conn_tick(c, now);
 	calls_tick(l, now);
 	links_dial_due(l, now);
+	via_ask_due(l, now);
+	for (struct peer *p = l->peers; p; p = p->next)
+		handover_step(p, now);
 	peers_tick(l);
 	links_check(l);
 }

@@ -38,7 +38,8 @@ enum {
 	LINK_SERVICES = 8,
 };
 
-enum link_lane { LINK_FAST, LINK_BULK, LINK_LANES };
+/* LINK_VIA: what is carried for others, by turns with the bulk lane. */
+enum link_lane { LINK_FAST, LINK_BULK, LINK_VIA, LINK_LANES };
 
 /* --- peers --- */
 
@@ -48,6 +49,9 @@ enum { LINK_ADDRESS_SIZE = 80 };
 const uint8_t *peer_id(const struct peer *p); /* DEVICE_ID_SIZE */
 const char *peer_name(const struct peer *p);  /* as its owner named it; may not be unique */
 bool peer_is_up(const struct peer *p);
+bool peer_is_direct(const struct peer *p); /* up, and through no other device */
+/* The device that its link goes through; NULL: none is up, or it is direct. */
+const struct peer *peer_carrier(const struct peer *p);
 bool peer_is_half(
     const struct peer *p); /* our user said yes, its answer was lost; see peer_add_half() */
 bool peer_refuses(const struct peer *p);          /* it is there, and does not know us (any more) */

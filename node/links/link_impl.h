@@ -1,9 +1,12 @@
 /* link_impl.h - what the files of the link share: peers.c (rows), conn.c (one connection), link.c (the
- * part, dispatch), dial.c (listening and dialing), call.c (requests and answers), pairing.c.
+ * part, dispatch), dial.c (listening and dialing), via.c and carry.c (links through a third device), handover.c (from one
+ * connection to another), call.c (requests and answers), pairing.c.
  *
  * Truths, asserted by links_check() in tests and after each tick:
  *	p->up is a connection of links->conns with c->peer == p, c->up, !c->closing
- *	p->dialing likewise with c->dialer, !c->up, !c->closing
+ *	p->dialing likewise with c->dialer, !c->up, !c->closing, not through a carrier
+ *	p->asking likewise, through a carrier
+ *	p->older likewise is up, goes through a carrier, and is not p->up, which is direct
  *	a closing connection is in no peer and gets no more events; it is freed by its close callback
  */
 #pragma once
@@ -38,7 +41,17 @@ enum {
 	LINK_WATCHERS_MAX = 8,
 	LINK_DRAINED_MAX = 8,
 	CONN_FAREWELL_MS = 1000, /* for last words to a device that was removed */
-	LINK_VERSION = 2,
+	LINK_VERSION = 3,
+	VIA_NUMBER_SIZE = 16,
+	VIA_PIECE_SIZE = 32 * 1024 - 64, /* of a passage, in one frame of the link it goes over */
+	VIA_FLYING_SIZE = 256 * 1024,    /* sent and not said to be taken: no more is sealed */
+	VIA_FLYING_MAX = 384 * 1024,     /* above it a carrier closes the passage */
+	VIA_CARRIED_MAX = 64,            /* passages that a carrier keeps */
+	VIA_OFFERED_MAX = 64,            /* and those that one carrier may offer us */
+	VIA_ASK_MS = 500,                /* so long a direct way is tried alone */
+	VIA_UPGRADE_MS = 15000, /* at most between two rounds of attempts at a direct way */
+	VIA_HINT_MS = 5000,     /* and at least, when something says that there may be one */
+	HANDOVER_MS = 10000,    /* for what is under way on the old connection */
 };
 
 /* Of a row that is kept of a device (PAIR_ROW). */
@@ -62,7 +75,9 @@ struct out_message {
 };
 
 struct conn {
-	uv_tcp_t tcp;
+	uv_tcp_t tcp;         /* of a connection through a carrier: never connected */
+	struct peer *carrier; /* NULL: direct */
+	uint8_t passage[VIA_NUMBER_SIZE];
 	struct links *links;
 	struct conn *next;
 	struct peer *peer; /* listener: NULL until it is known */
@@ -76,6 +91,9 @@ struct conn {
 	struct wr staged; /* entries of its log, while it is not whole */
 	uint32_t staged_count;
 	bool farewell; /* the peer was removed: what it says is not heard any more */
+	bool held; /* not read until the older connection has been heard to its end (handover.c) */
+	uint8_t over;  /* a bit a lane: LAST has come */
+	bool via_turn; /* of the two lanes below the fast one: whose turn it is */
 	uint16_t hello_port;
 	char hello_name[DEVICE_NAME_MAX + 1];
 	struct secure secure;
@@ -115,7 +133,11 @@ struct peer {
 	    member; /* follows the log of devices; else it is joining: the next link enters it there */
 	bool files_only; /* joining: as what */
 	bool saving, save_again;
-	struct conn *up, *dialing;
+	struct conn *up, *dialing, *asking;
+	struct conn *older; /* was up, through a carrier, until up was: it is heard to its end */
+	uint64_t handover_until_ms;
+	uint64_t ask_at_ms, hinted_ms;
+	struct peer *asked; /* the carrier that was asked last; NULL: all were */
 	uint64_t sent_bytes[MSG_GROUP_COUNT], received_bytes[MSG_GROUP_COUNT]; /* of messages */
 	uint64_t dial_at_ms;
 	uint32_t backoff_ms;
@@ -135,7 +157,8 @@ struct call {
 	void *ctx;
 };
 
-struct rpc; /* call.c */
+struct rpc;     /* call.c */
+struct passage; /* carry.c */
 
 struct links {
 	struct node *node;
@@ -153,6 +176,8 @@ struct links {
 	uint64_t session;        /* ours: random, one a start */
 	struct peer *peers;
 	struct conn *conns;
+	struct passage *passages; /* that we carry */
+	unsigned passage_count;
 	struct call *calls;
 	uint32_t next_tag;
 	unsigned opening; /* connections whose peer is not known */
@@ -183,6 +208,12 @@ void links_check(const struct links *l);
 /* An unconnected connection; NULL when memory or descriptors ran out. */
 struct conn *conn_new(struct links *l, bool dialer);
 void conn_start_reading(struct conn *c);
+/* Bytes of a connection that goes through a carrier: as if they had been read. */
+void conn_feed(struct conn *c, const uint8_t *bytes, size_t size);
+/* Of those that it was given to send, so many have gone out. */
+void conn_wrote(struct conn *c, size_t size);
+/* Nothing is read, and what was read waits, until the next call with false. */
+void conn_hold(struct conn *c, bool held);
 /* Now; watchers are told. Not from within link_send(): that sets doomed. */
 void conn_close(struct conn *c, const char *why);
 /* Sends bytes as they are (before and beside the stream) and takes them out of bytes. */
@@ -197,6 +228,8 @@ enum err conn_queue(struct conn *c, struct wr *bytes, enum link_lane lane);
 void conn_count_sent(struct conn *c, enum msg type, size_t size);
 void conn_count_received(struct conn *c, enum msg type, size_t size);
 void conn_pump(struct conn *c);
+/* Closes it as soon as nobody is using it. */
+void conn_doom(struct conn *c, const char *why);
 void conn_tick(struct conn *c, uint64_t now);
 /* The device has slept: who is up has to show it soon. */
 void conn_doubt(struct conn *c, uint64_t now);
@@ -217,6 +250,18 @@ void links_greet(struct conn *c);
 void links_lost(struct conn *c);
 void peer_drained(struct peer *p);
 
+/* --- handover.c --- */
+
+/* The link of p is up on old; c has come up beside it: may it go on there without a loss? */
+bool handover_may(const struct conn *old, const struct conn *c);
+/* c is p->up from now on. */
+void handover_begin(struct peer *p, struct conn *c);
+enum err handover_last(struct conn *c, const struct msg_last *m);
+/* Bytes of p->older were taken, or LAST came, or time went by. */
+void handover_step(struct peer *p, uint64_t now);
+/* c, which was p->older, is closed. */
+void handover_lost(struct peer *p);
+
 /* --- dial.c --- */
 
 enum err links_listen(struct links *l, struct errmsg *msg);
@@ -227,6 +272,8 @@ struct conn *links_connect(struct links *l, const struct sockaddr *to, const str
 /* SECURE_CALLER: accepts or closes. */
 void links_caller(struct conn *c);
 void links_retry_later(struct peer *p, uint64_t now);
+/* There may be a direct way to a device that we reach through another, or not at all: it is tried soon, address first. NULL: any. */
+void links_hint(struct peer *p, const char *address);
 
 /* --- peers.c --- */
 
@@ -259,6 +306,8 @@ bool peer_learn_address(struct peer *p, const char *address);
 
 enum err calls_message(struct conn *c, enum msg type, const union msg_any *any);
 void calls_lost(struct conn *c);
+/* Their answers will come on another connection of the same link. */
+void calls_follow(struct conn *from, struct conn *to);
 void calls_tick(struct links *l, uint64_t now);
 void calls_async(struct links *l);
 void calls_close(struct links *l);

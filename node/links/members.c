@@ -141,9 +141,10 @@ static void place(struct members *m, struct entry *e)
 	struct sockaddr_storage to;
 	const struct peer *p = peer_by_id(m->node, e->id);
 	bool known = datagrams_where(m->datagrams, e->number)->size != 0;
-	if (!p || !p->address_count || (known && is_there(m, e->id)))
+	bool settled = known && is_there(m, e->id) && !(p && peer_carrier(p));
+	if (!p || !p->address_count || settled)
 		return;
-	unsigned at = p->up ? 0 : e->address_next++ % p->address_count;
+	unsigned at = peer_is_direct(p) ? 0 : e->address_next++ % p->address_count;
 	if (address_parse(p->addresses[at], &to) != ERR_OK)
 		return;
 	struct datagram_address a = address_of((struct sockaddr *)&to);
@@ -162,6 +163,16 @@ static void send_out(struct members *m)
 	}
 }
 
+/* A link through another device: datagrams may not get through, and go over it too. That they do get through would be a hint. */
+static void send_over_link(struct members *m, const struct entry *e,
+                           const struct membership_datagram *d)
+{
+	struct peer *p = peer_by_id(m->node, e->id);
+	struct msg_members message = {.datagram = bin_ref(d->bytes, d->size)};
+	if (p && peer_carrier(p))
+		link_send(p, MSG_MEMBERS, &message, LINK_FAST, NULL);
+}
+
 static void seal_all(struct members *m)
 {
 	struct membership_datagram d;
@@ -170,6 +181,7 @@ static void seal_all(struct members *m)
 		struct entry *e = entry_by_id(m, d.to);
 		if (!e)
 			continue;
+		send_over_link(m, e, &d);
 		if (!datagrams_has_session(m->datagrams, e->number, now))
 			place(m, e);
 		datagrams_send(m->datagrams, e->number, d.bytes, d.size, now, stamp);
@@ -349,6 +361,18 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 	*buf = uv_buf_init((char *)m->buffer, sizeof m->buffer);
 }
 
+/* Links listen where datagrams come from: a link through another device may be had directly. */
+static void hint_direct(struct members *m, const struct entry *e, const struct sockaddr *from)
+{
+	struct peer *p = peer_by_id(m->node, e->id);
+	char text[LINK_ADDRESS_SIZE];
+	if (!p || !peer_carrier(p))
+		return;
+	address_text(from, 0, text);
+	peer_learn_address(p, text);
+	links_hint(p, text);
+}
+
 static void on_datagram(uv_udp_t *h, ssize_t size, const uv_buf_t *buf, const struct sockaddr *from,
                         unsigned flags)
 {
@@ -362,11 +386,23 @@ static void on_datagram(uv_udp_t *h, ssize_t size, const uv_buf_t *buf, const st
 		struct entry *e = entry_by_number(m, got.peer);
 		if (e)
 			membership_datagram(m->membership, e->id, got.bytes, got.size, now);
+		if (e)
+			hint_direct(m, e, from);
 		after(m);
 		return;
 	}
 	datagrams_answer(m->datagrams, now);
 	send_out(m);
+}
+
+void members_message(struct peer *p, const struct msg_members *message)
+{
+	struct members *m = p->links->node->members;
+	if (!m || m->closed || !m->membership || !entry_by_id(m, p->id))
+		return;
+	membership_datagram(m->membership, p->id, message->datagram.p, message->datagram.size,
+	                    now_of(m));
+	after(m);
 }
 
 /* --- the part --- */

@@ -15,6 +15,7 @@
 #include "proto/membership.h"
 
 struct members;
+struct msg_members;
 
 struct member_view {
 	enum member_state state;
@@ -28,6 +29,9 @@ bool members_view(struct node *n, const uint8_t id[DEVICE_ID_SIZE], struct membe
 /* The device where a program would do best now: linked, alive, on mains power before a low battery, most processor and memory to
  * spare. ERR_NOTFOUND: none has said enough; msg says so. */
 enum err members_best(struct node *n, struct peer **out, struct errmsg *msg);
+
+/* A datagram of membership that came over the link with p. */
+void members_message(struct peer *p, const struct msg_members *m);
 
 /* --- for members.c --- */
 

@@ -5,6 +5,7 @@
  * background; one that a person added or removed is on disk when the function returns. */
 #include "node/disk.h"
 #include "node/links/link_impl.h"
+#include "node/links/via.h"
 #include "node/store.h"
 
 #include "base/os.h"
@@ -29,6 +30,16 @@ const char *peer_name(const struct peer *p)
 bool peer_is_up(const struct peer *p)
 {
 	return p->up != NULL;
+}
+
+bool peer_is_direct(const struct peer *p)
+{
+	return p->up && !p->up->carrier;
+}
+
+const struct peer *peer_carrier(const struct peer *p)
+{
+	return p->up ? p->up->carrier : NULL;
 }
 
 uint32_t peer_rtt_us(const struct peer *p)
@@ -176,6 +187,7 @@ static struct peer *row_new(struct links *l, const uint8_t id[DEVICE_ID_SIZE],
 	memcpy(p->id, id, sizeof p->id);
 	memcpy(p->name, name, strlen(name) + 1);
 	p->backoff_ms = LINK_BACKOFF_MIN_MS;
+	p->ask_at_ms = links_now(l) + VIA_ASK_MS;
 	insert_in_order(l, p);
 	return p;
 }
@@ -497,12 +509,25 @@ void peers_tick(struct links *l)
 	}
 }
 
+/* All but its link; also what goes through it and through us for it. */
+static void end_attempts(struct peer *p, const char *why)
+{
+	struct conn *older = p->older;
+	p->older = NULL; /* not a loss: nothing of it is waited for */
+	if (older)
+		conn_close(older, why);
+	if (p->dialing)
+		conn_close(p->dialing, why);
+	if (p->asking)
+		conn_close(p->asking, why);
+	via_link_lost(p);
+}
+
 enum err peer_remove(struct node *n, struct peer *p, struct errmsg *msg)
 {
 	TRY(write_row(node_depot(n), p->id, NULL, msg));
 	p->removed = true;
-	if (p->dialing)
-		conn_close(p->dialing, "no longer paired");
+	end_attempts(p, "no longer paired");
 	if (p->up)
 		conn_close(p->up, "no longer paired");
 	return ERR_OK;
@@ -546,8 +571,7 @@ void peer_take_id(struct peer *p, const uint8_t id[DEVICE_ID_SIZE])
 
 void peer_hang_up(struct peer *p, const char *why)
 {
-	if (p->dialing)
-		conn_close(p->dialing, why);
+	end_attempts(p, why);
 	if (p->up)
 		conn_dismiss(p->up); /* it is told why, perhaps by us */
 }
@@ -559,8 +583,7 @@ void peer_dismiss(struct peer *p, const char *why)
 	if (write_row(node_depot(p->links->node), p->id, NULL, &msg) != ERR_OK)
 		node_log(p->links->node, LOG_WARN, "devices", "its row stays: %s", msg.text);
 	p->removed = true;
-	if (p->dialing)
-		conn_close(p->dialing, why);
+	end_attempts(p, why);
 	if (p->up)
 		conn_dismiss(p->up);
 }
