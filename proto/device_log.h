@@ -86,7 +86,8 @@ enum device_state {
 /* What the log says of a device. */
 struct device_row {
 	uint8_t id[CRYPTO_HASH_SIZE];
-	uint8_t key[CRYPTO_KEY_SIZE]; /* X25519, the newest */
+	uint8_t key[CRYPTO_KEY_SIZE];      /* X25519, the newest */
+	uint8_t sign_key[CRYPTO_KEY_SIZE]; /* its Edwards form, for crypto_xed_verify() */
 	char name[DEVICE_LOG_NAME_MAX + 1];
 	enum device_role role;
 	enum device_state state;

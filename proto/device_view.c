@@ -230,7 +230,9 @@ static void fill_row(const struct view *v, unsigned device, struct device_row *o
 	memcpy(out->id, v->log->ids[device], sizeof out->id);
 	if (keys) {
 		out->keys = keys->key_count;
-		crypto_xed_x25519(out->key, keys->keys[keys->key_count - 1].key);
+		const uint8_t *key = keys->keys[keys->key_count - 1].key;
+		memcpy(out->sign_key, key, sizeof out->sign_key);
+		crypto_xed_x25519(out->key, key);
 	}
 	memcpy(out->name, view_name(v, device), sizeof out->name);
 	out->state = !v->ever[device] || !keys                 ? DEVICE_STRANGER

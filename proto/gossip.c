@@ -4,11 +4,13 @@
  *	     4 ASK                    u16 seq, ref of whom to ping, records
  *	     5 NEWS                   records
  *	     6 SYNC                   sync.c
- *	record: u8 head (bits 0-3 kind, bit 7: a ref is 32 bytes, not 4), then
+ *	record: u8 head (bits 0-3 kind, bit 6: a proof of 64 bytes at the end, bit 7: a ref is 32 bytes, not 4), then
  *	     1 ALIVE, 3 DEAD, 4 LEFT  ref, leb incarnation
  *	     2 SUSPECT                ref, leb incarnation, u32 by (short id of who says so)
- *	     5 FACTS                  ref, leb version, u8 size, bytes
+ *	     5 FACTS                  ref, leb version, u8 size, bytes, proof (always)
  *	     6 HOLD                   u8 state, leb incarnation: so the sender holds the receiver
+ *
+ * The proof is the member's own signature (proof.c): that it is alive in that incarnation, or of LEFT that it left.
  *
  * A ref is a member's short id, the first four bytes of its id; all 32 where two of the sender's members share those.
  *
@@ -22,6 +24,7 @@ enum {
 	KIND_FACTS = 5,
 	KIND_HOLD = 6,
 	KIND_MASK = 15,
+	WITH_PROOF = 64,
 	LONG_REF = 128,
 	CLASSES = 4,
 	LEFT_MAX = 31,
@@ -78,15 +81,41 @@ static bool fits(struct membership *m, size_t before)
 	return false;
 }
 
-bool gossip_put_status(struct membership *m, uint16_t row)
+/* M6 */
+static bool has_proof(const struct row *r)
+{
+	return r->incarnation || r->state == MEMBER_LEFT;
+}
+
+static bool put_status(struct membership *m, uint16_t row, bool proof)
 {
 	const struct row *r = &m->members[row];
 	size_t before = m->packet.size;
-	gossip_put_ref(m, r->state, row);
+	gossip_put_ref(m, (uint8_t)(r->state | (proof ? WITH_PROOF : 0)), row);
 	wr_leb_u64(&m->packet, r->incarnation);
 	if (r->state == MEMBER_SUSPECT)
 		wr_u32(&m->packet, r->by);
+	if (proof)
+		wr_bytes(&m->packet, r->proof, sizeof r->proof);
 	return fits(m, before);
+}
+
+bool gossip_put_status(struct membership *m, uint16_t row)
+{
+	return put_status(m, row, has_proof(&m->members[row]));
+}
+
+bool gossip_put_hint(struct membership *m, uint16_t row)
+{
+	return put_status(m, row, m->members[row].state == MEMBER_LEFT);
+}
+
+/* A suspicion and a death ride without: the incarnation they are of was proved before them. */
+static bool put_news(struct membership *m, uint16_t row)
+{
+	const struct row *r = &m->members[row];
+	return put_status(m, row,
+	                  has_proof(r) && r->state != MEMBER_SUSPECT && r->state != MEMBER_DEAD);
 }
 
 bool gossip_put_facts(struct membership *m, uint16_t row)
@@ -97,14 +126,17 @@ bool gossip_put_facts(struct membership *m, uint16_t row)
 	wr_leb_u64(&m->packet, r->facts_version);
 	wr_u8(&m->packet, r->facts_size);
 	wr_bytes(&m->packet, r->facts, r->facts_size);
+	wr_bytes(&m->packet, r->facts_proof, sizeof r->facts_proof);
 	return fits(m, before);
 }
 
-static void put_hold(struct membership *m, const struct row *r)
+static void put_hold(struct membership *m, const struct row *r, bool proof)
 {
-	wr_u8(&m->packet, KIND_HOLD);
+	wr_u8(&m->packet, (uint8_t)(KIND_HOLD | (proof ? WITH_PROOF : 0)));
 	wr_u8(&m->packet, r->state);
 	wr_leb_u64(&m->packet, r->incarnation);
+	if (proof)
+		wr_bytes(&m->packet, r->proof, sizeof r->proof);
 }
 
 /* --- what rides along --- */
@@ -167,7 +199,7 @@ static void ride_along(struct membership *m, uint16_t to)
 	for (unsigned i = 0; i < count; i++) {
 		struct row *r = &m->members[sorted[i].row];
 		if (sorted[i].facts ? !gossip_put_facts(m, sorted[i].row)
-		                    : !gossip_put_status(m, sorted[i].row))
+		                    : !put_news(m, sorted[i].row))
 			return;
 		if (sorted[i].facts)
 			r->facts_left--;
@@ -189,12 +221,17 @@ void gossip_send(struct membership *m, uint16_t to)
 {
 	const struct row *r = &m->members[to];
 	bool reply = m->handling == to, knows = r->state == MEMBER_ALIVE;
+	/* One that says nothing may not be there: it is spared the proofs. */
 	if (!knows || (reply && m->tell_held))
-		put_hold(m, r);
-	if (!knows || (reply && m->tell_self) || m->leaving)
+		put_hold(m, r, reply && has_proof(r));
+	if ((reply && (!knows || m->tell_self)) || m->leaving)
 		gossip_put_status(m, SELF);
+	else if (!knows)
+		gossip_put_hint(m, SELF);
+	if (reply && m->tell_facts)
+		gossip_put_facts(m, to);
 	if (reply)
-		m->tell_self = m->tell_held = false;
+		m->tell_self = m->tell_held = m->tell_facts = false;
 	if (member_lives(r))
 		ride_along(m, to);
 	gossip_queue(m, to);
@@ -244,56 +281,65 @@ enum err gossip_read_number(struct rd *r, uint64_t *number)
 	return *number <= incarnation_max ? ERR_OK : ERR_LIMIT;
 }
 
+static enum err read_proof(struct rd *r, uint8_t head, const uint8_t **proof)
+{
+	return head & WITH_PROOF ? rd_bytes(r, MEMBER_PROOF_SIZE, proof) : ERR_OK;
+}
+
 static enum err read_status(struct membership *m, uint16_t from, uint8_t head, struct rd *r)
 {
 	uint16_t row;
-	uint64_t incarnation;
-	uint32_t by = 0;
-	uint8_t state = head & KIND_MASK;
+	struct claim c = {.state = head & KIND_MASK, .from = from};
 	TRY(gossip_read_ref(m, r, head, &row));
-	TRY(gossip_read_number(r, &incarnation));
-	if (state == MEMBER_SUSPECT)
-		TRY(rd_u32(r, &by));
+	TRY(gossip_read_number(r, &c.incarnation));
+	if (c.state == MEMBER_SUSPECT)
+		TRY(rd_u32(r, &c.by));
+	TRY(read_proof(r, head, &c.proof));
 	if (row == NOBODY)
 		return ERR_OK;
 	const struct row *held = &m->members[row];
 	/* It says of itself what is no longer held: it began anew, or did not hear of something. */
-	if (row == from && state != MEMBER_LEFT &&
-	    (held->incarnation > incarnation ||
-	     (held->incarnation == incarnation && held->state > state)))
+	if (row == from && c.state != MEMBER_LEFT &&
+	    (held->incarnation > c.incarnation ||
+	     (held->incarnation == c.incarnation && held->state > c.state)))
 		m->tell_held = true;
-	member_heard_of(m, row, state, incarnation, by, false);
+	member_heard_of(m, row, &c);
 	return ERR_OK;
 }
 
-static enum err read_facts(struct membership *m, uint8_t head, struct rd *r)
+static enum err read_facts(struct membership *m, uint16_t from, uint8_t head, struct rd *r)
 {
 	uint16_t row;
 	uint64_t version;
 	uint8_t size;
-	const uint8_t *bytes;
+	const uint8_t *bytes, *proof;
 	struct facts f;
 	TRY(gossip_read_ref(m, r, head, &row));
 	TRY(gossip_read_number(r, &version));
 	TRY(rd_u8(r, &size));
 	TRY(rd_bytes(r, size, &bytes));
+	TRY(rd_bytes(r, MEMBER_PROOF_SIZE, &proof));
 	enum err e = facts_read(bytes, size, &f);
 	if (e != ERR_OK && e != ERR_UNSUPPORTED)
 		return e;
-	if (row != NOBODY)
-		member_facts(m, row, version, bytes, size);
+	if (row == NOBODY)
+		return ERR_OK;
+	/* It began anew, and we have some of its former life. */
+	if (row == from && m->members[row].facts && version < m->members[row].facts_version)
+		m->tell_facts = true;
+	member_facts(m, row, version, bytes, size, proof);
 	return ERR_OK;
 }
 
-static enum err read_hold(struct membership *m, struct rd *r)
+static enum err read_hold(struct membership *m, uint16_t from, uint8_t head, struct rd *r)
 {
-	uint8_t state;
-	uint64_t incarnation;
-	TRY(rd_u8(r, &state));
-	TRY(gossip_read_number(r, &incarnation));
-	if (state >= MEMBER_STATES)
+	struct claim c = {.from = from};
+	TRY(rd_u8(r, &c.state));
+	TRY(gossip_read_number(r, &c.incarnation));
+	TRY(read_proof(r, head, &c.proof));
+	if (c.state >= MEMBER_STATES)
 		return ERR_MALFORMED;
-	member_heard_of(m, SELF, state, incarnation, 0, false);
+	member_heard_of(m, SELF, &c);
 	m->tell_self = true;
 	return ERR_OK;
 }
@@ -302,13 +348,13 @@ static enum err read_record(struct membership *m, uint16_t from, struct rd *r)
 {
 	uint8_t head;
 	TRY(rd_u8(r, &head));
-	switch (head & ~LONG_REF) {
+	switch (head & ~(LONG_REF | WITH_PROOF)) {
 	case MEMBER_ALIVE:
 	case MEMBER_SUSPECT:
 	case MEMBER_DEAD:
 	case MEMBER_LEFT: return read_status(m, from, head, r);
-	case KIND_FACTS: return read_facts(m, head, r);
-	case KIND_HOLD: return head & LONG_REF ? ERR_MALFORMED : read_hold(m, r);
+	case KIND_FACTS: return head & WITH_PROOF ? ERR_MALFORMED : read_facts(m, from, head, r);
+	case KIND_HOLD: return head & LONG_REF ? ERR_MALFORMED : read_hold(m, from, head, r);
 	default: return ERR_MALFORMED;
 	}
 }
@@ -369,7 +415,7 @@ static enum err read_any(struct membership *m, uint16_t from, struct rd *r)
 static void tell_sender(struct membership *m, uint16_t from)
 {
 	struct row *r = &m->members[from];
-	if (!m->tell_self && !m->tell_held)
+	if (!m->tell_self && !m->tell_held && !m->tell_facts)
 		return;
 	if (r->told && m->lived < r->told + TOLD_MS)
 		return;
@@ -381,7 +427,7 @@ enum err gossip_read(struct membership *m, uint16_t from, struct rd *r)
 {
 	bool was_there = member_lives(&m->members[from]);
 	m->handling = from;
-	m->tell_self = m->tell_held = false;
+	m->tell_self = m->tell_held = m->tell_facts = m->doubt = false;
 	enum err e = read_any(m, from, r);
 	probe_acked(m, from, 0);
 	tell_sender(m, from);

@@ -122,6 +122,14 @@ void member_set(struct membership *m, uint16_t row, uint8_t state, uint64_t inca
 		gossip_spread(m, VERDICT_TELLS);
 }
 
+/* We are alive, or have left: others take our word for it alone. */
+static void sign_self(struct membership *m)
+{
+	struct row *self = &m->members[SELF];
+	proof_make(m, proof_kind(self->state), self->incarnation, NULL, 0, self->proof);
+	gossip_status(m, SELF);
+}
+
 /* Others hold us as something we are not, or remember more of us than we do: we are above that. */
 static void object(struct membership *m, uint8_t state, uint64_t incarnation)
 {
@@ -132,30 +140,71 @@ static void object(struct membership *m, uint8_t state, uint64_t incarnation)
 	if (incarnation == self->incarnation && state != MEMBER_LEFT)
 		health_add(m, 1);
 	self->incarnation = incarnation + 1;
-	gossip_status(m, SELF);
+	sign_self(m);
 }
 
-void member_heard_of(struct membership *m, uint16_t row, uint8_t state, uint64_t incarnation,
-                     uint32_t by, bool own_verdict)
+/* An incarnation that the member did not sign counts as the one that is held, and a good-bye that it did not sign as none. */
+static bool weigh(struct membership *m, uint16_t row, struct claim *c)
+{
+	const struct row *r = &m->members[row];
+	bool left = c->state == MEMBER_LEFT;
+	if (left ? !status_beats(c->state, c->incarnation, r) : c->incarnation <= r->incarnation)
+		c->proof = NULL;
+	else if (!c->proof ||
+	         !proof_holds(m, row, proof_kind(c->state), c->incarnation, NULL, 0, c->proof)) {
+		c->proof = NULL;
+		c->incarnation = r->incarnation;
+		return !left;
+	}
+	return true;
+}
+
+/* It replaces what is held, or confirms a suspicion. */
+static void believe(struct membership *m, uint16_t row, const struct claim *c)
 {
 	struct row *r = &m->members[row];
+	if (c->state == MEMBER_SUSPECT && r->state == MEMBER_SUSPECT &&
+	    c->incarnation == r->incarnation) {
+		suspicion_confirm(m, row, c->by);
+		return;
+	}
+	if (!status_beats(c->state, c->incarnation, r))
+		return;
+	if (c->state == MEMBER_SUSPECT)
+		r->by = c->by;
+	if (c->proof)
+		memcpy(r->proof, c->proof, sizeof r->proof);
+	member_set(m, row, c->state, c->incarnation, c->own_verdict);
+	if (c->state == MEMBER_SUSPECT)
+		suspicion_begin(m, row, c->by);
+}
+
+/* One says that a member is dead who lives here: a suspicion of its, and a vote. */
+static void heard_of_death(struct membership *m, uint16_t row, struct claim *c)
+{
+	struct row *r = &m->members[row];
+	c->state = MEMBER_SUSPECT;
+	c->by = m->members[c->from].short_id;
+	believe(m, row, c);
+	if (r->state == MEMBER_SUSPECT && r->incarnation == c->incarnation &&
+	    suspicion_death(m, row, c->from))
+		member_set(m, row, MEMBER_DEAD, r->incarnation, false);
+}
+
+void member_heard_of(struct membership *m, uint16_t row, const struct claim *said)
+{
+	struct claim c = *said;
+	const struct row *r = &m->members[row];
+	if (!weigh(m, row, &c))
+		return;
 	if (row == SELF) {
-		if (state != MEMBER_ALIVE || incarnation != r->incarnation)
-			object(m, state, incarnation);
-		return;
+		if (c.state != MEMBER_ALIVE || c.incarnation != r->incarnation)
+			object(m, c.state, c.incarnation);
+	} else if (c.state == MEMBER_DEAD && member_lives(r)) {
+		heard_of_death(m, row, &c);
+	} else {
+		believe(m, row, &c);
 	}
-	if (state == MEMBER_SUSPECT && r->state == MEMBER_SUSPECT &&
-	    incarnation == r->incarnation) {
-		suspicion_confirm(m, row, by);
-		return;
-	}
-	if (!status_beats(state, incarnation, r))
-		return;
-	if (state == MEMBER_SUSPECT)
-		r->by = by;
-	member_set(m, row, state, incarnation, own_verdict);
-	if (state == MEMBER_SUSPECT)
-		suspicion_begin(m, row, by);
 }
 
 static void publish_facts(struct membership *m)
@@ -174,14 +223,16 @@ static void publish_facts(struct membership *m)
 	uint64_t version = ((self->facts_version >> 16) + 1) << 16 | m->life;
 	if (version <= incarnation_max)
 		self->facts_version = version;
+	proof_make(m, PROOF_FACTS, self->facts_version, copy, self->facts_size, self->facts_proof);
 	gossip_facts(m, SELF);
 }
 
 void member_facts(struct membership *m, uint16_t row, uint64_t version, const uint8_t *bytes,
-                  uint8_t size)
+                  uint8_t size, const uint8_t proof[MEMBER_PROOF_SIZE])
 {
 	struct row *r = &m->members[row];
-	if (version <= r->facts_version)
+	if (version <= r->facts_version ||
+	    !proof_holds(m, row, PROOF_FACTS, version, bytes, size, proof))
 		return;
 	if (row == SELF) { /* from before our start: ours are newer */
 		r->facts_version = version;
@@ -193,6 +244,7 @@ void member_facts(struct membership *m, uint16_t row, uint64_t version, const ui
 	if (!copy)
 		return;
 	memcpy(copy, bytes, size);
+	memcpy(r->facts_proof, proof, sizeof r->facts_proof);
 	free(r->facts);
 	r->facts = copy;
 	r->facts_size = size;
@@ -365,6 +417,7 @@ enum err membership_new(const struct membership_config *cfg, struct membership *
 	if (!m)
 		return ERR_NOMEM;
 	m->random = cfg->seed;
+	m->keys = cfg->keys;
 	m->life = (uint16_t)member_random(m, UINT16_MAX);
 	m->probe.target = m->all_with = m->handling = NOBODY;
 	for (unsigned i = 0; i < RELAYS; i++)
@@ -429,7 +482,7 @@ void membership_leave(struct membership *m, uint64_t now_ms)
 	m->leaving = true;
 	m->members[SELF].state = MEMBER_LEFT;
 	m->living--;
-	gossip_status(m, SELF);
+	sign_self(m);
 	gossip_spread(m, LEAVE_TELLS);
 }
 

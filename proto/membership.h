@@ -16,7 +16,9 @@
  *
  * Members are the paired devices: membership_add() and _remove() follow the log of devices; gossip never adds one, and what is said of a
  * device that is not known is dropped. Datagrams come from and go to members only: who sent one is the secured session's word.
- * A paired device that lies can make others look dead until it is removed; nothing that must be safe may hang on membership (ownership does not).
+ * A member signs what it says of itself: that it is alive in an incarnation above 0, that it left, its facts. A number that is not
+ * proved counts as the one that is held, and that somebody is dead is believed of two members, or found out. So one that lies
+ * can make others suspected, who then object; it cannot speak for them. Nothing that must be safe may hang on membership (ownership does not).
  *
  * Time is the caller's monotonic clock in milliseconds; jumps are borne. One thread at a time; nothing blocks.
  *
@@ -40,6 +42,7 @@
 
 enum {
 	MEMBER_ID_SIZE = 32,
+	MEMBER_PROOF_SIZE = 64,
 	MEMBERSHIP_MAX = 4096, /* members, ourselves too */
 	MEMBERSHIP_DATAGRAM_MAX =
 	    1168, /* bytes: with 32 of sealing and 48 of headers they pass every IPv6 path */
@@ -58,10 +61,20 @@ const char *member_state_text(enum member_state s);
 
 struct membership;
 
+/* Signatures by members. Each signs under a key that others know by its id. */
+struct membership_keys {
+	void *ctx;
+	void (*sign)(void *ctx, uint8_t proof[MEMBER_PROOF_SIZE], const void *bytes, size_t size);
+	/* Of ourselves too. */
+	bool (*verify)(void *ctx, const uint8_t id[MEMBER_ID_SIZE],
+	               const uint8_t proof[MEMBER_PROOF_SIZE], const void *bytes, size_t size);
+};
+
 struct membership_config {
 	uint8_t self
 	    [MEMBER_ID_SIZE]; /* our device id: a hash, so that its first bytes are as good as random */
 	uint64_t seed;        /* fresh randomness */
+	struct membership_keys keys;
 };
 
 enum err membership_new(const struct membership_config *cfg, struct membership **out);

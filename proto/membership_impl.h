@@ -5,12 +5,14 @@
  *	probe.c       pings, helpers, our own health
  *	gossip.c      records on the wire, and which ride along
  *	sync.c        comparing tables, finding those who are away
+ *	proof.c       what a member signs of itself
  *
  * M1  members[0] is ourselves; its state is ALIVE, or LEFT once we leave.
  * M2  A member is SUSPECT exactly when it has a row in suspicions, and its `suspicion` is that row's index + 1.
  * M3  order holds every member once, by short id, then id.
  * M4  What a row says grows only: (incarnation, state) never sinks but by membership_remove().
  * M5  A member with records to be sent is in pending.
+ * M6  A row whose incarnation is above 0, or that LEFT, holds the member's own proof of that; so does one with facts.
  *
  * Times in here are *lived* milliseconds: the caller's clock without its jumps and the time we were stopped.
  */
@@ -36,6 +38,7 @@ enum {
 	SUSPECT_MS = 2400,   /* times log10 of the members: the shortest */
 	SUSPECT_LONGEST = 6, /* times the shortest: with nobody to confirm it */
 	CONFIRMATIONS = 3,   /* that make it shortest */
+	DEATH_TELLERS = 2,   /* who say that it is dead, and are believed */
 	CHECKERS = 6,        /* of all who hear of a suspect, about so many look for themselves */
 	CHECKS = 8,          /* that wait for their turn here */
 	LAST_LOOK_MS = 2200, /* before the end of a suspicion: pings, one every ... */
@@ -53,7 +56,7 @@ enum {
 	TOLD_MS = 400,         /* between two datagrams that only say how somebody is held */
 	SEARCH_MS = 10000,     /* one of those who are not there is pinged */
 	LONELY_MS = 1000,      /* likewise, when nobody is there */
-	FACTS_MS = 30000,      /* the least between two versions, or ... */
+	FACTS_MS = 60000,      /* the least between two versions, or ... */
 	FACTS_MEMBER_MS = 600, /* times the members */
 	STOPPED_MS = 2000,     /* being called so late means that we were stopped */
 };
@@ -76,6 +79,8 @@ struct row {
 	uint64_t incarnation;
 	uint64_t since, heard, told; /* lived; heard, told (by NEWS of its own) 0: never */
 	uint8_t *facts;
+	uint8_t proof[MEMBER_PROOF_SIZE]; /* of incarnation: that it is alive in it, or LEFT */
+	uint8_t facts_proof[MEMBER_PROOF_SIZE];
 };
 
 struct suspicion {
@@ -85,6 +90,18 @@ struct suspicion {
 	uint64_t since;
 	uint64_t look; /* when to ping or tell it next */
 	uint32_t by[CONFIRMATIONS + 1];
+	uint8_t deaths;
+	uint32_t dead_by[DEATH_TELLERS]; /* who sent that it is dead */
+};
+
+/* Something that is said of a member. */
+struct claim {
+	uint8_t state;
+	bool own_verdict;
+	uint64_t incarnation;
+	uint32_t by;          /* SUSPECT: short id of who says so */
+	uint16_t from;        /* whose datagram it was in; own verdict: SELF */
+	const uint8_t *proof; /* of the member, for the incarnation; NULL: none */
 };
 
 struct relay {
@@ -113,6 +130,7 @@ struct membership {
 	uint16_t checks[CHECKS];
 	unsigned check_count;
 	uint64_t random;
+	struct membership_keys keys;
 	uint64_t clock, lived,
 	    promised; /* the caller's clock, ours, and when the caller was to come */
 	uint64_t sync_next, search_next, facts_next, all_since;
@@ -127,7 +145,8 @@ struct membership {
 	uint8_t own_facts_size;
 	uint32_t mark;
 	/* while one datagram is handled: what its sender has to be told */
-	bool tell_self, tell_held;
+	bool tell_self, tell_held, tell_facts;
+	bool doubt;        /* it had a wrong proof: no other of it is looked at */
 	uint16_t handling; /* its sender, or NOBODY */
 	struct wr packet;  /* being written */
 	struct wr out, events;
@@ -146,19 +165,19 @@ bool member_lives(const struct row *r);
 uint16_t member_any_living(struct membership *m, uint16_t but);
 /* Does (state, incarnation) replace what r says? */
 bool status_beats(uint8_t state, uint64_t incarnation, const struct row *r);
-/* Something was said of a member; by: short id of who suspects it, else 0. */
-void member_heard_of(struct membership *m, uint16_t row, uint8_t state, uint64_t incarnation,
-                     uint32_t by, bool own_verdict);
+void member_heard_of(struct membership *m, uint16_t row, const struct claim *said);
 void member_set(struct membership *m, uint16_t row, uint8_t state, uint64_t incarnation,
                 bool own_verdict);
 void member_facts(struct membership *m, uint16_t row, uint64_t version, const uint8_t *bytes,
-                  uint8_t size);
+                  uint8_t size, const uint8_t proof[MEMBER_PROOF_SIZE]);
 void health_add(struct membership *m, int by);
 
 /* --- suspicion.c --- */
 void suspicion_begin(struct membership *m, uint16_t row, uint32_t by);
 void suspicion_confirm(struct membership *m, uint16_t row, uint32_t by);
 void suspicion_end(struct membership *m, uint16_t row);
+/* Somebody says that the suspect is dead. True: so many do that it is believed. */
+bool suspicion_death(struct membership *m, uint16_t row, uint16_t from);
 void suspicions_tick(struct membership *m);
 uint64_t suspicions_due(const struct membership *m);
 
@@ -170,6 +189,16 @@ void probe_acked(struct membership *m, uint16_t from, uint16_t seq);
 void probe_nacked(struct membership *m, uint16_t seq);
 void probe_asked(struct membership *m, uint16_t from, uint16_t seq, uint16_t target);
 void probe_forget(struct membership *m, uint16_t row);
+
+/* --- proof.c --- */
+enum { PROOF_ALIVE = MEMBER_ALIVE, PROOF_LEFT = MEMBER_LEFT, PROOF_FACTS };
+/* We say so: number is an incarnation or a version; bytes are the facts. */
+void proof_make(struct membership *m, unsigned kind, uint64_t number, const uint8_t *bytes,
+                uint8_t size, uint8_t proof[MEMBER_PROOF_SIZE]);
+bool proof_holds(struct membership *m, uint16_t row, unsigned kind, uint64_t number,
+                 const uint8_t *bytes, uint8_t size, const uint8_t proof[MEMBER_PROOF_SIZE]);
+/* Which of the two a state is proved by. */
+unsigned proof_kind(uint8_t state);
 
 /* --- gossip.c --- */
 enum datagram_type {
@@ -199,8 +228,9 @@ enum err gossip_read(struct membership *m, uint16_t from, struct rd *r);
 enum err gossip_read_ref(const struct membership *m, struct rd *r, uint8_t head, uint16_t *row);
 /* An incarnation or a version. */
 enum err gossip_read_number(struct rd *r, uint64_t *number);
-/* Appends if it fits into a datagram; false: it does not, and nothing was. */
+/* Append if it fits into a datagram; false: it does not, and nothing was. With the proof, if there is any; _hint(): only that of a LEFT. */
 bool gossip_put_status(struct membership *m, uint16_t row);
+bool gossip_put_hint(struct membership *m, uint16_t row);
 bool gossip_put_facts(struct membership *m, uint16_t row);
 
 /* --- sync.c --- */

@@ -146,8 +146,11 @@ static void failed(struct membership *m)
 	else if (p->failed + 1 < PROBES)
 		begin(m, target, p->failed + 1);
 	else {
-		member_heard_of(m, target, MEMBER_SUSPECT, r->incarnation,
-		                m->members[SELF].short_id, true);
+		member_heard_of(m, target,
+		                &(struct claim){.state = MEMBER_SUSPECT,
+		                                .incarnation = r->incarnation,
+		                                .by = m->members[SELF].short_id,
+		                                .own_verdict = true});
 		begin(m, next_target(m), 0);
 	}
 }

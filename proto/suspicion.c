@@ -84,6 +84,17 @@ void suspicion_end(struct membership *m, uint16_t row)
 	r->suspicion = 0;
 }
 
+bool suspicion_death(struct membership *m, uint16_t row, uint16_t from)
+{
+	struct suspicion *s = &m->suspicions[m->members[row].suspicion - 1];
+	uint32_t by = m->members[from].short_id;
+	for (unsigned i = 0; i < s->deaths; i++)
+		if (s->dead_by[i] == by)
+			return false;
+	s->dead_by[s->deaths++] = by;
+	return s->deaths == DEATH_TELLERS;
+}
+
 /* A ping that nobody waits for: what comes back says what there is to say. */
 static void look(struct membership *m, struct suspicion *s, uint64_t end)
 {

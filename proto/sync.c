@@ -5,11 +5,19 @@
  *	SYNC: u32 low, u32 high (short ids), then entries up to the end:
  *	      u8 head (bits 0-3 state, bit 7: the ref is 32 bytes), ref, leb incarnation, leb version of the facts (0: none)
  *
- * A member between low and high that is not listed is AWAY to the sender. Who is dead elsewhere and alive here is only suspected:
+ * A member between low and high that is not listed is AWAY to the sender. Nothing of a slice is proved, so it makes nobody's incarnation
+ * higher; the answer proves where the sender's was too low. Who is dead elsewhere and alive here is only suspected:
  * the other part of a system that was cut in two holds everybody here for dead. */
 #include "proto/membership_impl.h"
 
-enum { ANSWER_STATUS = 1, ANSWER_FACTS = 2, STATE_MASK = 15, LONG_REF = 128, LONELY_PINGS = 3 };
+enum {
+	ANSWER_STATUS = 1,
+	ANSWER_FACTS = 2,
+	ANSWER_PROOF = 4,
+	STATE_MASK = 15,
+	LONG_REF = 128,
+	LONELY_PINGS = 3
+};
 
 /* --- a slice goes out --- */
 
@@ -66,11 +74,14 @@ static enum err read_entry(struct membership *m, uint16_t from, struct rd *r)
 	struct row theirs = {.state = state, .incarnation = incarnation};
 	if (state == MEMBER_DEAD && member_lives(ours))
 		state = MEMBER_SUSPECT;
-	member_heard_of(m, row, state, incarnation, m->members[from].short_id, false);
-	if (row == SELF)
-		member_facts(m, SELF, version, NULL, 0);
+	member_heard_of(m, row,
+	                &(struct claim){.state = state,
+	                                .incarnation = incarnation,
+	                                .by = m->members[from].short_id,
+	                                .from = from});
 	ours->mark = m->mark;
 	ours->answers = status_beats(ours->state, ours->incarnation, &theirs) ? ANSWER_STATUS : 0;
+	ours->answers |= ours->incarnation > incarnation ? ANSWER_PROOF : 0;
 	ours->answers |= ours->facts && ours->facts_version > version ? ANSWER_FACTS : 0;
 	return ERR_OK;
 }
@@ -100,11 +111,14 @@ static bool answer_each(struct membership *m, uint16_t to, uint32_t low, uint32_
 	for (unsigned i = 0; i < m->count; i++) {
 		uint16_t row = m->order[i];
 		const struct row *r = &m->members[row];
-		if (r->short_id < low || r->short_id > high || row == to ||
-		    !(answers_of(m, r) & what))
+		uint8_t answers = answers_of(m, r);
+		bool own = row == to && what == ANSWER_STATUS; /* HOLD says that better */
+		if (r->short_id < low || r->short_id > high || own || !(answers & what))
 			continue;
 		if (!put_answer(m, to, row, left,
-		                what == ANSWER_STATUS ? gossip_put_status : gossip_put_facts))
+		                what == ANSWER_FACTS       ? gossip_put_facts
+		                : (answers & ANSWER_PROOF) ? gossip_put_status
+		                                           : gossip_put_hint))
 			return false;
 	}
 	return true;

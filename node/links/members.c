@@ -24,7 +24,8 @@ enum {
 
 struct entry {
 	uint8_t id[DEVICE_ID_SIZE], key[CRYPTO_KEY_SIZE];
-	unsigned number; /* in datagrams */
+	uint8_t sign_key[CRYPTO_KEY_SIZE]; /* what it signs is verified with; zero: not known yet */
+	unsigned number;                   /* in datagrams */
 	unsigned address_next;
 	bool wanted;
 };
@@ -40,6 +41,7 @@ struct members {
 	struct entry *entries;
 	unsigned count, cap;
 	uint8_t key[CRYPTO_KEY_SIZE]; /* ours, under which the sessions are */
+	uint8_t sign_key[CRYPTO_KEY_SIZE];
 	uint64_t look_at, facts_at;
 	struct load_meter meter;
 	uint8_t buffer[BUFFER_SIZE];
@@ -266,6 +268,14 @@ static void take_in(struct members *m, const struct peer *p)
 		datagrams_remove(m->datagrams, e->number);
 }
 
+/* The log of devices knows the key that it signs with. */
+static void learn_sign_key(struct members *m, struct entry *e)
+{
+	const struct device_row *row = devices_row(m->node, e->id);
+	if (row && !memcmp(row->key, e->key, sizeof e->key))
+		memcpy(e->sign_key, row->sign_key, sizeof e->sign_key);
+}
+
 static void look_at(struct members *m, struct peer *p)
 {
 	struct entry *e = entry_by_id(m, p->id);
@@ -279,6 +289,8 @@ static void look_at(struct members *m, struct peer *p)
 		e->wanted = true;
 	else
 		take_in(m, p);
+	if ((e = entry_by_id(m, p->id)))
+		learn_sign_key(m, e);
 }
 
 static void look_at_all(struct members *m)
@@ -292,12 +304,29 @@ static void look_at_all(struct members *m)
 			leave_out(m, &m->entries[i]);
 }
 
+static void sign(void *ctx, uint8_t proof[MEMBER_PROOF_SIZE], const void *bytes, size_t size)
+{
+	const struct members *m = ctx;
+	crypto_xed_sign(proof, m->node->device->secret, bytes, size);
+}
+
+static bool verify(void *ctx, const uint8_t id[MEMBER_ID_SIZE],
+                   const uint8_t proof[MEMBER_PROOF_SIZE], const void *bytes, size_t size)
+{
+	const struct members *m = ctx;
+	bool self = !memcmp(id, m->node->device->id, DEVICE_ID_SIZE);
+	const struct entry *e = self ? NULL : entry_by_id(m, id);
+	const uint8_t *key = self ? m->sign_key : e ? e->sign_key : NULL;
+	return key && crypto_xed_verify(proof, key, bytes, size) == ERR_OK;
+}
+
 static enum err begin(struct members *m)
 {
-	struct membership_config cfg;
+	struct membership_config cfg = {.keys = {.ctx = m, .sign = sign, .verify = verify}};
 	uint8_t seed[CRYPTO_KEY_SIZE];
 	memcpy(cfg.self, m->node->device->id, sizeof cfg.self);
 	memcpy(m->key, m->node->device->key, sizeof m->key);
+	crypto_xed_public(m->sign_key, m->node->device->secret);
 	crypto_random(&cfg.seed, sizeof cfg.seed);
 	crypto_random(seed, sizeof seed);
 	enum err e = datagrams_new(m->node->device->secret, seed, &m->datagrams);

@@ -1,6 +1,8 @@
 /* world.c - a queue of events by time: a datagram arrives, a node's tick is due. */
 #include "world.h"
 
+#include "tests/member_keys.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,6 +245,7 @@ void sim_start(struct sim *s, unsigned node)
 	struct membership_config cfg = {.seed = sim_random(s, UINT64_MAX)};
 	assert(!n->m);
 	memcpy(cfg.self, n->id, MEMBER_ID_SIZE);
+	cfg.keys = member_keys(n->id);
 	if (membership_new(&cfg, &n->m) != ERR_OK)
 		abort();
 	add_all(s, n->m, node);

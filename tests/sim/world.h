@@ -3,7 +3,7 @@
  *
  * Datagrams are weighed as they are on the wire: IPv4 and UDP headers (28 bytes), and the sealing of proto/datagram.h: 29 bytes in
  * a session, 141 and 89 for the two messages of a handshake, which carry the first datagram each way, where two nodes have
- * not talked for two minutes, and an empty datagram after them.
+ * not talked for two minutes, and an empty datagram after them. Proofs have the size of signatures.
  */
 #pragma once
 
