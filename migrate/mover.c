@@ -228,6 +228,9 @@ void mover_each(const struct mover *m, void (*fn)(void *ctx, const struct owner 
 
 enum err mover_note(struct mover *m, const struct owner *record)
 {
+	const struct owner *known = known_find(m, record->uid);
+	if (known && known->epoch > record->epoch)
+		return ERR_STATE;
 	return known_put(m, record) ? ERR_OK : ERR_LIMIT;
 }
 

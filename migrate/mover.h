@@ -199,7 +199,8 @@ void mover_check(const struct mover *m);
 /* A record read from disk when the node starts; before any link. move_id: fresh, for a RELEASED one. */
 void mover_restore(struct mover *m, const struct owner *record, const uint8_t move_id[MOVE_ID_SIZE],
                    uint64_t now_ns);
-/* The caller wrote a record by itself (suspend, resume, checkpoint, a new process). */
+/* The caller wrote a record by itself (suspend, resume, checkpoint, a new process). ERR_STATE: a claim of a higher epoch came while it was
+ * being written; what the mover knows, and writes behind it, stays. */
 enum err mover_note(struct mover *m, const struct owner *record);
 /* The process ended here: its record becomes ENDED, or is erased when nobody could ask for it. */
 void mover_ended(struct mover *m, const uint8_t uid[UID_SIZE]);

@@ -1,9 +1,10 @@
-/* simulator.c - the real movers of two or three nodes in a made-up world that fails all the time.
+/* simulator.c - the real movers of two to four nodes in a made-up world that fails all the time.
  *
  * The world has nodes with a disk, links that go down and lose what is under way, processes whose whole
  * state is one number that grows while they run, and actions that are performed late. A seed chooses what happens next: a message
- * arrives, an action is done, a write fails (or only seems to), a node is killed and restarted, a link is cut, a move begins, a
- * person takes a process back. After each step:
+ * arrives, an action is done, a write fails (or only seems to), a node is killed and restarted, a link is cut, a move begins (to any
+ * node: on to a third, or back), a checkpoint is written of a process that runs, a person takes a process back. So third nodes have images and
+ * records of a process that are older than the one that runs. After each step:
  *
  *	no process runs twice, none is lost: one disk says OWNED, or none does and one says RELEASED with an image
  *	a runner's own disk says OWNED with its epoch
@@ -25,7 +26,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { NODES = 3, PROCS = 2, OPS = 64, MESSAGES = 256, STEPS = 400, SETTLE = 400 };
+enum { NODES = 4, PROCS = 2, OPS = 64, MESSAGES = 256, STEPS = 800, SETTLE = 400 };
 
 struct message {
 	uint8_t *bytes;
@@ -33,7 +34,7 @@ struct message {
 };
 
 struct op {
-	enum { OP_EVENT, OP_WRITE, OP_ERASE, OP_FREEZE } kind;
+	enum { OP_EVENT, OP_WRITE, OP_ERASE, OP_FREEZE, OP_SAVE } kind;
 	struct move_event ev;
 	struct owner record;
 	bool with_image, cancelled;
@@ -75,7 +76,8 @@ struct world {
 	uint64_t floor[PROCS];
 	bool calm; /* no more faults */
 	bool loud;
-	uint64_t moved, taken, lost, crashes; /* how much happened */
+	unsigned been[PROCS];                             /* bit i: it ran on node i */
+	uint64_t moved, taken, lost, crashes, saved, far; /* how much happened */
 };
 
 static uint64_t rnd(struct world *w, uint64_t n)
@@ -172,6 +174,7 @@ static void starts(struct world *w, unsigned i, unsigned proc, uint64_t epoch)
 	struct node *n = &w->node[i];
 	n->run[proc] = RUN_RUNS;
 	n->epoch[proc] = epoch;
+	w->been[proc] |= 1u << i;
 	if (!w->forced[proc] && w->ended_for_good[proc])
 		fail(w, "runs after its end was on disk", proc);
 	if (!w->forced[proc] && n->value[proc] < w->floor[proc])
@@ -357,6 +360,21 @@ static void to_disk(struct world *w, struct node *n, const struct op *op)
 		w->floor[proc] = op->value;
 }
 
+/* A checkpoint is written: node/moves/saver.c. What ended meanwhile is told its mover only then. */
+static void save_op(struct world *w, struct node *n, const struct op *op)
+{
+	uint64_t luck = w->calm ? 100 : rnd(w, 30);
+	uint8_t uid[UID_SIZE] = {(uint8_t)(op->proc + 1)};
+	if (luck > 1)
+		to_disk(w, n, op);
+	if (luck > 2) {
+		mover_note(n->mover, &op->record);
+		w->saved++;
+	}
+	if (n->run[op->proc] == RUN_NONE)
+		mover_ended(n->mover, uid);
+}
+
 static void do_op(struct world *w, unsigned i)
 {
 	struct node *n = &w->node[i];
@@ -372,6 +390,10 @@ static void do_op(struct world *w, unsigned i)
 			n->run[op.proc] = RUN_STANDS;
 	} else if (op.kind == OP_ERASE) {
 		n->disk.have[op.proc] = false;
+		return;
+	} else if (op.kind == OP_SAVE) {
+		save_op(w, n, &op);
+		drain(w, i);
 		return;
 	} else if (op.kind == OP_WRITE) {
 		uint64_t luck = w->calm ? 100 : rnd(w, 30);
@@ -448,7 +470,9 @@ static void crash(struct world *w, unsigned i)
 		printf("  node %u is killed\n", i);
 	w->crashes++;
 	/* What was being written may have reached the disk. */
-	if (n->nops && n->ops[n->first].kind == OP_WRITE && rnd(w, 2))
+	bool writes =
+	    n->nops && (n->ops[n->first].kind == OP_WRITE || n->ops[n->first].kind == OP_SAVE);
+	if (writes && rnd(w, 2))
 		to_disk(w, n, &n->ops[n->first]);
 	mover_free(n->mover);
 	n->mover = NULL;
@@ -510,6 +534,32 @@ static void start_move(struct world *w, unsigned i, unsigned proc, unsigned to)
 	if (w->loud)
 		printf("  node %u moves %u to %u %s\n", i, proc, to, e == ERR_OK ? "" : msg.text);
 	drain(w, i);
+}
+
+/* A checkpoint of a process that runs and does not move, when no other is being written. */
+static void save(struct world *w, unsigned i, unsigned proc)
+{
+	struct node *n = &w->node[i];
+	uint8_t uid[UID_SIZE] = {(uint8_t)(proc + 1)};
+	struct move_status st;
+	if (!n->mover || n->run[proc] != RUN_RUNS || mover_status(n->mover, uid, &st))
+		return;
+	const struct owner *rec = mover_record(n->mover, uid);
+	if (!rec || rec->state != OWNER_OWNED || rec->pending)
+		return;
+	for (unsigned k = 0; k < n->nops; k++) {
+		const struct op *other = &n->ops[(n->first + k) % OPS];
+		if (other->proc == proc && (other->kind == OP_SAVE || other->kind == OP_WRITE))
+			return;
+	}
+	struct move_action a = {0};
+	memcpy(a.uid, uid, sizeof uid);
+	struct op *op = add_op(w, i, &a);
+	op->kind = OP_SAVE;
+	op->record = *rec;
+	op->record.image = image_of(n->value[proc]);
+	op->with_image = true;
+	op->value = n->value[proc];
 }
 
 static void force(struct world *w, unsigned i, unsigned proc)
@@ -608,7 +658,7 @@ static void begin(struct world *w, uint64_t seed, bool loud)
 	w->now = 1000;
 	for (unsigned k = 0; k < 8; k++)
 		rnd(w, 2);
-	w->nodes = 2 + (unsigned)rnd(w, 2);
+	w->nodes = 2 + (unsigned)rnd(w, NODES - 1);
 	w->procs = 1 + (unsigned)rnd(w, PROCS);
 	for (unsigned p = 0; p < w->procs; p++) {
 		struct disk *d = &w->node[0].disk;
@@ -677,7 +727,9 @@ static void step(struct world *w, uint64_t faults, bool may_force)
 		deliver_any(w, a, b);
 	else if (what < 930)
 		do_any_op(w, a);
-	else if (what < 950)
+	else if (what < 940)
+		save(w, a, (unsigned)rnd(w, w->procs));
+	else if (what < 955)
 		start_move(w, a, (unsigned)rnd(w, w->procs), b);
 	else if (what < 970)
 		restart(w, a);
@@ -740,12 +792,14 @@ static void sequence(struct world *w, uint64_t seed, bool loud)
 {
 	begin(w, seed, loud);
 	bool may_force = rnd(w, 3) == 0;
-	uint64_t faults = 1 + rnd(w, 60);
+	uint64_t faults = 1 + rnd(w, rnd(w, 2) ? 60 : 15);
 	for (unsigned n = 0; n < STEPS; n++) {
 		step(w, faults, may_force);
 		check(w);
 	}
 	settle(w);
+	for (unsigned p = 0; p < w->procs; p++)
+		w->far += __builtin_popcount(w->been[p]) > 2;
 	end(w);
 }
 
@@ -767,7 +821,7 @@ int main(int argc, char **argv)
 	signal(SIGABRT, on_abort);
 	printf("simulator: seeds %" PRIu64 " to %" PRIu64 "\n", first, first + count - 1);
 	fflush(stdout);
-	uint64_t moved = 0, taken = 0, lost = 0, crashes = 0;
+	uint64_t moved = 0, taken = 0, lost = 0, crashes = 0, saved = 0, far = 0;
 	for (uint64_t n = 0; n < count; n++) {
 		seed_now = first + n;
 		sequence(w, first + n, count == 1);
@@ -775,11 +829,14 @@ int main(int argc, char **argv)
 		taken += w->taken;
 		lost += w->lost;
 		crashes += w->crashes;
+		saved += w->saved;
+		far += w->far;
 	}
 	printf("%" PRIu64 " sequences: no process ran twice, none was lost (%" PRIu64
-	       " takeovers, %" PRIu64 " nodes killed, %" PRIu64 " images sent again, %" PRIu64
+	       " takeovers, %" PRIu64 " processes that were on three nodes or four, %" PRIu64
+	       " checkpoints, %" PRIu64 " nodes killed, %" PRIu64 " images sent again, %" PRIu64
 	       " taken back)\n",
-	       count, moved, crashes, lost, taken);
+	       count, moved, far, saved, crashes, lost, taken);
 	free(w);
 	return 0;
 }

@@ -271,6 +271,23 @@ Test(mover, a_claim_does_not_tell_the_uid_and_without_it_none_can_be_made)
 	mover_free(m);
 }
 
+Test(mover, a_checkpoint_that_was_being_written_when_a_better_claim_came_changes_nothing)
+{
+	static const uint8_t other[PEER_ID_SIZE] = {7};
+	struct owner rec = {.uid = {5}, .epoch = 3, .state = OWNER_OWNED, .name = "game"},
+	             newer = rec;
+	struct mover *m;
+	claim_of(&rec, self, &m);
+	newer.epoch = 4;
+	union msg_any right = claim_of(&newer, other, NULL);
+	cr_assert(is_killed_by(m, &right));
+	cr_assert_eq(mover_note(m, &rec), ERR_STATE);
+	cr_assert_eq(mover_record(m, rec.uid)->epoch, 4);
+	cr_assert_eq(mover_record(m, rec.uid)->state, OWNER_GONE);
+	mover_check(m);
+	mover_free(m);
+}
+
 Test(mover, of_processes_that_are_away_the_newest_records_stay_whatever_their_age)
 {
 	enum { N = 2 * OWNERS_KEPT };
