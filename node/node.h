@@ -34,6 +34,7 @@ struct node_config {
 	const char *
 	    name; /* what other devices call this one; NULL: the stored one, else the host's name */
 	const char *listen;    /* "ADDR:PORT" for links; NULL: the default of link.h */
+	bool no_discovery;     /* no beacons on local networks (discovery.h) */
 	const char *display;   /* "sdl", "terminal", "headless"; NULL: sdl when there is a display,
 	                        else headless */
 	uint32_t checkpoint_s; /* between checkpoints of what runs in the background; 0: none */

@@ -497,3 +497,22 @@ void device_log_history(const struct device_log *l, unsigned i, bool in[LOG_PLAC
 	for (unsigned k = 0; k < l->count; k++)
 		in[k] = k == i || bits_has(&l->at[i]->before, k);
 }
+
+/* --- cuts --- */
+
+unsigned device_log_cuts(const struct device_log *l, uint8_t out[DEVICE_LOG_HASH_SIZE])
+{
+	static const char label[] = "WasmOS cuts 1";
+	uint8_t hashes[LOG_PLACES][DEVICE_LOG_HASH_SIZE];
+	struct crypto_hash h;
+	unsigned count = 0;
+	for (unsigned i = 0; i < l->count; i++)
+		if (l->at[i]->act == DEVICE_REMOVE || l->at[i]->act == DEVICE_KEYS)
+			memcpy(hashes[count++], l->at[i]->hash, DEVICE_LOG_HASH_SIZE);
+	qsort(hashes, count, sizeof hashes[0], by_hash);
+	crypto_hash_init(&h, DEVICE_LOG_HASH_SIZE, NULL, 0);
+	crypto_hash_add(&h, label, sizeof label);
+	crypto_hash_add(&h, hashes, count * sizeof hashes[0]);
+	crypto_hash_end(&h, out);
+	return count;
+}

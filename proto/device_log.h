@@ -133,6 +133,9 @@ void device_log_history(const struct device_log *l, unsigned i,
 unsigned device_log_removals(const struct device_log *l, const uint8_t me[CRYPTO_HASH_SIZE],
                              const uint8_t id[CRYPTO_HASH_SIZE], unsigned *out, unsigned max);
 
+/* The removals and changes of key it holds, whether they count or not: their number, and a hash that two logs share that hold the same. */
+unsigned device_log_cuts(const struct device_log *l, uint8_t out[DEVICE_LOG_HASH_SIZE]);
+
 /* All devices it names, as `me` is to see them; the number of rows. max: DEVICE_LOG_DEVICES_MAX is always enough. */
 unsigned device_log_rows(const struct device_log *l, const uint8_t me[CRYPTO_HASH_SIZE],
                          struct device_row *out, unsigned max);

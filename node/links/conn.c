@@ -573,7 +573,7 @@ void conn_tick(struct conn *c, uint64_t now)
 	else if (c->up && now - c->heard_ms > CONN_SILENT_MS)
 		conn_close(c, "silent for too long");
 	else if (c->up && c->doubt_ms && now >= c->doubt_ms)
-		conn_close(c, "gone while this device slept");
+		conn_close(c, "gone without a word");
 	else if (c->up && now - c->pinged_ms >= CONN_PING_MS)
 		ping(c, now);
 	else if (!c->up && !c->user && c->connected && now - c->began_ms > CONN_OPEN_MS)

@@ -6,6 +6,7 @@
 
 #include "base/os.h"
 #include "node/disk.h"
+#include "node/links/group.h"
 #include "node/links/link_impl.h"
 #include "node/store.h"
 
@@ -227,6 +228,7 @@ enum err devices_publish(struct node *n, struct conn *except, struct errmsg *msg
 			devices_tell(c, d->told);
 	d->told = device_log_count(d->log);
 	devices_apply(n);
+	group_follow(n, !except);
 	return ERR_OK;
 }
 
@@ -376,6 +378,7 @@ enum err devices_begin_anew(struct node *n, struct errmsg *msg)
 		return ERR_OK;
 	TRY(found(n, msg));
 	devices_apply(n);
+	group_begin_anew(n);
 	return ERR_OK;
 }
 

@@ -62,6 +62,8 @@ enum err devices_message(struct conn *c, enum msg type, const union msg_any *any
 void devices_turn_away(struct conn *c, const struct device_row *row);
 /* The link is up: addresses are exchanged. */
 void devices_linked(struct peer *p);
+/* Our addresses have changed: those we are linked with are told. */
+void devices_moved(struct node *n);
 
 /* --- for devices_session.c --- */
 

@@ -4,6 +4,7 @@
  * Messages are small until the link is up (CONN_IN_SMALL): a long log goes in many. */
 #include "node/links/devices.h"
 
+#include "node/links/group.h"
 #include "node/links/link_impl.h"
 
 #include <string.h>
@@ -240,12 +241,26 @@ static void tell_where_peer(struct peer *to, const struct peer *about)
 	           about->address_count);
 }
 
+static void tell_own(struct peer *to)
+{
+	struct node *n = to->links->node;
+	char own[LINK_ADDRESSES_MAX][LINK_ADDRESS_SIZE];
+	unsigned count = link_own_addresses(n, own, LINK_ADDRESSES_MAX);
+	tell_where(to, n->device->id, (const char(*)[LINK_ADDRESS_SIZE])own, count);
+}
+
+void devices_moved(struct node *n)
+{
+	for (struct peer *p = peer_first(n); p; p = peer_next(p))
+		if (p->up)
+			tell_own(p);
+}
+
 void devices_linked(struct peer *p)
 {
 	struct node *n = p->links->node;
-	char own[LINK_ADDRESSES_MAX][LINK_ADDRESS_SIZE];
-	unsigned count = link_own_addresses(n, own, LINK_ADDRESSES_MAX);
-	tell_where(p, n->device->id, (const char(*)[LINK_ADDRESS_SIZE])own, count);
+	group_linked(p);
+	tell_own(p);
 	for (struct peer *q = peer_first(n); q; q = peer_next(q)) {
 		if (q == p || !q->member)
 			continue;
@@ -286,6 +301,10 @@ enum err devices_message(struct conn *c, enum msg type, const union msg_any *any
 	case MSG_DEVICE_ENTRIES: return on_entries(c, &any->device_entries, msg);
 	case MSG_DEVICE_READY: return on_ready(c, msg);
 	case MSG_DEVICE_WHERE: return c->up ? on_where(c, &any->device_where) : ERR_OK;
+	case MSG_DEVICE_GROUP:
+		if (c->up)
+			group_message(c, &any->device_group);
+		return ERR_OK;
 	default: return err_set(msg, ERR_MALFORMED, "%s is never sent", msg_name(type));
 	}
 }

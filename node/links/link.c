@@ -384,6 +384,12 @@ static void notice_sleep(struct links *l, uint64_t now)
 		return;
 	node_log(l->node, LOG_INFO, "link", "awake after %llu s",
 	         (unsigned long long)(slept_ms / 1000));
+	links_doubt(l);
+}
+
+void links_doubt(struct links *l)
+{
+	uint64_t now = links_now(l);
 	for (struct conn *c = l->conns; c; c = c->next)
 		conn_doubt(c, now);
 	for (struct peer *p = l->peers; p; p = p->next) {

@@ -140,6 +140,7 @@ struct peer {
 	struct peer *asked; /* the carrier that was asked last; NULL: all were */
 	uint64_t sent_bytes[MSG_GROUP_COUNT], received_bytes[MSG_GROUP_COUNT]; /* of messages */
 	uint64_t dial_at_ms;
+	uint64_t beacon_ms; /* when one of its beacons was heard last (discovery.c) */
 	uint32_t backoff_ms;
 	struct {
 		void (*fn)(void *ctx, struct peer *p);
@@ -244,6 +245,8 @@ enum err address_parse(const char *text, struct sockaddr_storage *out);
 enum err links_message(struct conn *c, const uint8_t *bytes, size_t size, struct errmsg *msg);
 /* The logs of both are exchanged: the link is up, or closed as a second one. */
 enum err links_up(struct conn *c, struct errmsg *msg);
+/* Links may be dead without a word: they have a moment to show that they are not, and who has none is dialed at once. */
+void links_doubt(struct links *l);
 /* The stream is open: says HELLO. */
 void links_greet(struct conn *c);
 /* Called by conn_close(): takes c out of its peer, tells watchers. */

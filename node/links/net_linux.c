@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -50,4 +51,32 @@ void net_cut(uv_tcp_t *tcp)
 	uv_os_fd_t fd;
 	if (uv_fileno((uv_handle_t *)tcp, &fd) == 0)
 		shutdown(fd, SHUT_RDWR);
+}
+
+static bool aim(int fd, const struct sockaddr *from, unsigned interface_number)
+{
+	struct sockaddr_storage own = {0};
+	int on = 1, hops = 1;
+	memcpy(&own, from, address_size(from));
+	if (from->sa_family == AF_INET) {
+		((struct sockaddr_in *)&own)->sin_port = 0;
+		setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
+	} else {
+		((struct sockaddr_in6 *)&own)->sin6_port = 0;
+		setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &interface_number,
+		           sizeof interface_number);
+		setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof hops);
+	}
+	return bind(fd, (struct sockaddr *)&own, address_size(from)) == 0;
+}
+
+void net_send_near(const struct sockaddr *from, unsigned interface_number,
+                   const struct sockaddr *to, const void *bytes, size_t size)
+{
+	int fd = socket(from->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	if (aim(fd, from, interface_number))
+		sendto(fd, bytes, size, MSG_NOSIGNAL, to, address_size(to));
+	close(fd);
 }

@@ -304,6 +304,7 @@ void settings_apply(const struct settings *s, struct node_config *cfg)
 {
 	cfg->name = said(s, SETTING_AT_name);
 	cfg->listen = said(s, SETTING_AT_listen);
+	cfg->no_discovery = !strcmp(settings_text(s, SETTING_AT_discovery), "off");
 	cfg->display = said(s, SETTING_AT_display);
 	cfg->checkpoint_s = count_of(s, SETTING_AT_checkpoint);
 	cfg->low_memory_bytes = (uint64_t)count_of(s, SETTING_AT_low_memory) << 20;
