@@ -113,8 +113,8 @@ static const char *objection(struct mover *m, const uint8_t *peer, const struct 
 	if (o->format != MOVE_FORMAT)
 		return "another format of moves";
 	*err = ERR_STALE;
-	if (rec && rec->pending && rec->epoch == epoch)
-		return NULL; /* it ran here and was lost: O5 */
+	if (rec && rec->pending && rec->epoch <= epoch)
+		return NULL; /* it ran here and was lost (O5); perhaps it was then taken back, and goes on */
 	if (rec && (rec->epoch >= epoch || (rec->state != OWNER_GONE && rec->state != OWNER_ENDED)))
 		return "this device has a newer claim to the process";
 	return NULL;
