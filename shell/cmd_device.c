@@ -1,4 +1,4 @@
-/* cmd_device.c - `wasmos device rename|role|rotate|remove`: changes in the log of the system's devices. */
+/* cmd_device.c - `wasmos device rename|role|rotate|remove`: changes in the log of the system's devices; and where one is (address). */
 #include "shell/shell.h"
 
 #include <string.h>
@@ -14,6 +14,7 @@ static const struct verb {
 } verbs[] = {
     {"rename", "device_rename", {"device", "name"}, "{id} is called {name} now.\n"},
     {"role", "device_role", {"device", "role"}, "{name} (id {id}) is {role} now.\n"},
+    {"address", "device_address", {"device", "address"}, "{name} (id {id}): {address}\n"},
     {"rotate",
      "device_rotate",
      {NULL, NULL},
@@ -35,7 +36,7 @@ static int run(struct shell *sh)
 	struct client *c;
 	int want = 1;
 	if (!v)
-		return shell_usage(sh, "device rename, role, rotate or remove");
+		return shell_usage(sh, "device rename, role, address, rotate or remove");
 	for (int i = 0; i < 2; i++)
 		want += v->keys[i] != NULL;
 	if (shell_argc(sh) != want)
@@ -51,8 +52,9 @@ static int run(struct shell *sh)
 
 const struct command command_device = {
     .name = "device",
-    .usage = "device rename DEVICE NAME | role DEVICE full|files-only | rotate [--force] | remove "
-             "DEVICE",
+    .usage =
+        "device rename DEVICE NAME | role DEVICE full|files-only | address DEVICE ADDR:PORT|none "
+        "| rotate [--force] | remove DEVICE",
     .summary = "rename, restrict or remove a device, or change this one's key",
     .help = "What one device of the system is told here all of them know: those that are linked at "
             "once, others when they\n"
@@ -60,6 +62,8 @@ const struct command command_device = {
             "  rename   calls it otherwise, on all devices\n"
             "  role     files-only: programs are neither moved to it nor started by it, and it has "
             "no word about others\n"
+            "  address  is where this device can always call that one, besides what it learns by "
+            "itself; none: no more\n"
             "  rotate   gives this device a new key; its id stays. Devices that cannot be told now "
             "hear of it from others\n"
             "  remove   every device refuses it from now on and closes its links; a lost device is "

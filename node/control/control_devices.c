@@ -1,4 +1,4 @@
-/* control_devices.c - requests about the devices of the system: devices, device_rename, device_role, device_rotate, device_remove. */
+/* control_devices.c - requests about the devices of the system: devices, device_rename, device_address, device_role, device_rotate, device_remove. */
 #include "node/control/control.h"
 #include "node/links/devices.h"
 #include "node/links/link_impl.h"
@@ -137,6 +137,30 @@ void control_device_rename(struct node *n, struct control_call *c)
 	if (e == ERR_OK)
 		e = devices_rename(n, id, control_str_or(c, "name", ""), &msg);
 	answer(n, c, id, e, &msg);
+}
+
+static void put_fixed(struct control_call *c, const struct peer *p, const char *address)
+{
+	char id[DEVICE_SHORT_SIZE];
+	device_short(p->id, id);
+	control_row(c);
+	control_put_str(c, "name", p->name);
+	control_put_str(c, "id", id);
+	control_put_str(c, "address", address);
+	control_row_end(c);
+}
+
+void control_device_address(struct node *n, struct control_call *c)
+{
+	struct errmsg msg = {0};
+	struct peer *p = NULL;
+	const char *address = control_str_or(c, "address", "");
+	enum err e = peer_find(n, control_str_or(c, "device", ""), &p, &msg);
+	if (e == ERR_OK)
+		e = peer_fix_address(p, !strcmp(address, "none") ? "" : address, &msg);
+	if (e == ERR_OK)
+		put_fixed(c, p, address);
+	control_end(c, e, &msg);
 }
 
 void control_device_role(struct node *n, struct control_call *c)

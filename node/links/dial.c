@@ -207,7 +207,11 @@ static unsigned all_own_addresses(struct node *n, char (*out)[LINK_ADDRESS_SIZE]
 	uv_interface_address_t *list = NULL;
 	int count = 0;
 	unsigned found = 0;
-	if (uv_interface_addresses(&list, &count) == 0) {
+	if (uv_interface_addresses(&list, &count) != 0) {
+		struct sockaddr_in outgoing;
+		if (max && net_outgoing(&outgoing))
+			address_text((struct sockaddr *)&outgoing, link_port(n), out[found++]);
+	} else {
 		for (int v6 = 0; v6 < 2; v6++)
 			for (int i = 0; i < count && found < max; i++)
 				if (is_worth_telling(&list[i]) &&

@@ -148,14 +148,27 @@ static bool place_of(const struct listening *l, const uv_interface_address_t *i,
 	return v6 ? group_of(i, &out->to) : broadcast_of(i, &out->to);
 }
 
+/* Where the system does not tell its interfaces: the one that leads out, and everybody there. */
+static bool place_outgoing(const struct listening *l, struct place *out)
+{
+	struct sockaddr_in *from = (struct sockaddr_in *)&out->from;
+	*out = (struct place){0};
+	return l->v4 && !l->one && net_outgoing(from) &&
+	       uv_ip4_addr("255.255.255.255", DISCOVERY_PORT, (struct sockaddr_in *)&out->to) == 0;
+}
+
 static void find_places(struct discovery *d)
 {
 	struct listening l = listening_of(d->node);
 	uv_interface_address_t *list = NULL;
 	int count = 0;
 	d->place_count = 0;
-	if (!d->on || uv_interface_addresses(&list, &count) != 0)
+	if (!d->on)
 		return;
+	if (uv_interface_addresses(&list, &count) != 0) {
+		d->place_count = place_outgoing(&l, &d->places[0]);
+		return;
+	}
 	for (int i = 0; i < count && d->place_count < PLACES_MAX; i++)
 		d->place_count += place_of(&l, &list[i], &d->places[d->place_count]);
 	uv_free_interface_addresses(list, count);

@@ -75,6 +75,8 @@ enum err peer_add(struct node *n, const uint8_t key[CRYPTO_KEY_SIZE], const char
 enum err peer_add_half(struct node *n, const uint8_t key[CRYPTO_KEY_SIZE], const char *name,
                        const char (*addresses)[LINK_ADDRESS_SIZE], unsigned count,
                        struct errmsg *msg);
+/* A person says where it can always be called, or "" that this is over. Durable. ERR_USAGE: no address. */
+enum err peer_fix_address(struct peer *p, const char *address, struct errmsg *msg);
 /* Forgets it, durably; its link is closed. Watchers hear that it is down first. */
 enum err peer_remove(struct node *n, struct peer *p, struct errmsg *msg);
 

@@ -122,6 +122,8 @@ struct peer {
 	char name[DEVICE_NAME_MAX + 1];
 	char addresses[LINK_ADDRESSES_MAX][LINK_ADDRESS_SIZE]; /* the likeliest first */
 	unsigned address_count, address_next;
+	char fixed
+	    [LINK_ADDRESS_SIZE]; /* one of these, which a person gave and no other drives out; "": none */
 	uint64_t seen_unix_ms;
 	/* Not 0: our user said yes, and the other's answer was lost. A link with it proves that it was yes; else the row
 	 * is removed then. */

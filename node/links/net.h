@@ -14,6 +14,9 @@ bool net_has_ipv6(void);
 void net_limit_unsent(uv_tcp_t *tcp, int size_bytes);
 /* The connection ends for both sides, as when a cable is cut. */
 void net_cut(uv_tcp_t *tcp);
+/* The IPv4 address from which this machine reaches the world, or any network. Where the system does not tell programs its interfaces (Android). False:
+ * there is none. Sends nothing. */
+bool net_outgoing(struct sockaddr_in *out);
 /* One datagram from an address of this machine to a broadcast address, or to a multicast group of IPv6 on the interface of that number, no further
  * than one network; from's port is not looked at. What the system does not take at once is lost. */
 void net_send_near(const struct sockaddr *from, unsigned interface_number,

@@ -80,3 +80,17 @@ void net_send_near(const struct sockaddr *from, unsigned interface_number,
 		sendto(fd, bytes, size, MSG_NOSIGNAL, to, address_size(to));
 	close(fd);
 }
+
+/* Connecting a datagram socket asks the routes and no more; the address is one of those that documents use. */
+bool net_outgoing(struct sockaddr_in *out)
+{
+	struct sockaddr_in to;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof *out;
+	bool ok = fd >= 0 && uv_ip4_addr("192.0.2.1", 9, &to) == 0 &&
+	          connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
+	          getsockname(fd, (struct sockaddr *)out, &size) == 0;
+	if (fd >= 0)
+		close(fd);
+	return ok && out->sin_family == AF_INET;
+}

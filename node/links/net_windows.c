@@ -84,3 +84,17 @@ void net_send_near(const struct sockaddr *from, unsigned interface_number,
 		sendto(s, bytes, (int)size, 0, to, address_size(to));
 	closesocket(s);
 }
+
+/* Connecting a datagram socket asks the routes and no more; the address is one of those that documents use. */
+bool net_outgoing(struct sockaddr_in *out)
+{
+	struct sockaddr_in to;
+	SOCKET s = make(AF_INET, SOCK_DGRAM);
+	int size = sizeof *out;
+	bool ok = s != INVALID_SOCKET && uv_ip4_addr("192.0.2.1", 9, &to) == 0 &&
+	          connect(s, (struct sockaddr *)&to, sizeof to) == 0 &&
+	          getsockname(s, (struct sockaddr *)out, &size) == 0;
+	if (s != INVALID_SOCKET)
+		closesocket(s);
+	return ok && out->sin_family == AF_INET;
+}

@@ -11,6 +11,7 @@
 #include "base/os.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -200,6 +201,13 @@ static unsigned count_rows(struct node *n)
 	return count;
 }
 
+/* The place that a new address may take: the last one, or the one before a fixed last one. */
+static unsigned place_to_lose(const struct peer *p)
+{
+	unsigned last = p->address_count - 1;
+	return strcmp(p->addresses[last], p->fixed) != 0 ? last : last - 1;
+}
+
 bool peer_note_address(struct peer *p, const char *address)
 {
 	unsigned i = 0;
@@ -213,7 +221,7 @@ bool peer_note_address(struct peer *p, const char *address)
 	if (i == p->address_count && p->address_count < LINK_ADDRESSES_MAX)
 		p->address_count++;
 	if (i == p->address_count)
-		i--;
+		i = place_to_lose(p);
 	memmove(p->addresses[1], p->addresses[0], i * sizeof p->addresses[0]);
 	memcpy(p->addresses[0], copy, sizeof copy);
 	return true;
@@ -224,9 +232,8 @@ bool peer_learn_address(struct peer *p, const char *address)
 	for (unsigned i = 0; i < p->address_count; i++)
 		if (!strcmp(p->addresses[i], address))
 			return false;
-	if (p->address_count < LINK_ADDRESSES_MAX)
-		p->address_count++;
-	memcpy(p->addresses[p->address_count - 1], address, strlen(address) + 1);
+	unsigned at = p->address_count < LINK_ADDRESSES_MAX ? p->address_count++ : place_to_lose(p);
+	memcpy(p->addresses[at], address, strlen(address) + 1);
 	return true;
 }
 
@@ -402,9 +409,66 @@ bad:
 	return true;
 }
 
+/* Under "at-" and the id in hexadecimal. */
+enum { FIXED_NAME = 3 + 2 * DEVICE_ID_SIZE + 1 };
+
+static void fixed_name(const struct peer *p, char out[FIXED_NAME])
+{
+	memcpy(out, "at-", 3);
+	for (unsigned i = 0; i < DEVICE_ID_SIZE; i++)
+		snprintf(out + 3 + 2 * i, 3, "%02x", p->id[i]);
+}
+
+static void load_fixed(struct peer *p)
+{
+	char name[FIXED_NAME];
+	struct wr text = {0};
+	struct sockaddr_storage a;
+	fixed_name(p, name);
+	enum err e =
+	    depot_get(node_depot(p->links->node), DEPOT_SETTINGS, name, sizeof name, &text);
+	wr_u8(&text, 0);
+	if (e == ERR_OK && wr_ok(&text) && text.size <= sizeof p->fixed &&
+	    address_parse((char *)text.data, &a) == ERR_OK) {
+		memcpy(p->fixed, text.data, text.size);
+		peer_learn_address(p, p->fixed);
+	}
+	wr_free(&text);
+}
+
+static void forget_fixed(struct peer *p)
+{
+	char name[FIXED_NAME];
+	fixed_name(p, name);
+	if (p->fixed[0])
+		depot_keep_setting(node_depot(p->links->node), name, "", 0, NULL);
+	p->fixed[0] = 0;
+}
+
+enum err peer_fix_address(struct peer *p, const char *address, struct errmsg *msg)
+{
+	char name[FIXED_NAME];
+	struct sockaddr_storage a;
+	if (*address &&
+	    (strlen(address) >= sizeof p->fixed || address_parse(address, &a) != ERR_OK))
+		return err_set(msg, ERR_USAGE,
+		               "'%.80s' is no address: write it like 192.0.2.7:4747 or "
+		               "[2001:db8::7]:4747",
+		               address);
+	fixed_name(p, name);
+	TRY(depot_keep_setting(node_depot(p->links->node), name, address, strlen(address), msg));
+	memcpy(p->fixed, address, strlen(address) + 1);
+	if (*address && peer_note_address(p, address))
+		peer_save(p);
+	link_dial(p);
+	return ERR_OK;
+}
+
 enum err peers_load(struct links *l, struct errmsg *msg)
 {
 	enum err e = depot_each(node_depot(l->node), DEPOT_PEERS, load_row, l);
+	for (struct peer *p = l->peers; p; p = p->next)
+		load_fixed(p);
 	return e == ERR_OK ? e
 	                   : err_set(msg, e, "the paired devices cannot be read: %s", err_text(e));
 }
@@ -526,6 +590,7 @@ static void end_attempts(struct peer *p, const char *why)
 enum err peer_remove(struct node *n, struct peer *p, struct errmsg *msg)
 {
 	TRY(write_row(node_depot(n), p->id, NULL, msg));
+	forget_fixed(p);
 	p->removed = true;
 	end_attempts(p, "no longer paired");
 	if (p->up)
@@ -582,6 +647,7 @@ void peer_dismiss(struct peer *p, const char *why)
 	node_log(p->links->node, LOG_INFO, "devices", "%s: %s", p->name, why);
 	if (write_row(node_depot(p->links->node), p->id, NULL, &msg) != ERR_OK)
 		node_log(p->links->node, LOG_WARN, "devices", "its row stays: %s", msg.text);
+	forget_fixed(p);
 	p->removed = true;
 	end_attempts(p, why);
 	if (p->up)
