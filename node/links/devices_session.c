@@ -214,6 +214,12 @@ static bool is_loopback(const char *address)
 	return !strncmp(address, "127.", 4) || !strncmp(address, "[::1]", 5);
 }
 
+/* Means something only on the network it is of, and at the interface it names. */
+static bool is_link_local(const char *address)
+{
+	return !strncmp(address, "[fe80:", 6);
+}
+
 /* Where `about` is, to one for whom loopback means something else or not. */
 static void tell_where(struct peer *to, const uint8_t id[DEVICE_ID_SIZE],
                        const char (*addresses)[LINK_ADDRESS_SIZE], unsigned count)
@@ -223,7 +229,8 @@ static void tell_where(struct peer *to, const uint8_t id[DEVICE_ID_SIZE],
 	unsigned told = 0;
 	for (unsigned i = 0; i < count && told < TELL_ADDRESSES; i++) {
 		struct msg_address a = {str_ref(addresses[i])};
-		if (is_loopback(addresses[i]) && !is_loopback(to->up->remote))
+		if (is_link_local(addresses[i]) ||
+		    (is_loopback(addresses[i]) && !is_loopback(to->up->remote)))
 			continue;
 		if (msg_item_address(&items, &a, NULL) == ERR_OK)
 			told++;

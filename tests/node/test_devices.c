@@ -1,6 +1,7 @@
 /* test_devices.c - the log of devices on two real nodes: homes of older builds, damage on disk, a key that is changed. */
 #include "node/links/devices.h"
 #include "node/disk.h"
+#include "node/links/group.h"
 #include "node/links/link_impl.h"
 #include "node/store.h"
 #include "tests/node/two_nodes.h"
@@ -130,5 +131,65 @@ Test(devices, a_change_of_key_that_a_crash_cut_short_is_over_after_the_next_star
 	cr_assert_eq(memcmp(t.n[0]->device->key, before, sizeof before), 0);
 	cr_assert_eq(memcmp(t.n[0]->device->id, id, sizeof id), 0);
 	cr_assert(wait_link(&t, true));
+	close_pair(&t);
+}
+
+/* Both have the same key of this epoch. */
+static bool wait_key(struct pair *t, uint32_t epoch, uint8_t secret[CRYPTO_KEY_SIZE])
+{
+	for (uint64_t end = uv_hrtime() / 1000000 + PATIENCE_MS; uv_hrtime() / 1000000 < end;) {
+		const struct group_key *a = group_current(t->n[0]), *b = group_current(t->n[1]);
+		if (a && b && a->epoch == epoch && b->epoch == epoch &&
+		    !memcmp(a->secret, b->secret, CRYPTO_KEY_SIZE)) {
+			memcpy(secret, a->secret, CRYPTO_KEY_SIZE);
+			return true;
+		}
+		turn(t);
+	}
+	return false;
+}
+
+Test(devices, the_shared_key_is_one_outlives_restarts_and_damage_and_is_another_after_a_change)
+{
+	struct pair t;
+	struct errmsg msg = {0};
+	uint8_t first[CRYPTO_KEY_SIZE], later[CRYPTO_KEY_SIZE], junk[50] = {7};
+	open_pair(&t);
+	introduce(&t, 0);
+	introduce(&t, 1);
+	cr_assert(wait_link(&t, true));
+	cr_assert(wait_key(&t, 1, first));
+	again(&t, 0);
+	cr_assert(group_current(t.n[0]) && !memcmp(group_current(t.n[0])->secret, first, 32));
+	put(t.n[0], DEPOT_SETTINGS, "group", sizeof "group", junk, sizeof junk);
+	again(&t, 0);
+	cr_assert(wait_link(&t, true));
+	cr_assert(wait_key(&t, 1, first));
+	cr_assert_eq(devices_rotate(t.n[0], false, &msg), ERR_OK, "%s", msg.text);
+	cr_assert(wait_key(&t, 2, later));
+	cr_assert(memcmp(first, later, sizeof first) != 0);
+	close_pair(&t);
+}
+
+Test(devices, who_is_removed_does_not_get_the_next_shared_key)
+{
+	struct pair t;
+	struct errmsg msg = {0};
+	uint8_t first[CRYPTO_KEY_SIZE];
+	open_pair(&t);
+	introduce(&t, 0);
+	introduce(&t, 1);
+	cr_assert(wait_link(&t, true));
+	cr_assert(wait_key(&t, 1, first));
+	cr_assert_eq(devices_remove(t.n[0], t.n[1]->device->id, &msg), ERR_OK, "%s", msg.text);
+	const struct group_key *k = group_current(t.n[0]);
+	cr_assert(k && k->epoch == 2 && memcmp(k->secret, first, sizeof first) != 0);
+	for (uint64_t end = uv_hrtime() / 1000000 + PATIENCE_MS;
+	     !devices_are_lost(t.n[1]) && uv_hrtime() / 1000000 < end;)
+		turn(&t);
+	cr_assert(devices_are_lost(t.n[1]));
+	cr_assert_null(group_current(t.n[1]));
+	for (unsigned i = 0; i < group_all(t.n[1])->count; i++)
+		cr_assert(memcmp(group_all(t.n[1])->at[i].secret, k->secret, 32) != 0);
 	close_pair(&t);
 }
