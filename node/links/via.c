@@ -139,12 +139,21 @@ void via_retry_later(struct peer *p, uint64_t now)
 	p->ask_at_ms = now + VIA_ASK_MS + p->backoff_ms;
 }
 
+/* It has called us by such a way already: its call is about to come up, or to fail. */
+static bool is_calling(const struct peer *p)
+{
+	const struct conn *c = p->links->conns;
+	while (c && (c->peer != p || !c->carrier || c->dialer || c->closing))
+		c = c->next;
+	return c != NULL;
+}
+
 void via_ask_due(struct links *l, uint64_t now)
 {
 	for (struct peer *p = l->peers; p && !l->closed; p = p->next) {
 		struct peer *carrier = NULL;
 		if (!p->up && !p->asking && p->member && p->ask_at_ms <= now &&
-		    devices_want(l->node, p))
+		    devices_want(l->node, p) && !is_calling(p))
 			carrier = next_carrier(p);
 		if (carrier)
 			ask(p, carrier);

@@ -1,7 +1,8 @@
 /* large.c - a program with a large memory of which it uses little: every STEPth page of TOTAL MiB is written once and looked at until the
  * time is up; prints what only an unbroken run can print.
  *
- *	large.wasm TOTAL_MIB STEP TICKS [full]        a tick is 10 ms; full: pages filled with what cannot be compressed */
+ *	large.wasm TOTAL_MIB STEP TICKS [full [FILE]]     a tick is 10 ms; full: pages filled with what cannot be compressed; it ends when
+ *	                                                  there is a FILE */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,8 @@ int main(int argc, char **argv)
 		memory[at] += (uint32_t)tick;
 		usleep(10000);
 	}
+	while (argc > 5 && access(argv[5], F_OK) != 0)
+		usleep(10000);
 	for (unsigned long at = 0; at < words; at += stride)
 		hash = (hash ^ memory[at]) * 1099511628211ull;
 	printf("end %016llx\n", (unsigned long long)hash);

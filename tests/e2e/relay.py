@@ -17,7 +17,7 @@ import apart  # noqa: E402 (it stands in scripts/)
 import cases  # noqa: E402
 import nodes  # noqa: E402
 
-MIB, TICKS = '24', '350'
+ARGUMENTS = '24', '1', '100', 'full'  # MiB, each page, so long at least it writes to them, what cannot be compressed
 HALF_WAY = 1 << 20  # bytes the target has got when something happens in the middle of a move
 DEMO1 = ['-iwad', '/doom/freedoom1.wad', '-timedemo', 'demo1', '-frameclock']
 
@@ -29,7 +29,7 @@ def doom_folder():
 
 def expected(net):
     """What LARGE prints when nothing happens to it."""
-    r = subprocess.run(net.hub.command('run', '--solo', LARGE, MIB, '1', TICKS, 'full'), env=net.hub.env, stdout=subprocess.PIPE, text=True)
+    r = subprocess.run(net.hub.command('run', '--solo', LARGE, *ARGUMENTS), env=net.hub.env, stdout=subprocess.PIPE, text=True)
     assert r.returncode == 7, r
     return r.stdout
 
@@ -51,7 +51,7 @@ class Expecting(threading.Thread):
 
 
 def start_large(net):
-    pid = net.desk.start([LARGE, MIB, '1', TICKS, 'full'])
+    pid = net.desk.start([LARGE, *ARGUMENTS, '/go/end'], '--dir', f'{os.path.dirname(net.desk.home)}::/go:ro')
     net.until('it is not ready', lambda: 'ready' in net.desk.output(pid))
     return pid
 
@@ -92,7 +92,9 @@ def only_copy(net, *which):
     return copies(*which)[0]
 
 
-def ends_well(node, pid, text):
+def ends_well(net, node, pid, text):
+    with open(os.path.join(os.path.dirname(net.desk.home), 'end'), 'w'):
+        pass
     row = node.wait(pid)
     assert row['state'] == 'exited' and row['status'] == 7 and node.output(pid) == text, (row, node.output(pid), text)
 
@@ -149,7 +151,7 @@ def test_a_link_becomes_direct_in_the_middle_of_a_move_and_the_move_goes_on(net)
     assert status == 0 and during, (during, said, desk.log()[-2000:])
     node, row = only_copy(net, desk, phone)
     assert node is phone
-    ends_well(phone, row['pid'], text.get())
+    ends_well(net, phone, row['pid'], text.get())
 
 
 def test_the_device_in_between_is_killed_in_the_middle_of_a_move_and_nothing_is_lost(net):
@@ -171,7 +173,7 @@ def test_the_device_in_between_is_killed_in_the_middle_of_a_move_and_nothing_is_
                                                          stderr=subprocess.DEVNULL).returncode == 0)
     node, row = only_copy(net, desk, phone)
     assert node is phone
-    ends_well(phone, row['pid'], text.get())
+    ends_well(net, phone, row['pid'], text.get())
 
 
 def removed_in_mid_move(net, removed):
@@ -190,7 +192,7 @@ def removed_in_mid_move(net, removed):
     node, row = only_copy(net, desk, phone)
     assert node is desk and row['pid'] == pid
     assert not any(row['up'] for row in removed.json('peers') if row['name'] != removed.name), removed.json('peers')
-    ends_well(desk, pid, text.get())
+    ends_well(net, desk, pid, text.get())
     assert not net.way(desk, phone) and not net.way(phone, desk) and not phone.ps()
     print(f'# nothing between them {took:.1f} s after the removal')
 
