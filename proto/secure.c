@@ -124,6 +124,10 @@ static enum err take_sealed(struct secure *s, uint8_t *frame, size_t size, enum 
 		return ERR_MALFORMED;
 	TRY(noise_open(&s->receive, frame, size, frame));
 	cipher_step(&s->receive);
+	if (size == CRYPTO_TAG_SIZE) {
+		noise_rekey(&s->receive);
+		return ERR_OK;
+	}
 	*data = frame;
 	*data_size = size - CRYPTO_TAG_SIZE;
 	*event = SECURE_DATA;
@@ -175,12 +179,9 @@ enum err secure_next(struct secure *s, uint8_t *bytes, size_t size, size_t *used
 	return e;
 }
 
-enum err secure_send(struct secure *s, const void *head, size_t head_size, const void *body,
+static enum err seal(struct secure *s, const void *head, size_t head_size, const void *body,
                      size_t body_size, struct wr *out)
 {
-	if (s->state != SECURE_RUNS)
-		return ERR_STATE;
-	assert(head_size + body_size <= SECURE_PLAIN_MAX);
 	size_t offset = out->size, size = head_size + body_size;
 	wr_u16(out, 0);
 	wr_bytes(out, head, head_size);
@@ -191,6 +192,24 @@ enum err secure_send(struct secure *s, const void *head, size_t head_size, const
 	TRY(noise_seal(&s->send, p, size, p));
 	cipher_step(&s->send);
 	return frame_close(out, offset);
+}
+
+enum err secure_send(struct secure *s, const void *head, size_t head_size, const void *body,
+                     size_t body_size, struct wr *out)
+{
+	if (s->state != SECURE_RUNS)
+		return ERR_STATE;
+	assert(head_size + body_size > 0 && head_size + body_size <= SECURE_PLAIN_MAX);
+	return seal(s, head, head_size, body, body_size, out);
+}
+
+enum err secure_rekey(struct secure *s, struct wr *out)
+{
+	if (s->state != SECURE_RUNS)
+		return ERR_STATE;
+	TRY(seal(s, NULL, 0, NULL, 0, out));
+	noise_rekey(&s->send);
+	return ERR_OK;
 }
 
 void secure_end(struct secure *s)

@@ -2,7 +2,7 @@
  *
  * The dialer writes SECURE_MAGIC, then every frame, of the handshake too, is u16 size (little-endian)
  * and that many bytes; sealed frames hold at most SECURE_PLAIN_MAX bytes of plaintext. Both keys of a
- * direction change after every SECURE_REKEY_FRAMES frames. Lost, repeated, reordered or changed bytes
+ * direction change after every SECURE_REKEY_FRAMES frames, and behind an empty frame, which its sender sends when it likes: secure_rekey(). Lost, repeated, reordered or changed bytes
  * end the stream: the nonce is the frame's number. After an error the stream is dead.
  *
  *	dialer                                      listener
@@ -29,10 +29,10 @@ enum {
 };
 
 enum secure_event {
-	SECURE_MORE,   /* feed more bytes: no whole frame is there */
+	SECURE_MORE, /* feed more bytes: no whole frame is there (*used is 0), or it only changed the key */
 	SECURE_CALLER, /* listener: secure_peer() says who it is; accept or drop the connection */
 	SECURE_OPEN,   /* the peer has proved to hold the key: send and receive now */
-	SECURE_DATA,   /* *data, *size: one frame's plaintext, in the buffer given */
+	SECURE_DATA, /* *data, *size: one frame's plaintext, in the buffer given; at least a byte */
 };
 
 struct secure {
@@ -57,7 +57,9 @@ enum err secure_next(struct secure *s, uint8_t *bytes, size_t size, size_t *used
                      enum secure_event *event, uint8_t **data, size_t *data_size);
 /* The peer's public key; known to the listener from SECURE_CALLER on. */
 const uint8_t *secure_peer(const struct secure *s);
-/* Appends one sealed frame of size bytes (0..SECURE_PLAIN_MAX), given in two parts: head and body. */
+/* Appends one sealed frame of size bytes (1..SECURE_PLAIN_MAX), given in two parts: head and body. */
 enum err secure_send(struct secure *s, const void *head, size_t head_size, const void *body,
                      size_t body_size, struct wr *out);
+/* Appends an empty frame: what is sent after it is under another key, from which the one before cannot be told. */
+enum err secure_rekey(struct secure *s, struct wr *out);
 void secure_end(struct secure *s);

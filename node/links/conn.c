@@ -82,7 +82,7 @@ struct conn *conn_new(struct links *l, bool dialer)
 	c->tcp.data = c;
 	c->links = l;
 	c->dialer = c->decided = dialer;
-	c->began_ms = c->heard_ms = links_now(l);
+	c->began_ms = c->heard_ms = c->rekeyed_ms = links_now(l);
 	c->next = l->conns;
 	l->conns = c;
 	l->handles++;
@@ -548,6 +548,18 @@ static void ping(struct conn *c, uint64_t now)
 	}
 }
 
+static void rekey(struct conn *c, uint64_t now)
+{
+	struct wr bytes = {0};
+	c->rekeyed_ms = now;
+	if (secure_rekey(&c->secure, &bytes) == ERR_OK) {
+		conn_write(c, &bytes);
+	} else {
+		wr_free(&bytes);
+		conn_doom(c, err_text(ERR_NOMEM));
+	}
+}
+
 void conn_doubt(struct conn *c, uint64_t now)
 {
 	if (c->closing)
@@ -576,6 +588,8 @@ void conn_tick(struct conn *c, uint64_t now)
 		conn_close(c, "gone without a word");
 	else if (c->up && now - c->pinged_ms >= CONN_PING_MS)
 		ping(c, now);
+	else if (c->up && now - c->rekeyed_ms >= CONN_REKEY_MS)
+		rekey(c, now);
 	else if (!c->up && !c->user && c->connected && now - c->began_ms > CONN_OPEN_MS)
 		conn_close(c, "no answer");
 	else if (!c->connected && now - c->began_ms > CONN_DIAL_MS)

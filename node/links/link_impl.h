@@ -26,6 +26,7 @@ enum {
 	CONN_OPEN_MS = 5000, /* from the first byte to HELLO */
 	CONN_DIAL_MS = 4000, /* for the system's connect */
 	CONN_PING_MS = 5000,
+	CONN_REKEY_MS = 120000, /* a direction's key is not used for longer */
 	CONN_SILENT_MS = 15000,
 	CONN_OPENING_MAX = 64, /* connections whose peer is not known yet */
 	CONN_RATE = 50,        /* such connections a second, on average */
@@ -108,7 +109,7 @@ struct conn {
 	struct out_write *spares;
 	unsigned spare_count;
 	uint64_t session; /* the peer's, from its HELLO */
-	uint64_t began_ms, heard_ms, pinged_ms, leave_ms;
+	uint64_t began_ms, heard_ms, pinged_ms, rekeyed_ms, leave_ms;
 	uint64_t
 	    doubt_ms; /* not 0: the device has slept since it was heard of; it must answer by then */
 	uint64_t sent, received;

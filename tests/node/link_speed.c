@@ -1,8 +1,10 @@
 /* link_speed.c - how fast a link is, against raw TCP in the same run: two nodes in two processes of this
  * machine.
  *
- *	link-speed [MEGABYTES]     one line of JSON: raw_mb_s, link_mb_s, ratio, link_cpu_s (both ends),
+ *	link-speed [MEGABYTES]     one line of JSON: raw_mb_s, link_mb_s, ratio, processor time of both ends,
  *	                           call_us (an empty call), call_loaded_us (while the bulk lane is full)
+ *	link-speed MEGABYTES SENDER RECEIVER ADDRESS      the ends in two network namespaces (files of /run/netns), the receiver
+ *	                           at ADDRESS; without raw TCP: bench/link/run.py has iperf3 beside it
  */
 #include "node/links/link.h"
 #include "node/node.h"
@@ -10,7 +12,9 @@
 #include "base/os.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,10 +37,25 @@ static void die(const char *what)
 	exit(1);
 }
 
-static struct node *open_node(const char *home, const char *name)
+/* One end: where it lives. */
+struct place {
+	const char *home, *netns, *listen; /* netns NULL: as we are */
+};
+
+static void enter(const char *netns)
 {
+	int fd = netns ? open(netns, O_RDONLY | O_CLOEXEC) : -1;
+	if (netns && (fd < 0 || setns(fd, CLONE_NEWNET) != 0))
+		die("no such network namespace, or not root");
+	if (fd >= 0)
+		close(fd);
+}
+
+static struct node *open_node(const struct place *at, const char *name)
+{
+	enter(at->netns);
 	struct node_config cfg = {
-	    .home = home, .name = name, .listen = "127.0.0.1:0", .display = "headless"};
+	    .home = at->home, .name = name, .listen = at->listen, .display = "headless"};
 	struct errmsg msg = {0};
 	struct node *n;
 	if (node_open(&cfg, &n, &msg) != ERR_OK)
@@ -186,9 +205,9 @@ static struct peer *read_card(int fd, struct node *n, const char *name)
 	return p;
 }
 
-static void receiver(const char *home, int in, int out)
+static void receiver(const struct place *at, int in, int out)
 {
-	struct end e = {.n = open_node(home, "receiver"), .goal = UINT64_MAX};
+	struct end e = {.n = open_node(at, "receiver"), .goal = UINT64_MAX};
 	link_serve(e.n, SERVICE_BULK, take, &e);
 	link_serve(e.n, SERVICE_ECHO, echo, &e);
 	write_card(out, e.n);
@@ -198,21 +217,22 @@ static void receiver(const char *home, int in, int out)
 	exit(0);
 }
 
-static void sender(const char *home, int in, int out, uint64_t bytes, pid_t pid)
+static void sender(const struct place *at, int in, int out, uint64_t bytes, pid_t pid)
 {
-	struct end e = {.n = open_node(home, "sender")};
+	struct end e = {.n = open_node(at, "sender")};
 	write_card(out, e.n);
 	struct peer *p = read_card(in, e.n, "receiver");
 	while (!peer_is_up(p))
 		uv_run(&e.n->loop, UV_RUN_ONCE);
-	double raw = raw_mb_s(bytes), idle_us = call_us(&e, p, 0), cpu = cpu_s(RUSAGE_SELF);
+	double raw = at->netns ? 0 : raw_mb_s(bytes), idle_us = call_us(&e, p, 0),
+	       cpu = cpu_s(RUSAGE_SELF);
 	double s = bulk_s(&e, p, bytes), own_cpu = cpu_s(RUSAGE_SELF) - cpu;
 	double loaded_us = call_us(&e, p, UINT64_MAX / 4);
 	double link = (double)bytes / 1e6 / s;
 	printf("{\"bytes\": %llu, \"raw_mb_s\": %.0f, \"link_mb_s\": %.0f, \"ratio\": %.2f, "
 	       "\"sender_cpu_s_per_gb\": %.2f, \"call_us\": %.0f, \"call_loaded_us\": %.0f}\n",
-	       (unsigned long long)bytes, raw, link, link / raw, own_cpu / ((double)bytes / 1e9),
-	       idle_us, loaded_us);
+	       (unsigned long long)bytes, raw, link, raw > 0 ? link / raw : 0,
+	       own_cpu / ((double)bytes / 1e9), idle_us, loaded_us);
 	node_stop(e.n, true);
 	node_close(e.n);
 	kill(pid, SIGTERM);
@@ -229,9 +249,15 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 2; i++)
 		snprintf(homes[i], sizeof homes[i], "%s/%d", folder, i);
 	pid_t pid = fork();
+	bool apart = argc > 4;
+	char listen[LINK_ADDRESS_SIZE] = "127.0.0.1:0";
+	if (apart)
+		snprintf(listen, sizeof listen, "%s:0", argv[4]);
+	struct place sends = {homes[0], apart ? argv[2] : NULL, "127.0.0.1:0"},
+	             receives = {homes[1], apart ? argv[3] : NULL, listen};
 	if (pid == 0)
-		receiver(homes[1], there[0], back[1]);
-	sender(homes[0], back[0], there[1], bytes, pid);
+		receiver(&receives, there[0], back[1]);
+	sender(&sends, back[0], there[1], bytes, pid);
 	waitpid(pid, NULL, 0);
 	snprintf(command, sizeof command, "rm -rf %s", folder);
 	return system(command) != 0;
