@@ -460,7 +460,8 @@ enum err peer_fix_address(struct peer *p, const char *address, struct errmsg *ms
 	memcpy(p->fixed, address, strlen(address) + 1);
 	if (*address && peer_note_address(p, address))
 		peer_save(p);
-	link_dial(p);
+	if (*address)
+		links_hint(p, address);
 	return ERR_OK;
 }
 
