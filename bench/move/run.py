@@ -3,11 +3,13 @@
 
 	bench/move/run.py                     100 moves over loopback, both nodes on this machine
 	bench/move/run.py --moves 20 --json   one JSON object, every move in it
+	bench/move/run.py --via               between two that reach each other through a third only, in network namespaces; as root
 
 Demo 1 is played on the frame clock, as often as it takes, each time with some moves in it. A run that was moved must end with the same
 number of frames and the same hash over all of them as one that was not: no tic was lost, none happened twice.
 """
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -16,7 +18,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, 'scripts'))
-import nodes  # noqa: E402 (it stands in scripts/)
+import apart  # noqa: E402 (it stands in scripts/)
+import nodes  # noqa: E402
 
 DEMO1 = ['-iwad', '/doom/freedoom1.wad', '-timedemo', 'demo1', '-frameclock']
 MOVES_IN_A_RUN = 25
@@ -48,10 +51,19 @@ def moved_run(here, there, doom, count, moves):
     return result_of(trip.here, trip.pid)
 
 
+@contextlib.contextmanager
+def two_through_a_third():
+    if why := apart.why_not():
+        raise nodes.Failed(why)
+    with apart.three() as net:
+        net.until_way(net.desk, net.phone, 'via hub')
+        yield net.desk, net.phone
+
+
 def measure(args):
     doom = subprocess.check_output([os.path.join(ROOT, 'scripts', 'build-doom')], text=True).strip()
     moves, equal = [], True
-    with nodes.two('desk', 'laptop') as (a, b):
+    with two_through_a_third() if args.via else nodes.two('desk', 'laptop') as (a, b):
         still = result_of(a, play(a, doom, '--unpaced'))
         while len(moves) < args.moves:
             equal &= moved_run(a, b, doom, min(MOVES_IN_A_RUN, args.moves - len(moves)), moves) == still
@@ -66,6 +78,7 @@ def main():
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--moves', type=int, default=100)
     p.add_argument('--json', action='store_true')
+    p.add_argument('--via', action='store_true')
     args = p.parse_args()
     try:
         result = measure(args)

@@ -106,8 +106,8 @@ static void add_row(struct question *q, const struct control_values *row)
 	static const char *const processes[] = {"pid",    "parent",       "state",
 	                                        "cpu_ms", "memory_bytes", "created_unix_ms",
 	                                        "name",   "command",      NULL};
-	static const char *const peers[] = {"name", "id",  "state", "address",
-	                                    "way",  "rtt", "seen",  NULL};
+	static const char *const peers[] = {"name", "id",   "state", "address",
+	                                    "rtt",  "seen", "way",   NULL};
 	static const char *const device[] = {"name", "device", "version", "processes", NULL};
 	if (!strcmp(q->text, "processes"))
 		put_row(&q->answer, row, processes, false);

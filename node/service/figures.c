@@ -198,6 +198,21 @@ static void put_peer_up(struct node *n, struct wr *page, const char *name)
 	}
 }
 
+static void put_peer_direct(struct node *n, struct wr *page, const char *name)
+{
+	for (struct peer *p = peer_first(n); p; p = peer_next(p)) {
+		if (!peer_is_up(p))
+			continue;
+		put_peer(page, name, p);
+		put(page, "} %d\n", peer_is_direct(p));
+	}
+}
+
+static void put_carried(struct node *n, struct wr *page, const char *name)
+{
+	put_u64(page, name, n->links->passage_count);
+}
+
 static void put_peer_rtt(struct node *n, struct wr *page, const char *name)
 {
 	for (struct peer *p = peer_first(n); p; p = peer_next(p)) {

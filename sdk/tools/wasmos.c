@@ -130,8 +130,9 @@ static int peers(const char *name)
 {
 	struct column columns[] = {{"NAME", 0, 0, as_is},  {"ID", 1, 0, as_is},
 	                           {"STATE", 2, 0, as_is}, {"ADDRESS", 3, 0, as_is},
-	                           {"RTT", 4, 0, as_is},   {"SEEN", 5, 0, as_is}};
-	return table(name, "/proc/wasmos/peers", columns, 6);
+	                           {"WAY", 6, 0, as_is},   {"RTT", 4, 0, as_is},
+	                           {"SEEN", 5, 0, as_is}};
+	return table(name, "/proc/wasmos/peers", columns, 7);
 }
 
 static int processes(const char *name)
