@@ -123,7 +123,7 @@ bool carry_data(struct peer *p, const struct msg_via_data *m)
 	struct passage *g = find_of(p, m->passage, &side);
 	if (!g)
 		return false;
-	g->flying[side] += m->bytes.size;
+	g->flying[side] += m->bytes.size + VIA_OVERHEAD_SIZE;
 	enum err e = g->flying[side] > VIA_FLYING_MAX
 	                 ? ERR_LIMIT
 	                 : link_send(g->ends[!side], MSG_VIA_DATA, m, LINK_VIA, NULL);

@@ -220,12 +220,10 @@ void conn_wrote(struct conn *c, size_t size)
 static enum err write_via(struct conn *c, struct wr *bytes)
 {
 	enum err e = c->closing ? ERR_CLOSED : wr_ok(bytes) ? via_write(c, bytes) : ERR_NOMEM;
-	if (e == ERR_OK) {
-		c->writing += bytes->size;
+	if (e == ERR_OK)
 		c->sent += bytes->size;
-	} else if (!c->closing) {
+	else if (!c->closing)
 		conn_doom(c, "the device it goes through cannot be reached");
-	}
 	wr_free(bytes);
 	return e;
 }

@@ -435,7 +435,9 @@ void links_hint(struct peer *p, const char *address)
 	uint64_t now = links_now(p->links);
 	if (peer_is_direct(p) || p->dialing || (p->up && now < p->hinted_ms + VIA_HINT_MS))
 		return;
+	/* Both may have the hint at once, and two direct connections at once are one too many for a handover: one side waits a bit. */
+	bool waits = p->up && memcmp(p->links->node->device->id, p->id, DEVICE_ID_SIZE) > 0;
 	p->hinted_ms = now;
-	p->dial_at_ms = now;
+	p->dial_at_ms = waits ? now + VIA_HINT_MS / 2 : now;
 	p->address_next = address ? place_of(p, address) : 0;
 }

@@ -45,14 +45,16 @@ enum {
 	LINK_VERSION = 3,
 	VIA_NUMBER_SIZE = 16,
 	VIA_PIECE_SIZE = 32 * 1024 - 64, /* of a passage, in one frame of the link it goes over */
-	VIA_FLYING_SIZE = 256 * 1024,    /* sent and not said to be taken: no more is sealed */
-	VIA_FLYING_MAX = 384 * 1024,     /* above it a carrier closes the passage */
-	VIA_CARRIED_MAX = 64,            /* passages that a carrier keeps */
-	VIA_OFFERED_MAX = 64,            /* and those that one carrier may offer us */
-	VIA_ASK_MS = 500,                /* so long a direct way is tried alone */
-	VIA_UPGRADE_MS = 15000, /* at most between two rounds of attempts at a direct way */
-	VIA_HINT_MS = 5000,     /* and at least, when something says that there may be one */
-	HANDOVER_MS = 10000,    /* for what is under way on the old connection */
+	VIA_OVERHEAD_SIZE =
+	    64, /* that a piece counts for beside its bytes: many small ones cost too */
+	VIA_FLYING_SIZE = 256 * 1024, /* sent and not said to be taken: no more is sealed */
+	VIA_FLYING_MAX = 384 * 1024,  /* above it a carrier closes the passage */
+	VIA_CARRIED_MAX = 64,         /* passages that a carrier keeps */
+	VIA_OFFERED_MAX = 64,         /* and those that one carrier may offer us */
+	VIA_ASK_MS = 500,             /* so long a direct way is tried alone */
+	VIA_UPGRADE_MS = 15000,       /* at most between two rounds of attempts at a direct way */
+	VIA_HINT_MS = 5000,           /* and at least, when something says that there may be one */
+	HANDOVER_MS = 10000,          /* for what is under way on the old connection */
 };
 
 /* Of a row that is kept of a device (PAIR_ROW). */

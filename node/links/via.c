@@ -49,13 +49,14 @@ enum err via_write(struct conn *c, const struct wr *bytes)
 		size_t left = bytes->size - at;
 		m.bytes = bin_ref(bytes->data + at, left < VIA_PIECE_SIZE ? left : VIA_PIECE_SIZE);
 		TRY(link_send(c->carrier, MSG_VIA_DATA, &m, LINK_VIA, NULL));
+		c->writing += m.bytes.size + VIA_OVERHEAD_SIZE;
 	}
 	return ERR_OK;
 }
 
 static void on_data(struct conn *c, const struct msg_via_data *m)
 {
-	struct msg_via_took took = {.size = m->bytes.size};
+	struct msg_via_took took = {.size = m->bytes.size + VIA_OVERHEAD_SIZE};
 	memcpy(took.passage, m->passage, sizeof took.passage);
 	if (link_send(c->carrier, MSG_VIA_TOOK, &took, LINK_VIA, NULL) == ERR_OK)
 		conn_feed(c, m->bytes.p, m->bytes.size);

@@ -14,8 +14,8 @@
  *	  ...
  *	  CLOSE <------------------------->        <----------------->  CLOSE    also when a link with the carrier is lost
  *
- * A sender has at most VIA_FLYING_SIZE bytes under way that the receiver has not said to have taken; the carrier counts with, and closes a
- * passage that has more than VIA_FLYING_MAX, so that is all it ever keeps of one. Its own bulk lane and what it carries go by turns.
+ * A sender has at most VIA_FLYING_SIZE bytes under way that the receiver has not said to have taken (each DATA counts VIA_OVERHEAD_SIZE
+ * more than it holds); the carrier counts with, and closes a passage that has more than VIA_FLYING_MAX, so that is all it ever keeps of one. Its own bulk lane and what it carries go by turns.
  *
  * A device that is down is dialed directly, and a little later also asked for at each device we are linked with (via_ask_due()).
  * While a link goes through a carrier, direct ways are tried on; when one comes up the link changes over to it (handover.c).
@@ -33,7 +33,7 @@ void via_link_lost(struct peer *p);
 void via_ask_due(struct links *l, uint64_t now);
 /* An attempt through a carrier failed: the next one. */
 void via_retry_later(struct peer *p, uint64_t now);
-/* Gives bytes to the carrier. */
+/* Gives bytes to the carrier; they are being written until it is said that they were taken. */
 enum err via_write(struct conn *c, const struct wr *bytes);
 /* c closes: the other side is told. */
 void via_closed(struct conn *c);

@@ -207,7 +207,7 @@ Test(via, a_passage_that_nobody_takes_from_is_closed_and_there_are_so_many_at_mo
 	turn_two(&s);
 	cr_assert_eq(carried(&s), VIA_CARRIED_MAX);
 	memset(m.passage, 7, sizeof m.passage);
-	for (size_t sent = 0; sent < VIA_FLYING_MAX - VIA_PIECE_SIZE; sent += sizeof bytes)
+	for (size_t sent = 0; sent < VIA_FLYING_MAX - 2 * VIA_PIECE_SIZE; sent += sizeof bytes)
 		cr_assert_eq(link_send(row(&s, DESK, HUB), MSG_VIA_DATA, &m, LINK_VIA, NULL),
 		             ERR_OK);
 	turn_two(&s);
