@@ -15,7 +15,8 @@
 enum {
 	LOG_SIZE_MAX = NODE_LOG_MIB << 20, /* when the settings say nothing */
 	LOG_TEXT_MAX = 1024,
-	LOG_LINE_MAX = LOG_TEXT_MAX * JSON_CHAR_MAX + 128
+	LOG_NAMES_MAX = 2 * 256, /* of a program and a device */
+	LOG_LINE_MAX = (LOG_TEXT_MAX + LOG_NAMES_MAX) * JSON_CHAR_MAX + 512
 };
 
 struct node_log {
@@ -215,17 +216,70 @@ static void tame(char *text)
 			*text = '?';
 }
 
-static size_t json_line(char *line, const char *level, const char *part, const char *text)
+static const char *const event_names[] = {
+    NULL,
+#define LOG_EVENT(name, text, fields) #name,
+#include "node/log_events.def"
+#undef LOG_EVENT
+};
+
+/* A line in JSON that is being written; there is room for all that is put into one. */
+struct json_line {
+	char *text;
+	size_t size;
+};
+
+static void put_key(struct json_line *l, const char *key)
 {
-	char time[TIME_SIZE];
+	l->size += (size_t)snprintf(l->text + l->size, LOG_LINE_MAX - l->size,
+	                            "%s\"%s\": ", l->size ? ", " : "{", key);
+}
+
+static void put_number(struct json_line *l, const char *key, long long value)
+{
+	put_key(l, key);
+	l->size += (size_t)snprintf(l->text + l->size, LOG_LINE_MAX - l->size, "%lld", value);
+}
+
+static void put_text(struct json_line *l, const char *key, const char *text)
+{
+	if (!text)
+		return;
+	put_key(l, key);
+	l->size += json_quote(l->text + l->size, LOG_LINE_MAX - l->size - 2, text);
+}
+
+static void put_about(struct json_line *l, const struct log_about *about)
+{
+	char error[24] = "";
+	put_text(l, "event", event_names[about->event]);
+	if (about->pid)
+		put_number(l, "pid", about->pid);
+	put_text(l, "program", about->program);
+	put_text(l, "device", about->device);
+	if (about->has_status)
+		put_number(l, "status", about->status);
+	if (about->error == ERR_OK)
+		return;
+	snprintf(error, sizeof error, "%s", err_name(about->error));
+	put_text(l, "error", error);
+}
+
+static size_t json_line(char *line, const char *level, const char *part,
+                        const struct log_about *about, const char *text)
+{
+	struct json_line l = {.text = line};
+	char time[TIME_SIZE], short_part[24];
 	time_text(time);
-	int at =
-	    snprintf(line, LOG_LINE_MAX,
-	             "{\"time\": \"%s\", \"level\": \"%s\", \"part\": \"%.20s\", \"text\": ", time,
-	             level, part);
-	size_t size = (size_t)at + json_quote(line + at, LOG_LINE_MAX - (size_t)at - 2, text);
-	memcpy(line + size, "}\n", 2);
-	return size + 2;
+	snprintf(short_part, sizeof short_part, "%s", part);
+	put_text(&l, "time", time);
+	put_text(&l, "level", level);
+	put_text(&l, "part", short_part);
+	if (about)
+		put_about(&l, about);
+	put_text(&l, "text", text);
+	memcpy(line + l.size, "}\n", 2);
+	return l.size + 2;
 }
 
 static size_t plain_line(char *line, const char *level, const char *part, char *text)
@@ -265,19 +319,34 @@ static bool is_wanted_now(struct node_log *l, enum log_level level, const char *
 	return wanted;
 }
 
-void node_log(struct node *n, enum log_level level, const char *part, const char *fmt, ...)
+static void say(struct node *n, enum log_level level, const char *part,
+                const struct log_about *about, const char *fmt, va_list ap)
 {
 	struct node_log *l = n->log;
 	if (!l || !is_wanted_now(l, level, part))
 		return;
 	char text[LOG_TEXT_MAX], line[LOG_LINE_MAX];
-	va_list ap;
-	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
 	pthread_mutex_lock(&l->lock);
-	size_t size = l->json ? json_line(line, level_names[level], part, text)
+	size_t size = l->json ? json_line(line, level_names[level], part, about, text)
 	                      : plain_line(line, level_names[level], part, text);
 	write_line(l, level, line, size);
 	pthread_mutex_unlock(&l->lock);
+}
+
+void node_log(struct node *n, enum log_level level, const char *part, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	say(n, level, part, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void node_log_about(struct node *n, enum log_level level, const char *part,
+                    const struct log_about *about, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	say(n, level, part, about, fmt, ap);
+	va_end(ap);
 }

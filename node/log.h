@@ -1,7 +1,8 @@
 /* log.h - how much is logged, and in which form: levels for each part (log_parts.def), lines for people or for programs.
  *
  * A line for people: "2026-01-31T12:00:00.123Z warn link: text". For programs one JSON object:
- * {"time": "2026-01-31T12:00:00.123Z", "level": "warn", "part": "link", "text": "text"}. node_log() itself is in node.h.
+ * {"time": "2026-01-31T12:00:00.123Z", "level": "warn", "part": "link", "event": "link_down", "device": "phone", "text": "text"}; fields that say
+ * what happened, and to whom (log_events.def), stand between part and text. node_log() and node_log_about() themselves are in node.h.
  *
  *	struct log_levels levels;
  *	TRY(log_levels_parse("info link=debug", &levels, &msg));

@@ -164,8 +164,9 @@ enum err node_open(const struct node_config *cfg, struct node **out, struct errm
 		free_node(n);
 		return e;
 	}
-	node_log(n, LOG_INFO, "node", "%s is up, version " WASMOS_VERSION ", process %d", n->name,
-	         (int)uv_os_getpid());
+	node_log_about(n, LOG_INFO, "node", &(struct log_about){.event = LOG_EVENT_node_up},
+	               "%s is up, version " WASMOS_VERSION ", process %d", n->name,
+	               (int)uv_os_getpid());
 	*out = n;
 	return ERR_OK;
 }
@@ -184,7 +185,8 @@ void node_stop(struct node *n, bool end)
 		keeper_insist(n);
 		return;
 	}
-	node_log(n, LOG_INFO, "node", "going down with %u processes", n->table.alive);
+	node_log_about(n, LOG_INFO, "node", &(struct log_about){.event = LOG_EVENT_node_stopping},
+	               "going down with %u processes", n->table.alive);
 	keeper_stop(n, end, NULL, NULL);
 	uv_async_send(&n->mailbox.async);
 }
@@ -197,8 +199,11 @@ static void take_anew(struct node *n)
 	    n->cfg.reread ? n->cfg.reread(n->cfg.reread_ctx, &msg) : NULL;
 	if (!cfg ||
 	    (cfg->log_levels && log_levels_parse(cfg->log_levels, &levels, &msg) != ERR_OK)) {
-		node_log(n, LOG_ERROR, "node", "the settings stay as they are: %s",
-		         msg.text[0] ? msg.text : "they cannot be read again");
+		node_log_about(
+		    n, LOG_ERROR, "node",
+		    &(struct log_about){.event = LOG_EVENT_settings_read, .error = ERR_USAGE},
+		    "the settings stay as they are: %s",
+		    msg.text[0] ? msg.text : "they cannot be read again");
 		return;
 	}
 	if (cfg->log_levels)
@@ -206,7 +211,8 @@ static void take_anew(struct node *n)
 	n->cfg.checkpoint_s = cfg->checkpoint_s;
 	n->cfg.max_processes = cfg->max_processes;
 	n->cfg.max_memory_pages = cfg->max_memory_pages;
-	node_log(n, LOG_INFO, "node", "the settings were read again");
+	node_log_about(n, LOG_INFO, "node", &(struct log_about){.event = LOG_EVENT_settings_read},
+	               "the settings were read again");
 }
 
 void node_reload(struct node *n)
@@ -218,7 +224,8 @@ void node_reload(struct node *n)
 
 void node_close(struct node *n)
 {
-	node_log(n, LOG_INFO, "node", "%s is down", n->name);
+	node_log_about(n, LOG_INFO, "node", &(struct log_about){.event = LOG_EVENT_node_down},
+	               "%s is down", n->name);
 	close_parts(n, PARTS);
 	close_loop(n);
 	process_table_free(n);

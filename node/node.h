@@ -121,6 +121,25 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void node_log(struct node *n, enum log_level level, const char *part, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* What a line is about: fields of their own in JSON; text has no less in it. What is 0 or NULL is left out. */
+enum log_event {
+	LOG_NO_EVENT,
+#define LOG_EVENT(name, text, fields) LOG_EVENT_##name,
+#include "node/log_events.def"
+#undef LOG_EVENT
+};
+struct log_about {
+	enum log_event event;
+	uint32_t pid;
+	bool has_status;
+	int status;
+	enum err error;
+	const char *program, *device; /* their names */
+};
+void node_log_about(struct node *n, enum log_level level, const char *part,
+                    const struct log_about *about, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
 #define PART(name, text)                                          \
 	enum err name##_open(struct node *n, struct errmsg *msg); \
 	void name##_close(struct node *n);

@@ -224,7 +224,10 @@ void link_answer(const struct link_caller *call, enum err e, const void *body, s
 		return;
 	struct errmsg msg = {0};
 	if (link_send(p, MSG_ANSWER, &m, LINK_FAST, &msg) != ERR_OK)
-		node_log(l->node, LOG_WARN, "link", "%s: no answer sent: %s", p->name, msg.text);
+		node_log_about(l->node, LOG_WARN, "link",
+		               &(struct log_about){
+		                   .event = LOG_EVENT_call_failed, .device = p->name, .error = e},
+		               "%s: no answer sent: %s", p->name, msg.text);
 }
 
 static enum err on_call(struct conn *c, const struct msg_call *m)

@@ -77,7 +77,8 @@ void control_down(struct node *n, struct control_call *c)
 	}
 	d->call = c;
 	control_on_gone(c, down_gone, d);
-	node_log(n, LOG_INFO, "node", "asked to go down with %u processes", n->table.alive);
+	node_log_about(n, LOG_INFO, "node", &(struct log_about){.event = LOG_EVENT_node_stopping},
+	               "asked to go down with %u processes", n->table.alive);
 	keeper_stop(n, false, down_decided, d);
 }
 

@@ -127,8 +127,10 @@ void conn_close(struct conn *c, const char *why)
 	if (!c->up && !c->dialer)
 		c->links->opening--;
 	if (c->peer)
-		node_log(c->links->node, c->up ? LOG_INFO : LOG_DEBUG, "link", "%s at %s: %s",
-		         c->peer->name, c->remote, why);
+		node_log_about(
+		    c->links->node, c->up ? LOG_INFO : LOG_DEBUG, "link",
+		    &(struct log_about){.event = LOG_EVENT_link_down, .device = c->peer->name},
+		    "%s at %s: %s", c->peer->name, c->remote, why);
 	else
 		node_log(c->links->node, LOG_DEBUG, "link", "%s: %s", c->remote, why);
 	if (c->user)

@@ -270,7 +270,9 @@ static enum err add(struct peer *p, const struct device_row *row, struct errmsg 
 	uint8_t id[DEVICE_ID_SIZE];
 	memcpy(id, row->id, sizeof id);
 	TRY(change(n, &(struct device_change){DEVICE_ADD, id, role, NULL}, msg));
-	node_log(n, LOG_INFO, "devices", "%s is entered into the log of devices", p->name);
+	node_log_about(n, LOG_INFO, "devices",
+	               &(struct log_about){.event = LOG_EVENT_device_admitted, .device = p->name},
+	               "%s is entered into the log of devices", p->name);
 	return ERR_OK;
 }
 

@@ -104,7 +104,9 @@ void devices_turn_away(struct conn *c, const struct device_row *row)
 		for (unsigned k = 0; k < device_log_count(devices_log(n)); k++)
 			which[k] |= history[k];
 	}
-	node_log(n, LOG_INFO, "devices", "%s was removed: it is told, and refused", row->name);
+	node_log_about(n, LOG_INFO, "devices",
+	               &(struct log_about){.event = LOG_EVENT_device_refused, .device = row->name},
+	               "%s was removed: it is told, and refused", row->name);
 	say_those(c, which, true);
 	conn_dismiss(c);
 }
@@ -119,7 +121,10 @@ static enum err settle(struct conn *c, struct errmsg *msg)
 	if (!c->log_sent || !c->log_whole || c->ready_sent)
 		return ERR_OK;
 	if (peer_complete(p))
-		node_log(n, LOG_INFO, "pairing", "%s said yes, too: paired", p->name);
+		node_log_about(
+		    n, LOG_INFO, "pairing",
+		    &(struct log_about){.event = LOG_EVENT_device_paired, .device = p->name},
+		    "%s said yes, too: paired", p->name);
 	if (!p->member)
 		TRY(devices_admit(p, msg));
 	if (c->closing || c->farewell)

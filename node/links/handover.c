@@ -60,7 +60,9 @@ void handover_begin(struct peer *p, struct conn *c)
 {
 	struct conn *old = p->up;
 	assert(handover_may(old, c));
-	node_log(c->links->node, LOG_INFO, "link", "%s is direct at %s now", p->name, c->remote);
+	node_log_about(c->links->node, LOG_INFO, "link",
+	               &(struct log_about){.event = LOG_EVENT_link_direct, .device = p->name},
+	               "%s is direct at %s now", p->name, c->remote);
 	p->older = old;
 	p->up = c;
 	p->handover_until_ms = links_now(c->links) + HANDOVER_MS;

@@ -241,7 +241,9 @@ enum err links_up(struct conn *c, struct errmsg *msg)
 	p->up = c;
 	if (p->asking && !c->carrier)
 		conn_close(p->asking, "the link is direct");
-	node_log(c->links->node, LOG_INFO, "link", "%s is up at %s", p->name, c->remote);
+	node_log_about(c->links->node, LOG_INFO, "link",
+	               &(struct log_about){.event = LOG_EVENT_link_up, .device = p->name},
+	               "%s is up at %s", p->name, c->remote);
 	devices_linked(p);
 	tell_watchers(p, true);
 	return ERR_OK;

@@ -48,6 +48,8 @@ enum { LINK_ADDRESS_SIZE = 80 };
 
 const uint8_t *peer_id(const struct peer *p); /* DEVICE_ID_SIZE */
 const char *peer_name(const struct peer *p);  /* as its owner named it; may not be unique */
+/* The name of the device with that id; NULL: it is not known here. */
+const char *peer_called(struct node *n, const uint8_t id[DEVICE_ID_SIZE]);
 bool peer_is_up(const struct peer *p);
 bool peer_is_direct(const struct peer *p); /* up, and through no other device */
 /* The device that its link goes through; NULL: none is up, or it is direct. */

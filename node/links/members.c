@@ -159,9 +159,12 @@ static void send_out(struct members *m)
 	struct sockaddr_storage to;
 	while (datagrams_next(m->datagrams, &out)) {
 		uv_buf_t buf = uv_buf_init((char *)(uintptr_t)out.bytes, (unsigned)out.size);
-		if (to_sockaddr(m, &out.address,
-		                &to)) /* what the system does not take now is lost */
-			uv_udp_try_send(&m->udp, &buf, 1, (struct sockaddr *)&to);
+		/* What the system does not take now is lost. */
+		if (!to_sockaddr(m, &out.address, &to) ||
+		    uv_udp_try_send(&m->udp, &buf, 1, (struct sockaddr *)&to) < 0)
+			continue;
+		m->node->counters.udp_sent.count++;
+		m->node->counters.udp_sent.bytes += out.size;
 	}
 }
 
@@ -214,9 +217,10 @@ static void announce(struct members *m, const struct membership_event *e)
 	struct peer *p = peer_by_id(m->node, e->id);
 	if (!p)
 		return;
-	node_log(m->node, e->after == MEMBER_SUSPECT ? LOG_DEBUG : LOG_INFO, "members",
-	         "%s is %s%s", p->name, member_state_text(e->after),
-	         e->own_verdict ? " (found here)" : "");
+	node_log_about(m->node, e->after == MEMBER_SUSPECT ? LOG_DEBUG : LOG_INFO, "members",
+	               &(struct log_about){.event = LOG_EVENT_member_changed, .device = p->name},
+	               "%s is %s%s", p->name, member_state_text(e->after),
+	               e->own_verdict ? " (found here)" : "");
 	if (e->after != MEMBER_ALIVE)
 		return;
 	learn(m, p, e->id);
@@ -407,6 +411,10 @@ static void on_datagram(uv_udp_t *h, ssize_t size, const uv_buf_t *buf, const st
 {
 	struct members *m = h->data;
 	struct datagram_got got;
+	if (size > 0) {
+		m->node->counters.udp_received.count++;
+		m->node->counters.udp_received.bytes += (uint64_t)size;
+	}
 	if (size <= 0 || !from || (flags & UV_UDP_PARTIAL) || m->closed || !m->membership)
 		return;
 	struct datagram_address a = address_of(from);

@@ -270,8 +270,10 @@ static void add_peer(struct run *r)
 		             (const char(*)[LINK_ADDRESS_SIZE])addresses, count, &p, &msg);
 	if (e == ERR_OK)
 		e = give_role(r, p, &msg);
-	node_log(r->node, e == ERR_OK ? LOG_INFO : LOG_ERROR, "pairing", "%s at %s: %s", peer->name,
-	         r->conn->remote, e == ERR_OK ? "paired" : msg.text);
+	node_log_about(
+	    r->node, e == ERR_OK ? LOG_INFO : LOG_ERROR, "pairing",
+	    &(struct log_about){.event = LOG_EVENT_device_paired, .device = peer->name, .error = e},
+	    "%s at %s: %s", peer->name, r->conn->remote, e == ERR_OK ? "paired" : msg.text);
 	if (!r->wish)
 		return;
 	if (e == ERR_OK) {
@@ -298,8 +300,12 @@ static void add_half(struct run *r)
 	struct peer *p = e == ERR_OK ? peers_by_key(r->node->links, peer->key) : NULL;
 	if (p)
 		e = give_role(r, p, &msg);
-	node_log(r->node, LOG_WARN, "pairing", "%s at %s: its answer was lost%s%s", peer->name,
-	         r->conn->remote, e == ERR_OK ? "" : ": ", msg.text);
+	node_log_about(r->node, LOG_WARN, "pairing",
+	               &(struct log_about){.event = LOG_EVENT_device_paired,
+	                                   .device = peer->name,
+	                                   .error = ERR_CLOSED},
+	               "%s at %s: its answer was lost%s%s", peer->name, r->conn->remote,
+	               e == ERR_OK ? "" : ": ", msg.text);
 	if (r->wish && e == ERR_OK)
 		err_set(
 		    &msg, ERR_CLOSED,

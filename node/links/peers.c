@@ -28,6 +28,12 @@ const char *peer_name(const struct peer *p)
 	return p->name;
 }
 
+const char *peer_called(struct node *n, const uint8_t id[DEVICE_ID_SIZE])
+{
+	const struct peer *p = peer_by_id(n, id);
+	return p ? p->name : NULL;
+}
+
 bool peer_is_up(const struct peer *p)
 {
 	return p->up != NULL;
@@ -568,8 +574,10 @@ void peers_tick(struct links *l)
 		if (p->removed || !p->half_until_unix_ms ||
 		    os_wall_ns() / 1000000 < p->half_until_unix_ms)
 			continue;
-		node_log(l->node, LOG_INFO, "pairing", "%s never answered: it is forgotten",
-		         p->name);
+		node_log_about(
+		    l->node, LOG_INFO, "pairing",
+		    &(struct log_about){.event = LOG_EVENT_device_gone, .device = p->name},
+		    "%s never answered: it is forgotten", p->name);
 		peer_remove(l->node, p, NULL);
 	}
 }
@@ -618,7 +626,10 @@ void peer_follow(struct node *n, const struct device_row *row)
 	p->removed = p->files_only = false;
 	p->half_until_unix_ms = 0;
 	if (is_new)
-		node_log(n, LOG_INFO, "devices", "%s belongs to the system", p->name);
+		node_log_about(
+		    n, LOG_INFO, "devices",
+		    &(struct log_about){.event = LOG_EVENT_device_admitted, .device = p->name},
+		    "%s belongs to the system", p->name);
 	peer_save(p);
 }
 
@@ -645,7 +656,9 @@ void peer_hang_up(struct peer *p, const char *why)
 void peer_dismiss(struct peer *p, const char *why)
 {
 	struct errmsg msg = {0};
-	node_log(p->links->node, LOG_INFO, "devices", "%s: %s", p->name, why);
+	node_log_about(p->links->node, LOG_INFO, "devices",
+	               &(struct log_about){.event = LOG_EVENT_device_gone, .device = p->name},
+	               "%s: %s", p->name, why);
 	if (write_row(node_depot(p->links->node), p->id, NULL, &msg) != ERR_OK)
 		node_log(p->links->node, LOG_WARN, "devices", "its row stays: %s", msg.text);
 	forget_fixed(p);

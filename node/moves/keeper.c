@@ -65,7 +65,10 @@ static bool write_list(struct keeper *k, const struct wr *uids)
 
 static void not_kept(struct keeper *k, const struct process *p, const char *why)
 {
-	node_log(k->node, LOG_WARN, "keeper", "%u (%s) cannot be kept: %s", p->pid, p->name, why);
+	node_log_about(
+	    k->node, LOG_WARN, "keeper",
+	    &(struct log_about){.event = LOG_EVENT_program_lost, .pid = p->pid, .program = p->name},
+	    "%u (%s) cannot be kept: %s", p->pid, p->name, why);
 	if (!k->failures)
 		err_set(&k->why, ERR_STATE, "%u (%s) cannot be kept: %s", p->pid, p->name, why);
 	struct failure *f = calloc(1, sizeof *f);
@@ -108,18 +111,22 @@ static void cut_off(struct keeper *k, struct process *p, const char *why)
 	struct saver_status st;
 	char age[64] = "";
 	if (!moves_cut_off(p)) {
-		node_log(k->node, LOG_ERROR, "keeper",
-		         "%u (%s) is lost: %s, and there is no checkpoint of it", p->pid, p->name,
-		         why);
+		node_log_about(
+		    k->node, LOG_ERROR, "keeper",
+		    &(struct log_about){
+		        .event = LOG_EVENT_program_lost, .pid = p->pid, .program = p->name},
+		    "%u (%s) is lost: %s, and there is no checkpoint of it", p->pid, p->name, why);
 		return;
 	}
 	if (saver_status(k->node, p, &st) && st.count)
 		snprintf(age, sizeof age, ", made %lld s ago",
 		         (long long)(os_wall_ns() / 1000000 - (uint64_t)st.last_unix_ms) / 1000);
-	node_log(k->node, LOG_ERROR, "keeper",
-	         "%u (%s) is ended: %s; it goes on from its last checkpoint%s, when the node is up "
-	         "again",
-	         p->pid, p->name, why, age);
+	node_log_about(
+	    k->node, LOG_ERROR, "keeper",
+	    &(struct log_about){.event = LOG_EVENT_program_lost, .pid = p->pid, .program = p->name},
+	    "%u (%s) is ended: %s; it goes on from its last checkpoint%s, when the node is up "
+	    "again",
+	    p->pid, p->name, why, age);
 }
 
 static void cut_off_all(struct keeper *k, const char *why)

@@ -283,12 +283,19 @@ static void comeback_revived(void *ctx, struct process *p, enum err e, const str
 	struct node *n = c->moves->node;
 	if (p) {
 		kin_set_epoch(p, c->record.epoch);
-		node_log(n, LOG_INFO, "moves", "%u (%s) runs again, from its image of epoch %llu",
-		         p->pid, p->name, (unsigned long long)p->epoch);
+		node_log_about(n, LOG_INFO, "moves",
+		               &(struct log_about){.event = LOG_EVENT_program_back,
+		                                   .pid = p->pid,
+		                                   .program = p->name},
+		               "%u (%s) runs again, from its image of epoch %llu", p->pid, p->name,
+		               (unsigned long long)p->epoch);
 		kin_thaw_all(p);
 	} else {
-		node_log(n, LOG_ERROR, "moves", "%s cannot be brought back: %s", c->record.name,
-		         msg->text);
+		node_log_about(n, LOG_ERROR, "moves",
+		               &(struct log_about){.event = LOG_EVENT_program_back,
+		                                   .program = c->record.name,
+		                                   .error = e},
+		               "%s cannot be brought back: %s", c->record.name, msg->text);
 	}
 	awake_end(n, c->record.uid);
 	image_free(c->image);
@@ -324,9 +331,12 @@ static void come_back(struct moves *m, const struct owner *o)
 {
 	struct comeback *c;
 	if (chunk_addr_is_null(&o->image)) {
-		node_log(m->node, LOG_WARN, "moves",
-		         "%u (%s) ran when this node ended without keeping it, and is lost", o->pid,
-		         o->name);
+		node_log_about(m->node, LOG_WARN, "moves",
+		               &(struct log_about){.event = LOG_EVENT_program_lost,
+		                                   .pid = o->pid,
+		                                   .program = o->name},
+		               "%u (%s) ran when this node ended without keeping it, and is lost",
+		               o->pid, o->name);
 		add_lost(m, o);
 		mover_ended(m->mover, o->uid);
 		return;

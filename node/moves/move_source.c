@@ -653,8 +653,12 @@ static void taken_revived(void *ctx, struct process *p, enum err e, const struct
 		kin_set_epoch(p, t->record.epoch);
 		kin_thaw_all(p);
 	} else {
-		node_log(t->moves->node, LOG_ERROR, "moves", "%s cannot be taken back: %s",
-		         t->record.name, msg->text);
+		node_log_about(t->moves->node, LOG_ERROR, "moves",
+		               &(struct log_about){.event = LOG_EVENT_program_back,
+		                                   .pid = t->record.pid,
+		                                   .program = t->record.name,
+		                                   .error = e},
+		               "%s cannot be taken back: %s", t->record.name, msg->text);
 	}
 	awake_end(t->moves->node, t->record.uid);
 	image_free(t->image);
@@ -697,9 +701,14 @@ static void over(struct move *mv, const struct move_action *a)
 	struct process *p = mv->p;
 	if (p && !p->forgotten)
 		kin_release(p);
-	node_log(mv->moves->node, LOG_INFO, "moves", "move of %s over: %s",
-	         p ? p->name : mv->record.name,
-	         a->err == ERR_OK && !a->text.text[0] ? "done" : a->text.text);
+	node_log_about(mv->moves->node, LOG_INFO, "moves",
+	               &(struct log_about){.event = LOG_EVENT_move_over,
+	                                   .pid = mv->record.pid,
+	                                   .program = p ? p->name : mv->record.name,
+	                                   .device = peer_called(mv->moves->node, mv->peer),
+	                                   .error = a->err},
+	               "move of %s over: %s", p ? p->name : mv->record.name,
+	               a->err == ERR_OK && !a->text.text[0] ? "done" : a->text.text);
 	counters_moved_away(mv->moves->node, a->err == ERR_OK && !a->text.text[0], &a->report);
 	if (mv->fn)
 		mv->fn(mv->ctx, a->err, &a->text, &a->report);

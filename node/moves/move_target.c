@@ -427,7 +427,12 @@ static void perform_run(struct move *mv, const struct move_action *a)
 	memcpy(ev.clock, m->clock, sizeof ev.clock);
 	kin_thaw_all(p);
 	m->node->counters.here.done++;
-	node_log(m->node, LOG_INFO, "moves", "%u (%s) has arrived", p->pid, p->name);
+	node_log_about(m->node, LOG_INFO, "moves",
+	               &(struct log_about){.event = LOG_EVENT_program_arrived,
+	                                   .pid = p->pid,
+	                                   .program = p->name,
+	                                   .device = peer_called(m->node, mv->peer)},
+	               "%u (%s) has arrived", p->pid, p->name);
 	move_event(mv, &ev);
 	if (!process_find_uid(m->node, mv->uid))
 		mover_ended(m->mover, mv->uid);
@@ -446,8 +451,11 @@ static void perform_keep(struct move *mv, const struct move_action *a)
 static void perform_drop(struct move *mv, const struct move_action *a)
 {
 	mv->moves->node->counters.here.failed++;
-	node_log(mv->moves->node, LOG_INFO, "moves", "what was arriving is dropped: %s",
-	         a->text.text);
+	node_log_about(mv->moves->node, LOG_INFO, "moves",
+	               &(struct log_about){.event = LOG_EVENT_move_dropped,
+	                                   .device = peer_called(mv->moves->node, mv->peer),
+	                                   .error = a->err},
+	               "what was arriving is dropped: %s", a->text.text);
 	if (mv->p && mv->p->state == PROCESS_FROZEN)
 		kin_forget(mv->p, NULL);
 	move_end(mv);

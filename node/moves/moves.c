@@ -179,7 +179,12 @@ static void perform_kill(struct moves *m, const struct move_action *a)
 	struct process *p = process_find_uid(m->node, a->uid);
 	if (!p)
 		return;
-	node_log(m->node, LOG_WARN, "moves", "%u (%s) is ended: %s", p->pid, p->name, a->text.text);
+	node_log_about(m->node, LOG_WARN, "moves",
+	               &(struct log_about){.event = LOG_EVENT_program_killed,
+	                                   .pid = p->pid,
+	                                   .program = p->name,
+	                                   .device = peer_called(m->node, a->peer)},
+	               "%u (%s) is ended: %s", p->pid, p->name, a->text.text);
 	kin_kill(p, 137);
 }
 

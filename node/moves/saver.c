@@ -251,8 +251,13 @@ static void finish(struct saved *s)
 	if (s->phase == COPYING)
 		track_stop(s);
 	if (s->err != ERR_OK && s->err != ERR_CLOSED && !s->status.too_large)
-		node_log(k->node, LOG_WARN, "saver", "no checkpoint of %u (%s): %s", p->pid,
-		         p->name, s->msg.text[0] ? s->msg.text : err_text(s->err));
+		node_log_about(k->node, LOG_WARN, "saver",
+		               &(struct log_about){.event = LOG_EVENT_checkpoint_failed,
+		                                   .pid = p->pid,
+		                                   .program = p->name,
+		                                   .error = s->err},
+		               "no checkpoint of %u (%s): %s", p->pid, p->name,
+		               s->msg.text[0] ? s->msg.text : err_text(s->err));
 	if (s->err != ERR_CLOSED)
 		s->status.too_large = s->err == ERR_LIMIT;
 	if (s->held)
@@ -400,8 +405,13 @@ static void begin(struct saved *s, struct process *p)
 	s->err = ERR_OK;
 	s->msg = (struct errmsg){0};
 	if (!s->image || kin_grip_new(p, &s->grip, &s->msg) != ERR_OK) {
-		node_log(p->node, LOG_WARN, "saver", "no checkpoint of %u (%s): %s", p->pid,
-		         p->name, s->msg.text[0] ? s->msg.text : err_text(ERR_NOMEM));
+		node_log_about(p->node, LOG_WARN, "saver",
+		               &(struct log_about){.event = LOG_EVENT_checkpoint_failed,
+		                                   .pid = p->pid,
+		                                   .program = p->name,
+		                                   .error = ERR_NOMEM},
+		               "no checkpoint of %u (%s): %s", p->pid, p->name,
+		               s->msg.text[0] ? s->msg.text : err_text(ERR_NOMEM));
 		s->began_ns = s->ended_ns = os_monotonic_ns();
 		return;
 	}

@@ -183,13 +183,20 @@ static void slept(void *ctx, enum err e, const struct errmsg *msg,
 		r->slept++;
 		r->bytes += report->bytes;
 		list_add(t, r->uid, r->by_watch);
-		node_log(t->node, LOG_INFO, "trim", "%u sleeps on disk: %llu KiB", report->pid,
-		         (unsigned long long)report->bytes / 1024);
+		node_log_about(
+		    t->node, LOG_INFO, "trim",
+		    &(struct log_about){.event = LOG_EVENT_program_slept, .pid = report->pid},
+		    "%u sleeps on disk: %llu KiB", report->pid,
+		    (unsigned long long)report->bytes / 1024);
 	} else {
 		if (!r->nfailed)
 			r->why = *msg;
 		memcpy(r->failed[r->nfailed++], r->uid, sizeof r->uid);
-		node_log(t->node, LOG_WARN, "trim", "%u stays awake: %s", report->pid, msg->text);
+		node_log_about(t->node, LOG_WARN, "trim",
+		               &(struct log_about){.event = LOG_EVENT_program_slept,
+		                                   .pid = report->pid,
+		                                   .error = e},
+		               "%u stays awake: %s", report->pid, msg->text);
 	}
 	next(t);
 }
@@ -259,7 +266,11 @@ static void woken(void *ctx, enum err e, const struct errmsg *msg,
 	} else {
 		if (!t->wake.failed++)
 			t->wake.why = *msg;
-		node_log(t->node, LOG_WARN, "trim", "%u stays asleep: %s", report->pid, msg->text);
+		node_log_about(t->node, LOG_WARN, "trim",
+		               &(struct log_about){.event = LOG_EVENT_program_slept,
+		                                   .pid = report->pid,
+		                                   .error = e},
+		               "%u stays asleep: %s", report->pid, msg->text);
 	}
 	free(w);
 	if (!--t->waking)

@@ -363,8 +363,13 @@ static void fork_process(struct process *parent, struct wali_child *c)
 	}
 	if (e == ERR_OK)
 		return;
-	node_log(parent->node, LOG_WARN, "process", "%u (%s): no child: %s", parent->pid,
-	         parent->name, msg.text[0] ? msg.text : err_text(e));
+	node_log_about(parent->node, LOG_WARN, "process",
+	               &(struct log_about){.event = LOG_EVENT_program_refused,
+	                                   .pid = parent->pid,
+	                                   .program = parent->name,
+	                                   .error = e},
+	               "%u (%s): no child: %s", parent->pid, parent->name,
+	               msg.text[0] ? msg.text : err_text(e));
 	process_free(p);
 }
 
@@ -611,9 +616,14 @@ static void on_ended(struct process *p, const struct exit_record *end)
 	}
 	if (!p->forgotten) {
 		p->node->table.ended++;
-		node_log(p->node, LOG_INFO, "process", "%u (%s) ended: %s, status %d", p->pid,
-		         p->name, p->end.text[0] ? p->end.text : process_state_text(p),
-		         p->end.status);
+		node_log_about(p->node, LOG_INFO, "process",
+		               &(struct log_about){.event = LOG_EVENT_program_ended,
+		                                   .pid = p->pid,
+		                                   .program = p->name,
+		                                   .has_status = true,
+		                                   .status = p->end.status},
+		               "%u (%s) ended: %s, status %d", p->pid, p->name,
+		               p->end.text[0] ? p->end.text : process_state_text(p), p->end.status);
 		process_table_tell(p, PROCESS_EVENT_ENDED);
 	}
 	/* Killed before it was ever started. */

@@ -30,7 +30,10 @@ struct counters {
 	uint64_t pauses[COUNTERS_PAUSE_COUNT + 1]; /* of moves away; the last: longer than all */
 	uint64_t pause_ns, sent_bytes;             /* of all moves away */
 	uint64_t checkpoints;
-	uint64_t cpu_ns; /* that programs used here which are no longer here */
+	struct {
+		uint64_t count, bytes;
+	} udp_sent, udp_received; /* datagrams of membership, without headers */
+	uint64_t cpu_ns;          /* that programs used here which are no longer here */
 };
 
 /* A move to another device is over. r counts only when it is done. */

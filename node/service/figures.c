@@ -6,6 +6,7 @@
 #include "node/service/counters.h"
 #include "node/disk.h"
 #include "node/links/link_impl.h"
+#include "node/links/members.h"
 #include "node/node.h"
 #include "node/store.h"
 
@@ -255,6 +256,34 @@ static void put_peer_received(struct node *n, struct wr *page, const char *name)
 {
 	for (struct peer *p = peer_first(n); p; p = peer_next(p))
 		put_by_kind(page, name, p, p->received_bytes);
+}
+
+static void put_ways(struct wr *page, const char *name, uint64_t sent, uint64_t received)
+{
+	put(page, "%s{direction=\"sent\"} %" PRIu64 "\n", name, sent);
+	put(page, "%s{direction=\"received\"} %" PRIu64 "\n", name, received);
+}
+
+static void put_datagrams(struct node *n, struct wr *page, const char *name)
+{
+	put_ways(page, name, n->counters.udp_sent.count, n->counters.udp_received.count);
+}
+
+static void put_datagram_bytes(struct node *n, struct wr *page, const char *name)
+{
+	put_ways(page, name, n->counters.udp_sent.bytes, n->counters.udp_received.bytes);
+}
+
+static void put_members(struct node *n, struct wr *page, const char *name)
+{
+	unsigned counts[MEMBER_STATES] = {0};
+	struct member_view v;
+	counts[MEMBER_ALIVE] = members_view(n, n->device_id, &v);
+	for (struct peer *p = peer_first(n); p; p = peer_next(p))
+		if (members_view(n, peer_id(p), &v))
+			counts[v.state]++;
+	for (unsigned i = 0; i < MEMBER_STATES; i++)
+		put(page, "%s{state=\"%s\"} %u\n", name, member_state_text(i), counts[i]);
 }
 
 /* ---- the node ---- */

@@ -111,9 +111,15 @@ def test_a_log_of_json_is_one_object_a_line_whatever_a_program_is_called(h):
     pid = int(h.ok('run', '-d', '--name', name, GUEST, 'sleep', '60000'))
     h.ok('suspend', pid)
     h.ok('resume', pid)
+    h.ok('kill', pid)
     h.ok('down')
     rows = [json.loads(line) for line in log_lines(h)]
-    assert rows and all(set(r) == {'time', 'level', 'part', 'text'} for r in rows), rows
+    always, fields = {'time', 'level', 'part', 'text'}, {'event', 'pid', 'program', 'device', 'status', 'error'}
+    assert rows and all(always <= set(r) <= always | fields for r in rows), rows
+    events = {r['event']: r for r in rows if 'event' in r}
+    assert {'node_up', 'node_stopping', 'node_down', 'program_ended'} <= set(events), rows
+    ended = events['program_ended']
+    assert ended['pid'] == pid and ended['status'] == 137 and ended['program'] in ended['text'], ended
     assert all(re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z', r['time']) for r in rows)
     assert any(r['part'] == 'node' and 'is up' in r['text'] for r in rows)
 

@@ -1,7 +1,7 @@
-/* settings_doc.c - the tables of settings and figures as they stand in docs/SERVER.md and in the man page.
+/* settings_doc.c - the tables of settings, figures and events as they stand in docs/SERVER.md and in the man page.
  *
- *	settings-doc md|mdoc|figures            prints one
- *	settings-doc md|mdoc|figures FILE       fails, with what to do, when FILE does not hold it (a test)
+ *	settings-doc md|mdoc|figures|events            prints one
+ *	settings-doc md|mdoc|figures|events FILE       fails, with what to do, when FILE does not hold it (a test)
  */
 #include "node/service/settings.h"
 
@@ -52,12 +52,21 @@ static void put_figures(FILE *out)
 #undef FIGURE
 }
 
+static void put_events(FILE *out)
+{
+	fputs("| event | what happened | fields |\n|---|---|---|\n", out);
+#define LOG_EVENT(name, text, fields) fprintf(out, "| %s | %s | %s |\n", #name, text, fields);
+#include "node/log_events.def"
+#undef LOG_EVENT
+}
+
 static const struct table {
 	const char *name, *from;
 	void (*put)(FILE *out);
 } tables[] = {{"md", "settings.def", put_md},
               {"mdoc", "settings.def", put_mdoc},
-              {"figures", "figures.def", put_figures}};
+              {"figures", "figures.def", put_figures},
+              {"events", "log_events.def", put_events}};
 
 static const struct table *find_table(const char *name)
 {
