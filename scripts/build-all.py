@@ -129,10 +129,27 @@ def write(path, data, mode=0o644):
     os.chmod(path, mode)
 
 
-def deb_tree(tree, program):
+def deb_service(tree, runner, wasmos):
+    """What scripts/install puts beside the program, where Debian wants it: units, their user, a config file, completion."""
+    def says(*words):
+        return run([*runner, wasmos, *words])
+
+    places = {'WASMOS': '/usr/bin/wasmos', 'CONFIG': '/etc/wasmos/config'}
+    write(os.path.join(tree, 'usr/share/bash-completion/completions/wasmos'), says('completion', 'bash'))
+    write(os.path.join(tree, 'usr/share/zsh/vendor-completions/_wasmos'), says('completion', 'zsh'))
+    for scope in ('system', 'user'):
+        write(os.path.join(tree, 'usr/lib/systemd', scope, 'wasmos.service'), filled(f'systemd/{scope}.in', **places))
+    write(os.path.join(tree, 'usr/lib/sysusers.d/wasmos.conf'), read(PACKAGING, 'systemd', 'sysusers.conf'))
+    write(os.path.join(tree, 'etc/wasmos/config'), says('config', '--example'))
+    write(os.path.join(tree, 'DEBIAN/conffiles'), '/etc/wasmos/config\n')
+    for name in ('postinst', 'prerm', 'postrm'):
+        write(os.path.join(tree, 'DEBIAN', name), read(PACKAGING, 'debian', name), 0o755)
+
+
+def deb_tree(tree, platform, program):
     """The files of the package, as they will lie in the file system."""
     os.makedirs(os.path.join(tree, 'usr/bin'))
-    stripped(program, os.path.join(tree, 'usr/bin/wasmos'))
+    deb_service(tree, platform['runner'], stripped(program, os.path.join(tree, 'usr/bin/wasmos')))
     write(os.path.join(tree, 'usr/share/man/man1/wasmos.1.gz'), gzip.compress(read(ROOT, 'docs', 'wasmos.1', mode='rb'), mtime=0))
     doc = os.path.join(tree, 'usr/share/doc/wasmos')
     write(os.path.join(doc, 'copyright'), 'WasmOS is under the Apache License 2.0, on Debian systems in '
@@ -146,8 +163,9 @@ def deb_tree(tree, program):
 def pack_deb(platform, program, product):
     with tempfile.TemporaryDirectory() as tree:
         os.chmod(tree, 0o755)
-        deb_tree(tree, program)
-        files = sorted(os.path.relpath(os.path.join(d, f), tree) for d, _, fs in os.walk(tree) for f in fs)
+        deb_tree(tree, platform, program)
+        files = sorted(os.path.relpath(os.path.join(d, f), tree) for d, _, fs in os.walk(tree) for f in fs
+                       if not d.startswith((os.path.join(tree, 'DEBIAN'), os.path.join(tree, 'etc'))))
         kib = sum(-(-os.path.getsize(os.path.join(tree, f)) // 1024) for f in files)
         sums = ''.join(f'{hashlib.md5(read(tree, f, mode="rb")).hexdigest()}  {f}\n' for f in files)
         write(os.path.join(tree, 'DEBIAN/md5sums'), sums)
@@ -232,6 +250,9 @@ def check_deb(platform, product):
     fields = run(['dpkg-deb', '--field', product])
     depends = re.search(r'^Depends: (.*)$', fields, re.M).group(1)
     files = [line.split()[-1] for line in contents if not line.startswith('d')]
+    for wanted in ('usr/lib/systemd/system/wasmos.service', 'usr/lib/systemd/user/wasmos.service', 'usr/lib/sysusers.d/wasmos.conf',
+                   'etc/wasmos/config', 'usr/share/bash-completion/completions/wasmos', 'usr/share/zsh/vendor-completions/_wasmos'):
+        expect(f'./{wanted}' in files, f'{product} lacks {wanted}')
     return [f'ELF {e["machine"]}', f'{len(files)} files', f'needs {depends}', '--version runs']
 
 
@@ -315,7 +336,7 @@ def digest(platform, program):
     """Of everything that a product is made of besides the machine's tools."""
     h = hashlib.sha256(read(program, mode='rb'))
     files = [os.path.abspath(__file__), os.path.join(ROOT, 'LICENSE'), os.path.join(ROOT, 'docs', 'wasmos.1')]
-    files += filter(os.path.isfile, glob.glob(os.path.join(PACKAGING, '*')))  # systemd/ is for scripts/install
+    files += filter(os.path.isfile, glob.glob(os.path.join(PACKAGING, '**'), recursive=True))
     for more in platform.get('also', []):
         path = os.path.join(ROOT, more)
         files += [path] if os.path.isfile(path) else [os.path.join(d, f) for d, _, fs in os.walk(path) for f in fs]
