@@ -1,10 +1,12 @@
 /* via.c - the two ends of a link that goes through a carrier. Whom to ask, what is offered, bytes to and fro. */
 #include "node/links/via.h"
 
-#include <assert.h>
+#include "node/links/members.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+enum { DEAD_FACTOR = 8 }; /* what all hold for dead is asked for that much more seldom */
 
 /* --- connections through a carrier --- */
 
@@ -130,6 +132,13 @@ static void ask(struct peer *p, struct peer *carrier)
 		conn_close(c, err_text(e));
 }
 
+static bool is_held_for_dead(struct peer *p)
+{
+	struct member_view v;
+	return members_view(p->links->node, p->id, &v) &&
+	       (v.state == MEMBER_DEAD || v.state == MEMBER_LEFT);
+}
+
 /* The next carrier at once, after the last one only when some time has passed: as long as between two rounds of dialing. */
 void via_retry_later(struct peer *p, uint64_t now)
 {
@@ -137,7 +146,8 @@ void via_retry_later(struct peer *p, uint64_t now)
 	if (next_carrier(p))
 		return;
 	p->asked = NULL;
-	p->ask_at_ms = now + VIA_ASK_MS + p->backoff_ms;
+	uint64_t wait_ms = VIA_ASK_MS + p->backoff_ms;
+	p->ask_at_ms = now + (is_held_for_dead(p) ? DEAD_FACTOR * wait_ms : wait_ms);
 }
 
 /* It has called us by such a way already: its call is about to come up, or to fail. */
