@@ -136,9 +136,14 @@ static struct code *handler_code(struct thread *t, uint32_t elem, uint32_t nargs
 	return code_of_id(t->store, (uint32_t)ref, NULL);
 }
 
+uint32_t thread_stack_pointer(const struct thread *t)
+{
+	return t->busy && !t->direct ? stack_pointer_get(t) : 0;
+}
+
 uint32_t thread_stack_below(const struct thread *t, uint32_t size)
 {
-	uint32_t sp = t->busy && !t->direct ? stack_pointer_get(t) : 0;
+	uint32_t sp = thread_stack_pointer(t);
 	uint64_t need = (uint64_t)RED_ZONE + STACK_ALIGN + size;
 	return sp > need ? (sp - RED_ZONE - size) & ~(uint32_t)(STACK_ALIGN - 1) : 0;
 }

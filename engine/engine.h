@@ -177,6 +177,8 @@ uint32_t thread_depth(const struct thread *t);
  * on, and try again). */
 enum err thread_interrupt(struct thread *t, uint32_t elem, const uint64_t *args, uint32_t nargs,
                           uint32_t stack);
+/* What the exported global __stack_pointer is; 0: there is none, or the thread stands in no frame. */
+uint32_t thread_stack_pointer(const struct thread *t);
 /* An address below the stack pointer and its red zone, a multiple of 16, with size free bytes from there; 0: there is none. */
 uint32_t thread_stack_below(const struct thread *t, uint32_t size);
 /* Handlers that have not returned yet. */

@@ -220,7 +220,7 @@ static enum ferr bind_checked(struct socket *s, const struct address *a)
 	if (s->bound || s->state == STATE_CONNECTED)
 		return FE_INVAL;
 	if ((a->family == ADDRESS_UNIX) != (s->af == ADDRESS_UNIX))
-		return FE_AFNOSUPPORT;
+		return s->af == ADDRESS_UNIX ? FE_INVAL : FE_AFNOSUPPORT;
 	if (s->af == ADDRESS_IP4 && !address_is_ip4(a))
 		return FE_AFNOSUPPORT;
 	return s->af == ADDRESS_UNIX ? bind_unix(s, a) : bind_ip(s, a);

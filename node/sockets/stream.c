@@ -307,8 +307,11 @@ static size_t total(const struct vfs_iov *iov, size_t n)
 	return size;
 }
 
+/* Of AF_UNIX, that nobody reads any more comes before what else is to be told. */
 static enum ferr may_write(struct socket *s)
 {
+	if (s->af == ADDRESS_UNIX && s->state == STATE_CONNECTED && (s->shut_write || s->gone))
+		return FE_PIPE;
 	FTRY(socket_take_error(s));
 	if (s->state == STATE_CONNECTS)
 		return FE_AGAIN;

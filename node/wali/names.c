@@ -2,6 +2,10 @@
 #include "node/wali/fifo.h"
 #include "node/wali/device.h"
 
+#include "base/os.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,22 +65,71 @@ static enum ferr open_path(struct wali *k, struct wali_at *at, unsigned flags,
 	return *out ? FE_OK : FE_NOMEM;
 }
 
+/* A folder of a mount: NOENT, NOTDIR, ACCES. */
+static enum ferr is_kept_folder(struct wali *k, uint64_t dirfd, const char *path)
+{
+	struct wali_at at;
+	FTRY(wali_at_text(k, dirfd, path, WALI_FOLLOW, &at));
+	bool made_up = at.dev;
+	enum vfs_type type = made_up ? at.dev->type : at.st.type;
+	wali_at_end(&at);
+	if (!made_up && !at.has_stat)
+		return at.seen != FE_OK ? at.seen : FE_NOENT;
+	return type != VFS_TYPE_DIR ? FE_NOTDIR : made_up ? FE_ACCES : FE_OK;
+}
+
+static enum ferr make_nameless(struct wali *k, uint64_t dirfd, const char *path, unsigned flags,
+                               struct vfs_file **out)
+{
+	struct wali_at at;
+	FTRY(wali_at_text(k, dirfd, path, WALI_NAME, &at));
+	enum ferr e = wali_open_at(k, &at, flags, out);
+	if (e == FE_OK && vfs_unlink(at.dir, at.path) != FE_OK) {
+		vfs_file_unref(*out);
+		e = FE_NOTSUP;
+	}
+	wali_at_end(&at);
+	return e;
+}
+
+/* O_TMPFILE: a file in that folder whose name is gone before the call is over. */
+static int64_t open_nameless(struct wali *k, uint64_t dirfd, uint64_t folder, uint32_t mode,
+                             uint32_t flags)
+{
+	enum { DIRECTORY = 0200000 };
+	char in[VFS_PATH_MAX], path[VFS_PATH_MAX];
+	struct vfs_file *f;
+	uint64_t number;
+	unsigned how = open_flags(flags & ~(uint32_t)DIRECTORY) | VFS_CREATE | VFS_EXCLUSIVE;
+	os_random(&number, sizeof number);
+	WTRY(wali_text(k, folder, in, sizeof in));
+	WTRY(is_kept_folder(k, dirfd, in));
+	int n = snprintf(path, sizeof path, "%s/.nameless-%016" PRIx64, in, number);
+	if ((size_t)n >= sizeof path)
+		return NO(NAMETOOLONG);
+	WTRY(make_nameless(k, dirfd, path, how | VFS_MODE(mode & ~k->umask), &f));
+	return wali_add_file(k, f, flags);
+}
+
 static int64_t open_name(struct wali *k, uint64_t dirfd, uint64_t path, uint32_t flags,
                          uint64_t mode)
 {
 	enum { NOFOLLOW = 0400000, EXCL_CREAT = 0300, TMPFILE = 020000000, NOCTTY = 0400 };
-	enum { CREAT_DIRECTORY = 0200100, PATH = 010000000 };
+	enum { CREAT = 0100, DIRECTORY = 0200000, CREAT_DIRECTORY = 0200100, PATH = 010000000 };
 	struct wali_at at;
 	struct vfs_file *f;
 	bool follow = !(flags & NOFOLLOW) && (flags & EXCL_CREAT) != EXCL_CREAT;
-	if (flags & TMPFILE)
-		return -95; /* EOPNOTSUPP */
+	bool nameless = flags & TMPFILE && !(flags & PATH);
+	if (nameless && !((flags & (DIRECTORY | CREAT)) == DIRECTORY && flags & 3))
+		return NO(INVAL);
 	if (!(flags & PATH) && (flags & CREAT_DIRECTORY) == CREAT_DIRECTORY)
 		return NO(INVAL);
 	if (flags & PATH)
 		follow = !(flags & NOFOLLOW);
 	if (!fdtable_has_room(k->w->fds))
 		return NO(MFILE);
+	if (nameless)
+		return open_nameless(k, dirfd, path, arg32(mode), flags);
 	enum ferr e = wali_at(k, dirfd, path, follow, &at);
 	if (e == FE_OK && !(flags & PATH) && at.mount && at.has_stat && !at.wants_dir &&
 	    at.st.type == VFS_TYPE_STREAM)

@@ -21,6 +21,8 @@ static bool copy_thread(const struct wali_thread *me, struct wali_thread *th)
 	th->nslots = me->nslots;
 	th->slots_cap = me->slots_cap;
 	th->blocked = me->blocked;
+	th->stack = me->stack;
+	th->stack_size = me->stack_size;
 	return true;
 }
 
@@ -209,41 +211,52 @@ int64_t wali_exit_group(struct wali *k, const uint64_t *a)
 
 /* ---- wait ---- */
 
-enum { NOHANG = 1, UNTRACED = 2, CONTINUED = 8, OF_THREADS = 0xe0000000 };
+enum { NOHANG = 1, STOPPED = 2, EXITED = 4, CONTINUED = 8, NOWAIT = 0x01000000 };
+static const uint32_t of_threads = 0xe0000000;
 
-static bool is_waited_for(const struct wali *k, const struct task *t, int32_t pid)
+/* A process, 0 the own group, a negated group, or: */
+static const int64_t any_child = INT64_MIN;
+
+static bool is_waited_for(const struct wali *k, const struct task *t, int64_t whom)
 {
 	if (t->parent != k->task->pid || !t->pid)
 		return false;
-	if (pid > 0)
-		return t->pid == (uint32_t)pid;
-	if (pid == -1)
-		return true;
-	return t->group == (pid ? (uint32_t)-(int64_t)pid : k->task->group);
+	if (whom > 0)
+		return t->pid == whom;
+	return whom == any_child || t->group == (whom ? -whom : k->task->group);
 }
 
 static bool has_news(const struct task *t, uint32_t options)
 {
 	if (t->state == TASK_ZOMBIE)
-		return true;
+		return options & EXITED;
 	if (!t->status_is_news)
 		return false;
-	return options & (t->state == TASK_STOPPED ? UNTRACED : CONTINUED);
+	return options & (t->state == TASK_STOPPED ? STOPPED : CONTINUED);
 }
 
-static int64_t take_news(struct wali *k, struct task *t, uint8_t *status, uint8_t *usage)
+static void take_news(struct wali *k, struct task *t)
 {
-	uint32_t pid = t->pid;
-	if (status)
-		wasi_put_u32(status, (uint32_t)t->status);
-	if (usage)
-		wali_put_rusage(usage, t->used_ns);
 	t->status_is_news = false;
 	if (t->state == TASK_ZOMBIE) {
 		k->task->children_ns += t->used_ns;
 		family_remove(k->family, t);
 	}
-	return pid;
+}
+
+/* A child of which there is news; NULL: *r is what the call says. */
+static struct task *find_news(struct wali *k, int64_t whom, uint32_t options, int64_t *r)
+{
+	bool any = false;
+	for (struct task *t = k->family->tasks; t; t = t->next) {
+		if (!is_waited_for(k, t, whom))
+			continue;
+		any |= t->state != TASK_ZOMBIE || options & EXITED;
+		if (has_news(t, options))
+			return t;
+	}
+	*r = !any ? NO(CHILD) : options & NOHANG ? 0 : wali_block_alone(k, true);
+	return NULL;
 }
 
 int64_t wali_wait4(struct wali *k, const uint64_t *a)
@@ -251,21 +264,77 @@ int64_t wali_wait4(struct wali *k, const uint64_t *a)
 	uint32_t options = arg32(a[2]);
 	uint8_t *status = arg32(a[1]) ? wali_out(k, a[1], 4) : NULL;
 	uint8_t *usage = arg32(a[3]) ? wali_out(k, a[3], WALI_RUSAGE_SIZE) : NULL;
-	bool any = false;
-	if (options & ~(uint32_t)(NOHANG | UNTRACED | CONTINUED | OF_THREADS))
+	int64_t r;
+	if (options & ~(uint32_t)(NOHANG | STOPPED | CONTINUED | of_threads))
 		return NO(INVAL);
 	if ((arg32(a[1]) && !status) || (arg32(a[3]) && !usage))
 		return NO(FAULT);
-	for (struct task *t = k->family->tasks; t; t = t->next) {
-		if (!is_waited_for(k, t, (int32_t)arg32(a[0])))
-			continue;
-		any = true;
-		if (has_news(t, options))
-			return take_news(k, t, status, usage);
+	int32_t pid = (int32_t)arg32(a[0]);
+	struct task *t = find_news(k, pid == -1 ? any_child : pid, options | EXITED, &r);
+	if (!t)
+		return r;
+	r = t->pid;
+	if (status)
+		wasi_put_u32(status, (uint32_t)t->status);
+	if (usage)
+		wali_put_rusage(usage, t->used_ns);
+	take_news(k, t);
+	return r;
+}
+
+/* Of a siginfo_t what waitid says. */
+enum { INFO_CODE = 8, INFO_PID = 16, INFO_UID = 20, INFO_STATUS = 24, INFO_SIZE = 28 };
+
+static void put_child(uint8_t *p, const struct task *t)
+{
+	enum { BY_ITSELF = 1, KILLED = 2, STOPS = 5, CONTINUES = 6, DUMPED = 3 };
+	uint32_t status = (uint32_t)t->status, code = status & 0x80 ? DUMPED : KILLED;
+	uint32_t what = status & 0x7f;
+	if (t->state != TASK_ZOMBIE) {
+		code = t->state == TASK_STOPPED ? STOPS : CONTINUES;
+		what = code == STOPS ? status >> 8 & 0xff : LINUX_SIGCONT;
+	} else if (!what) {
+		code = BY_ITSELF;
+		what = status >> 8 & 0xff;
 	}
-	if (!any)
-		return NO(CHILD);
-	return options & NOHANG ? 0 : wali_block_alone(k, true);
+	wasi_put_u32(p, LINUX_SIGCHLD);
+	wasi_put_u32(p + INFO_CODE, code);
+	wasi_put_u32(p + INFO_PID, t->pid);
+	wasi_put_u32(p + INFO_UID, WALI_UID);
+	wasi_put_u32(p + INFO_STATUS, what);
+}
+
+static bool waitid_whom(uint32_t type, int64_t id, int64_t *whom)
+{
+	enum { ALL, ONE, GROUP };
+	*whom = type == ALL ? any_child : type == ONE ? id : -id;
+	return type == ALL || (type == ONE && id > 0) || (type == GROUP && id >= 0);
+}
+
+int64_t wali_waitid(struct wali *k, const uint64_t *a)
+{
+	uint32_t options = arg32(a[3]);
+	uint8_t *info = arg32(a[2]) ? wali_out(k, a[2], INFO_SIZE) : NULL;
+	uint8_t *usage = arg32(a[4]) ? wali_out(k, a[4], WALI_RUSAGE_SIZE) : NULL;
+	int64_t whom, r = 0;
+	if (options & ~(uint32_t)(NOHANG | STOPPED | EXITED | CONTINUED | NOWAIT | of_threads) ||
+	    !(options & (STOPPED | EXITED | CONTINUED)) ||
+	    !waitid_whom(arg32(a[0]), (int32_t)arg32(a[1]), &whom))
+		return NO(INVAL);
+	if ((arg32(a[2]) && !info) || (arg32(a[4]) && !usage))
+		return NO(FAULT);
+	struct task *t = find_news(k, whom, options, &r);
+	if (info && r >= 0)
+		memset(info, 0, INFO_SIZE);
+	if (!t)
+		return r;
+	if (info)
+		put_child(info, t);
+	if (usage)
+		wali_put_rusage(usage, t->used_ns);
+	if (!(options & NOWAIT))
+		take_news(k, t);
+	return 0;
 }
 
 /* ---- who is who ---- */

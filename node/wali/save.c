@@ -2,14 +2,14 @@
  *
  * Little-endian; text is u16 size, bytes. In this order:
  *
- *	u32 version 4 (3: without locks; 2: also of one thread; 1: also without ptys)
+ *	u32 version 5 (4: without stacks for handlers; 3: also without locks; 2: also of one thread; 1: also without ptys)
  *	text current folder, u32 umask, u32 brk start, u32 brk end
  *	u16 maps, by address, each: u32 start, u32 end, u8 flags (1 shared, 2 writable, 4 of a file), with 4: u32 descriptor, u64 offset
  *	u64 waiting signals
  *	64 actions, each: u32 handler, u32 restorer, u64 flags, u64 mask
  *	u64 alarm, u64 its period
  *	u32 number of the next thread, u16 threads, in the engine's order, each:
- *	    u32 number, u32 address to clear, u64 blocked signals, u64 waiting signals
+ *	    u32 number, u32 address to clear, u64 blocked signals, u64 waiting signals, u32 stack for handlers, u32 its size (0: none)
  *	    u16 handlers that have not returned, each: u64 mask of before, u32 its ucontext_t
  *	    u16 slots, by depth, each: u32 depth, u8 flags (1 until, 2 result, 4 mask, 8 interrupted), u64 until, u64 progress, i64 result, u64 mask
  *	16 limits, each: u64, u64
@@ -36,7 +36,8 @@
 #include <string.h>
 
 enum {
-	FORMAT_VERSION = 4,
+	FORMAT_VERSION = 5,
+	VERSION_WITHOUT_STACKS = 4,
 	VERSION_WITHOUT_LOCKS = 3,
 	VERSION_WITHOUT_THREADS = 2,
 	VERSION_WITHOUT_PTYS = 1
@@ -121,6 +122,8 @@ static void save_threads(struct wali *k, struct wr *out)
 		wr_u32(out, th->clear_tid);
 		wr_u64(out, th->blocked);
 		wr_u64(out, th->pending);
+		wr_u32(out, th->stack);
+		wr_u32(out, th->stack_size);
 		wr_u16(out, (uint16_t)th->nhandlers);
 		for (uint32_t h = 0; h < th->nhandlers; h++) {
 			wr_u64(out, th->handlers[h].mask);
@@ -421,6 +424,10 @@ static enum err load_thread(struct rd *in, struct wali *k, uint32_t version)
 	TRY(rd_u32(in, &th->clear_tid));
 	TRY(load_blocked(in, th));
 	TRY(rd_u64(in, &th->pending));
+	if (version > VERSION_WITHOUT_STACKS) {
+		TRY(rd_u32(in, &th->stack));
+		TRY(rd_u32(in, &th->stack_size));
+	}
 	TRY(load_handlers(in, th, version));
 	return load_slots(in, th);
 }
@@ -614,7 +621,7 @@ static enum err load_all(struct rd *in, struct wali *k, bool related, uint64_t *
 	if (related != (version >> 31))
 		return ERR_UNSUPPORTED;
 	version &= ~related_bit;
-	if (!version || version > FORMAT_VERSION || (related && version < FORMAT_VERSION))
+	if (!version || version > FORMAT_VERSION || (related && version < VERSION_WITHOUT_STACKS))
 		return ERR_UNSUPPORTED;
 	TRY(load_cwd(in, k));
 	TRY(load_memory(in, k));

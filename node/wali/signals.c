@@ -24,6 +24,7 @@
 
 enum { FLAG_SIGINFO = 4, FLAG_NODEFER = 0x40000000, FLAG_RESTART = 0x10000000 };
 enum { FLAG_RESETHAND = 0x80000000u, FLAG_NOCLDSTOP = 1, FLAG_NOCLDWAIT = 2 };
+enum { FLAG_ONSTACK = 0x08000000 };
 
 static uint64_t bit_of(int signal)
 {
@@ -65,8 +66,8 @@ bool wali_has_signal(const struct wali *k)
 
 /* ---- delivery ---- */
 
-/* Of a siginfo_t, of a ucontext_t and of its uc_sigmask. */
-enum { SIGINFO_SIZE = 128, CONTEXT_SIZE = 920, CONTEXT_MASK = 280 };
+/* Of a siginfo_t, of a ucontext_t and of its uc_stack and uc_sigmask. */
+enum { SIGINFO_SIZE = 128, CONTEXT_SIZE = 920, CONTEXT_STACK = 12, CONTEXT_MASK = 280 };
 /* pthread_cancel's: whoever waits is to look whether it is meant, whatever the flags of its handler say. */
 enum { SIGNAL_CANCEL = 33 };
 
@@ -111,6 +112,69 @@ static uint64_t mask_before(struct wali *k)
 	return s->mask;
 }
 
+/* ---- stacks of their own ---- */
+
+/* Of a stack_t, and what its flags say. */
+enum { STACK_SIZE = 12, STACK_LEAST = 2048, STACK_ON = 1, STACK_DISABLED = 2 };
+
+static bool is_on_stack(const struct wali *k)
+{
+	const struct wali_thread *me = k->me;
+	uint32_t sp = thread_stack_pointer(k->t);
+	return me->stack_size && sp > me->stack && sp - me->stack <= me->stack_size;
+}
+
+static void put_stack(const struct wali *k, uint8_t *p)
+{
+	const struct wali_thread *me = k->me;
+	memset(p, 0, STACK_SIZE);
+	wasi_put_u32(p, me->stack);
+	wasi_put_u32(p + 4, is_on_stack(k) ? STACK_ON : me->stack_size ? 0 : STACK_DISABLED);
+	wasi_put_u32(p + 8, me->stack_size);
+}
+
+static int64_t set_stack(struct wali *k, uint32_t at, uint32_t flags, uint32_t size)
+{
+	if (is_on_stack(k))
+		return NO(PERM);
+	if (flags && flags != STACK_ON && flags != STACK_DISABLED)
+		return NO(INVAL);
+	bool none = flags == STACK_DISABLED;
+	if (!none && size < STACK_LEAST)
+		return NO(NOMEM);
+	k->me->stack = none ? 0 : at;
+	k->me->stack_size = none ? 0 : size;
+	return 0;
+}
+
+int64_t wali_sigaltstack(struct wali *k, const uint64_t *a)
+{
+	uint8_t before[STACK_SIZE];
+	const uint8_t *in = arg32(a[0]) ? wali_in(k, a[0], STACK_SIZE) : NULL;
+	uint8_t *out = arg32(a[1]) ? wali_out(k, a[1], STACK_SIZE) : NULL;
+	if ((arg32(a[0]) && !in) || (arg32(a[1]) && !out))
+		return NO(FAULT);
+	put_stack(k, before);
+	int64_t r =
+	    in ? set_stack(k, wasi_get_u32(in), wasi_get_u32(in + 4), wasi_get_u32(in + 8)) : 0;
+	if (!r && out)
+		memcpy(out, before, STACK_SIZE);
+	return r;
+}
+
+/* Where a handler's stack begins that has size bytes above it: on the thread's stack for handlers when it asks for that, and none runs
+ * there yet. */
+static uint32_t stack_for(const struct wali *k, uint64_t flags, uint32_t size)
+{
+	const struct wali_thread *me = k->me;
+	uint64_t top = (uint64_t)me->stack + me->stack_size;
+	if (!(flags & FLAG_ONSTACK) || !me->stack_size || top > UINT32_MAX || is_on_stack(k))
+		return thread_stack_below(k->t, size);
+	return (uint32_t)(top - size) & ~15u;
+}
+
+/* ---- handlers ---- */
+
 /* What a handler of three arguments is given, above its stack: the number (who sent it is not known), and the mask that comes back when
  * it returns. */
 static void put_info(struct wali *k, uint32_t at, int signal, uint64_t mask, uint64_t args[3])
@@ -120,6 +184,7 @@ static void put_info(struct wali *k, uint32_t at, int signal, uint64_t mask, uin
 		return;
 	memset(p, 0, SIGINFO_SIZE + CONTEXT_SIZE);
 	wasi_put_u32(p, (uint32_t)signal);
+	put_stack(k, p + SIGINFO_SIZE + CONTEXT_STACK);
 	wasi_put_u64(p + SIGINFO_SIZE + CONTEXT_MASK, mask);
 	args[1] = at;
 	args[2] = at + SIGINFO_SIZE;
@@ -131,7 +196,7 @@ static enum err push_frame(struct wali *k, int signal, uint64_t mask, uint32_t *
 	const struct wali_action *act = &k->actions[signal];
 	uint64_t args[3] = {(uint64_t)signal, 0, 0};
 	bool three = act->flags & FLAG_SIGINFO;
-	uint32_t stack = thread_stack_below(k->t, three ? SIGINFO_SIZE + CONTEXT_SIZE : 0);
+	uint32_t stack = stack_for(k, act->flags, three ? SIGINFO_SIZE + CONTEXT_SIZE : 0);
 	if (three)
 		put_info(k, stack, signal, mask, args);
 	*context = (uint32_t)args[2];
@@ -303,6 +368,7 @@ void wali_signals_exec(struct wali *k)
 	struct wali_thread *me = k->me;
 	wali_thread_only(k, me);
 	me->nhandlers = me->nslots = me->clear_tid = 0;
+	me->stack = me->stack_size = 0;
 	me->call_waits = me->hurries = false;
 	me->tid = k->task->pid;
 }
@@ -430,20 +496,6 @@ int64_t wali_rt_sigreturn(struct wali *k, const uint64_t *a)
 	return NO(NOSYS);
 }
 
-/* Handlers run on the stack they find. */
-int64_t wali_sigaltstack(struct wali *k, const uint64_t *a)
-{
-	enum { SIZE = 16, DISABLE = 2 };
-	uint8_t *out = arg32(a[1]) ? wali_out(k, a[1], SIZE) : NULL;
-	if (arg32(a[1]) && !out)
-		return NO(FAULT);
-	if (out) {
-		memset(out, 0, SIZE);
-		wasi_put_u32(out + 4, DISABLE);
-	}
-	return 0;
-}
-
 int64_t wali_kill(struct wali *k, const uint64_t *a)
 {
 	int32_t pid = (int32_t)arg32(a[0]), signal = (int32_t)arg32(a[1]);
@@ -492,12 +544,26 @@ int64_t wali_alarm(struct wali *k, const uint64_t *a)
 	return (int64_t)((left + 999999999) / 1000000000);
 }
 
+/* Of a struct itimerval: its period, then the time left; and the one timer that there is. */
+enum { TIMER_SIZE = 32, TIMER_REAL = 0 };
+
+int64_t wali_getitimer(struct wali *k, const uint64_t *a)
+{
+	if (arg32(a[0]) != TIMER_REAL)
+		return NO(INVAL);
+	uint8_t *out = wali_out(k, a[1], TIMER_SIZE);
+	if (!out)
+		return NO(FAULT);
+	put_us(out, k->alarm.every_ns);
+	put_us(out + 16, alarm_left(k));
+	return 0;
+}
+
 int64_t wali_setitimer(struct wali *k, const uint64_t *a)
 {
-	enum { REAL, SIZE = 32 };
-	const uint8_t *in = wali_in(k, a[1], SIZE);
-	uint8_t *out = arg32(a[2]) ? wali_out(k, a[2], SIZE) : NULL;
-	if (arg32(a[0]) != REAL)
+	const uint8_t *in = wali_in(k, a[1], TIMER_SIZE);
+	uint8_t *out = arg32(a[2]) ? wali_out(k, a[2], TIMER_SIZE) : NULL;
+	if (arg32(a[0]) != TIMER_REAL)
 		return NO(INVAL);
 	if (!in || (arg32(a[2]) && !out))
 		return NO(FAULT);

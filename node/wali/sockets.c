@@ -285,8 +285,10 @@ int64_t wali_bind(struct wali *k, const uint64_t *a)
 	struct vfs_obj *o = e->file->obj;
 	socket_local(o, &now);
 	if (at.family == ADDRESS_UNIX && at.name_size && at.name[0]) {
-		if (now.family != ADDRESS_UNIX || now.name_size)
-			return NO(INVAL);
+		if (now.family != ADDRESS_UNIX)
+			return NO(AFNOSUPPORT);
+		if (now.name_size)
+			return look_up(k, &at) == FE_OK ? NO(ADDRINUSE) : NO(INVAL);
 		WTRY(make_name(k, &at));
 		WTRY(look_up(k, &at));
 	}

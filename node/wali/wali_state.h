@@ -60,7 +60,8 @@ struct wali_thread {
 	uint32_t clear_tid;        /* where 0 is written, and one woken, when it ends; 0: nowhere */
 	uint64_t blocked, pending; /* signal n is bit n - 1; pending: for it alone */
 	struct wali_frame *handlers;
-	struct wali_slot *slots; /* by depth */
+	struct wali_slot *slots;    /* by depth */
+	uint32_t stack, stack_size; /* sigaltstack()'s, for handlers; size 0: none */
 	uint32_t nhandlers, nslots, slots_cap;
 	bool call_waits; /* the call that it stands before has blocked ... */
 	bool no_restart; /* ... and a handler makes it EINTR in any case */

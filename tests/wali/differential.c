@@ -480,9 +480,18 @@ static void signals(void)
 	SAY(setitimer(ITIMER_REAL, &negative, NULL));
 	SAY(getitimer(ITIMER_REAL, &o));
 	SAY(o.it_value.tv_sec);
+	SAY(o.it_interval.tv_sec);
 	SAY(setitimer(9, &t, NULL));
 	SAY(getitimer(9, &t));
+	SAY(getitimer(ITIMER_REAL, BAD));
+	t.it_interval.tv_sec = 7, t.it_interval.tv_usec = 250000;
+	SAY(setitimer(ITIMER_REAL, &t, &o));
+	SAY(o.it_interval.tv_sec);
+	SAY(getitimer(ITIMER_REAL, &o));
+	SAY(o.it_interval.tv_sec * 1000000 + o.it_interval.tv_usec);
 	SAY(alarm(0));
+	SAY(getitimer(ITIMER_REAL, &o));
+	SAY(o.it_value.tv_sec + o.it_value.tv_usec + o.it_interval.tv_sec);
 	a.sa_flags = SA_RESETHAND;
 	sigaction(SIGUSR1, &a, NULL);
 	raise(SIGUSR1);
@@ -509,6 +518,12 @@ static void signals(void)
 	SAY(nanosleep(&second, NULL));
 	setitimer(ITIMER_REAL, &soon, NULL);
 	SAY(sigsuspend(&set));
+	struct itimerval often = {{0, 20000}, {0, 20000}}, off = {{0, 0}, {0, 0}};
+	setitimer(ITIMER_REAL, &often, NULL);
+	SAY(pause());
+	SAY(pause());
+	SAY(setitimer(ITIMER_REAL, &off, &o));
+	SAY(o.it_interval.tv_usec);
 }
 
 /* ---- processes ---- */
@@ -762,6 +777,7 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} groups[] = {{"opening", opening},
 	              {"opening-more", opening_more},
+	              {"nameless", nameless},
 	              {"names", names},
 	              {"renames", renames},
 	              {"links", links},
@@ -775,7 +791,9 @@ int main(int argc, char **argv)
 	              {"listings", listings},
 	              {"polling", polling},
 	              {"signals", signals},
+	              {"stacks", stacks},
 	              {"processes", processes},
+	              {"waits", waits},
 	              {"times", times_of_day},
 	              {"memory", memory},
 	              {"terminals", terminals},

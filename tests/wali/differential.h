@@ -91,6 +91,7 @@ __attribute__((unused)) static void clean(const char *folder)
 /* ---- differential_names.c ---- */
 void opening(void);
 void opening_more(void);
+void nameless(void);
 void names(void);
 void renames(void);
 void links(void);
@@ -98,6 +99,10 @@ void replaces(void);
 void symlinks(void);
 void name_arguments(void);
 void removed_folder(void);
+
+/* ---- differential_signals.c ---- */
+void stacks(void);
+void waits(void);
 
 /* ---- differential_devices.c ---- */
 void terminals(void);

@@ -37,11 +37,11 @@ def expected():
 
 
 def compiled(folder):
-    source = [HERE / f'differential{part}.c' for part in ('', '_names', '_devices')]
+    source = [HERE / f'differential{part}.c' for part in ('', '_names', '_signals', '_devices')]
     native, guest = folder / 'native', folder / 'guest.wasm'
-    if subprocess.run(['cc', '-O1', '-w', *source, '-o', native], check=False, capture_output=True).returncode:
+    if subprocess.run(['cc', '-O1', '-w', '-pthread', *source, '-o', native], check=False, capture_output=True).returncode:
         skip('no C compiler of this machine')
-    subprocess.run([CC, '-O1', '-w', *source, '-o', guest], check=True)
+    subprocess.run([CC, '-O1', '-w', '-pthread', *source, '-o', guest], check=True)
     native.chmod(0o755)
     return native, guest
 

@@ -91,6 +91,50 @@ void opening_more(void)
 	DOES(open(".", O_TMPFILE | O_RDWR, 0600));
 }
 
+static int names_in(const char *folder)
+{
+	int n = 0;
+	DIR *d = opendir(folder);
+	while (d && readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* Files without a name. */
+void nameless(void)
+{
+	struct stat st;
+	mkdir("d", 0755), mkdir("closed", 0555), close(make("f", ""));
+	symlink("d", "link");
+	int fd = open("d", O_TMPFILE | O_RDWR, 0640);
+	SAY(fd < 0 ? -1 : 0);
+	SAY(names_in("d"));
+	SAY(write(fd, "some text", 9));
+	SAY(pread(fd, buf, 20, 5));
+	SAY(fstat(fd, &st));
+	SAY(st.st_nlink);
+	SAY(st.st_mode);
+	SAY(st.st_size);
+	SAY(fcntl(fd, F_GETFD));
+	SAY(rmdir("d"));
+	SAY(write(fd, "!", 1));
+	mkdir("d", 0755);
+	DOES(open("d/", O_TMPFILE | O_WRONLY | O_EXCL | O_CLOEXEC, 0600));
+	DOES(open("link", O_TMPFILE | O_RDWR, 0600));
+	SAY(open("d", O_TMPFILE | O_RDONLY, 0600));
+	SAY(open("d", O_TMPFILE | O_RDWR | O_CREAT, 0600));
+	SAY(open("d", (O_TMPFILE & ~O_DIRECTORY) | O_RDWR, 0600));
+	SAY(open("f", O_TMPFILE | O_RDWR, 0600));
+	SAY(open("none", O_TMPFILE | O_RDWR, 0600));
+	SAY(open("none/more", O_TMPFILE | O_RDWR, 0600));
+	SAY(open("", O_TMPFILE | O_RDWR, 0600));
+	SAY(open(NOPATH, O_TMPFILE | O_RDWR, 0600));
+	SAY(open("closed", O_TMPFILE | O_RDWR, 0600));
+	SAY(open("/proc", O_TMPFILE | O_RDWR, 0600));
+	SAY(names_in("."));
+}
+
 /* ---- names ---- */
 
 static void fresh(void)
