@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
-static const char tag_label[] = "WasmOS beacon tag 1", sign_label[] = "WasmOS beacon 1";
+static const char tag_label[] = "WasmOS beacon tag 1", sign_label[] = "WasmOS beacon 1",
+                  pair_label[] = "WasmOS beacon pair 1";
 
 enum { SEALED_AT = BEACON_SALT + BEACON_TAG, BODY = BEACON_SAID + CRYPTO_SIGN_SIZE };
 
@@ -65,6 +66,17 @@ void beacon_seal(const uint8_t group_secret[CRYPTO_KEY_SIZE],
 	memcpy(out + BEACON_SALT, k.tag, BEACON_TAG);
 	crypto_seal(out + SEALED_AT, k.seal, 0, out, SEALED_AT, body, sizeof body);
 	crypto_zero(&k, sizeof k);
+}
+
+enum err beacon_pair_secret(const uint8_t device_secret[CRYPTO_KEY_SIZE],
+                            const uint8_t their_key[CRYPTO_KEY_SIZE], uint8_t out[CRYPTO_KEY_SIZE])
+{
+	uint8_t shared[CRYPTO_KEY_SIZE];
+	enum err e = crypto_x25519(shared, device_secret, their_key);
+	crypto_blake2b_keyed(out, CRYPTO_KEY_SIZE, shared, sizeof shared, pair_label,
+	                     sizeof pair_label);
+	crypto_zero(shared, sizeof shared);
+	return e;
 }
 
 static enum err read_body(const uint8_t *body, struct beacon *out)

@@ -43,6 +43,10 @@ struct beacon {
 void beacon_seal(const uint8_t group_secret[CRYPTO_KEY_SIZE],
                  const uint8_t device_secret[CRYPTO_KEY_SIZE], const uint8_t salt[BEACON_SALT],
                  const struct beacon *b, uint8_t out[BEACON_SIZE]);
+/* In place of the system's key: what two devices alone share, by their keys. A device that has not the other's epoch of the system's key, or has
+ * another, is found by that. AUTH: their_key is no fit key. */
+enum err beacon_pair_secret(const uint8_t device_secret[CRYPTO_KEY_SIZE],
+                            const uint8_t their_key[CRYPTO_KEY_SIZE], uint8_t out[CRYPTO_KEY_SIZE]);
 /* Hostile. AUTH: not under this key, or not of now; MALFORMED: who made it has the key and broke the rules. out is zeroed on error. */
 enum err beacon_open(const uint8_t group_secret[CRYPTO_KEY_SIZE], uint64_t now_ms,
                      const void *bytes, size_t size, struct beacon *out);

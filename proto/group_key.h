@@ -25,7 +25,7 @@ enum {
 	GROUP_KEYS_BYTES = 2 + GROUP_KEYS_MAX * GROUP_KEY_ROW,
 };
 
-#define GROUP_KEY_OLD_MS (UINT64_C(30) * 24 * 3600 * 1000) /* so long after it was replaced */
+#define GROUP_KEY_OLD_MS (UINT64_C(3600) * 1000) /* so long after it was replaced */
 
 struct group_key {
 	uint8_t cuts[CRYPTO_HASH_SIZE];

@@ -23,6 +23,8 @@ enum {
 	SOURCES = 64,        /* buckets of senders */
 	SOURCE_RATE = 20,    /* datagrams a second that are looked at, of one bucket */
 	HEARD_RATE = 2000,   /* and of all: then the rest of that second is dropped unread */
+	TRY_RATE = 8000,     /* keys that are tried a second, for all of them */
+	AWAY_MAX = 8,        /* devices that are away which a round speaks to one by one */
 	PEER_EVERY_MS = 500, /* a device's beacons in between make no calls */
 };
 
@@ -55,7 +57,8 @@ struct discovery {
 	uint8_t source_key[CRYPTO_KEY_SIZE];
 	uint64_t second; /* to which these belong */
 	uint16_t from_source[SOURCES];
-	unsigned heard;
+	unsigned heard, tried;
+	unsigned away_turn; /* which of those that are away comes first */
 	uint8_t buffer[BEACON_SIZE + 1];
 };
 
@@ -176,7 +179,8 @@ static void find_places(struct discovery *d)
 
 /* --- speaking --- */
 
-static void send_from(struct discovery *d, const struct place *p, const struct group_key *key)
+static void send_from(struct discovery *d, const struct place *p,
+                      const uint8_t secret[CRYPTO_KEY_SIZE])
 {
 	struct node *n = d->node;
 	struct beacon b = {.port = link_port(n), .time_ms = os_wall_ns() / 1000000};
@@ -185,9 +189,52 @@ static void send_from(struct discovery *d, const struct place *p, const struct g
 	memcpy(b.address, ip, b.address_size);
 	memcpy(b.device, n->device->id, sizeof b.device);
 	crypto_random(salt, sizeof salt);
-	beacon_seal(key->secret, n->device->secret, salt, &b, bytes);
+	beacon_seal(secret, n->device->secret, salt, &b, bytes);
 	net_send_near((const struct sockaddr *)&p->from, p->interface_number,
 	              (const struct sockaddr *)&p->to, bytes, sizeof bytes);
+}
+
+static void send_everywhere(struct discovery *d, const uint8_t secret[CRYPTO_KEY_SIZE])
+{
+	for (unsigned i = 0; i < d->place_count; i++)
+		send_from(d, &d->places[i], secret);
+}
+
+/* --- one by one: who is away may have missed a change of the system's key, or made another --- */
+
+static bool is_away(const struct discovery *d, const struct peer *p)
+{
+	return p->member && devices_want(d->node, p) && !peer_is_direct(p);
+}
+
+/* Kept until one of the two has another key. NULL: its key is no fit one. */
+static const uint8_t *pair_secret(const struct discovery *d, struct peer *p)
+{
+	const struct device *own = d->node->device;
+	if (!memcmp(p->near.own, own->key, sizeof own->key) &&
+	    !memcmp(p->near.theirs, p->key, sizeof p->key))
+		return p->near.secret;
+	if (beacon_pair_secret(own->secret, p->key, p->near.secret) != ERR_OK)
+		return NULL;
+	memcpy(p->near.own, own->key, sizeof own->key);
+	memcpy(p->near.theirs, p->key, sizeof p->key);
+	return p->near.secret;
+}
+
+/* Those in whose turn it is, AWAY_MAX of them. */
+static void send_to_away(struct discovery *d)
+{
+	unsigned count = 0, at = 0;
+	for (struct peer *p = peer_first(d->node); p; p = peer_next(p))
+		count += is_away(d, p);
+	for (struct peer *p = peer_first(d->node); p; p = peer_next(p)) {
+		if (!is_away(d, p))
+			continue;
+		const uint8_t *secret = pair_secret(d, p);
+		if (secret && (at++ + count - d->away_turn % count) % count < AWAY_MAX)
+			send_everywhere(d, secret);
+	}
+	d->away_turn += AWAY_MAX;
 }
 
 /* How many of the system's other devices there are, and whether all are linked directly. */
@@ -224,10 +271,11 @@ static void send_all(struct discovery *d, uint64_t now)
 	d->burst += d->burst < BURST;
 	d->sent_at = now;
 	set_due(d, now);
-	if (!key || !count_others(d, &all_up))
+	if (!count_others(d, &all_up))
 		return;
-	for (unsigned i = 0; i < d->place_count; i++)
-		send_from(d, &d->places[i], key);
+	if (key)
+		send_everywhere(d, key->secret);
+	send_to_away(d);
 }
 
 static void begin_burst(struct discovery *d)
@@ -300,8 +348,13 @@ static bool understand(struct discovery *d, const uint8_t *bytes, size_t size, s
 	const struct group_keys *keys = group_all(d->node);
 	uint64_t now_ms = os_wall_ns() / 1000000;
 	enum err e = ERR_AUTH;
-	for (unsigned i = 0; i < keys->count && e == ERR_AUTH; i++)
+	for (unsigned i = 0; i < keys->count && e == ERR_AUTH; i++, d->tried++)
 		e = beacon_open(keys->at[i].secret, now_ms, bytes, size, b);
+	for (struct peer *p = peer_first(d->node); p && e == ERR_AUTH; p = peer_next(p)) {
+		const uint8_t *secret = is_away(d, p) ? pair_secret(d, p) : NULL;
+		d->tried += secret != NULL;
+		e = secret ? beacon_open(secret, now_ms, bytes, size, b) : e;
+	}
 	return e == ERR_OK;
 }
 
@@ -330,13 +383,13 @@ static bool rate_allows(struct discovery *d, const struct sockaddr *from)
 	uint8_t hash[16], size;
 	if (second != d->second) {
 		memset(d->from_source, 0, sizeof d->from_source);
-		d->heard = 0;
+		d->heard = d->tried = 0;
 		d->second = second;
 	}
 	const uint8_t *ip = ip_of(from, &size);
 	crypto_blake2b_keyed(hash, sizeof hash, d->source_key, sizeof d->source_key, ip, size);
 	uint16_t *count = &d->from_source[hash[0] % SOURCES];
-	if (*count >= SOURCE_RATE || d->heard >= HEARD_RATE)
+	if (*count >= SOURCE_RATE || d->heard >= HEARD_RATE || d->tried >= TRY_RATE)
 		return false;
 	++*count;
 	d->heard++;

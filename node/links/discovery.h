@@ -3,8 +3,10 @@
  * Beacons (proto/beacon.h) go out from each address of this machine: to its network's IPv4 broadcast address, and on each interface with IPv6 to the
  * link-local group DISCOVERY_GROUP, both at UDP port DISCOVERY_PORT: when the node starts or its addresses have changed, when one of the
  * system's devices is lost, and every minute or so; more often while one is away, never while there is no other. Who hears one of a device
- * that it has no link with calls it at once; so one datagram is enough to be found. Who is linked with it under another address asks
+ * that it has no direct link with calls it at once; so one datagram is enough to be found. Who is linked with it under another address asks
  * whether it is still there.
+ *
+ * Each goes under the system's key, and once more for each device that is away, under a key of the two: it may have missed a change of the system's key.
  *
  * A node that listens at one address alone speaks from that one; of loopback: not at all, and so with `discovery = off`. What
  * strangers send is bounded before it is looked at. A part of the node (parts.def); the loop's thread.

@@ -179,6 +179,8 @@ static bool takes_over(const struct conn *c, const struct conn *up, uint64_t ses
 	if (up->session == session && !up->carrier != !c->carrier &&
 	    (up->carrier || apart <= LINK_TIE_MS))
 		return !c->carrier; /* a direct one is the better one */
+	if (up->doubt_ms && !c->carrier)
+		return true; /* who dialed it has none, and ours gives no sign of life */
 	if (up->session != session || apart > LINK_TIE_MS || c->dialer == up->dialer)
 		return true;
 	return c->dialer == mine_is_smaller(c);
@@ -227,6 +229,8 @@ enum err links_up(struct conn *c, struct errmsg *msg)
 		p->dialing = NULL;
 	if (p->asking == c)
 		p->asking = NULL;
+	if (p->dialing && !p->dialing->connected && !c->carrier)
+		conn_close(p->dialing, "it has called us meanwhile");
 	c->links->opening -= !c->dialer;
 	c->up = true;
 	c->pinged_ms = 0; /* ping at the next tick: the round trip is known soon */

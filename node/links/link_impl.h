@@ -145,6 +145,10 @@ struct peer {
 	struct peer *asked; /* the carrier that was asked last; NULL: all were */
 	uint64_t sent_bytes[MSG_GROUP_COUNT], received_bytes[MSG_GROUP_COUNT]; /* of messages */
 	uint64_t dial_at_ms;
+	/* For beacons to it alone (discovery.c), by these keys of ours and its. */
+	struct {
+		uint8_t own[CRYPTO_KEY_SIZE], theirs[CRYPTO_KEY_SIZE], secret[CRYPTO_KEY_SIZE];
+	} near;
 	uint64_t beacon_ms; /* when one of its beacons was heard last (discovery.c) */
 	uint32_t backoff_ms;
 	struct {

@@ -324,6 +324,26 @@ def test_who_is_removed_hears_no_more_and_is_not_heard():
         print(f'# the next key {took:.2f} s after the removal; linked under it after {again:.2f} s')
 
 
+def test_two_removals_that_do_not_know_of_each_other_end_in_one_key():
+    with lan('desk', 'laptop', 'phone', 'tablet') as (_, (desk, laptop, phone, tablet)):
+        laptop.down()
+        phone.down()
+        desk.call('device', 'remove', 'tablet')  # the phone still trusts it, and it the phone
+        desk.down()
+        tablet.kill9()
+        laptop.start()
+        laptop.call('device', 'remove', 'phone')
+        assert 'epoch 2' in desk.log() and 'epoch 2' in laptop.log()
+        mark = len(laptop.log())
+        laptop.place.move()
+        desk.place.move()
+        desk.start()
+        took = until(lambda: [d.log()[-600:] for d in (desk, laptop)], lambda: 'epoch 3' in desk.log() and 'epoch 3' in laptop.log_from(mark))
+        all_linked(desk, laptop)
+        again = elsewhere(desk, laptop)  # they understand each other under it
+        print(f'# the third key {took:.2f} s after they met again; linked under it after {again:.2f} s')
+
+
 def test_a_key_outlives_a_crash_and_nothing_is_sent_of_one_that_takes_no_part():
     with lan('desk', 'laptop') as (net, (desk, laptop)):
         stranger = net.place()

@@ -127,3 +127,15 @@ Test(beacon, who_has_the_systems_key_does_not_speak_for_another_device)
 	got.salt[0]++;
 	cr_assert_not(is_signed_by(&got, secret));
 }
+
+Test(beacon, two_devices_share_a_key_that_no_third_has)
+{
+	uint8_t key[32], other_key[32], third[32] = {8, 3}, a[32], b[32], c[32], none[32] = {0};
+	crypto_x25519_public(key, secret);
+	crypto_x25519_public(other_key, other_secret);
+	cr_assert_eq(beacon_pair_secret(secret, other_key, a), ERR_OK);
+	cr_assert_eq(beacon_pair_secret(other_secret, key, b), ERR_OK);
+	cr_assert_eq(beacon_pair_secret(third, key, c), ERR_OK);
+	cr_assert(!memcmp(a, b, 32) && memcmp(a, c, 32) != 0);
+	cr_assert_eq(beacon_pair_secret(secret, none, c), ERR_AUTH);
+}
