@@ -281,6 +281,10 @@ void links_caller(struct conn *c)
 		conn_close(c, "dialed from both sides at once");
 		return;
 	}
+	/* Likewise, before ours has said a word: a handover shall not be to one that is closed again. Not while there is no link at all, as this
+	 * may be an old call that somebody repeats. */
+	if (own && !own->connected && p->up)
+		conn_close(p->dialing, "it calls, too");
 	c->peer = p;
 	crypto_random(random, sizeof random);
 	enum err e = secure_accept(&c->secure, random, &out);

@@ -341,3 +341,47 @@ Test(via, a_link_that_becomes_direct_under_load_loses_and_repeats_nothing)
 	cr_assert_eq(carried(&s), 0);
 	close_system(&s);
 }
+
+/* Echoes to and fro until the link is direct for both; how often it was said to be down meanwhile. */
+static void become_direct(struct system *s, struct stream *t, uint8_t *body)
+{
+	for (uint64_t end = now_ms() + PATIENCE_MS;
+	     now_ms() < end && (strcmp(way(s, DESK, PHONE), "direct") != 0 ||
+	                        strcmp(way(s, PHONE, DESK), "direct") != 0 ||
+	                        row(s, DESK, PHONE)->older || row(s, PHONE, DESK)->older);
+	     turn(s))
+		ask(s, DESK, PHONE, t, body, 100);
+	for (uint64_t end = now_ms() + PATIENCE_MS; now_ms() < end && t->answered < t->asked;)
+		turn(s);
+}
+
+Test(via, two_that_find_the_direct_way_at_the_same_time_lose_nothing_either)
+{
+	struct system s;
+	static uint8_t body[100];
+	open_system(&s);
+	struct stream t = {0};
+	cr_assert_eq(link_serve(s.n[PHONE], SERVICE, on_served, &t), ERR_OK);
+	for (int again = 0; again < 4; again++) {
+		s.apart = true;
+		cr_assert(wait_way(&s, DESK, PHONE, "hub"));
+		for (uint64_t end = now_ms() + PATIENCE_MS; now_ms() < end && !is_settled(&s);)
+			turn(&s);
+		s.downs = 0;
+		s.apart = false;
+		for (int i = DESK; i <= PHONE; i += PHONE - DESK) {
+			introduce(&s, i, DESK + PHONE - i);
+			row(&s, i, DESK + PHONE - i)->dial_at_ms = 0;
+		}
+		usleep(1000 * LINK_TICK_MS); /* both are to dial in the next turn */
+		become_direct(&s, &t, body);
+		cr_assert_str_eq(way(&s, DESK, PHONE), "direct");
+		cr_assert_eq(s.downs, 0, "at the attempt %d", again);
+		cr_assert(t.answered == t.asked && !t.failed);
+		s.apart = true;
+		for (int k = 0; k < 10; k++)
+			turn(&s);
+		conn_close(row(&s, DESK, PHONE)->up, "the test says so");
+	}
+	close_system(&s);
+}
