@@ -178,6 +178,27 @@ def test_the_device_in_between_is_killed_in_the_middle_of_a_move_and_nothing_is_
     ends_well(net, phone, row['pid'], text.get())
 
 
+def test_another_device_takes_over_when_the_one_in_between_is_killed(net):
+    desk, hub, phone = net.nodes()
+    folder = os.path.dirname(desk.home)
+    second = nodes.Node(os.path.join(folder, 'second'), 'second', {'XDG_RUNTIME_DIR': folder}, apart.inside('second', nodes.WASMOS))
+    with apart.spaces('second'):
+        apart.wire('desk', '10.72.1.1', 'second', '10.72.1.2')
+        apart.wire('phone', '10.72.2.1', 'second', '10.72.2.2')
+        apart.up(second)
+        try:
+            apart.pair(desk, '10.72.1.1', second)
+            net.until('the second is not linked with both', lambda: net.way(second, desk) == net.way(second, phone) == 'direct')
+            net.until('they have no link', lambda: net.way(desk, phone).startswith('via') and net.way(desk, phone) == net.way(phone, desk))
+            first, other = (hub, second) if net.way(desk, phone) == 'via hub' else (second, hub)
+            first.kill9()
+            took = net.until_way(desk, phone, f'via {other.name}')
+            print(f'# via the other one after {took:.1f} s')
+        finally:
+            if second.is_up():
+                second.kill9()
+
+
 def removed_in_mid_move(net, removed):
     """Removed by the hub, which both have a link with."""
     desk, hub, phone = net.nodes()
