@@ -121,6 +121,10 @@ Test(devices, a_change_of_key_that_a_crash_cut_short_is_over_after_the_next_star
 	cr_assert(wait_link(&t, true));
 	/* The log has it, and the file does not say so yet. */
 	cr_assert_eq(devices_rotate(t.n[0], false, &msg), ERR_OK, "%s", msg.text);
+	/* What is told as a node goes down may be lost with the connection. */
+	for (uint64_t end = uv_hrtime() / 1000000 + PATIENCE_MS;
+	     !devices_by_key(t.n[1], t.n[0]->device->key) && uv_hrtime() / 1000000 < end;)
+		turn(&t);
 	struct device d = *t.n[0]->device;
 	memcpy(d.next, d.secret, sizeof d.next);
 	crypto_random(d.secret, sizeof d.secret); /* an old one */
