@@ -1,11 +1,12 @@
 /* figures.c - membership's figures in the simulator, against the goals: false deaths, how soon a death is seen, bytes.
  *
- *	sim-figures [--nodes N] [--loss P] [--minutes M] [--deaths SECONDS] [--delay MS] [--seed S] [--split SECONDS] [--free]
+ *	sim-figures [--nodes N] [--loss P] [--minutes M] [--deaths SECONDS] [--delay MS] [--seed S] [--split SECONDS] [--liar] [--free]
  *
  * N nodes begin at once; after a time to meet, M minutes are measured. Every so many seconds one node is killed without a word; a
  * minute and a half later it begins anew. A false death is counted at every node that holds one for dead that is up, whether
  * it found that itself or believed another. Facts change all the time. The exit code is 1 when a goal is missed; with
- * --free there is none to miss. With --split the network is then cut in two halves for so long, and it is printed how soon after that all know all again.
+ * --free there is none to miss. With --liar (and so --free) one node, which is never killed, accuses others in each datagram (world.c, lie()); what the other
+ * nodes see is counted. With --split the network is then cut in two halves for so long, and it is printed how soon after that all know all again.
  */
 #include "world.h"
 
@@ -22,7 +23,7 @@ struct options {
 	unsigned nodes, minutes, deaths, delay, split;
 	double loss;
 	uint64_t seed;
-	bool free;
+	bool free, liar;
 };
 
 struct figures {
@@ -45,7 +46,7 @@ static void on_event(struct sim *s, unsigned node, unsigned about, const struct 
 {
 	struct figures *f = s->ctx;
 	const struct sim_node *n = &s->nodes[about];
-	if (!f->measuring)
+	if (!f->measuring || (f->o.liar && node == 0))
 		return;
 	f->suspicions += e->after == MEMBER_SUSPECT && e->own_verdict && n->m;
 	if (e->after != MEMBER_DEAD)
@@ -65,11 +66,12 @@ static void on_event(struct sim *s, unsigned node, unsigned about, const struct 
 static void kill_one(struct figures *f, struct sim *s)
 {
 	unsigned node = (unsigned)sim_random(s, s->count);
-	for (; !s->nodes[node].m || s->now - s->nodes[node].since < SETTLE_SECONDS * SECOND;)
+	for (; !s->nodes[node].m || node + 1 == s->liar ||
+	       s->now - s->nodes[node].since < SETTLE_SECONDS * SECOND;)
 		node = (node + 1) % s->count;
 	f->seen[node] = must(malloc(s->count * sizeof(float)));
 	for (unsigned i = 0; i < s->count; i++) {
-		bool watches = s->nodes[i].m && i != node &&
+		bool watches = s->nodes[i].m && i != node && !(f->o.liar && i == 0) &&
 		               (s->nodes[i].lives == 1 ||
 		                s->now - s->nodes[i].since > SETTLE_SECONDS * SECOND);
 		f->seen[node][i] = watches ? INFINITY : NAN;
@@ -248,6 +250,7 @@ static bool run(struct figures *f)
 	       met, (double)bytes[0] / s.count / ((double)s.now / SECOND));
 	fflush(stdout);
 	f->measuring = true;
+	s.liar = f->o.liar;
 	for (unsigned n = 0; n < f->o.minutes * 60; n++)
 		second(f, &s, n);
 	totals(&s, &bytes[1], &datagrams[1]);
@@ -296,6 +299,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--free"))
 			f.o.free = true;
+		else if (!strcmp(argv[i], "--liar"))
+			f.o.liar = f.o.free = true;
 		else if (i + 1 == argc || !take(&f.o, argv[i], argv[i + 1])) {
 			fprintf(stderr, "sim-figures: what is %s? (tests/sim/figures.c)\n",
 			        argv[i]);

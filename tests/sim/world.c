@@ -1,6 +1,7 @@
 /* world.c - a queue of events by time: a datagram arrives, a node's tick is due. */
 #include "world.h"
 
+#include "base/bytes.h"
 #include "tests/member_keys.h"
 
 #include <assert.h>
@@ -108,6 +109,28 @@ static unsigned sealing(struct sim *s, unsigned from, unsigned to, uint8_t *hand
 	return INITIATION;
 }
 
+static void put_lie(struct wr *w, uint8_t state, const struct member *about, uint64_t incarnation)
+{
+	wr_u8(w, state);
+	wr_bytes(w, about->id, 4);
+	wr_leb_u64(w, incarnation);
+}
+
+/* Somebody is dead, has left, is suspected by somebody else; and was in incarnations that it never saw. */
+static void lie(struct sim *s, const struct sim_node *n, struct wr *w)
+{
+	const struct sim_node *victim = &s->nodes[sim_random(s, s->count)];
+	const struct sim_node *accuser = &s->nodes[sim_random(s, s->count)];
+	struct member m;
+	if (!membership_find(n->m, victim->id, &m))
+		return;
+	put_lie(w, MEMBER_SUSPECT, &m, m.incarnation);
+	wr_bytes(w, accuser->id, 4);
+	put_lie(w, MEMBER_DEAD, &m, m.incarnation);
+	put_lie(w, MEMBER_LEFT, &m, m.incarnation);
+	put_lie(w, MEMBER_DEAD, &m, m.incarnation + 1000);
+}
+
 static void deliver_later(struct sim *s, unsigned to, const struct membership_datagram *d,
                           unsigned from, uint8_t handshake)
 {
@@ -124,8 +147,32 @@ static unsigned number_of(const uint8_t id[MEMBER_ID_SIZE])
 	return (unsigned)(id[8] | id[9] << 8);
 }
 
+static void send(struct sim *s, unsigned from, const struct membership_datagram *d);
+
+enum { SYNC = 6 };
+
+static void send_lies(struct sim *s, unsigned from, const struct membership_datagram *d)
+{
+	struct wr w = {0};
+	struct membership_datagram more = *d;
+	unsigned liar = s->liar;
+	wr_bytes(&w, d->bytes, d->size);
+	if (d->size + 64 <= MEMBERSHIP_DATAGRAM_MAX && d->bytes[0] != SYNC)
+		lie(s, &s->nodes[from], &w);
+	more.bytes = w.data;
+	more.size = w.size;
+	s->liar = 0;
+	send(s, from, &more);
+	s->liar = liar;
+	wr_free(&w);
+}
+
 static void send(struct sim *s, unsigned from, const struct membership_datagram *d)
 {
+	if (s->liar == from + 1) {
+		send_lies(s, from, d);
+		return;
+	}
 	struct sim_node *n = &s->nodes[from];
 	unsigned to = number_of(d->to);
 	uint8_t handshake;

@@ -36,6 +36,7 @@ struct sim {
 	uint64_t now; /* us */
 	unsigned count;
 	struct sim_faults faults;
+	unsigned liar; /* 1 + a node that says of others in each datagram what is not so; 0: none */
 	struct sim_node *nodes;
 	uint32_t *
 	    sessions; /* [from * count + to]: second at which keys are too old; 0: none, 1: a handshake is to be answered */
