@@ -57,7 +57,7 @@ enum {
 	SEARCH_MS = 10000,     /* one of those who are not there is pinged */
 	LONELY_MS = 1000,      /* likewise, when nobody is there */
 	FACTS_MS = 60000,      /* the least between two versions, or ... */
-	FACTS_MEMBER_MS = 600, /* times the members */
+	FACTS_MEMBER_MS = 900, /* times the members */
 	STOPPED_MS = 2000,     /* being called so late means that we were stopped */
 };
 
