@@ -13,8 +13,9 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(HERE.parent / 'e2e'))
+sys.path[:0] = [str(HERE.parent / 'e2e'), str(HERE.parent / 'wali')]
 import cases  # noqa: E402
+from terminal import Terminal  # noqa: E402
 
 CACHE = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache') / 'wasmos'
 SDK = pathlib.Path(os.environ.get('WASMOS_SDK') or CACHE / 'sdk')
@@ -48,17 +49,22 @@ class Work:
         assert status == 0, err
         return to
 
-    def run(self, program, *arguments, given=None, env=()):
+    def words(self, program, *arguments, env=()):
         options = [word for pair in env for word in ('--env', pair)]
-        return call(WASMOS, 'run', '--solo', '--dir', f'{IMAGE}::/', '--dir', f'{self.folder}::/tmp', '--env', 'PATH=/bin', *options,
-                    program, *arguments, given=given)
+        return ['run', '--solo', '--dir', f'{IMAGE}::/', '--dir', f'{self.folder}::/tmp', '--env', 'PATH=/bin', *options, str(program), *arguments]
 
-    def userland(self, name, *arguments, given=None, env=()):
-        """What a program of the image prints; it must succeed."""
+    def run(self, program, *arguments, given=None, env=()):
+        return call(WASMOS, *self.words(program, *arguments, env=env), given=given)
+
+    def made(self, name):
         program = IMAGE / 'bin' / name
         if not program.exists():
             raise cases.Skip(f'{name} is not made: scripts/userland {name}')
-        status, out, err = self.run(program, *arguments, given=given, env=env)
+        return program
+
+    def userland(self, name, *arguments, given=None, env=()):
+        """What a program of the image prints; it must succeed."""
+        status, out, err = self.run(self.made(name), *arguments, given=given, env=env)
         assert status == 0, (status, out, err)
         return out
 
@@ -288,6 +294,28 @@ def test_ripgrep_searches_a_tree(w):
     (w.folder / 'tree' / '.ignore').write_text('7.txt\n')
     out = w.userland('rg', '-j4', '--sort', 'none', '-oN', r'needle \d+', '/tmp/tree')
     assert sorted(out.split()) == sorted(w_ for n in range(20) if n != 7 for w_ in (f'/tmp/tree/deep/{n}.txt:needle', str(n * n))), out
+
+
+def test_jq_changes_json_by_expressions_patterns_and_dates(w):
+    given = b'{"a":[1,2,{"b":"xyz"}],"t":0}'
+    out = w.userland('jq', '-c', r'.a[2].b |= sub("(?<x>y)"; "<\(.x)>") | .a[0] = (.a[1]|pow(.;10)|sqrt) | .t |= todate | .k=([.a[]|numbers]|add)',
+                     given=given)
+    assert out == '{"a":[32,2,{"b":"x<y>z"}],"t":"1970-01-01T00:00:00Z","k":34}\n', out
+
+
+def test_nano_edits_a_file_at_a_terminal(w):
+    (w.folder / 'text').write_text('old line\n')
+    t = Terminal([WASMOS, *w.words(w.made('nano'), '/tmp/text', env=['TERM=xterm'])], plain=True)
+    t.see('old line')
+    t.type('new words\r')
+    t.see('new words')
+    t.type('\x0f')
+    t.see('File Name to Write')
+    t.type('\r')
+    t.see('Wrote 2 lines')
+    t.type('\x18')
+    assert t.status() == 0
+    assert (w.folder / 'text').read_text() == 'new words\nold line\n'
 
 
 def test_vim_edits_a_file(w):
