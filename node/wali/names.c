@@ -86,6 +86,7 @@ static enum ferr make_nameless(struct wali *k, uint64_t dirfd, const char *path,
 	enum ferr e = wali_open_at(k, &at, flags, out);
 	if (e == FE_OK && vfs_unlink(at.dir, at.path) != FE_OK) {
 		vfs_file_unref(*out);
+		vfs_unlink(at.dir, at.path); /* where what is open keeps its name */
 		e = FE_NOTSUP;
 	}
 	wali_at_end(&at);
