@@ -647,6 +647,28 @@ static int64_t confine(struct wali *k, uint32_t pid)
 	return 0;
 }
 
+/* Of a relative in another part of the family: signals reach it, but only the device that it is on moves it. */
+static int64_t control_away(struct wali *k, struct device *d, uint32_t pid, const char *command)
+{
+	char text[192];
+	struct wr answer = {0};
+	if (!strncmp(command, "kill ", 5))
+		return kill_it(k, pid, command + 5);
+	int n = snprintf(text, sizeof text,
+	                 "process %u is on another device: `wasmos ps --on DEVICE` lists it, and "
+	                 "`wasmos bring PID DEVICE` brings it here\n",
+	                 pid);
+	wr_bytes(&answer, text, (size_t)n);
+	answer_is(d, &answer);
+	return NO(SRCH);
+}
+
+static bool is_away(const struct wali *k, uint32_t pid)
+{
+	const struct task *t = family_find(k->family, pid);
+	return t && t->away && t->state != TASK_ZOMBIE;
+}
+
 static int64_t control(struct wali *k, struct device *d, const char *command)
 {
 	char question[COMMAND_MAX + 32];
@@ -659,6 +681,8 @@ static int64_t control(struct wali *k, struct device *d, const char *command)
 		return confine(k, pid);
 	if (!is_command(command))
 		return NO(INVAL);
+	if (!wali_progress(k) && is_away(k, pid))
+		return control_away(k, d, pid, command);
 	enum ferr e = find_alive(k, pid, &relative, &number);
 	if (e != FE_OK && !wali_progress(k)) /* else it may have moved already */
 		return wali_error(k, e);

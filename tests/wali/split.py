@@ -72,6 +72,19 @@ def test_kill_of_a_part_elsewhere(a, b):
     all_over(a, b)
 
 
+def test_the_ctl_of_one_elsewhere_says_so_and_kills_it(a, b):
+    pid = script(a, """
+        sleep 1000 & j=$!; exec 3<>/proc/$j/ctl
+        echo "migrate-alone two" >&3; exec 4<>/proc/$j/ctl; echo "migrate-alone two" >&4 || echo refused; cat <&4
+        echo "kill 15" >&4; wait $j; echo "status $?"
+    """)
+    until('it was refused', lambda: 'is on another device' in a.output(pid))
+    assert a.wait(pid)['status'] == 0
+    text = a.output(pid)
+    assert 'refused' in text and 'status 143' in text, text
+    all_over(a, b)
+
+
 def test_who_is_killed_there_was_killed_here(a, b):
     pid = script(a, 'sleep 1000 & j=$!; sleep 2000 & k=$!; wait $j; echo "first $?"; kill $k; wait $k; echo "second $?"')
     until('three', lambda: len(a.living()) == 3)
