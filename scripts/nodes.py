@@ -232,3 +232,10 @@ def wait_for_link(a, b, timeout_s=20):
         if time.monotonic() > end:
             raise Failed(f'{a.name} and {b.name} are paired, but no link comes up: {a.json("peers")}')
         time.sleep(0.05)
+
+
+def end_wine(env):
+    """Ends all programs of a system of wine. Debian's wine64 alone puts its server on no path."""
+    server = shutil.which('wineserver') or '/usr/lib/wine/wineserver'
+    if os.path.exists(server):
+        subprocess.run([server, '-k'], env=dict(os.environ, **env), check=False, timeout=60, stderr=subprocess.DEVNULL)

@@ -81,8 +81,8 @@ class Platform:
             self.run(['--help'], timeout_s=300)
 
     def clear(self):
-        if self.windows and self.env and shutil.which('wineserver'):
-            subprocess.run(['wineserver', '-k'], env=dict(os.environ, **self.env), check=False, timeout=60)
+        if self.windows and self.env:
+            nodes.end_wine(self.env)
 
     def run(self, args, program='shell/wasmos', timeout_s=SLOW_S):
         return subprocess.run([*self.program(program), *args], env=dict(os.environ, **self.env), stdin=subprocess.DEVNULL,

@@ -74,8 +74,7 @@ class World:
 
     def close(self):
         if self.ours:
-            subprocess.run(['wineserver', '-k'], env=dict(os.environ, WINEPREFIX=self.prefix), check=False, timeout=60,
-                           stderr=subprocess.DEVNULL)
+            nodes.end_wine({'WINEPREFIX': self.prefix})
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def place(self, name):
