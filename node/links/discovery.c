@@ -211,14 +211,14 @@ static bool is_away(const struct discovery *d, const struct peer *p)
 static const uint8_t *pair_secret(const struct discovery *d, struct peer *p)
 {
 	const struct device *own = d->node->device;
-	if (!memcmp(p->near.own, own->key, sizeof own->key) &&
-	    !memcmp(p->near.theirs, p->key, sizeof p->key))
-		return p->near.secret;
-	if (beacon_pair_secret(own->secret, p->key, p->near.secret) != ERR_OK)
+	if (!memcmp(p->between.own, own->key, sizeof own->key) &&
+	    !memcmp(p->between.theirs, p->key, sizeof p->key))
+		return p->between.secret;
+	if (beacon_pair_secret(own->secret, p->key, p->between.secret) != ERR_OK)
 		return NULL;
-	memcpy(p->near.own, own->key, sizeof own->key);
-	memcpy(p->near.theirs, p->key, sizeof p->key);
-	return p->near.secret;
+	memcpy(p->between.own, own->key, sizeof own->key);
+	memcpy(p->between.theirs, p->key, sizeof p->key);
+	return p->between.secret;
 }
 
 /* Those in whose turn it is, AWAY_MAX of them. */

@@ -148,7 +148,7 @@ struct peer {
 	/* For beacons to it alone (discovery.c), by these keys of ours and its. */
 	struct {
 		uint8_t own[CRYPTO_KEY_SIZE], theirs[CRYPTO_KEY_SIZE], secret[CRYPTO_KEY_SIZE];
-	} near;
+	} between;
 	uint64_t beacon_ms; /* when one of its beacons was heard last (discovery.c) */
 	uint32_t backoff_ms;
 	struct {
