@@ -211,7 +211,7 @@ def without_suspension(fd):
 
 
 class Console(Terminal):
-    """What wine draws, without colours and movements; a gap that it jumps over is a space."""
+    """What wine draws, without colours and movements; a gap that it jumps over, from the row's begin too, is a space."""
 
     def __init__(self, node, *args, **more):
         node.env['TERM'] = 'xterm'
@@ -222,7 +222,7 @@ class Console(Terminal):
         whole, half, rest = self.text, '', re.search('\x1b[^a-zA-Z]*$', self.text)
         if rest:
             whole, half = self.text[:rest.start()], rest.group(0)
-        self.text = re.sub('\x1b\\[[<>?0-9;]*[a-zA-Z]|\x1b[=>]', '', re.sub('(\x1b\\[K)?\x1b\\[[0-9]*C', ' ', whole)) + half
+        self.text = re.sub('\x1b\\[[<>?0-9;]*[a-zA-Z]|\x1b[=>]', '', re.sub('(\x1b\\[K)?\r?\x1b\\[[0-9]*C', ' ', whole)) + half
         return came
 
     def type(self, text):
