@@ -215,17 +215,20 @@ Test(display, a_present_that_blocks_has_not_begun)
 {
 	struct rig *r = rig_new();
 	struct drivers_stats st;
+	unsigned shown = 1;
 
 	call(r, "open", 64, 64, WASMOS_INDEXED8);
 	cr_assert_eq(call(r, "present", 1, 64, 0), 0);
-	cr_assert_eq(start_call(r, "present", 2, 64, 0), RUN_BLOCKED);
+	/* Where more than a frame's time has passed since, it need not wait. */
+	while (start_call(r, "present", 2, 64, 0) != RUN_BLOCKED)
+		cr_assert_lt(shown++, 1000);
 	drivers_stats(r->drivers, &st);
-	cr_assert_eq(st.frames, 1);
+	cr_assert_eq(st.frames, shown);
 	cr_assert_neq(r->wait.deadline_ns, WAIT_FOREVER);
 	cr_assert_lt(r->wait.deadline_ns, os_monotonic_ns() + 17000000);
 	cr_assert_eq(call(r, "present", 2, 64, 0), 0);
 	drivers_stats(r->drivers, &st);
-	cr_assert_eq(st.frames, 2);
+	cr_assert_eq(st.frames, shown + 1);
 	rig_free(r);
 }
 
