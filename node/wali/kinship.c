@@ -44,8 +44,10 @@ struct kinship *kinship_add(struct family *f, struct vfs_obj *socket)
 
 struct kinship *kinship_at(const struct family *f, uint32_t i)
 {
+	uint32_t bit =
+	    i < 8 * sizeof f->kinships->bit ? 1u << i : 0; /* an image may say anything */
 	struct kinship *c = f->kinships;
-	while (c && c->bit != 1u << i)
+	while (c && c->bit != bit)
 		c = c->next;
 	return c;
 }
