@@ -131,6 +131,8 @@ static enum err settle(struct conn *c, struct errmsg *msg)
 		return ERR_OK;
 	if (!devices_want(n, p))
 		return err_set(msg, ERR_DENIED, "it is no member of the system");
+	if (links_is_second(c))
+		return err_set(msg, ERR_EXISTS, "a second connection");
 	struct msg_device_ready ready = {.entries = device_log_count(devices_log(n))};
 	c->ready_sent = true;
 	TRY(say(c, MSG_DEVICE_READY, &ready));

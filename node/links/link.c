@@ -1,8 +1,8 @@
 /* link.c - the part that holds all links: opening, the first message each way, dispatch, closing.
  *
- * When two devices dial each other at once, both connections may come up; both sides keep the one that
- * the device with the smaller id dialed. A connection that comes much later than the one that is up
- * means that the peer has lost that one: the newer is kept.
+ * When two devices dial each other at once, both connections may be answered: the device with the smaller id
+ * says DEVICE_READY on one of them only, so that no more than one comes up, on either side. A connection that
+ * comes much later than the one that is up means that the peer has lost that one: the newer is kept.
  */
 #include "node/links/link_impl.h"
 
@@ -171,19 +171,33 @@ static bool mine_is_smaller(const struct conn *c)
 	return memcmp(c->links->node->device->id, c->peer->id, DEVICE_ID_SIZE) < 0;
 }
 
-/* c and the connection that is up: is c the one to keep? */
-static bool takes_over(const struct conn *c, const struct conn *up, uint64_t session)
+static bool begun_together(const struct conn *a, const struct conn *b)
 {
 	uint64_t apart =
-	    c->began_ms > up->began_ms ? c->began_ms - up->began_ms : up->began_ms - c->began_ms;
-	if (up->session == session && !up->carrier != !c->carrier &&
-	    (up->carrier || apart <= LINK_TIE_MS))
+	    a->began_ms > b->began_ms ? a->began_ms - b->began_ms : b->began_ms - a->began_ms;
+	return a->session == b->session && apart <= LINK_TIE_MS;
+}
+
+bool links_is_second(const struct conn *c)
+{
+	if (!mine_is_smaller(c))
+		return false;
+	for (const struct conn *other = c->links->conns; other; other = other->next)
+		if (other != c && other->peer == c->peer && other->ready_sent &&
+		    other->dialer != c->dialer && !other->carrier == !c->carrier &&
+		    begun_together(c, other) && !other->closing && !other->doomed &&
+		    !other->farewell && !other->doubt_ms)
+			return true;
+	return false;
+}
+
+/* c and the connection that is up: is c the one to keep? */
+static bool takes_over(const struct conn *c, const struct conn *up)
+{
+	bool direct_and_not = up->session == c->session && !up->carrier != !c->carrier;
+	if (direct_and_not && (up->carrier || begun_together(c, up)))
 		return !c->carrier; /* a direct one is the better one */
-	if (up->doubt_ms && !c->carrier)
-		return true; /* who dialed it has none, and ours gives no sign of life */
-	if (up->session != session || apart > LINK_TIE_MS || c->dialer == up->dialer)
-		return true;
-	return c->dialer == mine_is_smaller(c);
+	return true;                /* who made it has lost the other */
 }
 
 static void note_peer(struct conn *c)
@@ -220,7 +234,7 @@ static enum err on_hello(struct conn *c, const struct msg_hello *m, struct errms
 enum err links_up(struct conn *c, struct errmsg *msg)
 {
 	struct peer *p = c->peer;
-	if (p->up && !takes_over(c, p->up, c->session))
+	if (p->up && !takes_over(c, p->up))
 		return err_set(msg, ERR_EXISTS, "a second connection");
 	bool goes_on = p->up && handover_may(p->up, c);
 	if (p->up && !goes_on)

@@ -256,6 +256,8 @@ enum err links_message(struct conn *c, const uint8_t *bytes, size_t size, struct
 enum err links_up(struct conn *c, struct errmsg *msg);
 /* Links may be dead without a word: they have a moment to show that they are not, and who has none is dialed at once. */
 void links_doubt(struct links *l);
+/* Both devices dialed at once, and it is for us to choose: the other connection is the link. */
+bool links_is_second(const struct conn *c);
 /* The stream is open: says HELLO. */
 void links_greet(struct conn *c);
 /* Called by conn_close(): takes c out of its peer, tells watchers. */

@@ -103,6 +103,41 @@ def test_a_program_moves_right_after_up_also_when_the_devices_have_not_met_yet(h
         assert other.ps()[there]['state'] in RUNS and not h.ps()
 
 
+def both_up_at_once(nodes):
+    starting = [node.spawn('up', stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) for node in nodes]
+    assert [one.wait(20) for one in starting] == [0, 0]
+
+
+@contextlib.contextmanager
+def busy_machine():
+    """More to do than processors: what is ready waits."""
+    loads = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(4 * os.cpu_count())]
+    try:
+        yield
+    finally:
+        for load in loads:
+            load.kill()
+            load.wait()
+
+
+def link_log(node):
+    with open(node.folder + '/log') as f:
+        return [line for line in f if ' link: ' in line]
+
+
+def test_two_nodes_that_start_at_once_and_dial_each_other_have_one_link_that_stays(h):
+    with paired(h) as other, busy_machine():
+        for _ in range(10):
+            for node in (h, other):
+                node.ok('down')
+            seen = [len(link_log(node)) for node in (h, other)]
+            both_up_at_once((h, other))
+            until(lambda: all(any(p.get('state') == 'up' for p in json.loads(node.ok('peers', '--json'))) for node in (h, other)))
+            time.sleep(0.3)
+            ups = [link_log(node)[n + 1:] for node, n in zip((h, other), seen)]
+            assert all(len(lines) == 1 and ' is up at ' in lines[0] for lines in ups), ups
+
+
 def test_a_new_program_does_not_take_the_number_of_one_that_is_coming_back(h):
     up(h)
     pid = start(h, *LARGE, options=('--checkpoint', 1))
