@@ -7,6 +7,7 @@ shown as in flight, which `wasmos resume --force` must bring back), and it must 
 
 	tests/e2e/move_faults.py WASMOS GUEST.wasm [quick | all] [STEP ...]
 """
+import functools
 import os
 import shutil
 import socket
@@ -146,7 +147,7 @@ def scenario(folder, kind, role, step, expected):
         text = node.output(row['pid'])
         if end['status'] != 7 or expected not in text:
             raise Wrong(f'it ended otherwise: {end["state"]} {end.get("status")} {text!r}')
-        return ('taken back by force, ' if forced else '') + f'ended on {node.name}'
+        return 'one copy, which ' + ('taken back by force, ' if forced else '') + f'ended on {node.name}'
     except (Wrong, nodes.Failed, subprocess.TimeoutExpired) as e:
         logs = '\n'.join(f'# {n.name}: {line}' for n in (a, b) for line in n.log().splitlines()[-12:])
         raise Wrong(f'{e}\n{logs}') from None
@@ -158,7 +159,10 @@ def scenario(folder, kind, role, step, expected):
 
 
 def passed(file, step):
-    return any(line.split()[-1] == step for line in open(file)) if os.path.exists(file) else False
+    if not os.path.exists(file):
+        return False
+    with open(file) as f:
+        return any(line.split()[-1] == step for line in f)
 
 
 def gone_while_it_is_written(folder):
@@ -194,6 +198,12 @@ def gone_while_it_is_written(folder):
                 node.kill9()
 
 
+def told_when_it_is_gone(folder):
+    if not any(gone_while_it_is_written(f'{folder}/gone{i}') for i in range(8)):
+        raise Wrong('in 8 tries the other device was never gone in time')
+    return 'who waits is told'
+
+
 def solo(folder):
     """What an unbroken run prints."""
     node = nodes.Node(f'{folder}/ref', 'ref')
@@ -212,24 +222,18 @@ def main():
              if (step in only if only else not quick or step in QUICK)]
     folder = tempfile.mkdtemp(prefix='wasmos-faults-')
     expected = solo(folder)
-    print(f'1..{len(cases) + (not only)}', flush=True)
+    runs = [(f'{role} {"is killed" if kind == "kill" else "loses its link"} at {step}',
+             functools.partial(scenario, f'{folder}/{i}', kind, role, step, expected)) for i, (kind, role, step) in enumerate(cases, 1)]
+    if not only:
+        runs.append(('a link that is gone for good while the source writes', functools.partial(told_when_it_is_gone, folder)))
+    print(f'1..{len(runs)}', flush=True)
     bad = 0
-    for i, (kind, role, step) in enumerate(cases, 1):
-        name = f'{role} {"is killed" if kind == "kill" else "loses its link"} at {step}'
+    for i, (name, run) in enumerate(runs, 1):
         try:
-            how = scenario(f'{folder}/{i}', kind, role, step, expected)
-            print(f'ok {i} - {name}: one copy, which {how}', flush=True)
+            print(f'ok {i} - {name}: {run()}', flush=True)
         except Wrong as e:
             bad += 1
             print(f'not ok {i} - {name}\n# ' + str(e).replace('\n', '\n# '), flush=True)
-    if not only:
-        try:
-            if not any(gone_while_it_is_written(f'{folder}/gone{i}') for i in range(8)):
-                raise Wrong('in 8 tries the other device was never gone in time')
-            print(f'ok {len(cases) + 1} - a link that is gone for good while the source writes: who waits is told', flush=True)
-        except Wrong as e:
-            bad += 1
-            print(f'not ok {len(cases) + 1} - a link that is gone for good while the source writes\n# {e}', flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     return 1 if bad else 0
 

@@ -6,7 +6,6 @@ Functions named test_* are the tests; their names are sentences. Each gets a hom
 ended afterwards.
 """
 import contextlib
-import contextlib
 import json
 import os
 import pty

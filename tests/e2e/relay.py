@@ -72,6 +72,7 @@ class Moving:
     """A move from desk to phone that is under way; HALF_WAY has arrived when it is made."""
 
     def __init__(self, net, pid):
+        self.pid = pid
         before = net.row(net.phone, net.desk)['received_bytes']
         self.command = net.desk.spawn('migrate', pid, 'phone', '--json', stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         net.until('the move does not get half way',
@@ -81,6 +82,15 @@ class Moving:
     def end(self, timeout_s=90):
         out, err = self.command.communicate(timeout=timeout_s)
         return self.command.returncode, out + err
+
+
+def begin_large_move(net):
+    """From desk through the hub to phone, slowly. Returns the move and what the program's output will be."""
+    text = Expecting(net)
+    net.until_way(net.desk, net.phone, 'via hub')
+    pid = start_large(net)
+    slow_down()
+    return Moving(net, pid), text
 
 
 def copies(*which):
@@ -140,11 +150,7 @@ def test_a_device_is_reached_through_another_and_directly_when_there_is_a_way(ne
 
 def test_a_link_becomes_direct_in_the_middle_of_a_move_and_the_move_goes_on(net):
     desk, _, phone = net.nodes()
-    text = Expecting(net)
-    net.until_way(desk, phone, 'via hub')
-    pid = start_large(net)
-    slow_down()
-    move = Moving(net, pid)
+    move, text = begin_large_move(net)
     net.join()
     net.until_way(desk, phone, 'direct')
     during = move.command.poll() is None
@@ -158,11 +164,7 @@ def test_a_link_becomes_direct_in_the_middle_of_a_move_and_the_move_goes_on(net)
 
 def test_the_device_in_between_is_killed_in_the_middle_of_a_move_and_nothing_is_lost(net):
     desk, hub, phone = net.nodes()
-    text = Expecting(net)
-    net.until_way(desk, phone, 'via hub')
-    pid = start_large(net)
-    slow_down()
-    move = Moving(net, pid)
+    move, text = begin_large_move(net)
     hub.kill9()
     status, said = move.end()
     assert status != 0, said
@@ -202,20 +204,16 @@ def test_another_device_takes_over_when_the_one_in_between_is_killed(net):
 def removed_in_mid_move(net, removed):
     """Removed by the hub, which both have a link with."""
     desk, hub, phone = net.nodes()
-    text = Expecting(net)
-    net.until_way(desk, phone, 'via hub')
-    pid = start_large(net)
-    slow_down()
-    move = Moving(net, pid)
+    move, text = begin_large_move(net)
     hub.call('device', 'remove', removed.name)
     took = net.until('they talk on', lambda: not net.way(desk, phone) and not net.way(phone, desk), 5)
     status, said = move.end()
     assert status != 0, said
     assert [row['pid'] for row in phone.ps()] == [], phone.ps()
     node, row = only_copy(net, desk, phone)
-    assert node is desk and row['pid'] == pid
+    assert node is desk and row['pid'] == move.pid
     assert not any(row['up'] for row in removed.json('peers') if row['name'] != removed.name), removed.json('peers')
-    ends_well(net, desk, pid, text.get())
+    ends_well(net, desk, move.pid, text.get())
     assert not net.way(desk, phone) and not net.way(phone, desk) and not phone.ps()
     print(f'# nothing between them {took:.1f} s after the removal')
 

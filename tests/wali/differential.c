@@ -528,16 +528,6 @@ static void signals(void)
 
 /* ---- processes ---- */
 
-static int child(int (*fn)(void))
-{
-	int status;
-	pid_t p = fork();
-	if (!p)
-		_exit(fn());
-	waitpid(p, &status, 0);
-	return status;
-}
-
 static int setsid_twice(void)
 {
 	return setsid() == getpid() ? (setsid() == -1 ? errno : 99) : 98;

@@ -1,4 +1,4 @@
-/* differential.h - what the parts of differential.c share: saying what a call answers, and making and removing files.
+/* differential.h - what the parts of differential.c share: saying what a call answers, making and removing files, and children.
  *
  * A case is SAY(call): the text of the call, its result or the error's number. BAD is an address that nobody has.
  */
@@ -55,6 +55,17 @@ static void say(const char *what, long long r)
 #define SAY(call) say(#call, (long long)(call))
 /* The result is a number of the system's own: only whether there was one. */
 #define DOES(call) say(#call, (call) == -1 ? -1 : 0)
+
+/* What waitpid() says of a child that ends with what fn returns. */
+__attribute__((unused)) static int child(int (*fn)(void))
+{
+	int status;
+	pid_t p = fork();
+	if (!p)
+		_exit(fn());
+	waitpid(p, &status, 0);
+	return status;
+}
 
 __attribute__((unused)) static int make(const char *name, const char *text)
 {

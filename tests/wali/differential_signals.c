@@ -35,16 +35,6 @@ static int inherited_stack(void)
 	return now.ss_flags * 2 + (now.ss_sp == own.ss_sp);
 }
 
-static int status_of(int (*fn)(void))
-{
-	int status;
-	pid_t p = fork();
-	if (!p)
-		_exit(fn());
-	waitpid(p, &status, 0);
-	return status;
-}
-
 static void *stack_of_thread(void *flags)
 {
 	stack_t now;
@@ -71,7 +61,7 @@ void stacks(void)
 	SAY(sigaltstack(NULL, &now));
 	SAY(now.ss_flags);
 	raise(SIGUSR2);
-	SAY(status_of(inherited_stack));
+	SAY(child(inherited_stack));
 	SAY(pthread_create(&thread, NULL, stack_of_thread, &flags));
 	SAY(pthread_join(thread, NULL));
 	SAY(flags);
