@@ -22,10 +22,11 @@ INCLUDE_TABLE = {
     'vfs': {'base'},
     'proto': {'base'},
     'migrate': {'base', 'proto'},
-    'node': {'base', 'engine', 'vfs', 'proto', 'migrate', 'sdk'},
-    'shell': {'base', 'engine', 'vfs', 'proto', 'migrate', 'sdk', 'node'},
+    'folder': {'base', 'vfs', 'migrate'},
+    'node': {'base', 'engine', 'vfs', 'proto', 'migrate', 'folder', 'sdk'},
+    'shell': {'base', 'engine', 'vfs', 'proto', 'migrate', 'folder', 'sdk', 'node'},
     'sdk': set(),
-    'bench': {'base', 'engine', 'vfs', 'proto', 'migrate', 'node'},
+    'bench': {'base', 'engine', 'vfs', 'proto', 'migrate', 'folder', 'node'},
 }
 # Of sdk/ the other rooms see only the lists of host calls and the constants that go with them.
 SDK_VISIBLE = ('sdk/abi/', 'sdk/include/wasmos.h')
@@ -40,8 +41,8 @@ LIBRARY_DOORS = {
     'SDL.h': 'node/drivers/',
     'SDL2/': 'node/drivers/',
 }
-# proto/ and migrate/ read no clock, draw no randomness, open nothing, start nothing.
-ROOMS_WITHOUT_IO = ('proto', 'migrate')
+# proto/, migrate/ and folder/ read no clock, draw no randomness, open nothing, start nothing.
+ROOMS_WITHOUT_IO = ('proto', 'migrate', 'folder')
 IO_HEADERS = re.compile(r'(sys/(?!types)|net/|netinet/|arpa/|time\.h|unistd\.h|fcntl\.h|pthread\.h|poll\.h|signal\.h|'
                         r'threads\.h|dirent\.h|base/os\.h)')
 PLATFORM_MACRO = re.compile(r'^\s*#\s*(?:el)?if\w*\b.*\b(__linux__|__ANDROID__|_WIN32|__APPLE__|__FreeBSD__)\b')
@@ -120,7 +121,7 @@ def rule_include_table(_):
 
 def rule_quotes_resolve(_):
     """an include in quotes names a file of the tree from its root"""
-    for path in c_files('base', 'engine', 'vfs', 'proto', 'migrate', 'node', 'shell'):
+    for path in c_files('base', 'engine', 'vfs', 'proto', 'migrate', 'folder', 'node', 'shell'):
         for number, kind, name in includes(path):
             if kind == '"' and '/' not in name:
                 yield f'{path}:{number}: "{name}": write the room too'
@@ -137,7 +138,7 @@ def rule_library_doors(_):
 
 
 def rule_no_io(_):
-    """proto/ and migrate/ have no I/O: no clock, socket, file, thread"""
+    """proto/, migrate/ and folder/ have no I/O: no clock, socket, file, thread"""
     for path in c_files(*ROOMS_WITHOUT_IO):
         for number, _kind, name in includes(path):
             if IO_HEADERS.match(name):
@@ -167,7 +168,7 @@ def rule_no_header_circles(_):
 
 def rule_platforms_are_files(_):
     """no #ifdef asks for a platform: platforms are files chosen by the build"""
-    for path in c_files('base', 'engine', 'vfs', 'proto', 'migrate', 'node', 'shell'):
+    for path in c_files('base', 'engine', 'vfs', 'proto', 'migrate', 'folder', 'node', 'shell'):
         for number, line in enumerate(lines_of(path), 1):
             if m := PLATFORM_MACRO.match(line):
                 yield f'{path}:{number}: {m.group(1)}'
