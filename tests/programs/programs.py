@@ -28,6 +28,7 @@ CLANG = "clang/gen/llvm.core.wasm"
 ESBUILD = "wasi-preview1/esbuild.wasm"
 YOSYS = "yosys/gen/yosys.core.wasm"
 NEXTPNR = "nextpnr-ice40/gen/nextpnr-ice40.core.wasm"
+PANDOC = "pandoc-wasm/src/pandoc.wasm"
 
 
 class Result:
@@ -197,6 +198,21 @@ def test_yosys(tap, ours, node):
     tap.same("exit status", a.status, b.status)
     tap.same("md5 of the placed design", *(hashlib.md5(r.file("blink.asc")).hexdigest() for r in results))
     tap.ok("a design of some size", a.file("blink.asc").count(b".logic_tile") > 100)
+
+
+def test_pandoc(tap, ours, node):
+    """pandoc, which GHC made of Haskell: a document goes through several formats and back."""
+    give((ours, node), "letter.md")
+    for fmt in ("html", "latex", "native", "docx"):
+        words = ["-s", "-f", "markdown", "-t", fmt, "letter.md", "-o", f"letter.{fmt}"]
+        a, b = (s.run(PANDOC, words, env=["SOURCE_DATE_EPOCH=1000000000"], at="/") for s in (ours, node))
+        tap.same(f"{fmt}: how it ended", (a.out, a.err, a.status), (b.out, b.err, b.status))
+        tap.same(f"{fmt}: what it made", *(hashlib.sha256(r.file(f"letter.{fmt}")).hexdigest() for r in (a, b)))
+    a, b = (s.run(PANDOC, ["-f", "docx", "-t", "markdown", "letter.docx"], at="/") for s in (ours, node))
+    tap.same("and back from docx", (a.out, a.err, a.status), (b.out, b.err, b.status))
+    tap.ok("with its table", b"42" in a.out and b"---" in a.out, a.out)
+    a, b = (s.run(PANDOC, ["-t", "no-such-format", "letter.md"], at="/") for s in (ours, node))
+    tap.same("an unknown format", (a.out, a.err, a.status), (b.out, b.err, b.status))
 
 
 def test_conform(tap, ours, node):
