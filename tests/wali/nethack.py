@@ -16,7 +16,8 @@ sys.path[:0] = [os.path.join(ROOT, 'scripts'), os.path.join(ROOT, 'tests', 'e2e'
 import cases  # noqa: E402
 import nodes  # noqa: E402
 
-OPTIONS = 'name:Astrid,role:Valkyrie,race:human,gender:female,align:neutral,pettype:none,!legacy,!splash_screen,!news,!autopickup'
+# Who dies there may go on: the dice shall not decide what a test says.
+OPTIONS = 'playmode:explore,name:Astrid,role:Valkyrie,race:human,gender:female,align:neutral,pettype:none,!legacy,!splash_screen,!news,!autopickup'
 
 
 def command(playground):
