@@ -17,6 +17,9 @@ void os_device_begin(void);
 /* Whether names of machines can be looked up; if not, trying would take seconds and fail. */
 bool os_device_has_names(void);
 
+/* A telephone or tablet: the app that this program is part of has a screen, sound and touch, whatever the program itself can open. */
+bool os_device_is_handheld(void);
+
 struct os_memory {
 	uint64_t total_bytes;
 	uint64_t available_bytes; /* to programs, without swapping */

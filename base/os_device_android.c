@@ -48,6 +48,11 @@ bool os_device_has_names(void)
 	return access("/etc/resolv.conf", R_OK) == 0;
 }
 
+bool os_device_is_handheld(void)
+{
+	return true;
+}
+
 /* The system ends apps in the background at about this much; it has no swap to speak of. */
 uint64_t os_memory_floor_bytes(uint64_t total_bytes)
 {

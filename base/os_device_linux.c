@@ -10,6 +10,11 @@ bool os_device_has_names(void)
 	return true;
 }
 
+bool os_device_is_handheld(void)
+{
+	return false;
+}
+
 uint64_t os_memory_floor_bytes(uint64_t total_bytes)
 {
 	return 0; /* it swaps first, and a person decides; `wasmos up --low-memory` asks for the watch */

@@ -12,6 +12,11 @@ bool os_device_has_names(void)
 	return true;
 }
 
+bool os_device_is_handheld(void)
+{
+	return false;
+}
+
 bool os_memory_now(struct os_memory *m)
 {
 	MEMORYSTATUSEX st = {.dwLength = sizeof st};

@@ -109,15 +109,16 @@ static int run(struct shell *sh)
 
 const struct command command_migrate = {
     .name = "migrate",
-    .usage = "migrate PID PEER [--alone|--job] [--max-pause MS]",
+    .usage = "migrate PID PEER|best [--alone|--job] [--max-pause MS]",
     .summary = "move a running program to another device",
     .help = "The program runs on while its memory is copied; it stands still only for what\n"
             "it wrote last. Its window, sound, terminal and open files go with it. Until\n"
             "the other device holds everything and has checked it, anything that goes wrong\n"
             "means that the program runs on here.\n"
             "\n"
-            "The PEER \"best\" is the linked device with the most idle cores and memory to\n"
-            "spare (`wasmos peers`).\n"
+            "The PEER \"best\" is the linked device with the most idle cores that has memory\n"
+            "to spare for the program, and a screen when it has a window; one with a low\n"
+            "battery counts half (`wasmos peers`).\n"
             "\n"
             "With --max-pause the move is given up, and says why, when the program would\n"
             "stand still for longer.\n"

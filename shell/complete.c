@@ -84,6 +84,27 @@ static bool ask(const struct typing *t, const char *request, struct client **c)
 	return true;
 }
 
+/* "up, 12 % load, 2048 MiB free, arm64, battery 80 %, screen sound": what one chooses a device by. */
+static void offer_peer(const struct typing *t, const struct client *c)
+{
+	const char *state = row_str(c, "state"), *processor = row_str(c, "processor"),
+	           *abilities = row_str(c, "abilities");
+	char what[WORD_MAX];
+	uint64_t load = 0, mib = 0, battery = 0;
+	int n = snprintf(what, sizeof what, "%s", state ? state : "");
+	if (row_flag(c, "up") && row_u64(c, "load_percent", &load) &&
+	    row_u64(c, "memory_free_mib", &mib))
+		n += snprintf(what + n, sizeof what - (size_t)n, ", %u %% load, %u MiB free%s%s",
+		              (unsigned)load, (unsigned)mib, processor && *processor ? ", " : "",
+		              processor ? processor : "");
+	if (row_flag(c, "up") && row_u64(c, "battery_percent", &battery))
+		n += snprintf(what + n, sizeof what - (size_t)n, ", battery %u %%",
+		              (unsigned)battery);
+	if (row_flag(c, "up") && abilities && *abilities)
+		snprintf(what + n, sizeof what - (size_t)n, ", %s", abilities);
+	offer(t, row_str(c, "name"), what);
+}
+
 static void offer_peers(const struct typing *t)
 {
 	struct client *c;
@@ -92,7 +113,7 @@ static void offer_peers(const struct typing *t)
 		return;
 	while (client_next(t->shell, c, &status))
 		if (!row_flag(c, "self") && row_str(c, "name"))
-			offer(t, row_str(c, "name"), row_str(c, "state"));
+			offer_peer(t, c);
 	client_close(c);
 }
 
@@ -120,9 +141,17 @@ static void say_else(const char *what)
 	puts(what);
 }
 
+/* "PEER|best": behind it may stand words that count as well. */
+static const char *behind_device(const char *kind)
+{
+	size_t size = !strncmp(kind, "PEER", 4) ? 4 : !strncmp(kind, "DEVICE", 6) ? 6 : 0;
+	return !size || (kind[size] && kind[size] != '|') ? NULL
+	                                                  : kind + size + (kind[size] == '|');
+}
+
 static bool is_device(const char *kind)
 {
-	return !strcmp(kind, "PEER") || !strcmp(kind, "DEVICE");
+	return behind_device(kind) != NULL;
 }
 
 /* An operand as the usage calls it. */
@@ -131,9 +160,10 @@ static void offer_operand(const struct typing *t, const char *kind)
 	bool file =
 	    !strncmp(kind, "FILE", 4) || !strncmp(kind, "PROG", 4) || !strncmp(kind, "ARGS", 4);
 	say_else(file ? "files" : "words");
-	if (is_device(kind))
+	if (is_device(kind)) {
+		offer_words(t, behind_device(kind), '|');
 		offer_peers(t);
-	else if (strstr(kind, "PID") && strcmp(t->words[0], "bring") != 0)
+	} else if (strstr(kind, "PID") && strcmp(t->words[0], "bring") != 0)
 		offer_pids(t);
 	else if (kind[0] >= 'a' && kind[0] <= 'z')
 		offer_words(t, kind, '|');

@@ -90,6 +90,8 @@ enum { CONTROL_QUEUE_GOAL = 128 * 1024 };
 size_t control_queued_bytes(const struct control_call *c);
 void control_on_drained(struct control_call *c, void (*fn)(void *ctx), void *ctx);
 struct node *control_node(struct control_call *c);
+/* False: this device is "files only", and the call has been told so. */
+bool control_may_run(struct control_call *c);
 
 /* ---- calls without a client (ask.c: of another device) ---- */
 

@@ -100,6 +100,15 @@ void control_devices(struct node *n, struct control_call *c)
 	control_end(c, ERR_OK, NULL);
 }
 
+bool control_may_run(struct control_call *c)
+{
+	if (devices_may_run(control_node(c), NULL))
+		return true;
+	control_fail(c, ERR_DENIED,
+	             "this device is \"files only\" in its system: `wasmos devices`");
+	return false;
+}
+
 /* A device by its name or id: this one, or a peer. */
 static enum err find(struct node *n, struct control_call *c, uint8_t id[DEVICE_ID_SIZE],
                      struct errmsg *msg)

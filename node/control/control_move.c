@@ -5,6 +5,7 @@
 #include "node/control/awake.h"
 #include "node/moves/checkpoint.h"
 #include "node/control/control.h"
+#include "node/drivers/drivers.h"
 #include "node/links/devices.h"
 #include "node/process/kin.h"
 #include "node/process/kin_split.h"
@@ -171,6 +172,31 @@ static enum err may_go(struct node *n, const struct peer *to, struct errmsg *msg
 	return ERR_OK;
 }
 
+/* In a window or by an app; what is drawn in a terminal comes back to that terminal, wherever it is drawn. */
+static bool is_looked_at(const char *host)
+{
+	return !strcmp(host, "sdl2") || !strcmp(host, "client");
+}
+
+/* Of the process, or of all that go with it. */
+static struct members_need need_of(struct process *p, bool alone)
+{
+	struct process *all[KIN_MAX] = {p};
+	struct members_need need = {0};
+	struct drivers_stats st;
+	uint32_t count = 1;
+	if (!alone && kin_list(kin_leader(p), all, &count) != ERR_OK)
+		count = KIN_MAX; /* more than can move: it will be told */
+	for (uint32_t i = 0; i < count; i++) {
+		need.memory_bytes += process_memory_bytes(all[i]);
+		if (!all[i]->drivers)
+			continue;
+		drivers_stats(all[i]->drivers, &st);
+		need.screen |= st.display && is_looked_at(st.host);
+	}
+	return need;
+}
+
 void control_migrate(struct node *n, struct control_call *c)
 {
 	const char *text;
@@ -185,8 +211,10 @@ void control_migrate(struct node *n, struct control_call *c)
 		return;
 	}
 	enum err e = peer_find(n, text, &to, &msg);
-	if (e == ERR_NOTFOUND && !strcmp(text, "best"))
-		e = members_best(n, &to, &msg);
+	if (e == ERR_NOTFOUND && !strcmp(text, "best")) {
+		struct members_need need = need_of(p, control_flag(c, "alone"));
+		e = members_best(n, &need, &to, &msg);
+	}
 	if (e != ERR_OK) {
 		control_end(c, e, &msg);
 		return;
@@ -297,6 +325,8 @@ static void resume_found(struct node *n, struct control_call *c, const struct ow
 void control_resume(struct node *n, struct control_call *c)
 {
 	uint64_t pid;
+	if (!control_may_run(c))
+		return;
 	if (control_flag(c, "trimmed")) {
 		trims_resume(n, c);
 		return;
@@ -332,6 +362,8 @@ void control_snapshot(struct node *n, struct control_call *c)
 void control_restore(struct node *n, struct control_call *c)
 {
 	const char *path;
+	if (!control_may_run(c))
+		return;
 	if (control_str(c, "path", &path) != ERR_OK || !path_is_absolute(path)) {
 		control_fail(c, ERR_USAGE, "restore needs an absolute path");
 		return;

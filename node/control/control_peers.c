@@ -21,6 +21,26 @@ static const char *processor_name(uint8_t processor)
 	return processor == FACTS_X86_64 ? "x86-64" : processor == FACTS_AARCH64 ? "arm64" : "";
 }
 
+/* "screen sound keyboard" */
+static void put_abilities(struct control_call *c, uint8_t abilities)
+{
+	static const struct {
+		uint8_t bit;
+		const char *name;
+	} all[] = {{FACTS_SCREEN, "screen"},
+	           {FACTS_SOUND, "sound"},
+	           {FACTS_KEYBOARD, "keyboard"},
+	           {FACTS_TOUCH, "touch"},
+	           {FACTS_MAINS, "mains"}};
+	char text[64] = "";
+	size_t at = 0;
+	for (unsigned i = 0; i < sizeof all / sizeof *all; i++)
+		if (abilities & all[i].bit)
+			at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", at ? " " : "",
+			                       all[i].name);
+	control_put_str(c, "abilities", text);
+}
+
 /* What it last told of itself. */
 static void put_facts(struct control_call *c, const struct facts *f)
 {
@@ -34,6 +54,7 @@ static void put_facts(struct control_call *c, const struct facts *f)
 	control_put_u64(c, "load_percent", f->load_percent);
 	control_put_u64(c, "memory_mib", f->memory_mib);
 	control_put_u64(c, "memory_free_mib", f->memory_free_mib);
+	put_abilities(c, f->abilities);
 	if (f->battery_percent != FACTS_NO_BATTERY)
 		control_put_u64(c, "battery_percent", f->battery_percent);
 }

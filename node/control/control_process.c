@@ -367,11 +367,8 @@ void run_terminal(struct control_call *c, struct tty_config *out)
 
 void run_process(struct control_call *c, const struct process_config *cfg)
 {
-	if (!devices_may_run(control_node(c), NULL)) {
-		control_fail(c, ERR_DENIED,
-		             "this device is \"files only\" in its system: `wasmos devices`");
+	if (!control_may_run(c))
 		return;
-	}
 	struct run *r = malloc(sizeof *r);
 	if (!r) {
 		control_end(c, ERR_NOMEM, NULL);

@@ -8,6 +8,7 @@
 #include "node/disk.h"
 #include "node/links/group.h"
 #include "node/links/link_impl.h"
+#include "node/moves/keeper.h"
 #include "node/store.h"
 
 #include <stdlib.h>
@@ -19,7 +20,7 @@ struct devices {
 	unsigned told;   /* entries that those we are linked with were sent */
 	struct device_row *rows;
 	unsigned count;
-	bool lost_said;
+	bool lost_said, files_only;
 	bool gaps; /* an entry on disk was left out: all are to be written again */
 };
 
@@ -175,6 +176,15 @@ static void say_lost(struct node *n)
 	d->lost_said = lost;
 }
 
+/* Somebody made this device "files only": programs that run here rest. */
+static void follow_own_role(struct node *n)
+{
+	bool files_only = !devices_may_run(n, NULL);
+	if (files_only && !n->devices->files_only && n->keeper)
+		keeper_rest(n);
+	n->devices->files_only = files_only;
+}
+
 /* Somebody gave this device another name. */
 static void follow_own_name(struct node *n)
 {
@@ -207,6 +217,7 @@ void devices_apply(struct node *n)
 	read_rows(n);
 	say_lost(n);
 	follow_own_name(n);
+	follow_own_role(n);
 	if (!n->links)
 		return;
 	for (unsigned i = 0; i < d->count; i++)

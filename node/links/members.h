@@ -26,9 +26,15 @@ struct member_view {
 /* False: it is no member, or there is no membership here. Our own id is a member. */
 bool members_view(struct node *n, const uint8_t id[DEVICE_ID_SIZE], struct member_view *out);
 
-/* The device where a program would do best now: linked, alive, on mains power before a low battery, most processor and memory to
- * spare. ERR_NOTFOUND: none has said enough; msg says so. */
-enum err members_best(struct node *n, struct peer **out, struct errmsg *msg);
+/* What a program wants of the device that it goes to. */
+struct members_need {
+	uint64_t memory_bytes;
+	bool screen; /* it shows something */
+};
+/* The device where a program would do best now: linked, alive, with a screen and memory for it, on mains power before a low battery, most
+ * processor to spare. ERR_NOTFOUND: none has said that it is like that; msg says so. */
+enum err members_best(struct node *n, const struct members_need *need, struct peer **out,
+                      struct errmsg *msg);
 
 /* A datagram of membership that came over the link with p. */
 void members_message(struct peer *p, const struct msg_members *m);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MEMORY_STEP_MIB = 64, LOAD_STEP = 5, LOW_BATTERY = 30, ENOUGH_MIB = 512 };
+enum { MEMORY_STEP_MIB = 64, LOAD_STEP = 5, LOW_BATTERY = 30, SPARE_MIB = 256 };
 
 static uint8_t processor(void)
 {
@@ -108,25 +108,30 @@ void members_own_facts(struct node *n, struct load_meter *meter, struct facts *o
 	memory(out);
 	battery(out);
 	bool headless = n->cfg.display && !strcmp(n->cfg.display, "headless");
-	if (!headless && hosts_have_window())
+	if (os_device_is_handheld()) /* its app shows what the node, headless by itself, runs */
+		out->abilities |= FACTS_SCREEN | FACTS_SOUND | FACTS_TOUCH;
+	else if (!headless && hosts_have_window())
 		out->abilities |= FACTS_SCREEN | FACTS_SOUND | FACTS_KEYBOARD;
 	for (unsigned i = 0; i < count; i++)
 		out->address_count +=
 		    address_from_text(addresses[i], &out->addresses[out->address_count]);
 }
 
-/* Idle cores, halved on a low battery; 0: not there, or hardly any memory. */
-static unsigned score(const struct member_view *v)
+/* Idle cores, halved on a low battery; 0: not there, no room for the program, or no screen where it needs one. */
+static unsigned score(const struct member_view *v, const struct members_need *need)
 {
 	const struct facts *f = &v->facts;
-	if (v->state != MEMBER_ALIVE || !v->has_facts || f->memory_free_mib < ENOUGH_MIB)
+	if (v->state != MEMBER_ALIVE || !v->has_facts ||
+	    f->memory_free_mib < SPARE_MIB + (need->memory_bytes >> 20) ||
+	    (need->screen && !(f->abilities & FACTS_SCREEN)))
 		return 0;
 	unsigned idle = (f->cores ? f->cores : 1u) * (100u - f->load_percent) + 1;
 	return f->battery_percent < LOW_BATTERY && !(f->abilities & FACTS_MAINS) ? idle / 2 + 1
 	                                                                         : idle;
 }
 
-enum err members_best(struct node *n, struct peer **out, struct errmsg *msg)
+enum err members_best(struct node *n, const struct members_need *need, struct peer **out,
+                      struct errmsg *msg)
 {
 	unsigned best = 0;
 	for (struct peer *p = peer_first(n); p; p = peer_next(p)) {
@@ -134,7 +139,7 @@ enum err members_best(struct node *n, struct peer **out, struct errmsg *msg)
 		if (!peer_is_up(p) || !devices_may_run(n, peer_id(p)) ||
 		    !members_view(n, peer_id(p), &v))
 			continue;
-		unsigned is = score(&v);
+		unsigned is = score(&v, need);
 		if (is > best) {
 			best = is;
 			*out = p;
@@ -142,6 +147,7 @@ enum err members_best(struct node *n, struct peer **out, struct errmsg *msg)
 	}
 	return best ? ERR_OK
 	            : err_set(msg, ERR_NOTFOUND,
-	                      "no device that can be reached has said that it has room: `wasmos "
-	                      "peers` lists them");
+	                      "no device that can be reached has said that it has room%s: `wasmos "
+	                      "peers` lists them, and one that is named takes it all the same",
+	                      need->screen ? " and a screen" : "");
 }

@@ -5,6 +5,7 @@
 #include "node/control/awake.h"
 #include "node/moves/checkpoint.h"
 #include "node/disk.h"
+#include "node/links/devices.h"
 #include "node/moves/moves.h"
 #include "node/node.h"
 #include "node/moves/saver.h"
@@ -221,10 +222,31 @@ static void took_too_long(uv_timer_t *t)
 	process_kill_all(k->node);
 }
 
-static bool to_be_kept(const struct process *p)
+static bool can_sleep(const struct process *p)
 {
 	return p->leads && p->state == PROCESS_RUNNING &&
-	       (p->hold == HOLD_NONE || p->hold == HOLD_EXEC) && !is_waited_for(p);
+	       (p->hold == HOLD_NONE || p->hold == HOLD_EXEC);
+}
+
+static bool to_be_kept(const struct process *p)
+{
+	return can_sleep(p) && !is_waited_for(p);
+}
+
+static void rested(void *ctx, enum err e, const struct errmsg *msg,
+                   const struct checkpoint_report *r)
+{
+	node_log_about(
+	    ctx, e == ERR_OK ? LOG_INFO : LOG_WARN, "keeper",
+	    &(struct log_about){.event = LOG_EVENT_program_slept, .pid = r->pid, .error = e},
+	    "%u: this device is \"files only\": %s", r->pid, e == ERR_OK ? "it sleeps" : msg->text);
+}
+
+void keeper_rest(struct node *n)
+{
+	for (struct process *p = process_first(n); p && !n->keeper->stopping; p = p->next)
+		if (can_sleep(p))
+			checkpoint_suspend(p, rested, n);
 }
 
 /* Before the first of them sleeps: a system that does not wait for the end finds awake again what slept already. */
@@ -357,6 +379,8 @@ static void resume(struct keeper *k, const uint8_t uid[PROCESS_UID_SIZE])
 static void resume_all(struct keeper *k)
 {
 	struct wr uids = {0};
+	if (!devices_may_run(k->node, NULL))
+		return;
 	if (depot_get(node_depot(k->node), DEPOT_SETTINGS, key, sizeof key, &uids) == ERR_OK)
 		for (size_t at = 0; at + PROCESS_UID_SIZE <= uids.size; at += PROCESS_UID_SIZE)
 			resume(k, uids.data + at);

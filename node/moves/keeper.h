@@ -27,5 +27,8 @@ void keeper_stop(struct node *n, bool end, keeper_decided_fn decided, void *ctx)
 void keeper_insist(struct node *n);
 /* Since keeper_stop(), unless that was refused. node->stopping is set a moment later, when nothing is half resumed. */
 bool keeper_is_stopping(struct node *n);
+/* This device is "files only" from now on: what runs is put to sleep, and stays so over a restart until `wasmos resume` is allowed again. What
+ * cannot sleep runs on; the log says so. */
+void keeper_rest(struct node *n);
 /* Something is still on its way to the disk. */
 bool keeper_busy(struct node *n);

@@ -148,17 +148,26 @@ def test_a_name_is_changed_on_all_devices_and_stays():
 
 def test_files_only_runs_nothing_and_sends_nothing():
     with system('laptop', 'server', 'disk') as (a, b, c):
-        pid, theirs = start(a, 100000), start(c, 100000)
+        pid, theirs = start(a, 100000), start(c, 600)
+        kept = os.path.join(os.path.dirname(c.home), 'kept')
+        c.call('snapshot', theirs, '-o', kept)
         a.call('device', 'role', 'disk', 'files-only')
         until('the disk has not heard', lambda: devices(c)['disk']['role'] == 'files only')
-        for said in (refused(a, 'migrate', pid, 'disk'), refused(c, 'migrate', theirs, 'server'), refused(c, 'run', COUNTER)):
+        until('what ran there runs on', lambda: c.process(theirs)['state'] == 'suspended')
+        for said in (refused(a, 'migrate', pid, 'disk'), refused(c, 'run', COUNTER), refused(c, 'resume', theirs), refused(c, 'restore', kept)):
             assert 'files only' in said, said
+        c.down()
+        up(c)
+        nodes.wait_for_link(a, c)
+        assert not c.living(), c.ps()
         assert 'permission denied' in refused(c, 'ps', '--on', 'laptop')
         assert 'permission denied' in refused(b, 'bring', theirs, 'disk')
         assert 'files only' in refused(c, 'device', 'remove', 'server')
         assert devices(c)['laptop']['up']
         a.call('device', 'role', 'disk', 'full')
         until('the disk has not heard', lambda: devices(c)['disk']['role'] == 'full')
+        c.call('resume', theirs)
+        ends_well(c, theirs, 600)
         a.migrate(pid, c)
 
 

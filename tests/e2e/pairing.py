@@ -116,7 +116,13 @@ def make_pair(a, b):
 
 
 def test_three_words_make_a_pair_and_a_link_that_survives_kill_and_restart(a, b):
-    make_pair(a, b)
+    host, words = a.show('--yes')
+    began = time.monotonic()
+    b.ok('pair', words, '--yes')
+    assert ended(host)[0] == 0
+    print(f'# paired {time.monotonic() - began:.2f} s after the words were there, two commands included')
+    linked(a, b)
+    assert time.monotonic() - began < 10, 'it takes longer than docs/DEVICES.md says'
     b.kill()
     until('the loss is seen', lambda: not a.peers()['beta']['up'])
     b.up()

@@ -10,6 +10,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), 'scripts'))
@@ -58,6 +59,16 @@ def test_a_node_in_the_sandbox_comes_up_runs_a_program_lists_it_and_goes_down():
         check_ended(inside, pid, answer_unmoved())
         inside.down()
         assert not inside.is_up()
+
+
+def test_a_telephone_tells_the_others_of_the_screen_that_its_app_has():
+    with two_nodes() as (inside, outside):
+        nodes.pair(inside, outside)
+        end = time.monotonic() + 20
+        while not (tells := next(row.get('abilities', '') for row in outside.json('peers') if row['name'] == 'inside')):
+            assert time.monotonic() < end, outside.json('peers')
+            time.sleep(0.05)
+        assert {'screen', 'sound', 'touch'} <= set(tells.split()), tells
 
 
 def test_a_program_goes_on_after_a_restart_of_the_node_in_the_sandbox():

@@ -321,6 +321,45 @@ def test_a_program_that_is_put_to_sleep_or_moves_away_says_so():
         s.until(lambda: s.seq)
 
 
+# ---- `migrate PID best` ----
+
+def told(node):
+    return {row['name']: row for row in node.json('peers') if row.get('member') == 'alive' and 'abilities' in row}
+
+
+def until(what, holds):
+    end = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+def test_a_program_that_is_looked_at_goes_to_a_device_with_a_screen_only():
+    def make(folder):
+        return [nodes.Node(os.path.join(folder, name), name, env={'XDG_RUNTIME_DIR': folder, 'DISPLAY': display, 'WAYLAND_DISPLAY': ''})
+                for name, display in (('desk', ''), ('attic', ''), ('den', ':59'))]
+
+    with nodes.housed(make) as (desk, attic, den):
+        for node in (desk, attic, den):
+            node.up('--listen', '127.0.0.1:0', *(['--display', 'headless'] if node is not den else []))
+        nodes.pair(desk, attic)
+        until('the attic has told nothing', lambda: 'attic' in told(desk))
+        pid = window(desk)
+        s = Screen(desk, pid)
+        s.until(lambda: s.seq)
+        try:
+            desk.call('migrate', pid, 'best')
+            raise AssertionError('it went where it cannot be seen')
+        except nodes.Failed as e:
+            assert 'room and a screen' in str(e), e
+        nodes.pair(desk, den)
+        until('the den has told nothing', lambda: 'den' in told(desk))
+        rows = told(desk)
+        assert 'screen' in rows['den']['abilities'].split() and 'screen' not in rows['attic']['abilities'].split(), rows
+        desk.call('migrate', pid, 'best')
+        assert den.living() and not desk.living()
+
+
 def missing(test):
     path = getattr(test, 'needs', '/')
     return None if os.path.exists(path) else f'{os.path.relpath(path, CACHE)} is not in the cache'

@@ -409,7 +409,7 @@ def shell_completes(h, words, name):
                 'wasmos mig': 'wasmos migrate', 'wasmos up --disp': 'wasmos up --display',
                 'wasmos up --display he': 'wasmos up --display headless',
                 'wasmos up --display=he': 'wasmos up --display=headless', 'wasmos kill ': f'wasmos kill {pid}',
-                f'wasmos migrate {pid} l': f'wasmos migrate {pid} laptop', 'wasmos device ren': 'wasmos device rename',
+                f'wasmos migrate {pid} l': f'wasmos migrate {pid} laptop', f'wasmos migrate {pid} b': f'wasmos migrate {pid} best', 'wasmos device ren': 'wasmos device rename',
                 'wasmos ps --on l': 'wasmos ps --on laptop', 'wasmos restore /etc/pass': 'wasmos restore /etc/passwd',
                 f'wasmos --home {h.folder} ki': f'wasmos --home {h.folder} kill'}.items():
             t.typed(text, becomes)
@@ -440,6 +440,16 @@ def test_completing_asks_a_node_for_a_second_at_most_and_says_nothing_when_there
     took = time.monotonic() - began
     os.kill(pid, signal.SIGCONT)
     assert out == 'words\n' and took < 3, (out, took)
+
+
+def test_a_device_is_offered_with_what_one_chooses_it_by(h):
+    with paired(h):
+        def offered():
+            lines = h.ok('completion', 'next', '--', 'migrate', '1', '').splitlines()
+            return dict(line.split('\t') for line in lines[1:])
+        until(lambda: 'MiB free' in offered().get('laptop', ''))
+        assert re.match(r'up, \d+ % load, \d+ MiB free', offered()['laptop']) and 'best' in offered(), offered()
+        assert set(dict(line.split('\t') for line in h.ok('completion', 'next', '--', 'unpair', '').splitlines()[1:])) == {'laptop'}
 
 
 def test_a_name_that_a_shell_would_run_is_completed_as_a_name(h):
