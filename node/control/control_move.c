@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/os.h"
 #include "node/moves/asleep.h"
+#include "node/links/ask.h"
 #include "node/control/awake.h"
 #include "node/moves/checkpoint.h"
 #include "node/control/control.h"
@@ -262,11 +263,22 @@ static void checkpoint_over(void *ctx, enum err e, const struct errmsg *msg,
 	waiting_free(w);
 }
 
+static void start_suspending(void *ctx, enum err e, const struct errmsg *msg, struct process *p)
+{
+	struct waiting *w = ctx;
+	if (e == ERR_OK)
+		checkpoint_suspend(p, checkpoint_over, w);
+	else
+		checkpoint_over(w, e, msg, NULL);
+}
+
 void control_suspend(struct node *n, struct control_call *c)
 {
 	struct process *p = control_arg_running(c);
 	struct waiting *w = p ? wait_for(n, c) : NULL;
-	if (w)
+	if (w && control_flag(c, "job"))
+		kin_split(p, SPLIT_GROUP, start_suspending, w);
+	else if (w)
 		checkpoint_suspend(p, checkpoint_over, w);
 }
 
@@ -325,10 +337,15 @@ static void resume_found(struct node *n, struct control_call *c, const struct ow
 void control_resume(struct node *n, struct control_call *c)
 {
 	uint64_t pid;
+	const char *peer = control_str_or(c, "peer", NULL);
 	if (!control_may_run(c))
 		return;
 	if (control_flag(c, "trimmed")) {
 		trims_resume(n, c);
+		return;
+	}
+	if (peer && strcmp(peer, n->name) != 0) {
+		ask_resume(n, c, peer);
 		return;
 	}
 	if (control_u64(c, "pid", &pid) != ERR_OK || pid > UINT32_MAX) {

@@ -191,13 +191,15 @@ static enum err write_control(const char *text, struct control_map *m)
 	int n = sscanf(text, "control %u %15s %300[^\n]", &pid, verb, rest);
 	bool job = !strcmp(verb, "migrate-job"), alone = !strcmp(verb, "migrate-alone");
 	bool moves = job || alone || !strcmp(verb, "migrate"), kills = !strcmp(verb, "kill");
-	if (n < 2 || ((moves || kills) && n < 3) || (!moves && !kills && strcmp(verb, "suspend")))
+	bool wakes = !strcmp(verb, "resume"), job_sleeps = !strcmp(verb, "suspend-job");
+	if (n < 2 || ((moves || kills || wakes) && n < 3) ||
+	    (!moves && !kills && !wakes && !job_sleeps && strcmp(verb, "suspend")))
 		return ERR_USAGE;
-	control_map_text(m, "request", moves ? "migrate" : verb);
-	if (job || alone)
-		control_map_flag(m, job ? "job" : "alone", true);
+	control_map_text(m, "request", moves ? "migrate" : job_sleeps ? "suspend" : verb);
+	if (job || alone || job_sleeps)
+		control_map_flag(m, alone ? "alone" : "job", true);
 	control_map_u64(m, "pid", pid);
-	if (moves)
+	if (moves || wakes)
 		control_map_text(m, "peer", rest);
 	if (kills)
 		control_map_u64(m, "status", 128 + strtoul(rest, NULL, 10) % 65);

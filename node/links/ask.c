@@ -249,6 +249,11 @@ void ask_kill(struct node *n, struct control_call *c, const char *peer)
 	ask_about(n, c, peer, "kill", ASK_TIMEOUT_MS, &(struct ask){0});
 }
 
+void ask_resume(struct node *n, struct control_call *c, const char *peer)
+{
+	ask_about(n, c, peer, "resume", ASK_WAKE_TIMEOUT_MS, &(struct ask){0});
+}
+
 static const char *const shell_texts[] = {"command", "term", "colorterm", "net"};
 enum { SHELL_TEXTS = sizeof shell_texts / sizeof *shell_texts };
 static const char *const shell_flags[] = {"in_terminal", "out_terminal", "err_terminal"};
@@ -330,12 +335,12 @@ static void translate_bring(const struct link_caller *call, struct control_map *
 static enum err translate_about(const struct link_caller *call, const struct control_values *v,
                                 const char *what, struct control_map *out)
 {
-	static const char *const same[] = {"find", "logs", "kill"};
+	static const char *const same[] = {"find", "logs", "kill", "resume"};
 	const struct control_value *pid = control_values_find(v, "pid");
 	bool known = !strcmp(what, "bring");
 	if (known)
 		translate_bring(call, out);
-	for (int i = 0; i < 3; i++)
+	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
 		if (!strcmp(what, same[i])) {
 			control_map_text(out, "request", same[i]);
 			known = true;

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "node/sockets/socket.h"
 #include "node/wali/commons.h"
+#include "node/wali/far_requests.h"
 #include "node/wali/kinship.h"
 #include "node/wali/pty.h"
 
@@ -271,11 +272,12 @@ static uint64_t poke_all(struct family *f)
 
 static uint64_t poke_due(struct family *f)
 {
-	uint64_t now = os_monotonic_ns(), next = OS_NO_DEADLINE;
+	uint64_t requests = far_requests_due(f), lost = kinships_bury(f);
+	uint64_t now = os_monotonic_ns(), next = requests < lost ? requests : lost;
 	if (atomic_load(&f->has_news) && kinships_want(f))
 		next = poke_all(f);
 	for (struct task *t = f->tasks; t; t = t->next) {
-		if (!t->alarm_ns || t->state == TASK_ZOMBIE)
+		if (!t->alarm_ns || t->state == TASK_ZOMBIE || t->away)
 			continue;
 		if (t->alarm_ns > now) {
 			next = t->alarm_ns < next ? t->alarm_ns : next;
@@ -325,6 +327,7 @@ static void end_alarms(struct family *f)
 static void family_free(struct family *f)
 {
 	kinships_end(f);
+	far_requests_free(f);
 	space_free(f->space);
 	ptys_settle(f);
 	while (f->tasks)
@@ -456,6 +459,8 @@ void family_raise(struct family *f, struct task *t, int signal)
 			    TASK_RUNS; /* as soon as it hears: the stop before is no news any more */
 			t->status_is_news = false;
 		}
+		if (signal == LINUX_SIGKILL)
+			kinship_kills(f, t);
 		f->has_untold = true;
 		return;
 	}

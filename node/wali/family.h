@@ -48,6 +48,7 @@ enum {
 	LINUX_SIGWINCH = 28,
 };
 
+struct far_request;
 struct kinship;
 struct space;
 struct store;
@@ -77,7 +78,9 @@ struct task {
 	char comm[16];     /* what Linux calls it */
 	struct kinship *
 	    away; /* its process is in another part of the family, beyond this (kinship.h); NULL: here */
-	uint8_t untold; /* kinships that have not heard how it is now, by their bits */
+	uint8_t untold;    /* kinships that have not heard how it is now, by their bits */
+	char device[64];   /* away: the name of the device that has it ... */
+	uint32_t node_pid; /* ... and its number there; empty and 0: not known yet */
 	struct task *next;
 };
 
@@ -119,6 +122,8 @@ struct family {
 	struct kinship *kinships;    /* with its other parts. Owned */
 	struct kinship *terminal_at; /* the terminal is the part's beyond it; NULL: it is here */
 	struct far_input input;      /* of a terminal that is not here */
+	struct far_request *far_requests; /* far_requests.h. Owned */
+	uint32_t far_last;                /* the number of the last one */
 	bool has_untold;      /* some task's row, or signals for one that is away, are to be sent */
 	atomic_bool has_news; /* other parts may have sent something ... */
 	atomic_bool hears;    /* ... and the thread of the alarms looks */

@@ -2,11 +2,12 @@
  *
  * Little-endian; in this order:
  *
- *	u32 version 1, or 2 of a part of a family; u32 number of the leader
- *	2: u32 u32 first and last number of children, or 0; kinships (kinship.c); the terminal between them (far_terminal.c)
+ *	u32 version 1, or 3 of a part of a family; u32 number of the leader
+ *	3: u32 u32 first and last number of children, or 0; kinships (kinship.c); the terminal between them (far_terminal.c); requests (far_requests.c)
  *	u16 tasks by number, each: u32 number, u32 parent or 0, u32 group, u32 session, u8 state (0 runs, 1 stopped, 2 zombie),
  *	    u8 flags (1 status is news, 2 ignores children, 4 has execed), u32 status, 16 bytes name for /proc;
- *	    2: u8 kinship that it is beyond or 255, u8 bits of kinships that have not heard how it is, u64 signals for it beyond, u64 time
+ *	    3: u8 kinship that it is beyond or 255, u8 bits of kinships that have not heard how it is, u64 signals for it beyond, u64 time;
+ *	    beyond one: u32 its number there, u8 size, name of its device
  *	the terminal's settings (save.c), u32 its session, u32 its foreground, u16 columns, u16 rows; u16 size, what is typed
  *	mounts and open files of all (vfs/fdtable_save.c)
  *	u16 eventfds and epolls, each: u16 description, u8 kind; an eventfd: u64 count, u8 semaphore; an epoll: u32 whose descriptors it
@@ -15,6 +16,7 @@
  */
 #include "node/wali/save.h"
 
+#include "node/wali/far_requests.h"
 #include "node/wali/kinship.h"
 #include "node/wali/pty.h"
 #include "vfs/pipe.h"
@@ -22,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT_WHOLE = 1, FORMAT_PART = 2, NO_DESCRIPTION = UINT16_MAX, HERE = UINT8_MAX };
+enum { FORMAT_WHOLE = 1, FORMAT_PART = 3, NO_DESCRIPTION = UINT16_MAX, HERE = UINT8_MAX };
 enum { TASK_NEWS = 1, TASK_IGNORES = 2, TASK_EXECED = 4 };
 
 /* An epoll whose process is not there yet. */
@@ -72,6 +74,11 @@ static void save_task(const struct task *t, bool part, struct wr *out)
 	wr_u8(out, t->untold);
 	wr_u64(out, t->away ? t->pending : 0);
 	wr_u64(out, t->used_ns);
+	if (!t->away)
+		return;
+	wr_u32(out, t->node_pid);
+	wr_u8(out, (uint8_t)strlen(t->device));
+	wr_bytes(out, t->device, strlen(t->device));
 }
 
 static enum err save_tasks(const struct family *f, struct wr *out)
@@ -172,6 +179,7 @@ static enum err save_all(struct wali *const *members, uint32_t count, const stru
 		wr_u32(out, f->pid_last);
 		TRY(kinships_save(f, out));
 		far_terminal_save(f, out);
+		far_requests_save(f, out);
 	}
 	TRY(save_tasks(f, out));
 	save_terminal(members[0], out);
@@ -235,10 +243,10 @@ static enum err load_part(struct rd *in, struct head *h, struct family *f)
 	if (!none && (!h->pid_first || h->pid_last > FAMILY_PID_MAX || h->pid_first > h->pid_last ||
 	              h->pid_last - h->pid_first < FAMILY_NUMBERS_LEAST))
 		return ERR_MALFORMED;
-	if (!f)
-		return kinships_skip(in);
-	TRY(kinships_load(f, in));
-	return far_terminal_load(f, in);
+	TRY(f ? kinships_load(f, in) : kinships_skip(in));
+	if (f)
+		TRY(far_terminal_load(f, in));
+	return far_requests_load(f, in);
 }
 
 static enum err load_head(struct rd *in, struct head *h, struct family *f)
@@ -261,11 +269,22 @@ static bool is_pid(uint32_t pid)
 /* What a part of a family has of each. */
 static enum err load_place(struct rd *in, struct task *t, uint8_t *beyond)
 {
+	uint8_t size;
+	const uint8_t *device;
 	TRY(rd_u8(in, beyond));
 	TRY(rd_u8(in, &t->untold));
 	TRY(rd_u64(in, &t->pending));
 	TRY(rd_u64(in, &t->used_ns));
-	return *beyond == HERE && t->pending ? ERR_MALFORMED : ERR_OK;
+	if (*beyond == HERE)
+		return t->pending ? ERR_MALFORMED : ERR_OK;
+	TRY(rd_u32(in, &t->node_pid));
+	TRY(rd_u8(in, &size));
+	TRY(rd_bytes(in, size, &device));
+	if (size >= sizeof t->device || memchr(device, 0, size))
+		return ERR_MALFORMED;
+	memcpy(t->device, device, size);
+	t->device[size] = 0;
+	return ERR_OK;
 }
 
 static enum err load_task(struct rd *in, const struct head *h, uint32_t before, struct task *t,

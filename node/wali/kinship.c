@@ -3,16 +3,26 @@
 
 #include "node/sockets/socket.h"
 #include "node/wali/family.h"
+#include "node/wali/far_requests.h"
 #include "node/wali/family_image.h"
 #include "node/wali/objects.h"
 #include "node/wali/wali_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { KIND_ROW = 1, KIND_SIGNALS };
-enum { ROW_SIZE = 47, SIGNALS_SIZE = 13, PIECE = 4096 /* more than any message */ };
+enum { ROW_SIZE = 52, SIGNALS_SIZE = 13, PIECE = 4096 /* more than any message */ };
+enum { DEVICE_MAX = sizeof((struct task *)0)->device - 1, ROW_MAX = ROW_SIZE + DEVICE_MAX };
+#define KILL_BIT (UINT64_C(1) << (LINUX_SIGKILL - 1))
 enum { ROW_NEWS = 1, ROW_IGNORES = 2, ROW_EXECED = 4, ROW_FLAGS = 7 };
+
+/* One that was killed and has ended for this part, of which the other has not said that it is over. */
+struct killed {
+	uint32_t pid;
+	bool told;
+};
 
 struct kinship {
 	struct kinship *next;
@@ -20,6 +30,8 @@ struct kinship {
 	uint8_t bit;
 	struct far_user user;
 	uint32_t first, last; /* numbers that the other part was given out of this one's; 0: none */
+	struct killed *killed;
+	uint32_t nkilled;
 };
 
 /* ---- which there are ---- */
@@ -76,7 +88,31 @@ uint8_t kinships_but(const struct family *f, const struct kinship *but)
 	return bits;
 }
 
+static void free_kinship(struct kinship *c)
+{
+	vfs_unref(c->socket);
+	free(c->killed);
+	free(c);
+}
+
 /* ---- telling ---- */
+
+/* Where it is: its device's name for it, and its number there. */
+static void place_of(const struct task *t, const char **device, uint32_t *number)
+{
+	struct wali_about a = {0};
+	if (t->wali && t->wali->host.about)
+		t->wali->host.about(t->wali->host.ctx, &a);
+	*device = t->away ? t->device : a.device ? a.device : "";
+	*number = t->away ? t->node_pid : a.pid;
+}
+
+void kinship_place(const struct task *t, struct task *stand_in)
+{
+	const char *device;
+	place_of(t, &device, &stand_in->node_pid);
+	snprintf(stand_in->device, sizeof stand_in->device, "%s", device);
+}
 
 static void write_row(const struct family *f, const struct task *t, struct wr *out)
 {
@@ -93,6 +129,13 @@ static void write_row(const struct family *f, const struct task *t, struct wr *o
 	wr_u32(out, (uint32_t)t->status);
 	wr_u64(out, t->used_ns);
 	wr_bytes(out, t->comm, sizeof t->comm);
+	const char *device;
+	uint32_t number;
+	place_of(t, &device, &number);
+	size_t size = strlen(device) < DEVICE_MAX ? strlen(device) : DEVICE_MAX;
+	wr_u32(out, number);
+	wr_u8(out, (uint8_t)size);
+	wr_bytes(out, device, size);
 }
 
 /* False: not now. */
@@ -121,7 +164,8 @@ bool kinship_takes(struct kinship *c, size_t size)
 static void tell_row(struct family *f, struct task *t, struct kinship *c, bool at_end)
 {
 	struct wr w = {0};
-	if (!(t->untold & c->bit) || !t->pid)
+	bool comes = !t->wali && !t->away && t->state != TASK_ZOMBIE && !at_end;
+	if (!(t->untold & c->bit) || !t->pid || comes)
 		return;
 	write_row(f, t, &w);
 	if (put_message(c, &w, at_end))
@@ -129,17 +173,34 @@ static void tell_row(struct family *f, struct task *t, struct kinship *c, bool a
 	wr_free(&w);
 }
 
-static void tell_signals(struct task *t, bool at_end)
+static bool put_signals(struct kinship *c, uint32_t pid, uint64_t bits, bool at_end)
 {
 	struct wr w = {0};
-	if (!t->away || !t->pending || t->state == TASK_ZOMBIE)
-		return;
 	wr_u8(&w, KIND_SIGNALS);
-	wr_u32(&w, t->pid);
-	wr_u64(&w, t->pending);
-	if (put_message(t->away, &w, at_end))
-		t->pending = 0;
+	wr_u32(&w, pid);
+	wr_u64(&w, bits);
+	bool ok = put_message(c, &w, at_end);
 	wr_free(&w);
+	return ok;
+}
+
+static void tell_signals(struct task *t, bool at_end)
+{
+	if (t->away && t->pending && t->state != TASK_ZOMBIE &&
+	    put_signals(t->away, t->pid, t->pending, at_end))
+		t->pending = 0;
+}
+
+/* True: some are left. */
+static bool tell_killed(struct kinship *c, bool at_end)
+{
+	bool left = false;
+	for (uint32_t i = 0; i < c->nkilled; i++) {
+		struct killed *d = &c->killed[i];
+		d->told = d->told || put_signals(c, d->pid, KILL_BIT, at_end);
+		left |= !d->told;
+	}
+	return left;
 }
 
 /* Its parent's part has heard: there it is waited for. */
@@ -156,6 +217,9 @@ static void told(struct family *f, struct task *t)
 void kinships_tell(struct family *f, bool at_end)
 {
 	bool left = far_terminal_tell(f);
+	left |= far_requests_tell(f);
+	for (struct kinship *c = f->kinships; c; c = c->next)
+		left |= tell_killed(c, at_end);
 	for (struct task *t = f->tasks, *next; t; t = next) {
 		next = t->next;
 		bool had = t->untold;
@@ -175,7 +239,9 @@ struct row {
 	uint32_t pid, parent, group, session, status;
 	uint8_t state, flags;
 	uint64_t used_ns;
-	const uint8_t *comm;
+	const uint8_t *comm, *device;
+	uint32_t node_pid;
+	uint8_t device_size;
 };
 
 static enum err read_row(struct rd *in, struct row *r)
@@ -189,9 +255,13 @@ static enum err read_row(struct rd *in, struct row *r)
 	TRY(rd_u32(in, &r->status));
 	TRY(rd_u64(in, &r->used_ns));
 	TRY(rd_bytes(in, sizeof((struct task *)0)->comm, &r->comm));
+	TRY(rd_u32(in, &r->node_pid));
+	TRY(rd_u8(in, &r->device_size));
+	TRY(rd_bytes(in, r->device_size, &r->device));
 	bool numbers = r->pid && r->pid <= FAMILY_PID_MAX && r->group && r->session &&
 	               r->parent <= FAMILY_PID_MAX && r->group <= FAMILY_PID_MAX &&
-	               r->session <= FAMILY_PID_MAX && r->parent != r->pid;
+	               r->session <= FAMILY_PID_MAX && r->parent != r->pid &&
+	               r->device_size <= DEVICE_MAX;
 	return numbers && r->state <= TASK_ZOMBIE && r->flags <= ROW_FLAGS ? ERR_OK : ERR_MALFORMED;
 }
 
@@ -227,8 +297,98 @@ static void end_stand_in(struct family *f, struct task *t)
 	family_drop_if_nobodys(f, t);
 }
 
+/* ---- who was killed ---- */
+
+void kinship_kills(struct family *f, struct task *t)
+{
+	enum { PATIENCE_S = 3 };
+	if (!t->alarm_ns)
+		t->alarm_ns = os_monotonic_ns() + PATIENCE_S * UINT64_C(1000000000);
+	family_watch_alarms(f);
+}
+
+static struct killed *find_killed(const struct kinship *c, uint32_t pid)
+{
+	for (uint32_t i = 0; i < c->nkilled; i++)
+		if (c->killed[i].pid == pid)
+			return &c->killed[i];
+	return NULL;
+}
+
+static bool add_killed(struct kinship *c, uint32_t pid, bool told)
+{
+	struct killed *p = c->nkilled < FAMILY_MAX && !find_killed(c, pid)
+	                       ? realloc(c->killed, (c->nkilled + 1u) * sizeof *p)
+	                       : NULL;
+	if (!p)
+		return false;
+	c->killed = p;
+	c->killed[c->nkilled++] = (struct killed){pid, told};
+	return true;
+}
+
+/* What its part says of one that was killed: that it is over, or that it does not know yet. */
+static void row_of_killed(struct family *f, struct kinship *c, struct killed *d,
+                          const struct row *r)
+{
+	if (r->state == TASK_ZOMBIE) {
+		*d = c->killed[--c->nkilled];
+		return;
+	}
+	d->told = false;
+	f->has_untold = true;
+}
+
+static void bury(struct family *f, struct task *t)
+{
+	t->alarm_ns = 0;
+	if (!add_killed(t->away, t->pid, !(t->pending & KILL_BIT)))
+		return;
+	t->status = LINUX_SIGKILL;
+	end_stand_in(f, t);
+	f->has_untold = true;
+}
+
+static struct task *next_lost(struct family *f, uint64_t now, uint64_t *next)
+{
+	struct task *due = NULL;
+	*next = OS_NO_DEADLINE;
+	for (struct task *t = f->tasks; t; t = t->next) {
+		if (!t->away || !t->alarm_ns || t->state == TASK_ZOMBIE)
+			continue;
+		if (t->alarm_ns <= now)
+			due = t;
+		else
+			*next = t->alarm_ns < *next ? t->alarm_ns : *next;
+	}
+	return due;
+}
+
+uint64_t kinships_bury(struct family *f)
+{
+	uint64_t now = os_monotonic_ns(), next;
+	struct task *t;
+	while ((t = next_lost(f, now, &next)))
+		bury(f, t);
+	return next;
+}
+
+static void take_place(struct task *t, const struct row *r)
+{
+	for (uint32_t i = 0; i < r->device_size; i++)
+		t->device[i] =
+		    r->device[i] < ' ' || r->device[i] == 0x7f ? '?' : (char)r->device[i];
+	t->device[r->device_size] = 0;
+	t->node_pid = r->node_pid;
+}
+
 static void take_row(struct family *f, struct kinship *c, const struct row *r)
 {
+	struct killed *d = find_killed(c, r->pid);
+	if (d) {
+		row_of_killed(f, c, d, r);
+		return;
+	}
 	struct task *t = stand_in(f, c, r);
 	const struct task *parent = family_find(f, r->parent);
 	if (!t || t->state == TASK_ZOMBIE)
@@ -241,6 +401,7 @@ static void take_row(struct family *f, struct kinship *c, const struct row *r)
 	t->used_ns = r->used_ns;
 	memcpy(t->comm, r->comm, sizeof t->comm);
 	t->comm[sizeof t->comm - 1] = 0;
+	take_place(t, r);
 	t->status = (int)r->status;
 	if (r->state == TASK_ZOMBIE) {
 		end_stand_in(f, t);
@@ -268,8 +429,9 @@ static void take_signals(struct family *f, const struct kinship *c, uint32_t pid
 static uint32_t message_size(const uint8_t *bytes, size_t size)
 {
 	switch (bytes[0]) {
-	case KIND_ROW: return ROW_SIZE;
+	case KIND_ROW: return size < ROW_SIZE ? 0 : ROW_SIZE + (uint32_t)bytes[ROW_SIZE - 1];
 	case KIND_SIGNALS: return SIGNALS_SIZE;
+	case FAR_REQUEST: return far_request_size(bytes, size);
 	default: return far_message_size(bytes, size);
 	}
 }
@@ -280,6 +442,8 @@ static enum err take_one(struct wali *k, struct kinship *c, struct rd *in)
 	struct row r;
 	uint64_t bits;
 	struct family *f = k->family;
+	if (*in->p == FAR_REQUEST)
+		return far_request_take(f, c, in);
 	if (*in->p != KIND_ROW && *in->p != KIND_SIGNALS)
 		return far_terminal_take(k, c, in);
 	TRY(rd_u8(in, &kind));
@@ -311,8 +475,7 @@ static void take_out(struct family *f, struct kinship *c)
 void kinship_drop(struct family *f, struct kinship *c)
 {
 	take_out(f, c);
-	vfs_unref(c->socket);
-	free(c);
+	free_kinship(c);
 }
 
 /* The other part is no more: who had not ended there was killed. */
@@ -337,8 +500,7 @@ static void lose(struct family *f, struct kinship *c)
 	}
 	if (c->first && c->first == f->pid_last + 1)
 		f->pid_last = c->last; /* its numbers come back */
-	vfs_unref(c->socket);
-	free(c);
+	free_kinship(c);
 }
 
 /* The messages that are there as a whole. MALFORMED: what is no message; AGAIN: one cannot happen now. */
@@ -395,6 +557,7 @@ void kinships_hear(struct wali *k)
 {
 	struct family *f = k->family;
 	far_terminal_serve(k);
+	far_requests_serve(f);
 	if (!atomic_exchange(&f->has_news, false))
 		return;
 	for (struct kinship *c = f->kinships, *next; c; c = next) {
@@ -413,7 +576,7 @@ bool kinships_want(struct family *f)
 			continue;
 		if (vfs_ready(c->socket, VFS_READABLE))
 			return true;
-		if (f->has_untold && socket_takes(c->socket, ROW_SIZE))
+		if (f->has_untold && socket_takes(c->socket, ROW_MAX))
 			return true;
 	}
 	return false;
@@ -428,12 +591,21 @@ void kinships_end(struct family *f)
 	while (f->kinships) {
 		struct kinship *c = f->kinships;
 		f->kinships = c->next;
-		vfs_unref(c->socket);
-		free(c);
+		free_kinship(c);
 	}
 }
 
-/* ---- in an image, before what is of the terminal (far_terminal.c): u8 count, each: u8 bit's number, u32 u32 first and last number given or 0, u32 size, the socket ---- */
+/* ---- in an image, before what is of the terminal (far_terminal.c): u8 count, each: u8 bit's number, u32 u32 first and last number given or 0,
+ * u16 killed, each: u32 number, u8 whether it was told; u32 size, the socket ---- */
+
+static void save_killed(const struct kinship *c, struct wr *out)
+{
+	wr_u16(out, (uint16_t)c->nkilled);
+	for (uint32_t i = 0; i < c->nkilled; i++) {
+		wr_u32(out, c->killed[i].pid);
+		wr_u8(out, c->killed[i].told);
+	}
+}
 
 enum err kinships_save(struct family *f, struct wr *out)
 {
@@ -445,6 +617,7 @@ enum err kinships_save(struct family *f, struct wr *out)
 		wr_u8(out, (uint8_t)kinship_index(c));
 		wr_u32(out, c->first);
 		wr_u32(out, c->last);
+		save_killed(c, out);
 		size_t at = out->size;
 		wr_u32(out, 0);
 		TRY(c->socket->ops->save(c->socket, out));
@@ -458,16 +631,22 @@ enum err kinships_save(struct family *f, struct wr *out)
 struct head {
 	uint8_t index;
 	uint32_t first, last;
+	struct rd killed;
 };
+
+enum { KILLED_SIZE = 5 };
 
 static enum err read_head(struct rd *in, struct head *h, struct rd *bytes)
 {
 	uint32_t size;
+	uint16_t killed;
 	TRY(rd_u8(in, &h->index));
 	TRY(rd_u32(in, &h->first));
 	TRY(rd_u32(in, &h->last));
-	if (h->first > h->last || h->last > FAMILY_PID_MAX)
+	TRY(rd_u16(in, &killed));
+	if (h->first > h->last || h->last > FAMILY_PID_MAX || killed > FAMILY_MAX)
 		return ERR_MALFORMED;
+	TRY(rd_sub(in, (size_t)KILLED_SIZE * killed, &h->killed));
 	TRY(rd_u32(in, &size));
 	return rd_sub(in, size, bytes);
 }
@@ -491,6 +670,22 @@ enum err kinships_skip(struct rd *in)
 	return rd_bytes(in, (size_t)USER * n, &bytes);
 }
 
+static enum err load_killed(struct family *f, struct kinship *c, struct rd in)
+{
+	while (rd_left(&in)) {
+		uint32_t pid;
+		uint8_t told;
+		TRY(rd_u32(&in, &pid));
+		TRY(rd_u8(&in, &told));
+		if (!pid || pid > FAMILY_PID_MAX || told > 1 || find_killed(c, pid))
+			return ERR_MALFORMED;
+		if (!add_killed(c, pid, told))
+			return ERR_NOMEM;
+		f->has_untold |= !told;
+	}
+	return ERR_OK;
+}
+
 static enum err load_one(struct family *f, struct rd *in, int *before)
 {
 	struct head h;
@@ -511,7 +706,7 @@ static enum err load_one(struct family *f, struct rd *in, int *before)
 		return ERR_NOMEM;
 	c->bit = (uint8_t)(1u << h.index);
 	kinship_gave(c, h.first, h.last);
-	return ERR_OK;
+	return load_killed(f, c, h.killed);
 }
 
 enum err kinships_load(struct family *f, struct rd *in)
@@ -542,6 +737,9 @@ void kinships_go(struct family *f)
 		return;
 	for (struct kinship *c = f->kinships; c; c = c->next)
 		socket_go(c->socket);
+	for (struct task *t = f->tasks; t; t = t->next) /* they may be on another device now */
+		if (!t->away && t->state != TASK_ZOMBIE)
+			family_changed(f, t);
 	atomic_store(&f->has_news, true);
 	family_watch_alarms(f);
 	atomic_store(&f->hears, f->has_alarms);

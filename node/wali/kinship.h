@@ -11,12 +11,16 @@
  * a zombie goes from its own part once its parent's has been told.
  *
  * Little-endian, each message: u8 kind, then
- *	1 row:     u32 number, u32 parent, u32 group, u32 session, u8 state, u8 flags, u32 status, u64 processor time, 16 bytes name
+ *	1 row:     u32 number, u32 parent, u32 group, u32 session, u8 state, u8 flags, u32 status, u64 processor time, 16 bytes name,
+ *	           u32 its number as its node counts, u8 size, name of the device that it is on
  *	2 signals: u32 number, u64 bits
- *	3 to 6: of the terminal (far_terminal.h)
+ *	3 to 6: of the terminal (far_terminal.h)     7: what is asked of the other part's node (far_requests.h)
  *
  * When the other part is over, or its connection does not fit any more (one was brought back from an older image, or is a copy), those of its
  * tasks that had not ended have been killed, for this one.
+ *
+ * Who is killed (9) has ended for this part and those beyond it when the part that has it has not said so after a while, be that asleep, not to be reached
+ * or lost for good. Its number stays known: it is killed there whenever that part is back, and what is heard of it until then is passed over.
  *
  * With the family's lock.
  */
@@ -55,12 +59,19 @@ void kinship_gave(struct kinship *c, uint32_t first, uint32_t last);
 /* The bits of all, for task.untold, but of that one (NULL: of all). */
 uint8_t kinships_but(const struct family *f, const struct kinship *c);
 
+/* Where the task is, as far as it is known: for its stand-in. */
+void kinship_place(const struct task *t, struct task *stand_in);
+
 /* What the others do not know yet is sent, as far as there is room; at_end: whatever room there is. */
 void kinships_tell(struct family *f, bool at_end);
 /* Whether something has come, or what waits can go. */
 bool kinships_want(struct family *f);
 /* What has come happens. k stands before its next call. */
 void kinships_hear(struct wali *k);
+/* A stand-in was killed: it will be dead, whatever its part says. */
+void kinship_kills(struct family *f, struct task *t);
+/* Those killed whose time is up have ended. When the next one's is; OS_NO_DEADLINE: none. */
+uint64_t kinships_bury(struct family *f);
 /* The family is over. */
 void kinships_end(struct family *f);
 

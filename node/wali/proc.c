@@ -1,6 +1,7 @@
 /* proc.c - the tree of /proc: who is there, names, links, listings, and commands for a process. */
 #include "node/wali/proc.h"
 
+#include "node/wali/far_requests.h"
 #include "node/wali/pty.h"
 
 #include "base/os.h"
@@ -51,6 +52,13 @@ static char state_of(const struct wali *asker, const struct task *t)
 	return t == asker->task || t->runs ? 'R' : 'S';
 }
 
+/* Devices have names for who controls its own. */
+static void place_of(struct wali *k, const struct task *t, struct proc_row *out)
+{
+	bool known = proc_about(k).controls && t->device[0];
+	snprintf(out->device, sizeof out->device, "%s", known ? t->device : "another device");
+}
+
 static void row_of_task(struct wali *k, const struct task *t, struct proc_row *out)
 {
 	*out = (struct proc_row){.pid = t->pid,
@@ -59,6 +67,8 @@ static void row_of_task(struct wali *k, const struct task *t, struct proc_row *o
 	                         .session = t->session,
 	                         .state = state_of(k, t)};
 	snprintf(out->comm, sizeof out->comm, "%s", t->comm);
+	if (t->away)
+		place_of(k, t, out);
 	if (t->state == TASK_ZOMBIE || !t->wali)
 		return;
 	struct wali_about a = proc_about(t->wali);
@@ -596,8 +606,8 @@ static int64_t ask_for(struct wali *k, struct device *d, const char *question)
 
 static bool is_command(const char *text)
 {
-	static const char *const known[] = {"migrate ", "migrate-job ", "migrate-alone ", "suspend",
-	                                    "kill "};
+	static const char *const known[] = {"migrate ", "migrate-job ", "migrate-alone ",
+	                                    "suspend",  "resume",       "kill "};
 	for (size_t i = 0; i < COUNT(known); i++)
 		if (!strncmp(text, known[i], strlen(known[i])))
 			return true;
@@ -647,20 +657,33 @@ static int64_t confine(struct wali *k, uint32_t pid)
 	return 0;
 }
 
-/* Of a relative in another part of the family: signals reach it, but only the device that it is on moves it. */
+/* Asked of the part that has it; then for the answer. */
+static int64_t ask_far(struct wali *k, struct device *d, uint32_t pid, const char *command)
+{
+	struct wali_slot *s = wali_slot(k);
+	struct wr answer = {0};
+	int error;
+	if (!s || (!s->progress && !(s->progress = far_request_new(k, pid, command))))
+		return s ? NO(AGAIN) : NO(NOMEM);
+	if (!far_request_over(k, (uint32_t)s->progress, &error, &answer))
+		return wali_error(k, FE_INPROGRESS);
+	answer_is(d, &answer);
+	return -error;
+}
+
+/* Of a relative in another part of the family. Who sleeps hears nothing: its device is asked to wake it. */
 static int64_t control_away(struct wali *k, struct device *d, uint32_t pid, const char *command)
 {
-	char text[192];
-	struct wr answer = {0};
+	char question[COMMAND_MAX + 96];
+	const struct task *t = family_find(k->family, pid);
 	if (!strncmp(command, "kill ", 5))
 		return kill_it(k, pid, command + 5);
-	int n = snprintf(text, sizeof text,
-	                 "process %u is on another device: `wasmos ps --on DEVICE` lists it, and "
-	                 "`wasmos bring PID DEVICE` brings it here\n",
-	                 pid);
-	wr_bytes(&answer, text, (size_t)n);
-	answer_is(d, &answer);
-	return NO(SRCH);
+	if (strcmp(command, "resume") != 0)
+		return ask_far(k, d, pid, command);
+	if (!t->node_pid || !t->device[0])
+		return NO(SRCH);
+	snprintf(question, sizeof question, "control %u resume %s", t->node_pid, t->device);
+	return ask_for(k, d, question);
 }
 
 static bool is_away(const struct wali *k, uint32_t pid)
@@ -681,10 +704,15 @@ static int64_t control(struct wali *k, struct device *d, const char *command)
 		return confine(k, pid);
 	if (!is_command(command))
 		return NO(INVAL);
-	if (!wali_progress(k) && is_away(k, pid))
+	uint64_t progress = wali_progress(k);
+	/* One that this node was asked to move may have left its relatives by now. */
+	bool far = progress && strcmp(command, "resume") != 0
+	               ? far_request_has(k, (uint32_t)progress)
+	               : is_away(k, pid);
+	if (far)
 		return control_away(k, d, pid, command);
 	enum ferr e = find_alive(k, pid, &relative, &number);
-	if (e != FE_OK && !wali_progress(k)) /* else it may have moved already */
+	if (e != FE_OK && !progress) /* else it may have moved already */
 		return wali_error(k, e);
 	if (relative && !strncmp(command, "kill ", 5))
 		return kill_it(k, pid, command + 5);

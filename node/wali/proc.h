@@ -4,7 +4,7 @@
  * its file is opened and is a file in memory from then on, so an open one moves like every other file; nothing can be
  * written but a process's ctl:
  *
- *	migrate DEVICE     suspend     kill SIGNAL        one line, as one write; reading the same open file says what came of it
+ *	migrate DEVICE     suspend     resume     kill SIGNAL     one line, as one write; reading the same open file says what came of it
  *	confine                                            of oneself: control is given up
  *
  * A program knows its relatives (one family: what was started from one program) and nobody else. One that was started with
@@ -22,6 +22,7 @@ struct proc_row {
 	uint64_t cpu_ns, memory_bytes;
 	int64_t created_unix_ms;
 	char comm[16];
+	char device[64];       /* of a relative elsewhere: where */
 	uint32_t node_pid;     /* of a relative: as the node counts */
 	struct wali *relative; /* NULL: of another family, or it has ended */
 	bool foreign;          /* of another family ... */

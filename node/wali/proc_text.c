@@ -184,7 +184,7 @@ static void put_line(void *ctx, const struct proc_row *row)
 	for (uint32_t i = 0; args && i < args->count && i < 64; i++)
 		put(ctx, "%s%.*s", i ? " " : "", (int)strcspn(args->list[i], "\n\t"),
 		    args->list[i]);
-	put(ctx, "%s\n", row->command);
+	put(ctx, "%s\t%s\n", row->command, row->device);
 }
 
 enum ferr proc_text_processes(struct wali *k, const struct proc_row *row, struct wr *out)
@@ -210,6 +210,12 @@ enum ferr proc_text_cmdline(struct wali *k, const struct proc_row *row, struct w
 {
 	if (row->relative)
 		put_strings(&row->relative->w->args, out);
+	if (row->device[0]) { /* ps shows a program by its arguments */
+		put(out, "%s", row->comm);
+		wr_u8(out, 0);
+		put(out, "(on %s)", row->device);
+		wr_u8(out, 0);
+	}
 	for (const char *p = row->command; *p; p++)
 		wr_u8(out, *p == ' ' ? 0 : (uint8_t)*p);
 	if (row->command[0])
@@ -353,6 +359,8 @@ enum ferr proc_text_status(struct wali *k, const struct proc_row *row, struct wr
 	    "Name:\t%s\nUmask:\t%04o\nState:\t%c (%s)\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\n",
 	    row->comm, r ? (unsigned)r->umask : 022u, row->state, state_text(row->state), row->pid,
 	    row->pid, row->parent);
+	if (row->device[0])
+		put(out, "Device:\t%s\n", row->device);
 	put(out, "TracerPid:\t0\nUid:\t%d\t%d\t%d\t%d\nGid:\t%d\t%d\t%d\t%d\nFDSize:\t%u\n",
 	    WALI_UID, WALI_UID, WALI_UID, WALI_UID, WALI_UID, WALI_UID, WALI_UID, WALI_UID,
 	    r ? fdtable_size(r->w->fds) : 0);

@@ -5,6 +5,7 @@
 #include "node/sockets/socket.h"
 #include "node/wali/device.h"
 #include "node/wali/family_image.h"
+#include "node/wali/far_requests.h"
 #include "node/wali/fifo.h"
 #include "node/wali/kinship.h"
 #include "node/wali/pty.h"
@@ -444,6 +445,7 @@ static void put_stand_in(struct split *s, struct family *f, const struct task *t
 	                   .untold = f == s->from ? t->untold : 0,
 	                   .away = c};
 	memcpy(e->comm, t->comm, sizeof e->comm);
+	kinship_place(t, e);
 	if (t->status_is_news && family_find(f, t->parent) && !family_find(f, t->parent)->away)
 		e->status_is_news = true;
 	put(f, e);
@@ -502,6 +504,7 @@ static void carry_out(struct split *s)
 	for (uint32_t i = 0; i < s->count; i++)
 		move_wali(s, s->members[i]);
 	part_tasks(s);
+	far_requests_part(s->from, s->to);
 	share_out(s);
 	kinships_go(s->from);
 	kinships_go(s->to);

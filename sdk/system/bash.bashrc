@@ -9,9 +9,15 @@ migrate() {
 }
 suspend() {
 	case $1 in
+	%*) set -- --job "$(jobs -p "$1")" "${@:2}"; [ "$2" ] || return 1 ;;
+	esac
+	wasmos suspend "$@" # bash has a suspend of its own
+}
+resume() {
+	case $1 in
 	%*) set -- "$(jobs -p "$1")" "${@:2}"; [ "$1" ] || return 1 ;;
 	esac
-	command suspend "$@"
+	command resume "$@"
 }
 
 case $- in

@@ -1,6 +1,7 @@
 /* wasmos.c - the system's own commands inside of it: one program for the Linux personality, called by several names.
  *
- *	migrate [--job|--alone] PID DEVICE     suspend PID     peers     mount     wasmos migrate|suspend|kill|confine|peers|ps|mount|status ...
+ *	migrate [--job|--alone] PID DEVICE     suspend [--job] PID     resume PID     peers     mount
+ *	wasmos migrate|suspend|resume|kill|confine|peers|ps|mount|status ...
  *
  * They know nothing but /proc: lines of /proc/wasmos/ and /proc/mounts are printed as tables, and a command for a process is a line
  * written to its ctl, which then says what came of it. The shell makes a PID of %1 (/etc/bash.bashrc).
@@ -139,9 +140,9 @@ static int processes(const char *name)
 {
 	struct column columns[] = {{"PID", 0, 0, as_is},       {"PPID", 1, 0, as_is},
 	                           {"STATE", 2, 0, as_is},     {"TIME", 3, 0, as_time},
-	                           {"MEMORY", 4, 0, as_bytes}, {"NAME", 6, 0, as_is},
-	                           {"COMMAND", 7, 0, as_is}};
-	return table(name, "/proc/wasmos/processes", columns, 7);
+	                           {"MEMORY", 4, 0, as_bytes}, {"DEVICE", 8, 0, as_is},
+	                           {"NAME", 6, 0, as_is},      {"COMMAND", 7, 0, as_is}};
+	return table(name, "/proc/wasmos/processes", columns, 8);
 }
 
 /* A file as it is. */
@@ -242,12 +243,26 @@ static int migrate(const char *name, int argc, char **argv)
 
 static int suspend(const char *name, int argc, char **argv)
 {
+	const char *command = "suspend";
+	if (argc == 2 && !strcmp(argv[0], "--job")) {
+		command = "suspend-job"; /* its relatives stay awake */
+		argv++;
+		argc--;
+	}
 	if (argc != 1)
-		return fail(
-		           name,
-		           "usage: suspend PID|%JOB (`wasmos resume PID` of the device wakes it)") +
+		return fail(name,
+		            "usage: suspend [--job] PID|%JOB (resume, or `wasmos resume PID` of "
+		            "the device, wakes it)") +
 		       1;
-	return control(name, argv[0], "suspend");
+	return control(name, argv[0], command);
+}
+
+/* Of a job that sleeps without its shell. */
+static int resume(const char *name, int argc, char **argv)
+{
+	if (argc != 1)
+		return fail(name, "usage: resume PID|%JOB") + 1;
+	return control(name, argv[0], "resume");
 }
 
 static int kill_it(const char *name, int argc, char **argv)
@@ -296,13 +311,16 @@ static int run(const char *name, int argc, char **argv)
 		return migrate(name, argc, argv);
 	if (!strcmp(name, "suspend"))
 		return suspend(name, argc, argv);
+	if (!strcmp(name, "resume"))
+		return resume(name, argc, argv);
 	if (!strcmp(name, "kill"))
 		return kill_it(name, argc, argv);
 	if (!strcmp(name, "confine"))
 		return confine(name, argc, argv);
 	fprintf(
 	    stderr,
-	    "usage: wasmos migrate [--job|--alone] PID DEVICE | suspend PID | kill [-SIGNAL] PID | "
+	    "usage: wasmos migrate [--job|--alone] PID DEVICE | suspend [--job] PID | resume PID | "
+	    "kill [-SIGNAL] PID | "
 	    "confine PROGRAM | peers | ps | mount | status\n");
 	return 2;
 }

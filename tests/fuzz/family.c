@@ -9,7 +9,9 @@
 #include "node/process/wait.h"
 #include "node/wali/family.h"
 #include "node/wali/family_image.h"
+#include "node/wali/far_requests.h"
 #include "node/wali/kinship.h"
+#include "node/wali/wali_state.h"
 #include "node/wasi/wasi.h"
 #include "vfs/memory.h"
 
@@ -28,6 +30,21 @@ static struct net *new_net(void)
 	return n;
 }
 
+/* One beyond was killed and is dead here; the first waits for what the other is asked. */
+static void ask(struct family *f, struct task *first, struct task *t)
+{
+	struct task *killed = family_add(f, 500001, first, NULL);
+	struct wali asker = {.family = f, .task = first};
+	f->alive--;
+	killed->away = t->away;
+	killed->pending = 1 << 8;
+	killed->alarm_ns = 1;
+	kinships_bury(f);
+	family_remove(f, killed);
+	if (!far_request_new(&asker, t->pid, "migrate phone"))
+		abort();
+}
+
 /* A relative in another part, which has not heard of the first one's change. */
 static struct task *part(struct family *f, struct task *first)
 {
@@ -40,11 +57,14 @@ static struct task *part(struct family *f, struct task *first)
 	f->pid_last = 400000;
 	t->away = kinship_add(f, ends[0]);
 	t->pending = 1 << 14;
+	t->node_pid = 77;
+	strcpy(t->device, "phone");
 	vfs_unref(ends[1]);
 	kinship_gave(t->away, 400001, 600000);
 	f->terminal_at = t->away;
 	f->input = (struct far_input){.size = 4, .wanted = true};
 	family_changed(f, first);
+	ask(f, first, t);
 	return t;
 }
 
@@ -53,6 +73,7 @@ static void unpart(struct family *f, struct task *t)
 	struct kinship *c = t->away;
 	family_remove(f, t);
 	kinship_drop(f, c);
+	far_requests_free(f);
 	for (t = f->tasks; t; t = t->next)
 		t->untold = 0;
 	f->pid_first = f->pid_last = 0;

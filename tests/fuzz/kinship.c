@@ -7,6 +7,7 @@
 #include "node/sockets/socket.h"
 #include "node/process/wait.h"
 #include "node/wali/family_image.h"
+#include "node/wali/far_requests.h"
 #include "node/wali/kinship.h"
 #include "node/wali/wali_state.h"
 
@@ -102,17 +103,73 @@ static void try_after(const uint8_t *first, size_t n, const uint8_t *data, size_
 	end(&w);
 }
 
+/* One of theirs was killed, and they say nothing for so long that it is dead. */
+static void try_after_kill(const uint8_t *data, size_t size)
+{
+	struct world w = {0};
+	begin(&w);
+	struct family *f = w.k->family;
+	family_lock(f);
+	family_kill(f, NULL, THEIRS, LINUX_SIGKILL);
+	family_find(f, THEIRS)->alarm_ns = 1;
+	kinships_bury(f);
+	if (family_find(f, THEIRS)->state != TASK_ZOMBIE)
+		abort();
+	family_unlock(f);
+	say(&w, data, size);
+	check(&w);
+	end(&w);
+}
+
+/* They were asked for something, and an answer is what they say. */
+static void try_asking(const uint8_t *data, size_t size)
+{
+	struct world w = {0};
+	struct wr answer = {0};
+	int error;
+	begin(&w);
+	family_lock(w.k->family);
+	uint32_t id = far_request_new(w.k, THEIRS, "migrate there");
+	family_unlock(w.k->family);
+	const uint8_t done[18] = {7,
+	                          3,
+	                          ME,
+	                          0,
+	                          0,
+	                          0,
+	                          THEIRS,
+	                          0,
+	                          0,
+	                          0,
+	                          (uint8_t)id,
+	                          (uint8_t)(id >> 8),
+	                          (uint8_t)(id >> 16),
+	                          (uint8_t)(id >> 24)};
+	say(&w, data, size);
+	check(&w);
+	say(&w, done, sizeof done);
+	if (far_request_over(w.k, id, &error, &answer) && error < 0)
+		abort();
+	wr_free(&answer);
+	end(&w);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint8_t row[47] = {1, THEIRS, 0,  0, 0, ME, 0, 0, 0,    ME,  0,
-	                                0, 0,      ME, 0, 0, 0,  1, 1, 0x7f, 0x13};
+	static const uint8_t row[54] = {1, THEIRS, 0, 0, 0, ME, 0, 0,    0,    ME,       0,   0,
+	                                0, ME,     0, 0, 0, 1,  1, 0x7f, 0x13, [51] = 2, 'a', 'b'};
 	static const uint8_t signals[13] = {2, OTHERS, 0, 0, 0, 0, 2};
 	static const uint8_t output[6] = {3, 1, 2, 0, 'h', 'i'}, asks[1] = {5}, terminal[49] = {6};
+	static const uint8_t ask[25] = {7, 0, ME, 0, 0, 0,   THEIRS, 0,   0,   0,   1,   0,  0,
+	                                0, 0, 0,  7, 0, 's', 'u',    's', 'p', 'e', 'n', 'd'};
 	try_after(NULL, 0, data, size);
 	try_after(row, sizeof row, data, size);
 	try_after(signals, sizeof signals, data, size);
 	try_after(output, sizeof output, data, size);
 	try_after(asks, sizeof asks, data, size);
 	try_after(terminal, sizeof terminal, data, size);
+	try_after(ask, sizeof ask, data, size);
+	try_after_kill(data, size);
+	try_asking(data, size);
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 Real nodes, real programs. Skipped where scripts/userland has not made dash, bash and busybox.
 """
+import contextlib
 import os
 import re
 import sys
@@ -35,8 +36,12 @@ def all_over(*all_nodes):
         until(f'nobody is left on {n.name}', lambda: not n.living())
 
 
+def now_sleeps(node, seconds):
+    return next((r['pid'] for r in node.living() if r['command'] == f'sleep {seconds}'), None)
+
+
 def sleeper(node, seconds):
-    return until(f'sleep {seconds}', lambda: next((r['pid'] for r in node.living() if r['command'] == f'sleep {seconds}'), None))
+    return until(f'sleep {seconds}', lambda: now_sleeps(node, seconds))
 
 
 def test_the_writer_of_a_pipeline_moves_alone(a, b):
@@ -72,16 +77,108 @@ def test_kill_of_a_part_elsewhere(a, b):
     all_over(a, b)
 
 
-def test_the_ctl_of_one_elsewhere_says_so_and_kills_it(a, b):
-    pid = script(a, """
-        sleep 1000 & j=$!; exec 3<>/proc/$j/ctl
-        echo "migrate-alone two" >&3; exec 4<>/proc/$j/ctl; echo "migrate-alone two" >&4 || echo refused; cat <&4
-        echo "kill 15" >&4; wait $j; echo "status $?"
-    """)
-    until('it was refused', lambda: 'is on another device' in a.output(pid))
-    assert a.wait(pid)['status'] == 0
+def ctl(number, words, opened=4):
+    """Shell text: the words are written to the process's ctl; what came of it is printed."""
+    return f'exec {opened}<>/proc/{number}/ctl; if echo "{words}" >&{opened}; then echo done; else echo refused; fi; cat <&{opened}'
+
+
+@contextlib.contextmanager
+def signs():
+    """A folder that a script waits in for names (told()), as /out; its options."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield folder, ('--dir', folder + '::/out')
+
+
+def told(folder, name):
+    with open(os.path.join(folder, name), 'w', encoding='utf-8'):
+        pass
+
+
+@contextlib.contextmanager
+def third(a, b):
+    with tempfile.TemporaryDirectory() as folder:
+        c = nodes.Node(folder, 'three')
+        c.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        nodes.pair(a, c)
+        nodes.pair(b, c)
+        try:
+            yield c
+        finally:
+            a.call('unpair', 'three')
+            c.call('down', '--end')
+
+
+def test_one_that_is_elsewhere_is_moved_on_and_home_by_its_ctl(a, b):
+    with third(a, b) as c:
+        pid = script(a, f"""
+            sleep 1000 & j=$!; {ctl('$j', 'migrate-alone two')}
+            {ctl('$j', 'migrate three')}; grep Device /proc/$j/status; {ctl('$j', 'migrate nowhere')}; {ctl('$j', 'kill 0')}
+            {ctl('$j', 'migrate-job one')}; {ctl('$j', 'migrate one')}; {ctl('$j', 'kill 15')}; wait $j; echo "status $?"
+        """)
+        assert a.wait(pid)['status'] == 0
+        text = a.output(pid)
+        ends = re.findall('done|refused', text)
+        assert ends == ['done', 'done', 'refused', 'done', 'done', 'refused', 'done'], text
+        assert 'now on three' in text and 'now on one' in text and 'nowhere' in text and 'status 143' in text, text
+        assert 'Device:\tanother device' in text, text  # only who has control of its device is told names
+        all_over(a, b, c)
+
+
+def test_one_that_is_elsewhere_is_put_to_sleep_and_woken_by_its_ctl(a, b):
+    with signs() as (folder, options):
+        pid = script(a, f"""
+            dash -c 'trap "exit 9" USR1; while :; do sleep 0.1; done' & j=$!; sleep 1; {ctl('$j', 'migrate-alone two')}; {ctl('$j', 'suspend')}
+            until [ -e /out/woken ]; do sleep 0.1; done
+            {ctl('$j', 'resume')}; kill -USR1 $j; wait $j; echo "status $?"
+        """, *options)
+        until('it was put to sleep', lambda: 'it sleeps on two' in a.output(pid))
+        until('it sleeps', lambda: not b.living() and [r for r in b.ps() if r['state'] == 'suspended'])
+        told(folder, 'woken')
+        assert a.wait(pid)['status'] == 0
     text = a.output(pid)
-    assert 'refused' in text and 'status 143' in text, text
+    assert re.findall('done|refused', text) == ['done'] * 3 and 'status 9' in text, text
+    all_over(a, b)
+
+
+def test_one_that_cannot_be_reached_is_not_moved_later(a, b):
+    with signs() as (folder, options):
+        pid = script(a, f"""
+            sleep 1000 & j=$!; {ctl('$j', 'migrate-alone two')}; until [ -e /out/cut ]; do sleep 0.1; done
+            {ctl('$j', 'migrate-alone one')}; until [ -e /out/back ]; do sleep 0.1; done
+            {ctl('$j', 'kill 9')}; wait $j; echo "status $?"
+        """, *options)
+        until('it has moved', lambda: 'done' in a.output(pid))
+        b.down()
+        start = time.monotonic()
+        told(folder, 'cut')
+        until('it was refused', lambda: 'refused' in a.output(pid))
+        assert time.monotonic() - start < 30 and 'does not answer' in a.output(pid), a.output(pid)
+        b.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        nodes.wait_for_link(a, b)
+        until('it runs there', lambda: named(b, 'sleep'))
+        time.sleep(1)  # what was given up would come now
+        assert named(b, 'sleep') and not now_sleeps(a, 1000)
+        told(folder, 'back')
+        assert a.wait(pid)['status'] == 0
+    assert 'status 137' in a.output(pid), a.output(pid)
+    all_over(a, b)
+
+
+def test_a_killed_one_on_a_lost_device_is_dead_and_dies_there_when_that_is_back(a, b):
+    with signs() as (folder, options):
+        pid = script(a, 'sleep 1000 & j=$!; sleep 2000 & k=$!; until [ -e /out/cut ]; do sleep 0.1; done; '
+                        'kill -9 $j $k; wait $j; echo "first $?"; wait $k; echo "second $?"', *options)
+        until('both', lambda: now_sleeps(a, 1000) and now_sleeps(a, 2000))
+        there = [a.migrate(sleeper(a, w), b, '--alone')['pid'] for w in (1000, 2000)]
+        b.call('suspend', there[1])
+        b.down()  # the first sleeps too, and wakes when it comes up
+        told(folder, 'cut')
+        assert a.wait(pid)['status'] == 0
+    text = a.output(pid)
+    assert 'first 137' in text and 'second 137' in text, text
+    b.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    nodes.wait_for_link(a, b)
+    b.call('resume', there[1])
     all_over(a, b)
 
 

@@ -243,6 +243,39 @@ def test_a_job_moves_without_its_shell(s):
     assert t.status() == 5
 
 
+def test_a_job_that_is_on_another_device_is_shown_moved_put_to_sleep_and_killed(s):
+    t = s.shell()
+    prompt(t)
+    t.do('sleep 1000 &', r'\[1\] \d+\n')
+    t.do('migrate %1 phone', 'moved to phone')
+    prompt(t)
+    t.do('ps', r'user +sleep \(on phone\)')
+    t.do('wasmos ps', r'phone +sleep')
+    t.do('suspend %1; echo "sleeps $?"', r'it sleeps on phone\nsleeps 0\n')
+    assert [r['state'] for r in s.phone.ps() if r['name'] == 'sleep'][-1] == 'suspended', s.phone.ps()
+    t.do('resume %1; echo "woken $?"', r'woken 0\n')
+    t.do('migrate %1 nowhere; echo "no $?"', r'nowhere.*\nno 1\n')
+    t.do('migrate %1 desk', 'now on desk')
+    prompt(t)
+    t.do('suspend %1; echo "sleeps $?"', r'\nsleeps 0\n')
+    assert [r['state'] for r in s.desk.ps() if r['name'] == 'sleep'][-1] == 'suspended', s.desk.ps()
+    t.do('resume %1; echo "woken $?"', r'woken 0\n')
+    t.do('ps', r'user +sleep \(on desk\)')
+    t.do('migrate %1 phone', 'now on phone')
+    s.phone.kill9()
+    t.do('migrate %1 desk; echo "no $?"', r'(?s)phone, which does not answer.*no 1\n')
+    t.do('kill -9 %1; wait %1; echo "was $?"', r'was 137\n')
+    t.do('jobs; echo none', r'jobs; echo none\nnone\n')
+    s.phone.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    nodes.wait_for_link(s.desk, s.phone)
+    end = time.monotonic() + 20
+    while any(r['name'] == 'sleep' for r in s.phone.living()):
+        assert time.monotonic() < end, s.phone.ps()
+        time.sleep(0.1)
+    t.do('exit 5', 'exit')
+    assert t.status() == 5
+
+
 def main():
     for name in ('bash', 'busybox', 'wasmos', 'lua'):
         if not os.path.exists(os.path.join(IMAGE, 'bin', name)):
