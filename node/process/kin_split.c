@@ -2,14 +2,16 @@
 #include "node/process/kin_split.h"
 
 #include "base/os.h"
-#include "node/process/kin.h"
+#include "node/links/fs_remote.h"
 #include "node/moves/moves.h"
-#include "node/node.h"
 #include "node/moves/saver.h"
+#include "node/node.h"
+#include "node/process/kin.h"
 #include "node/sockets/outside.h"
 #include "node/sockets/socket.h"
 #include "node/wali/split.h"
 #include "node/wali/wali.h"
+#include "node/wasi/wasi.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,22 +20,24 @@ struct splitting {
 	struct process *p, *leader; /* who was named; of the family as it was. In the grip */
 	enum split_who who;
 	struct kin_grip *grip;
-	struct process *members[KIN_MAX];
+	struct process *members[KIN_MAX]; /* of the new family */
 	uint32_t count;
+	bool leader_is_meant; /* the new family are those that stay */
 	split_fn fn;
 	void *ctx;
 	enum err err;
 	struct errmsg msg;
 };
 
-/* Both families run on; result: who leads the one that was asked for. */
-static void finish(struct splitting *s, struct process *result)
+/* Both families run on; fresh: who leads the new one, NULL: there is none. */
+static void finish(struct splitting *s, struct process *fresh)
 {
 	kin_release(s->leader);
-	if (result && result != s->leader)
-		kin_release(result);
+	if (fresh)
+		kin_release(fresh);
 	kin_grip_free(s->grip);
-	s->fn(s->ctx, s->err, &s->msg, s->err == ERR_OK ? result : NULL);
+	struct process *meant = fresh && !s->leader_is_meant ? fresh : s->leader;
+	s->fn(s->ctx, s->err, &s->msg, s->err == ERR_OK ? meant : NULL);
 	free(s);
 }
 
@@ -47,11 +51,15 @@ static bool is_meant(const struct splitting *s, struct process *r)
 	       (r->wali && s->p->wali && wali_group(r->wali) == wali_group(s->p->wali));
 }
 
-static void choose(struct splitting *s)
+/* The leader keeps the record: when it is meant, the others become a family of their own. False: there are no others. */
+static bool choose(struct splitting *s)
 {
-	for (uint32_t i = 0; i < kin_grip_count(s->grip); i++)
-		if (is_meant(s, kin_grip_at(s->grip, i)))
+	uint32_t all = kin_grip_count(s->grip);
+	s->leader_is_meant = is_meant(s, kin_grip_at(s->grip, 0));
+	for (uint32_t i = 0; i < all; i++)
+		if (is_meant(s, kin_grip_at(s->grip, i)) != s->leader_is_meant)
 			s->members[s->count++] = kin_grip_at(s->grip, i);
+	return s->count > 0;
 }
 
 /* ---- the new family's place in the table ---- */
@@ -91,6 +99,7 @@ static enum err part(struct splitting *s)
 			return err_set(&s->msg, ERR_UNSUPPORTED, "process %u is no Linux program",
 			               s->members[i]->pid);
 	os_random(key, sizeof key);
+	TRY(process_grant(p, wasi_ns(p->wasi), &s->msg)); /* its image is read here, too */
 	TRY(family_split(walis, s->count, key, &s->msg));
 	enum net_mode granted = net_granted(p->node, p->net_key);
 	if (granted != NET_NONE)
@@ -131,17 +140,10 @@ static void frozen(void *ctx, enum err e)
 	s->err = e;
 	if (e == ERR_OK && !kin_stand(s->grip))
 		s->err = ERR_CLOSED;
-	if (s->err == ERR_OK)
-		choose(s);
-	if (s->err == ERR_OK && s->count == kin_grip_count(s->grip)) {
-		finish(s, s->leader);
+	if (s->err == ERR_OK && !choose(s)) {
+		finish(s, NULL);
 		return;
 	}
-	if (s->err == ERR_OK && kin_grip_at(s->grip, 0) == s->members[0])
-		s->err = err_set(&s->msg, ERR_UNSUPPORTED,
-		                 "process %u leads its family: it moves with the whole of it, or "
-		                 "others move away from it",
-		                 s->members[0]->pid);
 	if (s->err == ERR_OK)
 		s->err = part(s);
 	if (s->err == ERR_OK)

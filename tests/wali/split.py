@@ -315,6 +315,53 @@ def test_bash_has_a_job_elsewhere(a, b):
     job_elsewhere(a, b, 'bash', '--norc', '--noediting', '-i')
 
 
+def test_the_leader_of_a_pipeline_moves_alone(a, b):
+    pid = script(a, PIPELINE)
+    until('all', lambda: named(a, 'sha256sum'))
+    pid = a.migrate(pid, b, '--alone')['pid']
+    assert named(a, 'yes') and named(a, 'head') and named(a, 'sha256sum'), a.living()
+    assert [r['pid'] for r in b.living()] == [pid], b.living()
+    assert b.wait(pid)['status'] == 0
+    expect_sum(b.output(pid))
+    all_over(a, b)
+
+
+def test_a_shell_moves_and_its_jobs_stay(a, b):
+    s = Shell(a, 'bash', '--norc', '--noediting', '-i')
+    s.see('ready> ')
+    pid = named(a, 'bash')
+    s.do('sleep 1000 &', 'ready> ')
+    s.do('(i=0; until [ $i = 60 ]; do i=$((i+1)); echo "here $i"; sleep 0.1; done; exit 4) &', 'here 3\n')
+    s.do('job=$!', 'ready> ')
+    pid = a.migrate(pid, b, '--alone')['pid']
+    assert [r['pid'] for r in b.living()] == [pid] and len(a.living()) >= 3, (a.living(), b.living())
+    s.see('here 20\n')
+    s.do('kill %1; wait %1; echo "first $?"', '(?s)first 143\n')
+    s.see('here 60\n')
+    s.do('wait $job; echo "second $?"', 'second 4\n')
+    until('its jobs are over', lambda: len(b.living()) == 1 and not a.living())
+    s.do('echo $((6*7)) | cat', '42\n')
+    b.migrate(pid, a)
+    assert s.leave() == 3
+    all_over(a, b)
+
+
+def test_who_stayed_comes_back_with_its_node_and_its_leader_elsewhere_is_told(a, b):
+    pid = script(a, 'dash -c "sleep 12; exit 9" & wait $!; echo "status $?"', '--checkpoint', '1')
+    until('it sleeps', lambda: named(a, 'sleep'))
+    child = next(r['parent'] for r in a.living() if r['name'] == 'sleep')
+    pid = a.migrate(pid, b, '--alone')['pid']
+    n = (a.process(child) or {}).get('checkpoints', 0)
+    until('a checkpoint', lambda: (a.process(child) or {}).get('checkpoints', 0) > n)
+    a.kill9()
+    a.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    nodes.wait_for_link(a, b)
+    until('it is back', lambda: a.living())
+    assert b.wait(pid)['status'] == 0
+    assert 'status 9' in b.output(pid), b.output(pid)
+    all_over(a, b)
+
+
 def test_a_link_that_is_cut_is_waited_for(a, b):
     pid = script(a, PIPELINE)
     part(a, b, 'head')
