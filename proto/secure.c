@@ -4,6 +4,8 @@
  *	SECURE_WAIT    dialer: the answer is awaited
  *	SECURE_DECIDE  listener: the caller's key is known, secure_accept() is awaited; no bytes are taken
  *	SECURE_RUNS    noise is forgotten, the ciphers work
+ *	               renewing: dialer, its second handshake waits for an answer
+ *	               turning: the new key of what the dialer sends is there; dialer: to be used after secure_turn(), listener: after the mark
  *	SECURE_DEAD    everything is forgotten
  */
 #include "proto/secure.h"
@@ -11,19 +13,29 @@
 #include <assert.h>
 #include <string.h>
 
-static const char prologue[] = "WasmOS link 1";
+static const char prologue[] = "WasmOS link 1", prologue_renew[] = "WasmOS link anew";
 
-static enum err start(struct secure *s, const uint8_t *secret, const uint8_t *peer, bool dialer)
+/* First bytes of plaintext that are not the caller's. */
+enum { MARK_HANDSHAKE = SECURE_MARKS, MARK_TURN = SECURE_MARKS + 1 };
+
+static enum err begin(struct noise *n, const char *pro, const uint8_t *secret, const uint8_t *peer,
+                      bool dialer)
 {
 	struct noise_config cfg = {.protocol = NOISE_IK,
 	                           .initiator = dialer,
-	                           .prologue = prologue,
-	                           .prologue_size = sizeof prologue - 1,
+	                           .prologue = pro,
+	                           .prologue_size = strlen(pro),
 	                           .secret = secret,
 	                           .remote = peer};
+	return noise_init(n, &cfg, NULL);
+}
+
+static enum err start(struct secure *s, const uint8_t *secret, const uint8_t *peer, bool dialer)
+{
 	memset(s, 0, sizeof *s);
 	s->state = dialer ? SECURE_WAIT : SECURE_HELLO;
-	return noise_init(&s->noise, &cfg, NULL);
+	s->dialer = dialer;
+	return begin(&s->noise, prologue, secret, peer, dialer);
 }
 
 /* Sets the size of the frame that begins at offset, now that it is written. */
@@ -117,6 +129,47 @@ static enum err take_handshake(struct secure *s, const uint8_t *frame, size_t si
 	return ERR_OK;
 }
 
+/* --- keys anew --- */
+
+static enum err take_answer(struct secure *s, const uint8_t *p, size_t size)
+{
+	struct wr payload = {0};
+	enum err e = noise_read(&s->noise, p, size, &payload);
+	if (e == ERR_OK && payload.size)
+		e = ERR_MALFORMED;
+	wr_free(&payload);
+	TRY(e);
+	noise_split(&s->noise, &s->next, &s->receive);
+	noise_end(&s->noise);
+	s->renewing = false;
+	s->turning = true;
+	return ERR_OK;
+}
+
+static enum err take_turn(struct secure *s)
+{
+	s->receive = s->next;
+	crypto_zero(&s->next, sizeof s->next);
+	s->turning = false;
+	return ERR_OK;
+}
+
+/* Plaintext of a frame that begins with a mark. */
+static enum err take_mark(struct secure *s, uint8_t *p, size_t size, enum secure_event *event,
+                          uint8_t **data, size_t *data_size)
+{
+	if (p[0] == MARK_TURN)
+		return s->dialer || !s->turning || size != 1 ? ERR_MALFORMED : take_turn(s);
+	if (s->dialer) {
+		*event = SECURE_TURN;
+		return s->renewing ? take_answer(s, p + 1, size - 1) : ERR_MALFORMED;
+	}
+	*event = SECURE_RENEW;
+	*data = p + 1;
+	*data_size = size - 1;
+	return ERR_OK;
+}
+
 static enum err take_sealed(struct secure *s, uint8_t *frame, size_t size, enum secure_event *event,
                             uint8_t **data, size_t *data_size)
 {
@@ -128,6 +181,8 @@ static enum err take_sealed(struct secure *s, uint8_t *frame, size_t size, enum 
 		noise_rekey(&s->receive);
 		return ERR_OK;
 	}
+	if (frame[0] == MARK_HANDSHAKE || frame[0] == MARK_TURN)
+		return take_mark(s, frame, size - CRYPTO_TAG_SIZE, event, data, data_size);
 	*data = frame;
 	*data_size = size - CRYPTO_TAG_SIZE;
 	*event = SECURE_DATA;
@@ -200,6 +255,7 @@ enum err secure_send(struct secure *s, const void *head, size_t head_size, const
 	if (s->state != SECURE_RUNS)
 		return ERR_STATE;
 	assert(head_size + body_size > 0 && head_size + body_size <= SECURE_PLAIN_MAX);
+	assert((*(const uint8_t *)(head_size ? head : body) | 1) != MARK_TURN);
 	return seal(s, head, head_size, body, body_size, out);
 }
 
@@ -209,6 +265,75 @@ enum err secure_rekey(struct secure *s, struct wr *out)
 		return ERR_STATE;
 	TRY(seal(s, NULL, 0, NULL, 0, out));
 	noise_rekey(&s->send);
+	return ERR_OK;
+}
+
+/* The next message of n's handshake, as a frame. */
+static enum err send_handshake(struct secure *s, struct noise *n, const uint8_t *random,
+                               struct wr *out)
+{
+	static const uint8_t mark = MARK_HANDSHAKE;
+	struct wr message = {0};
+	enum err e = noise_write(n, random, NULL, 0, &message);
+	if (e == ERR_OK)
+		e = seal(s, &mark, 1, message.data, message.size, out);
+	wr_free(&message);
+	return e;
+}
+
+enum err secure_renew(struct secure *s, const uint8_t secret[CRYPTO_KEY_SIZE],
+                      const uint8_t peer[CRYPTO_KEY_SIZE], const uint8_t random[CRYPTO_KEY_SIZE],
+                      struct wr *out)
+{
+	if (s->state != SECURE_RUNS || !s->dialer || s->turning)
+		return ERR_STATE;
+	noise_end(&s->noise);
+	TRY(begin(&s->noise, prologue_renew, secret, peer, true));
+	s->renewing = true;
+	return send_handshake(s, &s->noise, random, out);
+}
+
+static enum err read_renewal(struct noise *n, const uint8_t *peer, const uint8_t *data, size_t size)
+{
+	struct wr payload = {0};
+	enum err e = noise_read(n, data, size, &payload);
+	if (e == ERR_OK && payload.size)
+		e = ERR_MALFORMED;
+	wr_free(&payload);
+	TRY(e);
+	return crypto_equal(noise_remote(n), peer, CRYPTO_KEY_SIZE) ? ERR_OK : ERR_AUTH;
+}
+
+enum err secure_answer(struct secure *s, const uint8_t secret[CRYPTO_KEY_SIZE],
+                       const uint8_t peer[CRYPTO_KEY_SIZE], const uint8_t random[CRYPTO_KEY_SIZE],
+                       const uint8_t *data, size_t size, struct wr *out)
+{
+	struct noise n;
+	if (s->state != SECURE_RUNS || s->dialer || s->turning)
+		return ERR_STATE;
+	enum err e = begin(&n, prologue_renew, secret, NULL, false);
+	if (e == ERR_OK)
+		e = read_renewal(&n, peer, data, size);
+	if (e == ERR_OK)
+		e = send_handshake(s, &n, random, out);
+	if (e == ERR_OK) {
+		noise_split(&n, &s->send, &s->next);
+		memcpy(s->peer, peer, CRYPTO_KEY_SIZE);
+		s->turning = true;
+	}
+	noise_end(&n);
+	return e;
+}
+
+enum err secure_turn(struct secure *s, struct wr *out)
+{
+	static const uint8_t mark = MARK_TURN;
+	if (s->state != SECURE_RUNS || !s->dialer || !s->turning)
+		return ERR_STATE;
+	TRY(seal(s, &mark, 1, NULL, 0, out));
+	s->send = s->next;
+	crypto_zero(&s->next, sizeof s->next);
+	s->turning = false;
 	return ERR_OK;
 }
 

@@ -2,14 +2,21 @@
  *
  * The dialer writes SECURE_MAGIC, then every frame, of the handshake too, is u16 size (little-endian)
  * and that many bytes; sealed frames hold at most SECURE_PLAIN_MAX bytes of plaintext. Both keys of a
- * direction change after every SECURE_REKEY_FRAMES frames, and behind an empty frame, which its sender sends when it likes: secure_rekey(). Lost, repeated, reordered or changed bytes
- * end the stream: the nonce is the frame's number. After an error the stream is dead.
+ * direction change after every SECURE_REKEY_FRAMES frames, and behind an empty frame, which its sender sends when it likes: secure_rekey(). Those come from the one before;
+ * a whole handshake inside the stream makes keys that do not: secure_renew(). Lost, repeated, reordered or changed bytes end the stream: the nonce
+ * is the frame's number. After an error the stream is dead.
  *
  *	dialer                                      listener
  *	  secure_dial(out)  -- magic, e es s ss ->    secure_next() = SECURE_CALLER: is the key known?
  *	                                              secure_accept(out)
  *	  secure_next() = SECURE_OPEN  <- e ee se --  (open)
  *	  secure_send(out)  -- sealed frames ------>  secure_next() = SECURE_DATA
+ *
+ *	  secure_renew(out) -- e es s ss ---------->  secure_next() = SECURE_RENEW
+ *	                                              secure_answer(out): what it sends now is under its new key
+ *	  secure_next() = SECURE_TURN  <- e ee se --
+ *	  secure_turn(out)  -- over --------------->  secure_next() = SECURE_MORE
+ *	  (what is sent now is under its new key)
  *
  * The caller owns the receive buffer; frames are opened in place. One thread at a time.
  */
@@ -26,6 +33,8 @@ enum {
 	SECURE_PLAIN_MAX = NOISE_MAX_SIZE - CRYPTO_TAG_SIZE,
 	SECURE_HANDSHAKE_MAX = 256, /* a larger frame before the stream is open is refused */
 	SECURE_REKEY_FRAMES = 1 << 16,
+	SECURE_MARKS =
+	    0x7e, /* no plaintext that is sent begins with this byte, or the one after it */
 };
 
 enum secure_event {
@@ -33,14 +42,17 @@ enum secure_event {
 	SECURE_CALLER, /* listener: secure_peer() says who it is; accept or drop the connection */
 	SECURE_OPEN,   /* the peer has proved to hold the key: send and receive now */
 	SECURE_DATA, /* *data, *size: one frame's plaintext, in the buffer given; at least a byte */
+	SECURE_RENEW, /* listener: secure_answer(*data, *size), or nothing, and all goes on as it was */
+	SECURE_TURN, /* dialer: secure_turn() */
 };
 
 struct secure {
 	enum { SECURE_HELLO, SECURE_WAIT, SECURE_DECIDE, SECURE_RUNS, SECURE_DEAD } state;
-	struct noise noise; /* until the stream is open */
+	struct noise noise; /* until the stream is open, and of the dialer while it renews */
 	struct noise_cipher send, receive;
+	struct noise_cipher next; /* turning: of the direction that the dialer sends in */
 	uint8_t peer[CRYPTO_KEY_SIZE];
-	bool magic_seen;
+	bool magic_seen, dialer, renewing, turning;
 };
 
 /* The listener's end. */
@@ -62,4 +74,15 @@ enum err secure_send(struct secure *s, const void *head, size_t head_size, const
                      size_t body_size, struct wr *out);
 /* Appends an empty frame: what is sent after it is under another key, from which the one before cannot be told. */
 enum err secure_rekey(struct secure *s, struct wr *out);
+/* Dialer: begins another handshake between the two, with the keys that they have now; again: the one before is given up. STATE: it is over but
+ * for secure_turn(). */
+enum err secure_renew(struct secure *s, const uint8_t secret[CRYPTO_KEY_SIZE],
+                      const uint8_t peer[CRYPTO_KEY_SIZE], const uint8_t random[CRYPTO_KEY_SIZE],
+                      struct wr *out);
+/* Listener, after SECURE_RENEW. An error: it is not peer, or not for us, and nothing has changed. */
+enum err secure_answer(struct secure *s, const uint8_t secret[CRYPTO_KEY_SIZE],
+                       const uint8_t peer[CRYPTO_KEY_SIZE], const uint8_t random[CRYPTO_KEY_SIZE],
+                       const uint8_t *data, size_t size, struct wr *out);
+/* Dialer, after SECURE_TURN. */
+enum err secure_turn(struct secure *s, struct wr *out);
 void secure_end(struct secure *s);

@@ -395,6 +395,37 @@ static enum err take_frame(struct conn *c, const uint8_t *p, size_t size, struct
 	return take_part(c, whole, p + 1, size - 1, more, msg);
 }
 
+/* The link goes on over another connection already, and this one is read to its end: what is said here now would only be missed there, and be
+ * taken for lost. */
+static bool is_being_left(const struct conn *c)
+{
+	return c->peer && c->peer->older == c;
+}
+
+/* Its part of a handshake inside the stream. One that is of another key (it may just have been changed) is passed over: the other side tries
+ * again. */
+static enum err answer_renewal(struct conn *c, enum secure_event event, const uint8_t *data,
+                               size_t size)
+{
+	struct wr out = {0};
+	uint8_t random[CRYPTO_KEY_SIZE];
+	enum err e = c->up ? ERR_OK : ERR_MALFORMED;
+	if (e != ERR_OK || c->farewell || is_being_left(c))
+		return e;
+	crypto_random(random, sizeof random);
+	e = event == SECURE_TURN ? secure_turn(&c->secure, &out)
+	                         : secure_answer(&c->secure, c->links->node->device->secret,
+	                                         c->peer->key, random, data, size, &out);
+	crypto_zero(random, sizeof random);
+	if (e == ERR_OK) {
+		c->rekeyed_ms = links_now(c->links);
+		c->renewed++;
+		return conn_write(c, &out);
+	}
+	wr_free(&out);
+	return event == SECURE_TURN || e == ERR_NOMEM ? e : ERR_OK;
+}
+
 /* Takes at most one frame; false when more bytes are needed. */
 static bool take_one(struct conn *c, size_t *at)
 {
@@ -411,6 +442,8 @@ static bool take_one(struct conn *c, size_t *at)
 		links_caller(c);
 	else if (e == ERR_OK && event == SECURE_OPEN)
 		links_greet(c);
+	else if (e == ERR_OK && (event == SECURE_RENEW || event == SECURE_TURN))
+		e = answer_renewal(c, event, data, size);
 	if (e != ERR_OK)
 		conn_close(c, msg.text[0] ? msg.text : err_text(e));
 	return e == ERR_OK && (used || event != SECURE_MORE);
@@ -548,11 +581,18 @@ static void ping(struct conn *c, uint64_t now)
 	}
 }
 
+/* Who dialed asks for a handshake; the other one changes its key by itself should none come. */
 static void rekey(struct conn *c, uint64_t now)
 {
 	struct wr bytes = {0};
+	uint8_t random[CRYPTO_KEY_SIZE];
 	c->rekeyed_ms = now;
-	if (secure_rekey(&c->secure, &bytes) == ERR_OK) {
+	crypto_random(random, sizeof random);
+	enum err e = c->dialer ? secure_renew(&c->secure, c->links->node->device->secret,
+	                                      c->peer->key, random, &bytes)
+	                       : secure_rekey(&c->secure, &bytes);
+	crypto_zero(random, sizeof random);
+	if (e == ERR_OK) {
 		conn_write(c, &bytes);
 	} else {
 		wr_free(&bytes);
@@ -586,9 +626,12 @@ void conn_tick(struct conn *c, uint64_t now)
 		conn_close(c, "silent for too long");
 	else if (c->up && c->doubt_ms && now >= c->doubt_ms)
 		conn_close(c, "gone without a word");
+	else if (is_being_left(c))
+		return;
 	else if (c->up && now - c->pinged_ms >= CONN_PING_MS)
 		ping(c, now);
-	else if (c->up && now - c->rekeyed_ms >= CONN_REKEY_MS)
+	else if (c->up &&
+	         now - c->rekeyed_ms >= CONN_REKEY_MS + (c->dialer ? 0 : CONN_REKEY_SLACK_MS))
 		rekey(c, now);
 	else if (!c->up && !c->user && c->connected && now - c->began_ms > CONN_OPEN_MS)
 		conn_close(c, "no answer");

@@ -26,7 +26,8 @@ enum {
 	CONN_OPEN_MS = 5000, /* from the first byte to HELLO */
 	CONN_DIAL_MS = 4000, /* for the system's connect */
 	CONN_PING_MS = 5000,
-	CONN_REKEY_MS = 120000, /* a direction's key is not used for longer */
+	CONN_REKEY_MS = 120000,      /* then who dialed begins a handshake for new keys */
+	CONN_REKEY_SLACK_MS = 10000, /* and that much later the other side changes its key alone */
 	CONN_SILENT_MS = 15000,
 	CONN_OPENING_MAX = 64, /* connections whose peer is not known yet */
 	CONN_RATE = 50,        /* such connections a second, on average */
@@ -42,7 +43,7 @@ enum {
 	LINK_WATCHERS_MAX = 8,
 	LINK_DRAINED_MAX = 8,
 	CONN_FAREWELL_MS = 1000, /* for last words to a device that was removed */
-	LINK_VERSION = 3,
+	LINK_VERSION = 4,
 	VIA_NUMBER_SIZE = 16,
 	VIA_PIECE_SIZE = 32 * 1024 - 64, /* of a passage, in one frame of the link it goes over */
 	VIA_OVERHEAD_SIZE =
@@ -116,6 +117,7 @@ struct conn {
 	    doubt_ms; /* not 0: the device has slept since it was heard of; it must answer by then */
 	uint64_t sent, received;
 	uint32_t rtt_us;
+	unsigned renewed; /* handshakes for new keys so far */
 };
 
 struct peer {

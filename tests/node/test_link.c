@@ -1,5 +1,7 @@
 /* test_link.c - two whole nodes in one process, driven in turn: links come up by themselves, carry calls
  * of any size both ways and in the right order, break and come again; strangers get nowhere. */
+#include "node/links/devices.h"
+#include "node/links/link_impl.h"
 #include "tests/node/two_nodes.h"
 
 #include <arpa/inet.h>
@@ -36,6 +38,64 @@ Test(link, devices_that_know_each_other_come_together_and_answer_calls_of_every_
 		free(body);
 	}
 	cr_assert_eq(served.count, sizeof sizes / sizeof *sizes);
+	close_pair(&t);
+}
+
+/* The one that dialed finds its keys too old at its next tick. */
+static void make_keys_old(struct pair *t)
+{
+	for (int i = 0; i < 2; i++)
+		if (other(t, i)->up->dialer)
+			other(t, i)->up->rekeyed_ms = links_now(t->n[i]->links) - CONN_REKEY_MS;
+}
+
+static bool wait_renewed(struct pair *t, unsigned times)
+{
+	for (uint64_t end = uv_hrtime() / 1000000 + PATIENCE_MS; uv_hrtime() / 1000000 < end;) {
+		const struct conn *a = other(t, 0)->up, *b = other(t, 1)->up;
+		if (a && b && a->renewed >= times && b->renewed >= times)
+			return true;
+		turn(t);
+	}
+	return false;
+}
+
+static void rotate(struct pair *t, int i)
+{
+	struct errmsg msg = {0};
+	cr_assert_eq(devices_rotate(t->n[i], false, &msg), ERR_OK, "%s", msg.text);
+	for (uint64_t end = uv_hrtime() / 1000000 + PATIENCE_MS;
+	     memcmp(other(t, !i)->key, t->n[i]->device->key, CRYPTO_KEY_SIZE) != 0 &&
+	     uv_hrtime() / 1000000 < end;)
+		turn(t);
+}
+
+Test(link, its_keys_are_made_anew_by_a_handshake_also_when_a_device_has_changed_its_own)
+{
+	enum { BODY = 500000 };
+	static uint8_t body[BODY];
+	struct pair t;
+	struct served served = {0};
+	open_pair(&t);
+	introduce(&t, 0);
+	introduce(&t, 1);
+	cr_assert(wait_link(&t, true));
+	cr_assert_eq(link_serve(t.n[1], SERVICE, serve, &served), ERR_OK);
+	for (unsigned i = 1; i <= 4; i++) {
+		struct reply r = {0};
+		uint8_t before[CRYPTO_KEY_SIZE];
+		memcpy(before, other(&t, 0)->up->secure.send.key, sizeof before);
+		if (i > 2)
+			rotate(&t, i & 1);
+		make_keys_old(&t);
+		link_call(t.n[0], t.n[1]->device->id, SERVICE, body, BODY, 5000, on_reply, &r);
+		cr_assert(wait_renewed(&t, i), "%u", i);
+		cr_assert(wait_reply(&t, &r));
+		cr_assert(r.e == ERR_OK && r.bytes.size == BODY);
+		cr_assert(memcmp(before, other(&t, 0)->up->secure.send.key, sizeof before) != 0);
+		wr_free(&r.bytes);
+	}
+	cr_assert(t.ups[0] == 1 && t.ups[1] == 1, "it is the same link all the time");
 	close_pair(&t);
 }
 

@@ -62,9 +62,9 @@ Test(secure, a_side_changes_its_key_when_it_likes_and_what_came_before_does_not_
 	for (unsigned i = 0; i < 5; i++) {
 		for (unsigned n = 0; n < SECURE_REKEY_FRAMES / 2; n++) { /* over those by number */
 			wr_clear(&out);
-			cr_assert_eq(secure_send(&a, NULL, 0, &n, sizeof n, &out), ERR_OK);
+			cr_assert_eq(secure_send(&a, "n", 1, &n, sizeof n, &out), ERR_OK);
 			cr_assert(feed(&b, &out, SECURE_DATA, &data, &size));
-			cr_assert(size == sizeof n && memcmp(data, &n, size) == 0);
+			cr_assert(size == 1 + sizeof n && memcmp(data + 1, &n, sizeof n) == 0);
 		}
 		memcpy(before, a.send.key, sizeof before);
 		wr_clear(&out);
@@ -76,6 +76,122 @@ Test(secure, a_side_changes_its_key_when_it_likes_and_what_came_before_does_not_
 	}
 	cr_assert(!feed(&b, &out, SECURE_MORE, &data, &size), "the same again");
 	wr_free(&out);
+}
+
+/* Sends a frame from one to the other and back; under which keys is theirs to know. */
+static void talk(struct secure *a, struct secure *b)
+{
+	for (int back = 0; back < 2; back++) {
+		struct wr out = {0};
+		uint8_t *data;
+		size_t size;
+		cr_assert_eq(secure_send(back ? b : a, "word", 4, &back, 1, &out), ERR_OK);
+		cr_assert(feed(back ? a : b, &out, SECURE_DATA, &data, &size));
+		cr_assert(size == 5 && !memcmp(data, "word", 4));
+		wr_free(&out);
+	}
+}
+
+struct renewal {
+	struct wr asks, answers, turns;
+	uint8_t public_a[32], public_b[32];
+};
+
+static void ask_anew(struct secure *a, struct renewal *r)
+{
+	uint8_t random[32] = {48};
+	*r = (struct renewal){0};
+	crypto_x25519_public(r->public_a, secret_a);
+	crypto_x25519_public(r->public_b, secret_b);
+	cr_assert_eq(secure_renew(a, secret_a, r->public_b, random, &r->asks), ERR_OK);
+}
+
+static enum err answer_anew(struct secure *b, struct renewal *r, const uint8_t *expected)
+{
+	uint8_t random[32] = {56}, *data;
+	size_t size;
+	cr_assert(feed(b, &r->asks, SECURE_RENEW, &data, &size));
+	return secure_answer(b, secret_b, expected, random, data, size, &r->answers);
+}
+
+static void end_anew(struct renewal *r)
+{
+	wr_free(&r->asks);
+	wr_free(&r->answers);
+	wr_free(&r->turns);
+}
+
+Test(secure, a_handshake_inside_the_stream_gives_keys_that_do_not_come_from_those_before)
+{
+	struct secure a, b;
+	struct renewal r;
+	struct wr under_way = {0};
+	uint8_t *data;
+	size_t size;
+	open_both(&a, &b);
+	for (int i = 0; i < 3; i++) {
+		struct noise_cipher old = a.send;
+		talk(&a, &b);
+		ask_anew(&a, &r);
+		wr_clear(&under_way);
+		cr_assert_eq(secure_send(&a, "before", 6, NULL, 0, &under_way), ERR_OK);
+		cr_assert_eq(answer_anew(&b, &r, r.public_a), ERR_OK);
+		cr_assert(feed(&b, &under_way, SECURE_DATA, &data, &size));
+		cr_assert(feed(&a, &r.answers, SECURE_TURN, &data, &size));
+		cr_assert_eq(secure_turn(&a, &r.turns), ERR_OK);
+		cr_assert(feed(&b, &r.turns, SECURE_MORE, &data, &size));
+		cr_assert(!memcmp(a.send.key, b.receive.key, 32) &&
+		          !memcmp(b.send.key, a.receive.key, 32));
+		cr_assert(memcmp(a.send.key, a.receive.key, 32) != 0);
+		noise_rekey(&old);
+		cr_assert(memcmp(a.send.key, old.key, 32) != 0);
+		talk(&a, &b);
+		end_anew(&r);
+	}
+	wr_free(&under_way);
+}
+
+Test(secure, a_handshake_with_another_than_was_expected_changes_nothing)
+{
+	struct secure a, b;
+	struct renewal r;
+	uint8_t other[32] = {9};
+	open_both(&a, &b);
+	ask_anew(&a, &r);
+	cr_assert_eq(answer_anew(&b, &r, other), ERR_AUTH);
+	cr_assert_eq(r.answers.size, 0);
+	end_anew(&r);
+	talk(&a, &b);
+	ask_anew(&a, &r); /* again, and well */
+	cr_assert_eq(answer_anew(&b, &r, r.public_a), ERR_OK);
+	end_anew(&r);
+}
+
+Test(secure, a_mark_that_nobody_waits_for_ends_the_stream)
+{
+	static const uint8_t marks[2] = {SECURE_MARKS, SECURE_MARKS + 1};
+	for (int i = 0; i < 4; i++) {
+		struct secure a, b;
+		struct wr out = {0};
+		uint8_t sealed[2 + 1 + CRYPTO_TAG_SIZE] = {1 + CRYPTO_TAG_SIZE}, *data = NULL;
+		size_t size, used;
+		enum secure_event event;
+		open_both(&a, &b);
+		struct secure *from = i & 1 ? &a : &b, *to = i & 1 ? &b : &a;
+		cr_assert_eq(noise_seal(&from->send, &marks[i >> 1], 1, sealed + 2), ERR_OK);
+		wr_bytes(&out, sealed, sizeof sealed);
+		enum err e = secure_next(to, out.data, out.size, &used, &event, &data, &size);
+		if (to == &b && i >> 1 == 0) { /* an empty message to a listener: no answer */
+			uint8_t key[32] = {9}, random[32] = {1};
+			cr_assert(e == ERR_OK && event == SECURE_RENEW && size == 0);
+			cr_assert_neq(secure_answer(&b, secret_b, key, random, data, size, &out),
+			              ERR_OK);
+			cr_assert_eq(b.state, SECURE_RUNS);
+		} else {
+			cr_assert(e == ERR_MALFORMED && to->state == SECURE_DEAD);
+		}
+		wr_free(&out);
+	}
 }
 
 Test(secure, the_largest_frame_comes_through)
