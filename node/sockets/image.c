@@ -111,6 +111,8 @@ bool stream_find_mate(struct socket *s)
 		return true;
 	}
 	if (s->type == SOCKET_STREAM && (!fits(s, m) || !fits(m, s))) {
+		s->condemned |= m->condemns;
+		m->condemned |= s->condemns;
 		stream_reset(s);
 		stream_reset(m);
 		return true;

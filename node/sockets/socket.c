@@ -634,6 +634,27 @@ void socket_be_pipe(struct vfs_obj *o)
 	socket_of(o)->is_pipe = true;
 }
 
+void socket_condemn(struct vfs_obj *o)
+{
+	struct socket *s = socket_of(o);
+	if (s->net)
+		net_enter(s->net, s->space);
+	s->condemns = true;
+	if (s->net)
+		net_leave(s->net);
+}
+
+bool socket_is_condemned(struct vfs_obj *o)
+{
+	struct socket *s = socket_of(o);
+	if (!s->net)
+		return false;
+	net_enter(s->net, s->space);
+	bool is = s->condemned;
+	net_leave(s->net);
+	return is;
+}
+
 bool socket_stands(struct vfs_obj *o)
 {
 	struct socket *s = socket_of(o);

@@ -151,6 +151,11 @@ bool socket_push(struct vfs_obj *o, const void *bytes, size_t size);
 bool socket_is_connection(const struct vfs_obj *o);
 /* A connected stream takes the place of a pipe: that is what stat says. */
 void socket_be_pipe(struct vfs_obj *o);
+/* Who has the other end shall not live on: it is told instead of all else when it looks for this end, which may be after it was brought back from an
+ * older image, where nothing that was written would reach it. Not in an image. */
+void socket_condemn(struct vfs_obj *o);
+/* The connection is broken, and that was said. */
+bool socket_is_condemned(struct vfs_obj *o);
 /* It is in an image, and has not gone on since. */
 bool socket_stands(struct vfs_obj *o);
 

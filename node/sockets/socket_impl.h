@@ -63,6 +63,8 @@ struct socket {
 	bool told_fin;           /* far was told that nothing more comes */
 	bool resets;             /* far is to be told that the connection is broken */
 	bool tomb;               /* all is over; it only tells who asks */
+	bool condemns;           /* who has the other end is to end, whenever it is heard of ... */
+	bool condemned;          /* ... and this one's was told so */
 	uint64_t asked_ms;       /* when far was looked for last, when a tomb began */
 	uint32_t wait_ms;        /* until it is looked for again */
 	uint32_t asked, refused; /* devices, about a connection that is being made */

@@ -42,7 +42,7 @@ enum {
 	PIECE = 32768,
 	TELL_BYTES = 65536,
 };
-enum end_why { END_CLOSED, END_RESET, END_NOT_HERE };
+enum end_why { END_CLOSED, END_RESET, END_NOT_HERE, END_CONDEMNED };
 
 static uint64_t now_ms(const struct outside *o)
 {
@@ -141,6 +141,14 @@ static uint64_t room_of(const struct socket *s)
 	return s->ended || s->shut_read ? SOCKET_BUFFER : socket_room(s, &s->in);
 }
 
+static void send_end(struct peer *p, const uint8_t id[CONNECTION_ID_SIZE], uint8_t side,
+                     enum end_why why)
+{
+	struct msg_net_end m = {.side = side, .why = (uint8_t)why};
+	memcpy(m.id, id, sizeof m.id);
+	send_to(p, MSG_NET_END, &m, LINK_FAST);
+}
+
 static void send_here(struct socket *s, struct peer *p, bool answer)
 {
 	struct msg_net_here m = {.side = s->side,
@@ -149,17 +157,13 @@ static void send_here(struct socket *s, struct peer *p, bool answer)
 	                         .room = room_of(s),
 	                         .sent = s->sent};
 	memcpy(m.id, s->id, sizeof m.id);
+	if (s->condemns) {
+		send_end(p, s->id, s->side, END_CONDEMNED);
+		return;
+	}
 	s->told_received = m.received;
 	s->told_room = m.received + m.room;
 	send_to(p, MSG_NET_HERE, &m, LINK_FAST);
-}
-
-static void send_end(struct peer *p, const uint8_t id[CONNECTION_ID_SIZE], uint8_t side,
-                     enum end_why why)
-{
-	struct msg_net_end m = {.side = side, .why = (uint8_t)why};
-	memcpy(m.id, id, sizeof m.id);
-	send_to(p, MSG_NET_END, &m, LINK_FAST);
 }
 
 void wire_here(struct outside *o, struct socket *s, const uint8_t device[32])
@@ -516,6 +520,10 @@ static void got_here(struct outside *o, struct peer *p, const struct msg_net_her
 		send_end(p, m->id, !m->side, s ? END_CLOSED : END_NOT_HERE);
 	if (!s || s->tomb || s->mate || s->standing || s->gone)
 		return;
+	if (s->condemns) {
+		send_end(p, s->id, s->side, END_CONDEMNED);
+		return;
+	}
 	if (m->sent < s->received || !take_word(s, m->received, m->room)) {
 		send_end(p, s->id, s->side, END_RESET);
 		stream_reset(s);
@@ -576,8 +584,8 @@ static void got_took(struct outside *o, struct peer *p, const struct msg_net_too
 	struct socket *s = m->side <= 1 ? find(o->node->net, m->id, !m->side) : NULL;
 	if (!s || s->tomb || s->mate || s->standing || !is_from(s, p))
 		return;
-	if (m->received < kept_from(s))
-		return; /* overtaken */
+	if (m->received < kept_from(s) || (s->condemns && m->received > s->sent))
+		return; /* overtaken, or from the past of one that is to end */
 	if (!take_word(s, m->received, m->room)) {
 		send_end(p, s->id, s->side, END_RESET);
 		stream_reset(s);
@@ -596,6 +604,9 @@ static void got_end(struct outside *o, struct peer *p, const struct msg_net_end 
 	if (m->why == END_NOT_HERE) {
 		if (is_from(s, p))
 			s->has_far = false;
+	} else if (m->why == END_CONDEMNED) {
+		s->condemned = true;
+		stream_reset(s);
 	} else if (m->why == END_RESET) {
 		stream_reset(s);
 	} else {

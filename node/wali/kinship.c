@@ -339,13 +339,25 @@ static void row_of_killed(struct family *f, struct kinship *c, struct killed *d,
 	f->has_untold = true;
 }
 
+/* All that was known of the other part was killed: so is that, even if it is brought back from an image so old that its connection does not fit. */
+static void condemn_if_dead(struct family *f, struct kinship *c)
+{
+	for (const struct task *t = f->tasks; t; t = t->next)
+		if (t->away == c && t->state != TASK_ZOMBIE)
+			return;
+	if (c->nkilled)
+		socket_condemn(c->socket);
+}
+
 static void bury(struct family *f, struct task *t)
 {
+	struct kinship *c = t->away;
 	t->alarm_ns = 0;
-	if (!add_killed(t->away, t->pid, !(t->pending & KILL_BIT)))
+	if (!add_killed(c, t->pid, !(t->pending & KILL_BIT)))
 		return;
 	t->status = LINUX_SIGKILL;
 	end_stand_in(f, t);
+	condemn_if_dead(f, c);
 	f->has_untold = true;
 }
 
@@ -481,6 +493,10 @@ void kinship_drop(struct family *f, struct kinship *c)
 /* The other part is no more: who had not ended there was killed. */
 static void lose(struct family *f, struct kinship *c)
 {
+	bool condemned = socket_is_condemned(c->socket);
+	for (struct task *t = f->tasks; t && condemned; t = t->next)
+		if (!t->away)
+			family_raise(f, t, LINUX_SIGKILL);
 	take_out(f, c);
 	if (f->terminal_at == c) {
 		f->terminal_at = NULL;
@@ -735,8 +751,10 @@ void kinships_go(struct family *f)
 {
 	if (!f->kinships)
 		return;
-	for (struct kinship *c = f->kinships; c; c = c->next)
+	for (struct kinship *c = f->kinships; c; c = c->next) {
 		socket_go(c->socket);
+		condemn_if_dead(f, c);
+	}
 	for (struct task *t = f->tasks; t; t = t->next) /* they may be on another device now */
 		if (!t->away && t->state != TASK_ZOMBIE)
 			family_changed(f, t);

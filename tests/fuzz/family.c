@@ -117,7 +117,9 @@ static struct wr sample(bool parted)
 	struct wali *k;
 	if (wasi_new(&wc, &c.wasi, &msg) != ERR_OK || wali_new(&c, &k) != ERR_OK)
 		abort();
+	stop_alarms(wali_family(k));
 	save_sample(k, c.wasi, parted, &out);
+	let_alarms(wali_family(k));
 	wali_free(k);
 	wasi_free(c.wasi);
 	net_free(c.net);

@@ -49,6 +49,7 @@ static void begin(struct world *w)
 	c.net = w->net;
 	if (wasi_new(&wc, &c.wasi, &msg) != ERR_OK || wali_new(&c, &w->k) != ERR_OK)
 		abort();
+	stop_alarms(w->k->family);
 	join(w, 0, THEIRS);
 	join(w, 1, OTHERS);
 	w->k->family->pid_first = 1;
@@ -58,6 +59,7 @@ static void begin(struct world *w)
 static void end(struct world *w)
 {
 	struct wasi *wasi = w->k->w;
+	let_alarms(w->k->family);
 	wali_free(w->k);
 	wasi_free(wasi);
 	for (int i = 0; i < 2; i++)

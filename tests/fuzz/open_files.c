@@ -1,6 +1,7 @@
 /* open_files.c - see the header. What does not come about here is a fault of the target's, not of its bytes. */
 #include "open_files.h"
 
+#include "node/wali/family.h"
 #include "node/wali/wali.h"
 #include "vfs/memory.h"
 #include "vfs/pipe.h"
@@ -46,4 +47,17 @@ struct fdtable *open_files(void)
 	add_stream(fds, "ptmx 0");
 	add_stream(fds, "pts 0");
 	return fds;
+}
+
+void stop_alarms(struct family *f)
+{
+	if (f->has_alarms || os_wake_init(&f->alarm_wake) != ERR_OK)
+		abort();
+	f->has_alarms = true;
+}
+
+void let_alarms(struct family *f)
+{
+	f->has_alarms = false;
+	os_wake_free(&f->alarm_wake);
 }

@@ -6,4 +6,11 @@
 
 #include "vfs/fdtable.h"
 
+struct family;
+
 struct fdtable *open_files(void);
+
+/* Alarms of the family are set and nobody watches them, so what an input does is the same each time. */
+void stop_alarms(struct family *f);
+/* Before it is freed. */
+void let_alarms(struct family *f);
