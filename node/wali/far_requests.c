@@ -171,7 +171,7 @@ static void give_up(struct family *f, struct far_request *r)
 	const char *where = t && t->device[0] ? t->device : "another device";
 	char text[384];
 	if (r->step == STEP_GOES && is_sleep(r)) {
-		snprintf(text, sizeof text, "it sleeps on %s\n", where);
+		snprintf(text, sizeof text, "it is being put to sleep on %s\n", where);
 		over(f, r, 0, text);
 		return;
 	}

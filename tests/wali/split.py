@@ -131,7 +131,7 @@ def test_one_that_is_elsewhere_is_put_to_sleep_and_woken_by_its_ctl(a, b):
             until [ -e /out/woken ]; do sleep 0.1; done
             {ctl('$j', 'resume')}; kill -USR1 $j; wait $j; echo "status $?"
         """, *options)
-        until('it was put to sleep', lambda: 'it sleeps on two' in a.output(pid))
+        until('it was put to sleep', lambda: 'put to sleep on two' in a.output(pid))
         until('it sleeps', lambda: not b.living() and [r for r in b.ps() if r['state'] == 'suspended'])
         told(folder, 'woken')
         assert a.wait(pid)['status'] == 0

@@ -235,12 +235,31 @@ def test_a_job_moves_without_its_shell(s):
     t.type('\x1a')
     t.see('Stopped')
     t.do('migrate %1 phone', 'moved to phone')
+    t.do('migrate %1 desk', 'now on desk')
+    t.do('jobs', 'Stopped +sleep 1000')
+    t.do('migrate %1 phone', 'now on phone')
+    t.do('fg', 'sleep 1000')
+    time.sleep(0.5)
+    t.type('\x1a')
+    t.see('Stopped')
     t.do('fg', 'sleep 1000')
     time.sleep(0.5)
     t.type('\x03')
     prompt(t)
     t.do('echo "by $?"; exit 5', 'by 130\n')
     assert t.status() == 5
+
+
+def state_of(node, name):
+    """Of the last one so called; None: there is none."""
+    return next((r['state'] for r in reversed(node.ps()) if r['name'] == name), None)
+
+
+def until(fn, node, limit_s=60):
+    end = time.monotonic() + limit_s
+    while not fn():
+        assert time.monotonic() < end, node.ps()
+        time.sleep(0.1)
 
 
 def test_a_job_that_is_on_another_device_is_shown_moved_put_to_sleep_and_killed(s):
@@ -251,14 +270,14 @@ def test_a_job_that_is_on_another_device_is_shown_moved_put_to_sleep_and_killed(
     prompt(t)
     t.do('ps', r'user +sleep \(on phone\)')
     t.do('wasmos ps', r'phone +sleep')
-    t.do('suspend %1; echo "sleeps $?"', r'it sleeps on phone\nsleeps 0\n')
-    assert [r['state'] for r in s.phone.ps() if r['name'] == 'sleep'][-1] == 'suspended', s.phone.ps()
+    t.do('suspend %1; echo "sleeps $?"', r'put to sleep on phone\nsleeps 0\n')
+    until(lambda: state_of(s.phone, 'sleep') == 'suspended', s.phone)
     t.do('resume %1; echo "woken $?"', r'woken 0\n')
     t.do('migrate %1 nowhere; echo "no $?"', r'nowhere.*\nno 1\n')
     t.do('migrate %1 desk', 'now on desk')
     prompt(t)
     t.do('suspend %1; echo "sleeps $?"', r'\nsleeps 0\n')
-    assert [r['state'] for r in s.desk.ps() if r['name'] == 'sleep'][-1] == 'suspended', s.desk.ps()
+    until(lambda: state_of(s.desk, 'sleep') == 'suspended', s.desk)
     t.do('resume %1; echo "woken $?"', r'woken 0\n')
     t.do('ps', r'user +sleep \(on desk\)')
     t.do('migrate %1 phone', 'now on phone')
@@ -268,10 +287,7 @@ def test_a_job_that_is_on_another_device_is_shown_moved_put_to_sleep_and_killed(
     t.do('jobs; echo none', r'jobs; echo none\nnone\n')
     s.phone.up('--listen', '127.0.0.1:0', '--display', 'headless')
     nodes.wait_for_link(s.desk, s.phone)
-    end = time.monotonic() + 20
-    while any(r['name'] == 'sleep' for r in s.phone.living()):
-        assert time.monotonic() < end, s.phone.ps()
-        time.sleep(0.1)
+    until(lambda: not any(r['name'] == 'sleep' for r in s.phone.living()), s.phone)
     t.do('exit 5', 'exit')
     assert t.status() == 5
 
