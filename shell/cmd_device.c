@@ -56,19 +56,20 @@ const struct command command_device = {
         "device rename DEVICE NAME | role DEVICE full|files-only | address DEVICE ADDR:PORT|none "
         "| rotate [--force] | remove DEVICE",
     .summary = "rename, restrict or remove a device, or change this one's key",
-    .help = "What one device of the system is told here all of them know: those that are linked at "
-            "once, others when they\n"
-            "are again. DEVICE is a name or the first digits of an id.\n\n"
-            "  rename   calls it otherwise, on all devices\n"
-            "  role     files-only: programs are neither moved to it nor started by it, and it has "
-            "no word about others\n"
-            "  address  is where this device can always call that one, besides what it learns by "
-            "itself; none: no more\n"
-            "  rotate   gives this device a new key; its id stays. Devices that cannot be told now "
-            "hear of it from others\n"
-            "  remove   every device refuses it from now on and closes its links; a lost device is "
-            "out for good.\n"
-            "           Only pairing brings it back. Of this device: it leaves the system\n",
+    .help =
+        "What one device of the system is told here all of them know: those that are linked at "
+        "once, others when they\n"
+        "are again. DEVICE is a name or the first digits of an id.\n\n"
+        "  rename   calls it otherwise, on all devices\n"
+        "  role     files-only: programs are neither moved to it nor started by it, those that\n"
+        "           run there sleep, and it has no word about others\n"
+        "  address  is where this device can always call that one, besides what it learns by "
+        "itself; none: no more\n"
+        "  rotate   gives this device a new key; its id stays. Devices that cannot be told now "
+        "hear of it from others\n"
+        "  remove   every device refuses it from now on and closes its links; a lost device is "
+        "out for good.\n"
+        "           Only pairing brings it back. Of this device: it leaves the system\n",
     .options = options,
     .min_args = 1,
     .max_args = 3,

@@ -133,7 +133,8 @@ static int follow(struct shell *sh, struct client *c)
 	else if (!strcmp(event, "ask"))
 		answer(sh, c);
 	else if (!strcmp(event, "paired") && !shell_json(sh))
-		printf("Paired with %s (id %s).\n", row_str(c, "name"), row_str(c, "id"));
+		printf("Paired with %s (id %s, check %s).\n", row_str(c, "name"), row_str(c, "id"),
+		       row_str(c, "check"));
 	return status;
 }
 

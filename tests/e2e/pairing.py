@@ -118,8 +118,11 @@ def make_pair(a, b):
 def test_three_words_make_a_pair_and_a_link_that_survives_kill_and_restart(a, b):
     host, words = a.show('--yes')
     began = time.monotonic()
-    b.ok('pair', words, '--yes')
-    assert ended(host)[0] == 0
+    said = b.ok('pair', words, '--yes')
+    status, heard = ended(host)
+    assert status == 0
+    checks = [re.search(r'Paired with (\w+) \(id \w+, check (\d\d)\)', text).groups() for text in (said, heard)]
+    assert [name for name, _ in checks] == ['alpha', 'beta'] and checks[0][1] == checks[1][1], checks
     print(f'# paired {time.monotonic() - began:.2f} s after the words were there, two commands included')
     linked(a, b)
     assert time.monotonic() - began < 10, 'it takes longer than docs/DEVICES.md says'
