@@ -94,7 +94,7 @@ static bool ask(const struct client *c, FILE *out)
 	        row_str(c, "name"), row_str(c, "id"), row_str(c, "address"), row_str(c, "check"));
 	fflush(out);
 	if (!console_is_terminal(0)) {
-		fprintf(out, "no (no terminal to answer at; see --yes)\n");
+		fprintf(out, "no (no terminal to answer at; --yes goes with the words)\n");
 		return false;
 	}
 	return fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y');
