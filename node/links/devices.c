@@ -88,11 +88,16 @@ bool devices_want(struct node *n, const struct peer *p)
 	return !p->member || (row && row->state == DEVICE_MEMBER) || is_unsure(n, row);
 }
 
+/* Of one that is in the system: who was removed is on its own. */
+static bool is_files_only(const struct device_row *row)
+{
+	return row && row->state == DEVICE_MEMBER && row->role == DEVICE_ROLE_FILES;
+}
+
 bool devices_may_run(struct node *n, const uint8_t *id)
 {
 	const struct device_row *self = self_row(n), *row = id ? devices_row(n, id) : NULL;
-	return !(self && self->role == DEVICE_ROLE_FILES) &&
-	       !(row && row->state == DEVICE_MEMBER && row->role == DEVICE_ROLE_FILES);
+	return !is_files_only(self) && !is_files_only(row);
 }
 
 /* --- on disk --- */

@@ -168,7 +168,13 @@ def test_files_only_runs_nothing_and_sends_nothing():
         until('the disk has not heard', lambda: devices(c)['disk']['role'] == 'full')
         c.call('resume', theirs)
         ends_well(c, theirs, 600)
-        a.migrate(pid, c)
+        pid = a.migrate(pid, c)['pid']
+        a.call('device', 'role', 'disk', 'files-only')
+        until('what ran there runs on', lambda: c.process(pid)['state'] == 'suspended')
+        a.call('device', 'remove', 'disk')
+        until('the disk has not heard', lambda: devices(c)['disk']['state'] == 'removed', OUT_S)
+        c.call('resume', pid)  # it is on its own now
+        assert c.living()
 
 
 def test_a_new_key_keeps_the_device_its_links_and_its_id():
