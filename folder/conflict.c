@@ -79,6 +79,12 @@ static void add_hidden(const struct folder *f, struct list *l, const struct entr
 		add_content(l, CONFLICT_ORPHAN, e, n, n->content, NULL);
 }
 
+static bool is_same_place(const struct place *a, const struct place *b)
+{
+	return entry_id_equal(&a->parent, &b->parent) &&
+	       memcmp(a->name, b->name, sizeof a->name) == 0;
+}
+
 static void add_told(struct list *l, const struct entry *e, const struct node *n)
 {
 	struct conflict c;
@@ -94,7 +100,7 @@ static void add_told(struct list *l, const struct entry *e, const struct node *n
 	}
 	for (unsigned i = 0; i < e->place_count; i++) {
 		const struct place *p = &e->places[i];
-		if (p == n->place || p->kind != PLACE_IN)
+		if (p == n->place || p->kind != PLACE_IN || is_same_place(p, n->place))
 			continue;
 		c = of_node(CONFLICT_MOVED, e, n);
 		c.dot = p->dot;

@@ -165,12 +165,20 @@ static enum err write_content(struct change *c, const struct dot *base,
 	return entry_add_content(&c->e, &now);
 }
 
+/* Who puts something into a folder that is deleted, and there for the sake of what is in it, wants it. */
+static enum err want_folder(struct folder *f, int32_t folder, uint64_t now_ms)
+{
+	if (folder < 0 || !entry_is_dead(&f->rows[folder]->e))
+		return ERR_OK;
+	return place_row(f, f->rows[folder], PLACE_IN, NULL, NULL, 0, now_ms);
+}
+
 /* ---- operations ---- */
 
 static enum err make_row(struct folder *f, enum entry_kind kind, const struct entry_id *id,
                          struct row **out)
 {
-	struct entry e = {.id = *id, .kind = kind};
+	struct entry e = {.id = *id, .kind = kind, .born = {f->writer, f->seq + 1}};
 	return folder_insert(f, &e, out);
 }
 
@@ -206,6 +214,7 @@ enum err folder_make(struct folder *f, const struct entry_id *parent, const char
 	struct entry_id into = {{0}};
 	if (folder >= 0)
 		into = f->rows[folder]->e.id;
+	TRY(want_folder(f, folder, now_ms));
 	TRY(make_row(f, kind, id, &row));
 	enum err e = fill_row(f, row, &into, name, size, content, now_ms);
 	if (e != ERR_OK)
@@ -293,6 +302,7 @@ enum err folder_move(struct folder *f, const struct entry_id *id, const struct e
 		              now_ms));
 	}
 	TRY(set_aside(f, (int32_t)folder_place_of(f, &self), now_ms));
+	TRY(want_folder(f, folder, now_ms));
 	return place_all(f, (int32_t)folder_place_of(f, &self), PLACE_IN, &into, name, size,
 	                 now_ms);
 }

@@ -113,7 +113,7 @@ void entry_drop_content(struct entry *e, unsigned i)
 
 enum err entry_copy(struct entry *out, const struct entry *from)
 {
-	*out = (struct entry){.id = from->id, .kind = from->kind};
+	*out = (struct entry){.id = from->id, .kind = from->kind, .born = from->born};
 	enum err e = vector_copy(&out->known, &from->known);
 	for (unsigned i = 0; e == ERR_OK && i < from->place_count; i++)
 		e = entry_add_place(out, &from->places[i]);
@@ -212,7 +212,9 @@ enum err entry_join(struct entry *out, const struct entry *a, const struct entry
 {
 	if (!entry_id_equal(&a->id, &b->id) || a->kind != b->kind)
 		return ERR_INVALID;
-	*out = (struct entry){.id = a->id, .kind = a->kind};
+	*out = (struct entry){.id = a->id, .kind = a->kind, .born = a->born};
+	if (dot_compare(&b->born, &a->born) < 0) /* no honest device: but the same everywhere */
+		out->born = b->born;
 	enum err e = join_into(out, a, b);
 	if (e != ERR_OK)
 		entry_free(out);

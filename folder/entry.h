@@ -75,6 +75,8 @@ struct content {
 struct entry {
 	struct entry_id id;
 	enum entry_kind kind;
+	struct dot
+	    born; /* the change that made it: who has seen that, and does not have the entry, forgot it */
 	struct vector known;
 	struct place *places; /* by rising dot; so are contents */
 	struct content *contents;

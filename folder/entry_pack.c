@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRY_FIELDS = 5, PLACE_FIELDS = 8, CONTENT_FIELDS = 9, PIECE_BYTES = CHUNK_ADDR_SIZE + 8 };
+enum { ENTRY_FIELDS = 7, PLACE_FIELDS = 8, CONTENT_FIELDS = 9, PIECE_BYTES = CHUNK_ADDR_SIZE + 8 };
 
 /* ---- writing ---- */
 
@@ -54,6 +54,8 @@ void entry_pack(struct wr *w, const struct entry *e)
 	pack_array(w, ENTRY_FIELDS);
 	pack_bin(w, e->id.bytes, ENTRY_ID_SIZE);
 	pack_u64(w, e->kind);
+	pack_u64(w, e->born.writer);
+	pack_u64(w, e->born.seq);
 	vector_pack(w, &e->known);
 	pack_array(w, e->place_count);
 	for (unsigned i = 0; i < e->place_count; i++)
@@ -226,8 +228,9 @@ static enum err read_entry(struct rd *r, struct entry *e)
 	if (kind >= ENTRY_KINDS || entry_id_is_root(&e->id))
 		return ERR_MALFORMED;
 	e->kind = kind;
+	TRY(dot_unpack(r, &e->born));
 	TRY(vector_unpack(r, &e->known));
-	if (!e->known.count)
+	if (!vector_covers(&e->known, &e->born))
 		return ERR_MALFORMED;
 	TRY(read_places(r, e));
 	return read_contents(r, e);

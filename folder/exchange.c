@@ -475,6 +475,7 @@ static enum err run_came(struct exchange *x, const struct vector *dropped, uint6
 		TRY(folder_end_list(x->f, x->list, &x->in_seen, now_ms));
 	}
 	exchange_partial_free(x->partial);
+	TRY(folder_keep_needed(x->f, now_ms));
 	return vector_join(&x->told, &x->in_seen);
 }
 

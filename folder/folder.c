@@ -358,6 +358,62 @@ static enum err thin_out(struct folder *f, struct row *row, uint64_t now_ms)
 	return change_end(f, &c, now_ms, ERR_OK);
 }
 
+/* The versions of the entry that we forgot with it, under new dots: each gets the next. */
+static enum err renew_versions(struct folder *f, struct change *c)
+{
+	for (unsigned i = 0; i < c->e.place_count;) {
+		struct place p = c->e.places[i];
+		if (!vector_covers(&f->dropped, &p.dot)) {
+			i++;
+			continue;
+		}
+		struct place kept;
+		TRY(place_copy(&kept, &p));
+		kept.dot = c->dot;
+		c->dot.seq++;
+		entry_drop_place(&c->e, i);
+		enum err e = entry_add_place(&c->e, &kept);
+		place_free(&kept);
+		TRY(e);
+		i = 0;
+	}
+	return ERR_OK;
+}
+
+static enum err renew_contents(struct folder *f, struct change *c)
+{
+	for (unsigned i = 0; i < c->e.content_count;) {
+		struct content kept;
+		if (!vector_covers(&f->dropped, &c->e.contents[i].dot)) {
+			i++;
+			continue;
+		}
+		TRY(content_copy(&kept, &c->e.contents[i]));
+		kept.dot = c->dot;
+		c->dot.seq++;
+		entry_drop_content(&c->e, i);
+		enum err e = entry_add_content(&c->e, &kept);
+		content_free(&kept);
+		TRY(e);
+		i = 0;
+	}
+	return ERR_OK;
+}
+
+/* An entry that we forgot comes from somebody who changed it without knowing of the deletion. What we forgot of it others may still have, and would not
+ * tell us again, as we have seen it. So what came stands from here on as a change of ours that replaces all of that. */
+static enum err come_back(struct folder *f, struct row *row, uint64_t now_ms)
+{
+	struct change c;
+	TRY(change_begin(f, row, now_ms, &c));
+	enum err e = renew_versions(f, &c);
+	if (e == ERR_OK)
+		e = renew_contents(f, &c);
+	if (e == ERR_OK)
+		e = vector_join(&c.e.known, &f->dropped);
+	return change_end(f, &c, now_ms, e);
+}
+
 static enum err join_new(struct folder *f, struct entry *in, uint32_t origin, uint64_t now_ms)
 {
 	struct row *row;
@@ -367,6 +423,8 @@ static enum err join_new(struct folder *f, struct entry *in, uint32_t origin, ui
 	}
 	TRY(folder_insert(f, in, &row));
 	folder_touched(f, row, origin);
+	if (vector_covers(&f->seen, &row->e.born))
+		TRY(come_back(f, row, now_ms));
 	return thin_out(f, row, now_ms);
 }
 
@@ -415,7 +473,14 @@ enum err folder_learn(struct folder *f, const struct vector *seen, const struct 
 	if (vector_within(seen, &f->seen) && vector_within(dropped, &f->dropped))
 		return ERR_OK;
 	TRY(vector_join(&f->seen, seen));
-	TRY(vector_join(&f->dropped, dropped));
+	for (uint32_t i = 0; i < dropped->count; i++) {
+		/* Not beyond what is seen: of that, all that is not here was forgotten. */
+		struct dot d = dropped->at[i];
+		uint64_t most = vector_get(seen, d.writer);
+		d.seq = d.seq < most ? d.seq : most;
+		if (d.seq)
+			TRY(vector_raise(&f->dropped, d));
+	}
 	folder_head_touched(f);
 	return ERR_OK;
 }

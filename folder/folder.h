@@ -120,6 +120,9 @@ bool folder_needs_new_life(const struct folder *f);
 const struct vector *folder_dropped(const struct folder *f);
 /* Forgets tombstones that are stable; *count of them. */
 enum err folder_drop_stable(struct folder *f, uint64_t now_ms, uint32_t *count);
+/* Deleted folders in which something stands, and which others may have forgotten, are put in place again: so that they get them, and show the
+ * same. After each folder_learn() when all of a run is in. */
+enum err folder_keep_needed(struct folder *f, uint64_t now_ms);
 /* A whole list of another's entries begins, whose number is given; folder_list_has() for each. ERR_BUSY: FOLDER_LISTS_MAX are under way. */
 enum err folder_begin_list(struct folder *f, unsigned *list);
 void folder_list_has(struct folder *f, unsigned list, const struct entry_id *id);

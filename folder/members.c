@@ -139,18 +139,15 @@ static void need(struct folder *f, const struct entry_id *id)
 		row->needed = true;
 }
 
-/* Folders that others name. Where a file stood before does not matter to anyone. */
+/* Folders that others name. */
 static void mark_needed(struct folder *f)
 {
 	for (uint32_t i = 0; i < f->count; i++)
 		f->rows[i]->needed = false;
 	for (uint32_t i = 0; i < f->count; i++) {
 		const struct entry *e = &f->rows[i]->e;
-		for (unsigned k = 0; k < e->place_count; k++) {
+		for (unsigned k = 0; k < e->place_count; k++)
 			need(f, &e->places[k].parent);
-			if (e->kind == ENTRY_FOLDER)
-				need(f, &e->places[k].from);
-		}
 	}
 }
 
@@ -176,6 +173,42 @@ enum err folder_drop_stable(struct folder *f, uint64_t now_ms, uint32_t *count)
 			continue;
 		TRY(forget(f, row, now_ms));
 		++*count;
+	}
+	return ERR_OK;
+}
+
+/* Deleted folders above an entry that is alive, which others may have forgotten. */
+static enum err place_above(struct folder *f, const struct entry *e, uint64_t now_ms)
+{
+	int place = entry_place(e);
+	for (uint32_t steps = 0; place >= 0 && steps < f->count; steps++) {
+		struct row *row = folder_row_of(f, &e->places[place].parent);
+		struct change c;
+		if (!row || row->e.kind != ENTRY_FOLDER || row->needed)
+			return ERR_OK;
+		row->needed = true;
+		if (entry_is_dead(&row->e) && entry_place(&row->e) >= 0 &&
+		    vector_within(&row->e.known, &f->dropped)) {
+			TRY(change_begin(f, row, now_ms, &c));
+			TRY(change_end(f, &c, now_ms, change_place(&c, PLACE_IN, NULL, NULL, 0)));
+		}
+		e = &row->e;
+		place = entry_place(e);
+	}
+	return ERR_OK;
+}
+
+enum err folder_keep_needed(struct folder *f, uint64_t now_ms)
+{
+	if (!f->dropped.count)
+		return ERR_OK;
+	for (uint32_t i = 0; i < f->count; i++)
+		f->rows[i]->needed = false;
+	for (uint32_t i = 0; i < f->count; i++) {
+		const struct entry *e = &f->rows[i]->e;
+		int place = entry_place(e);
+		if (!entry_is_dead(e) && e->places[place].kind != PLACE_ASIDE)
+			TRY(place_above(f, e, now_ms));
 	}
 	return ERR_OK;
 }

@@ -58,9 +58,11 @@ static bool moved_later(const struct view *v, int32_t a, int32_t b)
 
 static void fall_back(const struct folder *f, struct node *n)
 {
-	n->parent = n->fallback ? VIEW_ROOT : folder_number(f, &n->place->from);
-	if (n->parent == VIEW_LOST)
-		n->parent = VIEW_ROOT;
+	int32_t back = n->fallback ? VIEW_ROOT : folder_number(f, &n->place->from);
+	/* A deleted folder may be forgotten on another device. */
+	if (back == VIEW_LOST || (back >= 0 && entry_is_dead(&f->rows[back]->e)))
+		back = VIEW_ROOT;
+	n->parent = back;
 	n->fallback++;
 }
 

@@ -7,11 +7,12 @@
  *	delete and edit	the edit wins: what was written by somebody who did not know of the deletion is there, and listed
  *	delete and move	the move wins
  *	move and move	the later one; the other is listed
- *	folder deleted, something made or kept in it	the folder is there as long as something in it is
+ *	folder deleted, something made or kept in it	the folder is there as long as something in it is; for good once somebody puts more into it,
+ *			or once others may have forgotten it (folder_keep_needed())
  *	two folders of one name	are one folder: the least id stands for it
  *	two files of one name	the later content is shown; the other is a conflict, unless it is the same
  *	file and folder of one name	the folder is shown, the file is a conflict
- *	moves that make a circle	of the folders in it the one that was moved last is back where it was, or else in the root
+ *	moves that make a circle	of the folders in it the one that was moved last is back where it was, or in the root if that is gone
  *	a parent that nobody knows	what is in it is a conflict
  *	names that differ in case only	both are there, and reported: some systems can show only one (view_names())
  *

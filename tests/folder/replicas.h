@@ -145,6 +145,7 @@ static inline void tell(struct folder *from, struct folder *to)
 		wr_free(&w);
 	}
 	must(folder_learn(to, folder_seen(from), folder_dropped(from)));
+	must(folder_keep_needed(to, 1));
 	for (unsigned i = 0; i < folder_members(from); i++) {
 		struct folder_member m = *folder_member(from, i);
 		if (!i)

@@ -1,9 +1,10 @@
-/* folder.c - fuzzes what a replicated folder takes from outside: entries, records, and the messages of a peer.
+/* folder.c - fuzzes what a replicated folder takes from outside: entries, records, lists of pieces, and the messages of a peer.
  *
  * The first byte chooses. Whatever decodes encodes to the same bytes; two values of an entry join to the same either way; a replica
  * that took anything at all still holds its truths, makes a view, lists conflicts and names, and settles and forgets.
  */
 #include "folder/exchange.h"
+#include "folder/pieces.h"
 #include "folder/view.h"
 
 #include <stdlib.h>
@@ -167,13 +168,31 @@ static void try_messages(const uint8_t *data, size_t size)
 	folder_free(f);
 }
 
+/* u8 depth, u32 size of the file, list. */
+static void try_pieces(const uint8_t *data, size_t size)
+{
+	struct rd r = rd_of(data, size);
+	uint8_t depth;
+	uint32_t says, count;
+	struct piece *at;
+	if (rd_u8(&r, &depth) != ERR_OK || rd_u32(&r, &says) != ERR_OK ||
+	    pieces_read(r.p, rd_left(&r), depth % 4, says, &at, &count) != ERR_OK)
+		return;
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < count; i++)
+		sum += at[i].size;
+	check(sum == says);
+	free(at);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!size)
 		return 0;
-	switch (data[0] % 3) {
+	switch (data[0] % 4) {
 	case 0: try_entries(data + 1, size - 1); break;
 	case 1: try_records(data + 1, size - 1); break;
+	case 3: try_pieces(data + 1, size - 1); break;
 	default: try_messages(data + 1, size - 1); break;
 	}
 	return 0;

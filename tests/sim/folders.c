@@ -55,7 +55,7 @@ struct device {
 struct world {
 	uint64_t seed, random, now;
 	unsigned devices, contents, ids, writers, origins;
-	bool calm, loud;
+	bool apart, loud;
 	struct device d[DEVICES];
 	bool written[CONTENTS], consumed[CONTENTS];
 	unsigned author[CONTENTS];
@@ -665,12 +665,27 @@ static void forget(struct world *w, unsigned i)
 	w->dropped += count;
 }
 
+/* A time without any link begins or ends. */
+static void part(struct world *w)
+{
+	w->apart = !w->apart;
+	say(w, w->apart ? "all are apart" : "links may come again");
+	for (unsigned a = 0; a < w->devices; a++)
+		for (unsigned b = 0; b < a; b++)
+			if (w->apart)
+				cut(w, a, b);
+			else if (rnd(w, 2))
+				join(w, a, b);
+}
+
 static void step(struct world *w, const struct lookup *l)
 {
 	unsigned a = (unsigned)rnd(w, w->devices), b = (unsigned)rnd(w, w->devices);
 	uint64_t what = rnd(w, 1000);
 	w->now += rnd(w, 3);
-	if (what < 120)
+	if (rnd(w, w->apart ? 100 : 600) == 0)
+		part(w);
+	if (what < (w->apart ? 400 : 120))
 		person(w, a, l);
 	else if (what < 460 && a != b)
 		(void)deliver(w, a, b, l);
@@ -680,7 +695,7 @@ static void step(struct world *w, const struct lookup *l)
 		synced(w, a);
 	else if (what < 950)
 		forget(w, a);
-	else if (what < 970)
+	else if (what < 970 && !w->apart)
 		join(w, a, b);
 	else if (what < 980)
 		start(w, a);
@@ -720,7 +735,6 @@ static bool all_settled(struct world *w, bool *moved, const struct lookup *l)
 static void repair(struct world *w, const struct lookup *l)
 {
 	bool moved;
-	w->calm = true;
 	for (unsigned round = 0; round < SETTLE; round++) {
 		w->now++;
 		if (all_settled(w, &moved, l))
@@ -828,7 +842,7 @@ int main(int argc, char **argv)
 {
 	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
 	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 200;
-	unsigned steps = argc > 3 ? (unsigned)atoi(argv[3]) : 2500;
+	unsigned steps = argc > 3 ? (unsigned)atoi(argv[3]) : 3000;
 	struct world *w = calloc(1, sizeof *w), total = {0};
 	struct lookup *l = calloc(1, sizeof *l);
 	if (!w || !l)
