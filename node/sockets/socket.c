@@ -655,6 +655,11 @@ bool socket_is_condemned(struct vfs_obj *o)
 	return is;
 }
 
+bool socket_is_pipe(const struct vfs_obj *o)
+{
+	return ((const struct socket *)o)->is_pipe;
+}
+
 bool socket_stands(struct vfs_obj *o)
 {
 	struct socket *s = socket_of(o);

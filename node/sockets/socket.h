@@ -151,6 +151,7 @@ bool socket_push(struct vfs_obj *o, const void *bytes, size_t size);
 bool socket_is_connection(const struct vfs_obj *o);
 /* A connected stream takes the place of a pipe: that is what stat says. */
 void socket_be_pipe(struct vfs_obj *o);
+bool socket_is_pipe(const struct vfs_obj *o);
 /* Who has the other end shall not live on: it is told instead of all else when it looks for this end, which may be after it was brought back from an
  * older image, where nothing that was written would reach it. Not in an image. */
 void socket_condemn(struct vfs_obj *o);

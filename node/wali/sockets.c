@@ -1,6 +1,7 @@
 /* sockets.c - calls that make, name, connect and end sockets (node/sockets/socket.h has what they are). */
 #include "node/wali/sockets.h"
 
+#include "node/wali/funnel.h"
 #include "node/wali/kinship.h"
 
 #include <string.h>
@@ -24,36 +25,39 @@ enum err wali_open_space(struct wali *k, const struct wali_config *c)
 	return space_new(c->net, &sc, &k->family->space);
 }
 
-static struct vfs_obj *socket_at(struct wali *k, uint32_t fd)
+/* The i-th of the sockets that a descriptor leads to: itself, or those of a pipe between parts. */
+static struct vfs_obj *socket_at(struct wali *k, uint32_t fd, uint32_t i)
 {
 	struct fd_entry *e;
-	bool is = wali_fd(k, fd, &e) == FE_OK && vfs_is_socket(e->file->obj);
-	return is ? e->file->obj : NULL;
+	if (wali_fd(k, fd, &e) != FE_OK)
+		return NULL;
+	if (vfs_is_socket(e->file->obj))
+		return i ? NULL : e->file->obj;
+	return funnel_socket(e->file->obj, i);
 }
 
 enum err wali_own_sockets(struct wali *k, bool copy)
 {
+	struct vfs_obj *o;
 	if (k->family->space)
 		space_arrives(k->family->space, true);
-	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++) {
-		struct vfs_obj *o = socket_at(k, fd);
-		if (o && !k->family->space)
-			return ERR_UNSUPPORTED;
-		if (o)
+	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++)
+		for (uint32_t i = 0; (o = socket_at(k, fd, i)); i++) {
+			if (!k->family->space)
+				return ERR_UNSUPPORTED;
 			TRY(socket_adopt(k->family->space, o, copy));
-	}
+		}
 	return kinships_own(k->family, copy);
 }
 
 void wali_go_sockets(struct wali *k)
 {
+	struct vfs_obj *o;
 	if (k->family->space)
 		space_arrives(k->family->space, false);
-	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++) {
-		struct vfs_obj *o = socket_at(k, fd);
-		if (o)
+	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++)
+		for (uint32_t i = 0; (o = socket_at(k, fd, i)); i++)
 			socket_go(o);
-	}
 	kinships_go(k->family);
 }
 

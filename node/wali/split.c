@@ -7,6 +7,7 @@
 #include "node/wali/family_image.h"
 #include "node/wali/far_requests.h"
 #include "node/wali/fifo.h"
+#include "node/wali/funnel.h"
 #include "node/wali/kinship.h"
 #include "node/wali/pty.h"
 #include "vfs/pipe.h"
@@ -14,16 +15,19 @@
 #include "vfs/stream.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { PART_OF_NUMBERS = 8 /* that the new part gets for its children */ };
 
-/* A pipe whose ends part: its bytes are in the connection already. */
+/* A pipe whose ends part: its bytes are in the connection already, or in the funnel when both parts write it. */
 struct cut {
 	const void *pipe;
-	struct vfs_obj *end[2]; /* 0: of who writes. A reference each */
-	bool writer_leaves;
+	struct vfs_obj *end[2]; /* 0: of who writes, and stays when both do. A reference each */
+	struct vfs_obj
+	    *lane; /* of those who write it and leave, when both do; else NULL. A reference */
+	bool writer_leaves, reader_leaves;
 };
 
 /* A description that both have, or of the terminal: those that leave get one of their own. */
@@ -75,6 +79,53 @@ static bool has(const struct fdset *set, const struct vfs_file *f)
 	return fdset_index(set, f) != UINT32_MAX;
 }
 
+/* ---- refusing ---- */
+
+/* As its family knows it, for a sentence. */
+static const char *name_of(const struct vfs_file *f, char out[160])
+{
+	const char *guest = f->mount ? f->mount->guest : "";
+	const char *name = f->path ? f->path : f->stream[0] ? f->stream : f->obj->ops->name;
+	bool root = !strcmp(guest, "/");
+	snprintf(out, 160, "%.40s%s%.110s", root ? "" : guest, f->mount ? "/" : "", name);
+	return out;
+}
+
+static bool has_open(const struct wali *k, const struct vfs_obj *o)
+{
+	struct fd_entry *e;
+	for (uint32_t fd = 0; fd < fdtable_size(k->w->fds); fd++)
+		if (fdtable_use(k->w->fds, fd, 0, &e) != FE_BADF && e->file->obj == o)
+			return true;
+	return false;
+}
+
+/* The first of that part who has it open: "dash (17)". */
+static void name_holder(const struct split *s, const struct vfs_obj *o, bool who_leaves,
+                        char out[32])
+{
+	const struct task *found = NULL;
+	for (const struct task *t = s->from->tasks; t; t = t->next)
+		if (t->state != TASK_ZOMBIE && t->wali && leaves(s, t->wali) == who_leaves &&
+		    has_open(t->wali, o) && (!found || t->pid < found->pid))
+			found = t;
+	if (found)
+		snprintf(out, 32, "%.15s (%u)", found->comm, found->pid);
+	else
+		snprintf(out, 32, "a process");
+}
+
+/* It is named who has it in either part. */
+static enum err refuse_shared(struct split *s, const struct vfs_file *f, const char *what,
+                              const char *advice)
+{
+	char goes[32], stays[32], name[160];
+	name_holder(s, f->obj, true, goes);
+	name_holder(s, f->obj, false, stays);
+	return err_set(s->msg, ERR_UNSUPPORTED, "%s: %s and %s %s: %s", name_of(f, name), goes,
+	               stays, what, advice);
+}
+
 /* ---- pipes ---- */
 
 struct users {
@@ -94,61 +145,75 @@ static struct users users_of(const struct fdset *set, const void *pipe)
 	return u;
 }
 
-static bool is_cut(const struct split *s, const void *pipe)
+static struct cut *find_cut(const struct split *s, const void *pipe)
 {
 	for (uint32_t i = 0; i < s->ncuts; i++)
 		if (s->cuts[i].pipe == pipe)
-			return true;
-	return false;
+			return &s->cuts[i];
+	return NULL;
 }
 
-/* A connection with what is in the pipe. */
-static enum err join(struct split *s, struct vfs_obj *o, bool writer_leaves)
+/* Both write it: a lane for each. */
+static bool open_funnel(struct split *s, struct cut *c, const uint8_t *bytes, size_t size)
+{
+	struct vfs_obj *lanes[FUNNEL_LANES];
+	if (funnel_new(s->from->space, s->members[0]->task->pid, &c->end[1], lanes) != FE_OK)
+		return false;
+	c->end[0] = lanes[0];
+	c->lane = lanes[1];
+	return funnel_fill(c->end[1], lanes[0], bytes, size);
+}
+
+static bool open_pair(struct split *s, struct cut *c, const uint8_t *bytes, size_t size)
+{
+	if (socket_pair(s->from->space, SOCKET_STREAM, s->members[0]->task->pid, c->end) != FE_OK)
+		return false;
+	for (int i = 0; i < 2; i++)
+		socket_be_pipe(c->end[i]);
+	return !size || socket_push(c->end[0], bytes, size);
+}
+
+/* A connection with what is in the pipe; from each part when both write it. */
+static enum err join(struct split *s, struct vfs_obj *o, struct users out, bool both_write)
 {
 	uint8_t *bytes = malloc(VFS_PIPE_BYTES);
-	struct cut c = {.pipe = vfs_pipe_identity(o), .writer_leaves = writer_leaves};
+	struct cut *c = &s->cuts[s->ncuts];
 	bool open;
 	size_t size = bytes ? vfs_pipe_peek(o, bytes, &open) : 0;
-	bool ok = bytes && socket_pair(s->from->space, SOCKET_STREAM, s->members[0]->task->pid,
-	                               c.end) == FE_OK;
-	if (ok) {
-		s->cuts[s->ncuts++] = c;
-		ok = !size || socket_push(c.end[0], bytes, size);
-	}
-	for (int i = 0; ok && i < 2; i++)
-		socket_be_pipe(c.end[i]);
+	*c = (struct cut){.pipe = vfs_pipe_identity(o),
+	                  .writer_leaves = out.writes && !both_write,
+	                  .reader_leaves = out.reads};
+	bool ok =
+	    bytes && (both_write ? open_funnel(s, c, bytes, size) : open_pair(s, c, bytes, size));
+	s->ncuts += c->end[0] != NULL;
 	free(bytes);
 	return ok ? ERR_OK : err_set(s->msg, ERR_NOMEM, "no room for a pipe between two parts");
 }
 
-static enum err part_pipe(struct split *s, struct vfs_obj *o)
+/* A byte has one reader, which is who asks first: that cannot be known on two devices without asking for each. */
+static enum err refuse_reader(struct split *s, const struct vfs_file *f)
 {
-	const void *pipe = vfs_pipe_identity(o);
+	const void *pipe = vfs_pipe_identity(f->obj);
+	for (uint32_t i = 0; fdset_file(s->leave, i); i++) {
+		const struct vfs_obj *o = fdset_file(s->leave, i)->obj;
+		if (vfs_is_pipe(o) && vfs_pipe_identity(o) == pipe && !vfs_pipe_writes(o))
+			f = fdset_file(s->leave, i);
+	}
+	return refuse_shared(s, f, "both read it", "move them together (--job, or the whole)");
+}
+
+static enum err part_pipe(struct split *s, const struct vfs_file *f)
+{
+	const void *pipe = vfs_pipe_identity(f->obj);
 	struct users out = users_of(s->leave, pipe), in = users_of(s->stay, pipe);
-	if (is_cut(s, pipe) || (!in.reads && !in.writes))
+	if (find_cut(s, pipe) || (!in.reads && !in.writes))
 		return ERR_OK;
 	if (out.reads && in.reads)
-		return err_set(s->msg, ERR_UNSUPPORTED,
-		               "a pipe would be read on two devices: a process that stays reads "
-		               "it too");
-	if (out.writes && in.writes)
-		return err_set(s->msg, ERR_UNSUPPORTED,
-		               "a pipe would be written on two devices: a process that stays "
-		               "writes it too");
-	return join(s, o, out.writes);
+		return refuse_reader(s, f);
+	return join(s, f->obj, out, out.writes && in.writes);
 }
 
 /* ---- what both have open ---- */
-
-static const char *name_of(const struct vfs_file *f)
-{
-	return f->path ? f->path : f->stream[0] ? f->stream : f->obj->ops->name;
-}
-
-static enum err refuse(struct split *s, const struct vfs_file *f, const char *why)
-{
-	return err_set(s->msg, ERR_UNSUPPORTED, "%s: %s", name_of(f), why);
-}
 
 /* Two descriptions at one offset do no harm. */
 static bool is_harmless(const struct vfs_file *f)
@@ -172,15 +237,30 @@ static enum err add_copy(struct split *s, struct vfs_file *f, struct vfs_obj *o,
 
 static enum err part_shared(struct split *s, struct vfs_file *f)
 {
+	static const char together[] = "move them together (--job, or the whole)";
 	const struct device *d = wali_device(f->obj);
+	if (vfs_is_lane(f->obj) || vfs_is_funnel(f->obj) ||
+	    (vfs_is_socket(f->obj) && socket_is_pipe(f->obj)))
+		return refuse_shared(s, f, "both have it, and its other end is on another device",
+		                     "bring that back first, or move them together");
 	if (vfs_is_socket(f->obj))
-		return refuse(s, f, "a process that stays has it too");
-	if (d && (d->kind == DEVICE_EVENT || d->kind == DEVICE_EPOLL))
-		return refuse(s, f, "an eventfd or epoll that a process which stays has too");
+		return refuse_shared(s, f, "both have it", together);
+	if (d && d->kind == DEVICE_EVENT)
+		return refuse_shared(s, f, "both count with it", together);
+	if (d && d->kind == DEVICE_EPOLL)
+		return refuse_shared(s, f, "both wait with it", together);
 	if (!is_harmless(f))
-		return refuse(s, f,
-		              "a process that stays writes it too, at one place (>> would do)");
+		return refuse_shared(s, f, "write it at one place",
+		                     "open it with >> (O_APPEND), or move them together");
 	return add_copy(s, f, vfs_ref(f->obj), f->stream);
+}
+
+/* Who leaves has a description of its own of an end that both write. */
+static enum err part_end(struct split *s, struct vfs_file *f)
+{
+	TRY(part_pipe(s, f));
+	const struct cut *c = find_cut(s, vfs_pipe_identity(f->obj));
+	return c && c->lane && has(s->stay, f) ? add_copy(s, f, vfs_ref(c->lane), "") : ERR_OK;
 }
 
 /* The terminal stays where it is. */
@@ -204,15 +284,24 @@ static unsigned stream_of(const struct vfs_file *f)
 	return i < 3 && !f->mount ? i : UINT_MAX;
 }
 
+static enum err refuse_own(struct split *s, const struct vfs_file *f, const char *why)
+{
+	char who[32], name[160];
+	name_holder(s, f->obj, true, who);
+	return err_set(s->msg, ERR_UNSUPPORTED,
+	               "%s: %s has it open, and %s: move the whole family, or close it",
+	               name_of(f, name), who, why);
+}
+
 /* What its own part only can have. */
 static enum err look_at(struct split *s, struct vfs_file *f)
 {
 	if (pty_is_end(f->obj))
-		return refuse(s, f, "a pty stays with the family that made it");
+		return refuse_own(s, f, "a pty is not parted from who made it");
 	if (fifo_is_end(f->obj))
-		return refuse(s, f, "an open named pipe does not move");
+		return refuse_own(s, f, "an open named pipe does not move");
 	if (vfs_is_pipe(f->obj))
-		return part_pipe(s, f->obj);
+		return part_end(s, f);
 	if (stream_of(f) != UINT_MAX)
 		return part_terminal(s, f, stream_of(f));
 	return has(s->stay, f) ? part_shared(s, f) : ERR_OK;
@@ -233,9 +322,10 @@ static enum err look_at_epolls(struct split *s)
 		for (const struct device *d = s->members[m]->epolls; d; d = d->next_owned)
 			for (uint32_t i = 0; i < d->nwatches; i++)
 				if (d->watches[i].file && has(s->stay, d->watches[i].file))
-					return refuse(s, d->watches[i].file,
-					              "it is watched by an epoll, and a process "
-					              "that stays has it too");
+					return refuse_shared(
+					    s, d->watches[i].file,
+					    "both have it, and an epoll watches it",
+					    "move them together (--job, or the whole)");
 	return ERR_OK;
 }
 
@@ -324,20 +414,36 @@ static enum err plan(struct split *s, const uint8_t *key)
 
 /* ---- carrying it out ---- */
 
-static void replace_ends(const struct split *s, const struct fdset *set)
+static struct vfs_obj *end_for(const struct cut *c, bool writes, bool who_leaves)
 {
+	if (!writes)
+		return c->end[1];
+	return who_leaves && c->lane ? c->lane : c->end[0];
+}
+
+static void replace_ends(const struct split *s, bool who_leaves)
+{
+	const struct fdset *set = who_leaves ? s->leave : s->stay;
 	for (uint32_t i = 0; fdset_file(set, i); i++) {
 		struct vfs_file *f = fdset_file(set, i);
 		const void *pipe = vfs_is_pipe(f->obj) ? vfs_pipe_identity(f->obj) : NULL;
-		for (uint32_t c = 0; pipe && c < s->ncuts; c++) {
-			if (s->cuts[c].pipe != pipe)
-				continue;
-			struct vfs_obj *end = s->cuts[c].end[vfs_pipe_writes(f->obj) ? 0 : 1];
-			vfs_unref(f->obj);
-			f->obj = vfs_ref(end);
-			break;
-		}
+		const struct cut *c = pipe ? find_cut(s, pipe) : NULL;
+		if (!c)
+			continue;
+		struct vfs_obj *end = end_for(c, vfs_pipe_writes(f->obj), who_leaves);
+		vfs_unref(f->obj);
+		f->obj = vfs_ref(end);
 	}
+}
+
+/* All connections that it is made of. */
+static void change_space(struct vfs_obj *o, struct space *to)
+{
+	struct vfs_obj *socket;
+	if (vfs_is_socket(o))
+		socket_change_space(o, to);
+	for (uint32_t i = 0; (socket = funnel_socket(o, i)); i++)
+		socket_change_space(socket, to);
 }
 
 /* The writer's end only writes, the reader's only reads; each is of its family. */
@@ -345,7 +451,13 @@ static void settle_cuts(struct split *s)
 {
 	for (uint32_t i = 0; i < s->ncuts; i++) {
 		struct cut *c = &s->cuts[i];
-		socket_change_space(c->end[c->writer_leaves ? 0 : 1], s->to->space);
+		if (c->lane) {
+			change_space(c->lane, s->to->space);
+			if (c->reader_leaves)
+				change_space(c->end[1], s->to->space);
+			continue;
+		}
+		change_space(c->end[c->writer_leaves ? 0 : 1], s->to->space);
 		socket_shutdown(c->end[1], SOCKET_SHUT_WRITE);
 	}
 }
@@ -387,8 +499,8 @@ static void own_files(struct split *s)
 			d->wake_ctx = s->to;
 		else if (vfs_is_pipe(o))
 			vfs_pipe_set_wake(o, wake);
-		else if (vfs_is_socket(o))
-			socket_change_space(o, s->to->space);
+		else
+			change_space(o, s->to->space);
 	}
 }
 
@@ -497,8 +609,8 @@ static void share_out(struct split *s)
 static void carry_out(struct split *s)
 {
 	socket_change_space(s->joint[1], s->to->space);
-	replace_ends(s, s->leave);
-	replace_ends(s, s->stay);
+	replace_ends(s, false); /* descriptions that both have are theirs who stay */
+	replace_ends(s, true);
 	settle_cuts(s);
 	own_files(s);
 	for (uint32_t i = 0; i < s->count; i++)
@@ -514,9 +626,12 @@ static void carry_out(struct split *s)
 
 static void free_plan(struct split *s)
 {
-	for (uint32_t i = 0; i < s->ncuts; i++)
+	for (uint32_t i = 0; i < s->ncuts; i++) {
 		for (int e = 0; e < 2; e++)
 			vfs_unref(s->cuts[i].end[e]);
+		if (s->cuts[i].lane)
+			vfs_unref(s->cuts[i].lane);
+	}
 	for (uint32_t i = 0; i < s->ncopies; i++) {
 		vfs_file_unref(s->copies[i].of);
 		vfs_file_unref(s->copies[i].own);

@@ -1,16 +1,20 @@
 /* family.c - hostile bytes as section "family" and the sections "wasi" and "linux" of each of its processes, one after the other.
  *
- * The input is tried as it is, and as changes of samples: two processes that share a pipe, an eventfd, an epoll, a pty, a file and a zombie;
- * the same as a part of a family, with a relative in another part.
+ * The input is tried as it is, and as changes of samples: two processes that share a pipe, an eventfd, an epoll, a pty, a file and a zombie,
+ * and a pipe that two parts of a family write; the same as a part of a family, with a relative in another part. What was accepted is used as a
+ * guest would.
  */
 #include "open_files.h"
 
-#include "node/sockets/socket.h"
+#include "node/sockets/socket_impl.h"
 #include "node/process/wait.h"
 #include "node/wali/family.h"
 #include "node/wali/family_image.h"
 #include "node/wali/far_requests.h"
+#include "node/wali/funnel.h"
 #include "node/wali/kinship.h"
+#include "node/wali/objects.h"
+#include "node/wali/sockets.h"
 #include "node/wali/wali_state.h"
 #include "node/wasi/wasi.h"
 #include "vfs/memory.h"
@@ -22,11 +26,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* ---- the sample ---- */
 
+static void no_wake(void *ctx)
+{
+}
+
 static struct net *new_net(void)
 {
 	struct net *n;
 	if (net_new(NULL, "fuzz", &n) != ERR_OK)
 		abort();
+	n->poke = no_wake; /* as in a node, whose loop never comes */
 	return n;
 }
 
@@ -107,6 +116,30 @@ static void save_sample(struct wali *k, struct wasi *w, bool parted, struct wr *
 	family_remove(f, zombie);
 }
 
+static void add_file(struct wali *k, struct vfs_obj *o, unsigned flags)
+{
+	uint32_t fd;
+	struct vfs_file *f = vfs_file_new(o, NULL, NULL, flags);
+	if (!f || fdtable_add(k->w->fds, f, 0, 0, &fd) != FE_OK)
+		abort();
+}
+
+/* With bytes of before, and a frame. */
+static void add_funnel(struct wali *k)
+{
+	size_t done;
+	uint64_t end;
+	struct vfs_obj *funnel, *lanes[FUNNEL_LANES];
+	struct vfs_iov iov = {.p = "frame", .size = 5};
+	if (funnel_new(k->family->space, 7, &funnel, lanes) != FE_OK ||
+	    !funnel_fill(funnel, lanes[0], "before", 6) ||
+	    vfs_write(lanes[1], 0, 0, &iov, 1, &done, &end) != FE_OK)
+		abort();
+	add_file(k, funnel, VFS_READ);
+	for (int i = 0; i < FUNNEL_LANES; i++)
+		add_file(k, lanes[i], VFS_WRITE);
+}
+
 static struct wr sample(bool parted)
 {
 	struct wr out = {0};
@@ -118,6 +151,7 @@ static struct wr sample(bool parted)
 	if (wasi_new(&wc, &c.wasi, &msg) != ERR_OK || wali_new(&c, &k) != ERR_OK)
 		abort();
 	stop_alarms(wali_family(k));
+	add_funnel(k);
 	save_sample(k, c.wasi, parted, &out);
 	let_alarms(wali_family(k));
 	wali_free(k);
@@ -164,7 +198,8 @@ static enum err load_member(struct rd *in, struct world *w, struct errmsg *msg)
 
 static enum err load(struct rd in, struct world *w, struct errmsg *msg)
 {
-	struct fdtable_loader l = {.open_mount = open_mount, .open_stream = open_stream};
+	struct fdtable_loader l = {
+	    .open_mount = open_mount, .open_stream = open_stream, .load_object = wali_load_object};
 	uint32_t leader;
 	TRY(family_image_members(in, &leader, w->pids, &w->count, msg));
 	TRY(family_image_load(&in, &l, &w->image, msg));
@@ -208,16 +243,43 @@ static struct wr save(struct world *w)
 	return out;
 }
 
+static void use_file(struct vfs_file *f)
+{
+	uint8_t bytes[5000] = {7};
+	struct vfs_iov iov = {.p = bytes, .size = sizeof bytes};
+	struct vfs_stat st;
+	size_t done;
+	uint64_t end;
+	if (!vfs_is_funnel(f->obj) && !vfs_is_lane(f->obj))
+		return;
+	vfs_ready(f->obj, VFS_READABLE | VFS_WRITABLE);
+	(void)vfs_stat(f->obj, &st);
+	(void)vfs_write(f->obj, 0, 0, &iov, 1, &done, &end);
+	(void)vfs_read(f->obj, 0, &iov, 1, &done);
+	vfs_ready(f->obj, VFS_READABLE | VFS_WRITABLE);
+}
+
+static void use(struct world *w)
+{
+	for (uint32_t i = 0; i < w->made; i++)
+		wali_go_sockets(w->wali[i]);
+	for (int round = 0; round < 2; round++)
+		for (uint32_t i = 0; fdset_file(family_image_set(w->image), i); i++)
+			use_file(fdset_file(family_image_set(w->image), i));
+}
+
 /* Loads and writes again; empty when it is refused. */
 static struct wr again(const uint8_t *data, size_t size)
 {
 	struct world w = {.net = new_net()};
 	struct errmsg msg = {0};
 	struct wr out = {0};
-	if (load(rd_of(data, size), &w, &msg) == ERR_OK)
+	if (load(rd_of(data, size), &w, &msg) == ERR_OK) {
 		out = save(&w);
-	else if (!msg.text[0])
+		use(&w);
+	} else if (!msg.text[0]) {
 		abort();
+	}
 	end(&w);
 	return out;
 }

@@ -250,9 +250,77 @@ def test_what_cannot_be_parted_is_refused_and_goes_on(a, b):
             a.migrate(holder, b, '--alone')
             raise AssertionError('it was parted')
         except nodes.Failed as e:
-            assert 'a process that stays writes it too' in str(e), e
+            assert re.search(r'/out/file: dash \(\d+\) and sleep \(\d+\) write it at one place: open it with >>', str(e)), e
         assert len(a.living()) >= n - 1 and not b.living()
         a.call('kill', '--family', pid)
+    all_over(a, b)
+
+
+def test_a_pipe_that_two_read_is_not_read_on_two_devices(a, b):
+    pid = script(a, 'sleep 1001 | (sleep 1000; read x; echo "$x")')
+    try:
+        a.migrate(sleeper(a, 1000), b, '--alone')
+        raise AssertionError('it was parted')
+    except nodes.Failed as e:
+        assert re.search(r'pipe: sleep \(\d+\) and dash \(\d+\) both read it: move them together', str(e)), e
+    assert not b.living() and sleeper(a, 1001)
+    a.call('kill', '--family', pid)
+    all_over(a, b)
+
+
+WRITER = 'i=0; trap stop=1 USR1; until [ "$stop" ]; do i=$((i+1)); echo "$0 $i $LONG"; done; echo "$0 $i end" >&2'
+CHECK = '{ if ($2 != n[$1] + 1 || length($3) != 3000) bad++; n[$1] = $2 } END { print "read", n["one"], n["two"], "bad", bad + 0 }'
+WRITERS = f"""export LONG=$(printf %03000d 7)
+    (dash -c '{WRITER}' one & one=$!; dash -c '{WRITER}' two & two=$!
+    until [ -e /out/two ]; do sleep 0.1; done; kill -USR1 $two; until [ -e /out/one ]; do sleep 0.1; done; kill -USR1 $one; wait; wait) | awk '{CHECK}'
+    echo "over $?"
+"""
+
+
+def writer(node, name):
+    return until(f'writer {name}', lambda: next((r['pid'] for r in node.living() if r['command'].endswith(' ' + name)), None))
+
+
+def expect_lines(text):
+    ends = dict(re.findall(r'(one|two) (\d+) end', text))
+    read = re.search(r'read (\d+) (\d+) bad (\d+)', text)
+    assert read and read.groups() == (ends.get('one'), ends.get('two'), '0'), text
+    assert int(read.group(1)) > 20 and int(read.group(2)) > 20 and 'over 0' in text, text
+
+
+def test_a_pipe_that_two_write_is_written_on_two_devices(a, b):
+    with signs() as (folder, options):
+        pid = script(a, WRITERS, *options)
+        writer(a, 'two')
+        there = a.migrate(writer(a, 'one'), b, '--alone')['pid']
+        assert writer(a, 'two') and named(a, 'awk') and len(b.living()) == 1, (a.living(), b.living())
+        pid, there = a.migrate(pid, b)['pid'], b.migrate(there, a)['pid']
+        b.call('suspend', pid)
+        b.call('resume', pid)
+        pid = until('it is awake', lambda: named(b, 'awk') and next(r['pid'] for r in b.living() if not r['parent']))
+        a.call('suspend', there)
+        a.call('resume', there)
+        told(folder, 'two')
+        until('two has ended', lambda: ' end' in b.output(pid))
+        assert 'read' not in b.output(pid), b.output(pid)
+        told(folder, 'one')
+        assert b.wait(pid)['status'] == 0
+        expect_lines(b.output(pid))
+    all_over(a, b)
+
+
+def test_all_who_write_a_pipe_hear_that_nobody_reads_it(a, b):
+    with signs() as (folder, options):
+        pid = script(a, """
+            (dash -c 'while echo line; do :; done' one & one=$!; dash -c 'while echo line; do :; done' two & two=$!
+            wait $one; echo "one $?" >&2; wait $two; echo "two $?" >&2) | (until [ -e /out/end ]; do read x; done; echo "read $x")
+        """, *options)
+        writer(a, 'two')
+        a.migrate(writer(a, 'one'), b, '--alone')
+        told(folder, 'end')
+        assert a.wait(pid)['status'] == 0
+    text = a.output(pid)
+    assert 'read line' in text and 'one 141' in text and 'two 141' in text, text
     all_over(a, b)
 
 
@@ -392,10 +460,12 @@ def test_a_part_that_was_killed_with_its_node_comes_back_and_its_status_is_told(
 
 
 def test_the_rest_that_was_killed_with_its_node_comes_back_once(a, b):
-    pid = script(a, 'sleep 1000 & j=$!; sleep 8; kill $j; wait $j; echo "status $?"', '--checkpoint', '1')
+    pid = script(a, 'sleep 1000 & j=$!; sleep 12; kill $j; wait $j; echo "status $?"', '--checkpoint', '1')
     until('a checkpoint', lambda: (a.process(pid) or {}).get('checkpoints'))
     a.migrate(sleeper(a, 1000), b, '--alone')
-    until('another checkpoint', lambda: (a.process(pid) or {}).get('checkpoints', 0) > 1)
+    sleeper(b, 1000)
+    before = a.process(pid)['checkpoints']
+    until('a checkpoint after all that was told', lambda: a.process(pid)['checkpoints'] > before + 1)
     a.kill9()
     a.up('--listen', '127.0.0.1:0', '--display', 'headless')
     nodes.wait_for_link(a, b)
