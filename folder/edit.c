@@ -215,10 +215,18 @@ enum err folder_make(struct folder *f, const struct entry_id *parent, const char
 	if (folder >= 0)
 		into = f->rows[folder]->e.id;
 	TRY(want_folder(f, folder, now_ms));
-	TRY(make_row(f, kind, id, &row));
-	enum err e = fill_row(f, row, &into, name, size, content, now_ms);
-	if (e != ERR_OK)
-		(void)folder_erase(f, row);
+	struct view *kept = f->view; /* NULL when that folder had to be put in place */
+	f->view = NULL;
+	enum err e = make_row(f, kind, id, &row);
+	if (e == ERR_OK) {
+		e = fill_row(f, row, &into, name, size, content, now_ms);
+		if (e != ERR_OK)
+			(void)folder_erase(f, row);
+	}
+	if (e == ERR_OK && kept)
+		view_patch_made(f, kept, folder_place_of(f, id), folder);
+	else
+		view_free(kept);
 	return e;
 }
 
@@ -256,10 +264,19 @@ enum err folder_write(struct folder *f, const struct entry_id *id, const struct 
 		return err_set(msg, ERR_INVALID, "the content is not of its kind");
 	TRY(drop_same(f, row, now_ms));
 	TRY(change_begin(f, row, now_ms, &c));
+	bool moves = entry_is_revived(&c.e);
 	enum err e = stay(&c);
 	if (e == ERR_OK)
 		e = write_content(&c, base, content);
-	return change_end(f, &c, now_ms, e);
+	struct view *kept = moves ? NULL : f->view;
+	if (kept)
+		f->view = NULL;
+	e = change_end(f, &c, now_ms, e);
+	if (e == ERR_OK && kept)
+		view_patch_written(f, kept, folder_place_of(f, &row->e.id));
+	else
+		view_free(kept);
+	return e;
 }
 
 static enum err check_target(const struct folder *f, int32_t shown, int32_t folder, int32_t target,

@@ -282,6 +282,107 @@ enum err view_of(struct folder *f, struct view **out)
 	return ERR_OK;
 }
 
+void folder_forget_view(struct folder *f)
+{
+	folder_view_drop(f);
+}
+
+/* ---- keeping it ---- */
+
+static void shift(int32_t *number, int32_t from)
+{
+	if (*number >= from)
+		++*number;
+}
+
+static bool grow_view(struct view *v)
+{
+	struct node *nodes = realloc(v->nodes, (v->count + 2u) * sizeof *nodes);
+	if (nodes)
+		v->nodes = nodes;
+	int32_t *order = realloc(v->order, (v->count + 2u) * sizeof *order);
+	if (order)
+		v->order = order;
+	return nodes && order;
+}
+
+static void make_room(struct view *v, uint32_t i)
+{
+	memmove(&v->nodes[i + 1], &v->nodes[i], (v->count - i) * sizeof *v->nodes);
+	v->nodes[i] = (struct node){.stands = VIEW_NONE, .twin = VIEW_NONE, .hidden_by = VIEW_NONE};
+	v->count++;
+	for (uint32_t k = 0; k < v->count; k++) {
+		struct node *n = &v->nodes[k];
+		if (k == i)
+			continue;
+		shift(&n->parent, (int32_t)i);
+		shift(&n->stands, (int32_t)i);
+		shift(&n->twin, (int32_t)i);
+		shift(&n->hidden_by, (int32_t)i);
+	}
+	for (uint32_t k = 0; k < v->used; k++)
+		shift(&v->order[k], (int32_t)i);
+}
+
+/* Into its folder's part of order[]; an empty folder's part begins at the end. */
+static void put_in_order(struct view *v, uint32_t i, int32_t folder)
+{
+	uint32_t *first = folder == VIEW_ROOT ? &v->root_first : &v->nodes[folder].first;
+	uint32_t *kids = folder == VIEW_ROOT ? &v->root_kids : &v->nodes[folder].kids;
+	if (!*kids)
+		*first = v->used;
+	uint32_t low = *first, high = *first + *kids;
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		if (name_compare(v->nodes[v->order[mid]].place, v->nodes[i].place) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (uint32_t k = 0; k < v->count; k++)
+		if (v->nodes[k].first >= low && &v->nodes[k].first != first)
+			v->nodes[k].first++;
+	if (folder != VIEW_ROOT && v->root_first >= low)
+		v->root_first++;
+	memmove(&v->order[low + 1], &v->order[low], (v->used - low) * sizeof *v->order);
+	v->order[low] = (int32_t)i;
+	v->used++;
+	++*kids;
+}
+
+static void set_winners(struct node *n, const struct entry *e)
+{
+	int place = entry_place(e), content = entry_content(e);
+	n->place = place < 0 ? NULL : &e->places[place];
+	n->content = content < 0 ? NULL : &e->contents[content];
+}
+
+void view_patch_made(struct folder *f, struct view *v, uint32_t i, int32_t folder)
+{
+	assert(v->count + 1 == f->count && !f->view);
+	if (!grow_view(v)) {
+		view_free(v);
+		return;
+	}
+	make_room(v, i);
+	shift(&folder, (int32_t)i);
+	struct node *n = &v->nodes[i];
+	set_winners(n, &f->rows[i]->e);
+	n->parent = folder;
+	n->stands = (int32_t)i;
+	n->wanted = true;
+	n->way = WAY_TO_ROOT;
+	put_in_order(v, i, folder);
+	f->view = v;
+}
+
+void view_patch_written(struct folder *f, struct view *v, uint32_t i)
+{
+	assert(v->count == f->count && !f->view);
+	set_winners(&v->nodes[i], &f->rows[i]->e);
+	f->view = v;
+}
+
 void view_check(const struct folder *f)
 {
 	const struct view *v = f->view;

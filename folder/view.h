@@ -83,6 +83,9 @@ enum err view_names(struct folder *f,
  * 2 * ENTRY_NAME_MAX bytes. */
 size_t name_fold(const char *name, size_t size, char out[2 * ENTRY_NAME_MAX]);
 
+/* The next that asks makes it anew: for tests. */
+void folder_forget_view(struct folder *f);
+
 /* For folder/ only. */
 void view_free(struct view *v); /* NULL is fine */
 void view_check(const struct folder *f);

@@ -574,6 +574,18 @@ static void undelete(struct world *w, unsigned i)
 	}
 }
 
+/* A view that was kept says what one made anew says. */
+static void check_view(struct world *w, struct folder *f)
+{
+	char *kept = picture(f);
+	folder_forget_view(f);
+	char *anew = picture(f);
+	if (strcmp(kept, anew) != 0)
+		fail(w, "a view that was kept is wrong", 0, 0);
+	free(kept);
+	free(anew);
+}
+
 static void person(struct world *w, unsigned i, const struct lookup *l)
 {
 	struct device *d = &w->d[i];
@@ -598,6 +610,8 @@ static void person(struct world *w, unsigned i, const struct lookup *l)
 	else
 		undelete(w, i);
 	folder_check(d->f);
+	if (rnd(w, 16) == 0)
+		check_view(w, d->f);
 }
 
 /* ---- faults ---- */
