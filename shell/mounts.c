@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "node/links/net_files.h"
 #include "node/process/process.h"
 #include "shell/shell.h"
 
@@ -42,6 +43,11 @@ static int parse_mount(struct shell *sh, struct arena *a, const char *text,
 	out->readonly = size > 3 && !strcmp(copy + size - 3, ":ro");
 	if (out->readonly)
 		copy[size - 3] = 0;
+	if (!strcmp(copy, NET_HOST_PATH)) {
+		out->host = NET_HOST_PATH;
+		out->guest = NET_GUEST_PATH;
+		return 0;
+	}
 	char *split = strstr(copy + path_drive_size(copy), "::");
 	if (split)
 		*split = 0;

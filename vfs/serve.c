@@ -140,6 +140,11 @@ void vfs_export_free(struct vfs_export *x)
 	free(x);
 }
 
+void vfs_export_number_from(struct vfs_export *x, uint32_t random)
+{
+	x->next_handle = FS_FIRST_NEW + random % ((uint32_t)FS_ROOT - FS_FIRST_NEW);
+}
+
 uint32_t vfs_export_mounts(const struct vfs_export *x)
 {
 	return vfs_ns_count(x->ns);

@@ -27,6 +27,8 @@ enum err vfs_export_new(struct vfs_ns *ns, struct fdtable *fds,
 enum err vfs_export_new_set(struct vfs_ns *ns, const struct fdset *set,
                             const uint8_t home[VFS_DEVICE_ID_BYTES], struct vfs_export **out);
 void vfs_export_free(struct vfs_export *x);
+/* Where numbers of open files begin, before there are any: with a random one a number from before a restart is nobody else's. */
+void vfs_export_number_from(struct vfs_export *x, uint32_t random);
 uint32_t vfs_export_mounts(const struct vfs_export *x);
 uint32_t vfs_export_open_files(struct vfs_export *x);
 

@@ -237,7 +237,8 @@ static enum err on_call(struct conn *c, const struct msg_call *m)
 	memcpy(call.device, c->peer->id, sizeof call.device);
 	if (m->service >= LINK_SERVICES || !l->services[m->service].fn)
 		link_answer(&call, ERR_UNSUPPORTED, NULL, 0);
-	else if (m->service != LINK_SERVICE_FS && !devices_may_run(l->node, call.device))
+	else if (m->service != LINK_SERVICE_FS && m->service != LINK_SERVICE_SHARE &&
+	         !devices_may_run(l->node, call.device))
 		link_answer(&call, ERR_DENIED, NULL, 0); /* one of the two is "files only" */
 	else
 		l->services[m->service].fn(l->services[m->service].ctx, &call, m->body.p,

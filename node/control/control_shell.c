@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "node/links/ask.h"
 #include "node/control/control.h"
+#include "node/links/net_files.h"
 #include "node/node.h"
 #include "node/control/run.h"
 
@@ -23,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OWN_MOUNTS = 3 };
+enum { OWN_MOUNTS = 4 };
 
 struct shell_start {
 	struct arena arena; /* what the configuration points to */
@@ -121,6 +122,8 @@ static enum err set_mounts(struct shell_start *s, struct control_call *c, const 
 	    (struct process_mount){.host = image, .guest = "/", .readonly = true};
 	TRY(mount_own(s, n, "/user/home", "/home/user", msg));
 	TRY(mount_own(s, n, "/user/var", "/var", msg));
+	s->mounts[s->cfg.nmounts++] =
+	    (struct process_mount){.host = NET_HOST_PATH, .guest = NET_GUEST_PATH};
 	TRY(run_mounts(c, s->mounts + s->cfg.nmounts, &given, msg));
 	s->cfg.nmounts += given;
 	if (s->cfg.nmounts > PROCESS_MOUNTS_MAX)

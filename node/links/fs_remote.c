@@ -9,6 +9,7 @@
 #include "node/disk.h"
 #include "node/process/kin.h"
 #include "node/links/link.h"
+#include "node/links/net_files.h"
 #include "node/node.h"
 #include "node/store.h"
 #include "node/wasi/wasi.h"
@@ -492,6 +493,10 @@ static struct vfs_obj *open_local(struct process *p, const struct vfs_mount_conf
 enum err process_open_mount(struct process *p, const struct vfs_mount_config *c,
                             struct vfs_obj **root, struct errmsg *msg)
 {
+	if (net_files_is(c)) {
+		enum err e = net_files_new(p, root);
+		return e == ERR_OK ? e : err_set(msg, e, "folder %s: %s", c->guest, err_text(e));
+	}
 	if (memcmp(c->home, p->node->device->id, sizeof c->home) != 0) {
 		if (p->is_copy)
 			return err_set(msg, ERR_UNSUPPORTED,

@@ -1,4 +1,5 @@
 /* process_build.c - module, store, WASI and drivers of a process: new ones, or rebuilt from sections. */
+#include "node/links/net_files.h"
 #include "node/process/process_build.h"
 
 #include "base/arena.h"
@@ -304,8 +305,14 @@ static enum err add_mount(struct process *p, const struct process_mount *m, stru
 	struct vfs_obj *root;
 	struct vfs_mount *mount;
 	uint32_t fd;
-	memcpy(c.home, p->node->device_id, sizeof c.home);
-	enum err e = vfs_host_new(m->host, VFS_WALK_BEST, &root, msg);
+	enum err e;
+	if (net_files_is(&c)) {
+		memset(c.home, NET_HOME_BYTE, sizeof c.home);
+		e = net_files_new(p, &root);
+	} else {
+		memcpy(c.home, p->node->device_id, sizeof c.home);
+		e = vfs_host_new(m->host, VFS_WALK_BEST, &root, msg);
+	}
 	if (e != ERR_OK)
 		return err_prefix(msg, e, "--dir %s", m->host);
 	e = vfs_ns_add(ns, &c, root, &mount);

@@ -1,0 +1,27 @@
+/* net_files.h - the mount /net of a process: /net/DEVICE/SHARE/..., live.
+ *
+ * One backend for all of it. Its root lists this device and those it is paired with, a device's folder what that device shares
+ * (shares.h), and below is a folder of vfs/remote.h whose requests go to that device: close-to-open, with that file's cache and read-ahead. A
+ * device that cannot be reached answers HOSTUNREACH at once. The own device is asked in the same way, without a link.
+ *
+ * In an image it is a mount with the host path NET_HOST_PATH whose home is no device (NET_HOME_BYTE): wherever the process goes, it has that
+ * device's /net, and its open files are opened again by device, share, path and file id. A process made from a snapshot finds it
+ * empty: a file from anywhere gives nobody rights.
+ */
+#pragma once
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+struct process;
+struct vfs_mount_config;
+struct vfs_obj;
+
+#define NET_HOST_PATH "net:"
+#define NET_GUEST_PATH "/net"
+enum { NET_HOME_BYTE = 0xff };
+
+bool net_files_is(const struct vfs_mount_config *c);
+/* Any thread. */
+enum err net_files_new(struct process *p, struct vfs_obj **root);

@@ -1,0 +1,173 @@
+"""share.py - folders shared among three real nodes, reached by programs below /net; TAP on standard output.
+
+	python3 tests/e2e/share.py build/shell/wasmos share_guest.wasm
+"""
+import os
+import sys
+import tempfile
+import time
+
+os.environ['WASMOS'] = os.path.abspath(sys.argv[1])
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'scripts'))
+from nodes import Failed, Node, pair, wait_for_link  # noqa: E402
+
+GUEST = os.path.abspath(sys.argv[2])
+count = failed = 0
+
+
+def ok(good, what, detail=''):
+    global count, failed
+    count += 1
+    failed += not good
+    print('ok' if good else 'not ok', count, '-', what)
+    if not good:
+        for line in str(detail).splitlines():
+            print('#', line)
+    sys.stdout.flush()
+
+
+def read(path):
+    with open(path, encoding='utf-8') as f:
+        return f.read()
+
+
+def do(node, *words, mount='net:'):
+    """What the guest says when it has done that."""
+    try:
+        return node.call('run', '--dir', mount, GUEST, *words)
+    except Failed as e:
+        return str(e)
+
+
+def refused(node, *words):
+    try:
+        return node.call(*words) and ''
+    except Failed as e:
+        return str(e)
+
+
+def until(look, want, limit_s=30):
+    end = time.monotonic() + limit_s
+    while (found := look()) != want and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
+
+
+def shares(folder, a):
+    docs = os.path.join(folder, 'docs')
+    os.mkdir(docs)
+    with open(os.path.join(docs, 'a'), 'w') as f:
+        f.write('first')
+    with open(os.path.join(folder, 'secret'), 'w') as f:
+        f.write('secret')
+    os.symlink('../secret', os.path.join(docs, 'trap'))
+    a.call('share', 'add', docs)
+    a.call('share', 'add', docs, '--as', 'fixed', '--read-only')
+    ok([(s['name'], s['access']) for s in a.json('share', 'list')] == [('docs', 'read-write'), ('fixed', 'read-only')],
+       'share list has both shares', a.call('share', 'list'))
+    for words, want in ((('share', 'add', docs), 'already'),
+                        (('share', 'add', docs, '--as', 'DOCS'), 'already'),
+                        (('share', 'add', docs, '--as', 'a/b'), 'cannot be the name'),
+                        (('share', 'add', docs, '--as', 'nul'), 'cannot be the name'),
+                        (('share', 'add', os.path.join(docs, 'a')), ''),
+                        (('share', 'add', os.path.join(docs, 'none')), 'there is no folder'),
+                        (('share', 'add', a.home, '--as', 'home'), 'home of a node'),
+                        (('share', 'add', folder, '--as', 'above'), "node's own folder"),
+                        (('share', 'remove', 'none'), 'there is no share')):
+        said = refused(a, *words)
+        ok(said != '' and want in said, f'refused: {" ".join(os.path.basename(w) for w in words)}', said)
+    return docs
+
+
+def use(docs, a, b):
+    at = '/net/desk/docs'
+    ok(sorted(do(b, 'list', '/net').split()) == ['desk', 'laptop', 'phone'], '/net has every device', do(b, 'list', '/net'))
+    ok(sorted(do(b, 'list', '/net/desk').split()) == ['docs', 'fixed'], 'a device has its shares', do(b, 'list', '/net/desk'))
+    ok(sorted(do(b, 'list', at).split()) == ['a', 'trap'], 'a share has its files', do(b, 'list', at))
+    ok(do(b, 'cat', at + '/a') == 'first', 'a file is read', do(b, 'cat', at + '/a'))
+    ok(do(a, 'cat', at + '/a') == 'first', 'the own device is there too', do(a, 'cat', at + '/a'))
+    ok(do(b, 'put', at + '/b', 'written') == 'ok\n' and read(docs + '/b') == 'written', 'a file is written')
+    with open(docs + '/b', 'w') as f:
+        f.write('changed there')
+    ok(do(b, 'cat', at + '/b') == 'changed there', 'what is changed there is seen at the next open')
+    ok(do(b, 'make', at + '/d') == 'ok\n' and do(b, 'move', at + '/b', at + '/d/c') == 'ok\n' and
+       read(docs + '/d/c') == 'changed there', 'folders and new names')
+    ok(do(b, 'drop', at + '/d/c') == 'ok\n' and not os.path.exists(docs + '/d/c'), 'a file is removed')
+    for what, words, mount in (('a read-only share', ('put', '/net/desk/fixed/a', 'x'), 'net:'),
+                               ('a program that may read only', ('put', at + '/a', 'x'), 'net::ro'),
+                               ('a symbolic link that leads out', ('cat', at + '/trap'), 'net:'),
+                               ('".." out of a share', ('cat', at + '/../../secret'), 'net:'),
+                               ('".." behind a name', ('cat', at + '/d/../../secret'), 'net:'),
+                               ('a share that is none', ('list', '/net/desk/none'), 'net:'),
+                               ('a device that is none', ('list', '/net/none'), 'net:'),
+                               ('a name in /net', ('make', '/net/x'), 'net:'),
+                               ('a rename between shares', ('move', at + '/a', '/net/desk/fixed/z'), 'net:')):
+        said = do(b, *words, mount=mount)
+        ok('exit status 1' in said and 'secret\n' not in said, f'refused: {what}', said)
+    ok(read(docs + '/a') == 'first', 'and nothing has changed')
+    ok(do(b, 'cat', '/net/desk/fixed/a') == 'first', 'what is shared to be read is read')
+
+
+def offline(docs, a, b):
+    a.down()
+    began = time.monotonic()
+    said = do(b, 'cat', '/net/desk/docs/a')
+    took = time.monotonic() - began
+    ok('no such host now' in said and took < 8, 'a device that is offline is told at once', f'{took:.1f} s: {said}')
+    ok('no such host now' in do(b, 'put', '/net/desk/docs/a', 'x') and read(docs + '/a') == 'first', 'nothing is written to it')
+    a.up('--display', 'headless')
+    wait_for_link(a, b)
+    ok(do(b, 'cat', '/net/desk/docs/a') == 'first', 'back again, with its shares')
+    a.call('share', 'remove', 'fixed')
+    ok(until(lambda: do(b, 'list', '/net/desk'), 'docs\n') == 'docs\n', 'a share that is removed is not listed')
+    ok('exit status 1' in do(b, 'cat', '/net/desk/fixed/a'), 'nor read')
+
+
+def moved(docs, a, b, c):
+    log = docs + '/log'
+    open(log, 'w').close()
+
+    def say(text):
+        with open(log, 'a') as f:
+            f.write(text + '\n')
+
+    def hear(text):
+        return until(lambda: read(log), text)
+    pid = b.start([GUEST, 'follow', '/net/desk/docs/log', 'seen '], '--dir', 'net:')
+    say('one')
+    ok(hear('one\nseen 1\n') == 'one\nseen 1\n', 'a program follows a file of another device', read(log))
+    pid = b.migrate(pid, c)['pid']
+    b.down()
+    say('two')
+    want = 'one\nseen 1\ntwo\nseen 2\n'
+    ok(hear(want) == want, 'and goes on with it on a third one, without the second', read(log))
+    pid = c.migrate(pid, a)['pid']
+    say('three')
+    want += 'three\nseen 3\n'
+    ok(hear(want) == want, 'and where the file is', read(log))
+    say('end')
+    ok(a.wait(pid).get('status') == 0, 'it ends well', a.ps())
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        a, b, c = (Node(os.path.join(folder, n), n, env={'XDG_RUNTIME_DIR': folder}) for n in ('desk', 'laptop', 'phone'))
+        try:
+            for n in (a, b, c):
+                n.up('--display', 'headless')
+            for x, y in ((a, b), (b, c), (a, c)):
+                pair(x, y)
+            docs = shares(folder, a)
+            use(docs, a, b)
+            offline(docs, a, b)
+            moved(docs, a, b, c)
+        finally:
+            for n in (a, b, c):
+                if n.is_up():
+                    n.down()
+    print(f'1..{count}')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,119 @@
+/* share_guest.c - small things done with files of /net, for tests/e2e/share.py: one command a run, its result on standard output.
+ *
+ *	list DIR | cat FILE | put FILE TEXT | add FILE TEXT | make DIR | drop FILE | move FROM TO | size FILE | follow FILE MARK
+ *
+ * follow keeps FILE open, says what is appended to it and appends "seen N" itself, until "end" is appended.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static int said(int bad, const char *what)
+{
+	if (bad)
+		printf("%s: %s\n", what,
+		       errno == EHOSTUNREACH ? "no such host now" : strerror(errno));
+	else
+		printf("ok\n");
+	return bad != 0;
+}
+
+static int list(const char *path)
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+	if (!d)
+		return said(1, path);
+	while ((errno = 0, e = readdir(d)))
+		if (e->d_name[0] != '.')
+			printf("%s\n", e->d_name);
+	if (errno)
+		return said(1, path);
+	closedir(d);
+	return 0;
+}
+
+static int cat(const char *path)
+{
+	static char bytes[65536];
+	size_t n;
+	FILE *f = fopen(path, "rb");
+	if (!f)
+		return said(1, path);
+	while ((n = fread(bytes, 1, sizeof bytes, f)))
+		fwrite(bytes, 1, n, stdout);
+	return ferror(f) ? said(1, path) : 0;
+}
+
+static int put(const char *path, const char *text, const char *how)
+{
+	FILE *f = fopen(path, how);
+	if (!f)
+		return said(1, path);
+	int bad = fputs(text, f) < 0;
+	return said(fclose(f) != 0 || bad, path);
+}
+
+static int size(const char *path)
+{
+	struct stat st;
+	if (stat(path, &st) != 0)
+		return said(1, path);
+	printf("%lld\n", (long long)st.st_size);
+	return 0;
+}
+
+/* Lines of a file that grows. */
+static int follow(const char *path, const char *mark)
+{
+	char line[256];
+	FILE *f = fopen(path, "r+");
+	if (!f)
+		return said(1, path);
+	for (unsigned seen = 0;;) {
+		if (!fgets(line, sizeof line, f)) {
+			clearerr(f);
+			usleep(20000);
+			continue;
+		}
+		if (!strncmp(line, mark, strlen(mark)))
+			continue;
+		printf("%s", line);
+		fflush(stdout);
+		if (!strcmp(line, "end\n"))
+			return 0;
+		fseek(f, 0, SEEK_END);
+		fprintf(f, "%s%u\n", mark, ++seen);
+		fflush(f);
+		fseek(f, 0, SEEK_CUR);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 2 ? argv[1] : "";
+	const char *second = argc > 3 ? argv[3] : "";
+	if (!strcmp(what, "list"))
+		return list(argv[2]);
+	if (!strcmp(what, "cat"))
+		return cat(argv[2]);
+	if (!strcmp(what, "put"))
+		return put(argv[2], second, "wb");
+	if (!strcmp(what, "add"))
+		return put(argv[2], second, "ab");
+	if (!strcmp(what, "make"))
+		return said(mkdir(argv[2], 0755), argv[2]);
+	if (!strcmp(what, "drop"))
+		return said(unlink(argv[2]), argv[2]);
+	if (!strcmp(what, "move"))
+		return said(rename(argv[2], second), argv[2]);
+	if (!strcmp(what, "size"))
+		return size(argv[2]);
+	if (!strcmp(what, "follow"))
+		return follow(argv[2], second);
+	return 2;
+}
