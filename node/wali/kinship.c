@@ -732,6 +732,7 @@ enum err kinships_load(struct family *f, struct rd *in)
 	TRY(rd_u8(in, &n));
 	if (n > KINSHIPS_MAX)
 		return ERR_MALFORMED;
+	f->has_come = n;
 	for (; n; n--)
 		TRY(load_one(f, in, &before));
 	return ERR_OK;
@@ -755,9 +756,11 @@ void kinships_go(struct family *f)
 		socket_go(c->socket);
 		condemn_if_dead(f, c);
 	}
-	for (struct task *t = f->tasks; t; t = t->next) /* they may be on another device now */
+	/* Not at each pause: what is said right behind a checkpoint makes it one that fits no more. */
+	for (struct task *t = f->tasks; t && f->has_come; t = t->next)
 		if (!t->away && t->state != TASK_ZOMBIE)
 			family_changed(f, t);
+	f->has_come = false;
 	atomic_store(&f->has_news, true);
 	family_watch_alarms(f);
 	atomic_store(&f->hears, f->has_alarms);
