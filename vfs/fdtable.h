@@ -128,8 +128,8 @@ enum err fdtable_save_in(struct fdtable *t, const struct fdset *s, struct wr *ou
 /* What the node does for a table that is loaded. */
 struct fdtable_loader {
 	/* The root of a mount that is not in memory: vfs_host_new() when this device is its home, else
-	 * vfs_remote_mount(). */
-	enum err (*open_mount)(void *ctx, const struct vfs_mount_config *c, struct vfs_obj **root,
+	 * vfs_remote_mount(). c->host may be replaced by a text that stays. */
+	enum err (*open_mount)(void *ctx, struct vfs_mount_config *c, struct vfs_obj **root,
 	                       struct errmsg *msg);
 	/* "stdin", ... of the process's terminal. */
 	enum err (*open_stream)(void *ctx, const char *name, struct vfs_obj **out,

@@ -490,11 +490,13 @@ static struct vfs_obj *open_local(struct process *p, const struct vfs_mount_conf
 	return o;
 }
 
-enum err process_open_mount(struct process *p, const struct vfs_mount_config *c,
-                            struct vfs_obj **root, struct errmsg *msg)
+enum err process_open_mount(struct process *p, struct vfs_mount_config *c, struct vfs_obj **root,
+                            struct errmsg *msg)
 {
 	if (net_files_is(c)) {
-		enum err e = net_files_new(p, root);
+		if (p->is_copy)
+			c->host = NET_NOTHING_PATH;
+		enum err e = net_files_new(p, c, root);
 		return e == ERR_OK ? e : err_set(msg, e, "folder %s: %s", c->guest, err_text(e));
 	}
 	if (memcmp(c->home, p->node->device->id, sizeof c->home) != 0) {

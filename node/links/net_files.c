@@ -91,17 +91,17 @@ static enum ferr folder_new(struct net *n, const struct share_device *d, struct 
 
 bool net_files_is(const struct vfs_mount_config *c)
 {
-	return !strcmp(c->host, NET_HOST_PATH);
+	return !strcmp(c->host, NET_HOST_PATH) || !strcmp(c->host, NET_NOTHING_PATH);
 }
 
-enum err net_files_new(struct process *p, struct vfs_obj **root)
+enum err net_files_new(struct process *p, const struct vfs_mount_config *c, struct vfs_obj **root)
 {
 	struct net *n = calloc(1, sizeof *n);
 	if (!n)
 		return ERR_NOMEM;
 	atomic_init(&n->refs, 1);
 	n->shares = shares_ref(p->node->shares);
-	n->empty = p->is_copy;
+	n->empty = strcmp(c->host, NET_HOST_PATH) != 0;
 	enum ferr e = folder_new(n, NULL, root);
 	net_unref(n);
 	return e == FE_OK ? ERR_OK : ERR_NOMEM;

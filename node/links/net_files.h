@@ -6,7 +6,7 @@
  *
  * In an image it is a mount with the host path NET_HOST_PATH whose home is no device (NET_HOME_BYTE): wherever the process goes, it has that
  * device's /net, and its open files are opened again by device, share, path and file id. A process made from a snapshot finds it
- * empty: a file from anywhere gives nobody rights.
+ * empty, there and wherever it goes (its host path is NET_NOTHING_PATH from then on): a file from anywhere gives nobody rights.
  */
 #pragma once
 
@@ -19,9 +19,10 @@ struct vfs_mount_config;
 struct vfs_obj;
 
 #define NET_HOST_PATH "net:"
+#define NET_NOTHING_PATH "net:nothing"
 #define NET_GUEST_PATH "/net"
 enum { NET_HOME_BYTE = 0xff };
 
 bool net_files_is(const struct vfs_mount_config *c);
 /* Any thread. */
-enum err net_files_new(struct process *p, struct vfs_obj **root);
+enum err net_files_new(struct process *p, const struct vfs_mount_config *c, struct vfs_obj **root);

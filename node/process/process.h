@@ -290,8 +290,8 @@ struct vfs_mount_config;
 struct vfs_obj;
 /* The root of a mount of a process that came in by an image: of this device only what it granted to this process before,
  * of another one through the link. Any thread; may block. */
-enum err process_open_mount(struct process *p, const struct vfs_mount_config *c,
-                            struct vfs_obj **root, struct errmsg *msg);
+enum err process_open_mount(struct process *p, struct vfs_mount_config *c, struct vfs_obj **root,
+                            struct errmsg *msg);
 
 /* ---- the table ---- */
 

@@ -308,7 +308,7 @@ static enum err add_mount(struct process *p, const struct process_mount *m, stru
 	enum err e;
 	if (net_files_is(&c)) {
 		memset(c.home, NET_HOME_BYTE, sizeof c.home);
-		e = net_files_new(p, &root);
+		e = net_files_new(p, &c, &root);
 	} else {
 		memcpy(c.home, p->node->device_id, sizeof c.home);
 		e = vfs_host_new(m->host, VFS_WALK_BEST, &root, msg);
@@ -470,7 +470,7 @@ void build_for_fork(struct wali_child *c, struct worker_setup *out)
 
 /* ---- a restored one ---- */
 
-static enum err open_mount(void *ctx, const struct vfs_mount_config *c, struct vfs_obj **root,
+static enum err open_mount(void *ctx, struct vfs_mount_config *c, struct vfs_obj **root,
                            struct errmsg *msg)
 {
 	return process_open_mount(ctx, c, root, msg);

@@ -136,6 +136,8 @@ def moved(docs, a, b, c):
     pid = b.start([GUEST, 'follow', '/net/desk/docs/log', 'seen '], '--dir', 'net:')
     say('one')
     ok(hear('one\nseen 1\n') == 'one\nseen 1\n', 'a program follows a file of another device', read(log))
+    snapshot = os.path.join(docs, '..', 'snapshot')
+    b.call('snapshot', pid, '-o', snapshot)
     pid = b.migrate(pid, c)['pid']
     b.down()
     say('two')
@@ -147,6 +149,13 @@ def moved(docs, a, b, c):
     ok(hear(want) == want, 'and where the file is', read(log))
     say('end')
     ok(a.wait(pid).get('status') == 0, 'it ends well', a.ps())
+    copy = int(a.call('restore', snapshot))
+    copy = a.migrate(copy, c)['pid']
+    was = read(log)
+    say('five')
+    time.sleep(2)
+    ok(read(log) == was + 'five\n', 'a copy from a snapshot reaches nothing of it, here or elsewhere', read(log))
+    c.call('kill', copy)
 
 
 def main():

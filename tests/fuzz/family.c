@@ -172,7 +172,7 @@ struct world {
 	struct wait wait;
 };
 
-static enum err open_mount(void *ctx, const struct vfs_mount_config *c, struct vfs_obj **root,
+static enum err open_mount(void *ctx, struct vfs_mount_config *c, struct vfs_obj **root,
                            struct errmsg *msg)
 {
 	return vfs_memory_new(1 << 20, root) == FE_OK ? ERR_OK

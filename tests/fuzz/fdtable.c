@@ -10,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A folder with a file, so that some paths are found. */
-static enum err open_mount(void *ctx, const struct vfs_mount_config *c, struct vfs_obj **root,
+static enum err open_mount(void *ctx, struct vfs_mount_config *c, struct vfs_obj **root,
                            struct errmsg *msg)
 {
 	struct vfs_obj *f;

@@ -147,7 +147,7 @@ Test(fdtable, the_longest_mount_wins)
 
 /* ---- bytes ---- */
 
-static enum err open_mount(void *ctx, const struct vfs_mount_config *c, struct vfs_obj **root,
+static enum err open_mount(void *ctx, struct vfs_mount_config *c, struct vfs_obj **root,
                            struct errmsg *msg)
 {
 	struct world *w = ctx;

@@ -262,15 +262,15 @@ Test(remote, the_home_is_as_strict_as_for_a_local_process)
 
 /* ---- a move ---- */
 
-static enum err open_mount(void *ctx, const struct vfs_mount_config *c, struct vfs_obj **out,
+static enum err open_mount(void *ctx, struct vfs_mount_config *c, struct vfs_obj **out,
                            struct errmsg *msg)
 {
 	*out = remote_root(ctx, c->id);
 	return ERR_OK;
 }
 
-static enum err open_mount_at_home(void *ctx, const struct vfs_mount_config *c,
-                                   struct vfs_obj **out, struct errmsg *msg)
+static enum err open_mount_at_home(void *ctx, struct vfs_mount_config *c, struct vfs_obj **out,
+                                   struct errmsg *msg)
 {
 	*out = vfs_export_root(((struct world *)ctx)->x, c);
 	return *out ? ERR_OK : ERR_DENIED;
