@@ -42,6 +42,8 @@ struct vfs_file {
 	struct vfs_mount *mount; /* owned reference; NULL for streams and pipes */
 	char *path; /* in the mount, as it was opened ("." for its root); NULL with no mount */
 	uint64_t offset;
+	uint32_t reads,
+	    writes; /* calls, tried ones too: behind one an edge is new to who waits for edges */
 	unsigned flags;  /* VFS_READ, VFS_WRITE, VFS_APPEND, VFS_NONBLOCK, VFS_*SYNC */
 	char stream[16]; /* what a stream is called in an image ("stdin"); the node finds it by this
 	                  */

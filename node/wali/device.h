@@ -26,6 +26,7 @@ enum { WATCHES_MAX = FDTABLE_MAX };
 /* What an epoll watches. */
 struct watch {
 	uint32_t fd, events, last; /* last: what was told of an edge-triggered one */
+	uint32_t reads, writes;    /* of the file when it was told */
 	uint64_t data;
 	const struct vfs_file *file; /* borrowed, only compared: fd must still stand for it */
 };
@@ -55,6 +56,8 @@ struct device *wali_device(struct vfs_obj *o);
 struct device *wali_device_alloc(enum device_kind kind);
 /* A symbolic link's text, cut off at *size. INVAL: it is none. */
 enum ferr wali_device_link(struct vfs_obj *o, uint8_t *out, size_t *size);
+/* What is known of an edge-triggered watch, whose fd stands for file: what was told and not read or written since. */
+uint32_t wali_watch_told(const struct watch *w, const struct vfs_file *file);
 /* The epoll's watches are of k's descriptors, until it is closed or k has ended. */
 void wali_own_epoll(struct wali *k, struct device *d);
 void wali_disown_epoll(struct device *d);

@@ -127,7 +127,7 @@ static void save_epoll(const struct device *d, const struct fdset *set, uint32_t
 		wr_u32(out, w->fd);
 		wr_u16(out, at < NO_DESCRIPTION ? (uint16_t)at : NO_DESCRIPTION);
 		wr_u32(out, w->events);
-		wr_u32(out, w->last);
+		wr_u32(out, at == UINT32_MAX ? w->last : wali_watch_told(w, w->file));
 		wr_u64(out, w->data);
 	}
 }

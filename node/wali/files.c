@@ -84,6 +84,7 @@ static int64_t read_file(struct wali *k, struct vfs_file *f, struct wali_io *io,
 	if (!io->total && f->obj->type == VFS_TYPE_STREAM && !wali_device(f->obj))
 		return 0;
 	bool empty = false;
+	f->reads++;
 	int64_t r = wali_is_terminal(f->obj) ? wali_terminal_may_read(k, f, io->total, &empty) : 0;
 	if (r || empty)
 		return r;
@@ -151,6 +152,7 @@ static int64_t write_file(struct wali *k, struct vfs_file *f, struct wali_io *io
 	struct device *d = wali_device(f->obj);
 	if (d && d->kind == DEVICE_CTL)
 		return io->count ? wali_proc_control(k, d, io->v[0].p, io->v[0].size) : 0;
+	f->writes++;
 	int64_t r = wali_is_terminal(f->obj) ? wali_terminal_may_write(k, f->obj) : 0;
 	if (r)
 		return r;

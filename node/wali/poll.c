@@ -1,7 +1,8 @@
 /* poll.c - waiting for several files: poll, select and epoll, and eventfd.
  *
  * A call that finds nothing blocks on every file it was given, and is made again when one may be ready; its deadline is kept in its
- * frame's slot. An epoll is a list of watches; edge-triggered ones are told of what was not there when they were asked last.
+ * frame's slot. An epoll is a list of watches; edge-triggered ones are told when
+ * something is there that was not when they were asked last, or was, and has been read (written) since: that may have been all, and this is new.
  */
 #include "node/wali/device.h"
 
@@ -320,14 +321,25 @@ static bool stands(struct wali *k, const struct watch *w, struct fd_entry **e)
 	return wali_fd(k, w->fd, e) == FE_OK && (*e)->file == w->file;
 }
 
-/* What is to be told of a watch. */
+/* Who has read may have read all there was, and what is there now came since; likewise who has written. */
+uint32_t wali_watch_told(const struct watch *w, const struct vfs_file *file)
+{
+	uint32_t told = w->last;
+	if (file->reads != w->reads)
+		told &= ~(uint32_t)(IN | RDNORM);
+	if (file->writes != w->writes)
+		told &= ~(uint32_t)(OUT | WRNORM);
+	return told;
+}
+
+/* What is to be told of a watch: of an edge-triggered one all or nothing. */
 static uint32_t watched(struct wali *k, const struct watch *w)
 {
 	struct fd_entry *e;
 	if (!w->events || !stands(k, w, &e))
 		return 0;
 	uint32_t now = ready_now(e->file->obj, w->events);
-	return w->events & ET ? now & ~w->last : now;
+	return w->events & ET && !(now & ~wali_watch_told(w, e->file)) ? 0 : now;
 }
 
 static bool any_watched(struct wali *k, const struct device *d)
@@ -468,6 +480,13 @@ int64_t wali_epoll_ctl(struct wali *k, const uint64_t *a)
 	return 0;
 }
 
+static void note_told(struct watch *w, const struct vfs_file *file)
+{
+	w->last = ready_now(file->obj, w->events);
+	w->reads = file->reads;
+	w->writes = file->writes;
+}
+
 static uint32_t take_events(struct wali *k, struct device *d, uint8_t *out, uint32_t max)
 {
 	uint32_t n = 0;
@@ -476,7 +495,7 @@ static uint32_t take_events(struct wali *k, struct device *d, uint8_t *out, uint
 		struct fd_entry *e;
 		uint32_t got = watched(k, w);
 		if (w->events & ET && stands(k, w, &e))
-			w->last = ready_now(e->file->obj, w->events);
+			note_told(w, e->file);
 		if (!got)
 			continue;
 		wasi_put_u32(out + n * EVENT_SIZE, got);

@@ -177,6 +177,13 @@ static void save_cloexec(struct wali *k, struct wr *out)
 	patch_u16(out, at, n);
 }
 
+static uint32_t told(const struct device *d, const struct watch *w)
+{
+	struct fd_entry *e;
+	bool stands = d->owner && wali_fd(d->owner, w->fd, &e) == FE_OK && e->file == w->file;
+	return stands ? wali_watch_told(w, e->file) : w->last;
+}
+
 static void save_device(const struct device *d, uint32_t fd, struct wr *out)
 {
 	wr_u32(out, fd);
@@ -190,7 +197,7 @@ static void save_device(const struct device *d, uint32_t fd, struct wr *out)
 	for (uint32_t i = 0; i < d->nwatches; i++) {
 		wr_u32(out, d->watches[i].fd);
 		wr_u32(out, d->watches[i].events);
-		wr_u32(out, d->watches[i].last);
+		wr_u32(out, told(d, &d->watches[i]));
 		wr_u64(out, d->watches[i].data);
 	}
 }

@@ -19,6 +19,7 @@ static int64_t send_some(struct wali *k, struct fd_entry *e, struct wali_io *io,
 	s->iov = io->v;
 	s->n = io->count;
 	s->pid = k->task->pid;
+	e->file->writes++;
 	enum ferr r = socket_send(e->file->obj, s, &done);
 	if (r == FE_AGAIN)
 		return wali_write_blocked(k, e->file, before, wali_waits(e, flags));
@@ -72,6 +73,7 @@ int64_t wali_receive(struct wali *k, struct fd_entry *e, struct wali_io *io, uin
 	r->iov = io->v;
 	r->n = io->count;
 	r->peek = flags & MSG_PEEK_;
+	e->file->reads += !r->peek;
 	enum ferr f = socket_receive(e->file->obj, r, &done);
 	if (f == FE_AGAIN && wali_waits(e, flags))
 		return receive_more(k, e, before);

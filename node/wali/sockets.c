@@ -362,6 +362,7 @@ int64_t wali_connect(struct wali *k, const uint64_t *a)
 	if (wali_progress(k))
 		return go_on(k, e);
 	WTRY(wali_get_address(k, a[1], a[2], true, &to));
+	e->file->writes++;
 	enum ferr f = socket_connect(e->file->obj, &to, k->task->pid);
 	if (f != FE_INPROGRESS) {
 		WTRY(f);
@@ -387,6 +388,7 @@ static int64_t accept_one(struct wali *k, const uint64_t *a, uint32_t flags)
 		return NO(MFILE);
 	if (arg32(a[1]) && !wali_out(k, a[2], 4))
 		return NO(FAULT);
+	e->file->reads++;
 	enum ferr f = socket_accept(e->file->obj, &o);
 	if (f == FE_AGAIN)
 		return wali_waits(e, 0) ? wali_block_on(k, e->file->obj, VFS_READABLE) : NO(AGAIN);

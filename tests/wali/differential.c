@@ -405,6 +405,62 @@ static void polling(void)
 	SAY(lseek(sem, 0, SEEK_SET));
 }
 
+/* What an edge-triggered epoll tells now; -1: nothing. */
+static int edge(int ep)
+{
+	struct epoll_event ev;
+	return epoll_wait(ep, &ev, 1, 0) == 1 ? (int)ev.events : -1;
+}
+
+static int drained(int fd)
+{
+	char b[64];
+	int n = 0;
+	while (read(fd, b, sizeof b) > 0)
+		n++;
+	return n;
+}
+
+static void edges(void)
+{
+	int p[2], s[2], ep = epoll_create1(0), e = eventfd(0, EFD_NONBLOCK);
+	uint64_t one = 1;
+	struct epoll_event in = {.events = EPOLLIN | EPOLLET},
+	                   both = {.events = EPOLLIN | EPOLLOUT | EPOLLET};
+	pipe2(p, O_NONBLOCK);
+	socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s);
+	SAY(epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &in));
+	SAY(edge(ep));
+	SAY(write(p[1], "ab", 2));
+	SAY(edge(ep));
+	SAY(edge(ep));
+	SAY(drained(p[0]));
+	SAY(write(p[1], "cd", 2)); /* before it was asked again */
+	SAY(edge(ep));
+	SAY(edge(ep));
+	SAY(drained(p[0]));
+	SAY(edge(ep));
+	SAY(epoll_ctl(ep, EPOLL_CTL_DEL, p[0], NULL));
+	SAY(epoll_ctl(ep, EPOLL_CTL_ADD, s[0], &both));
+	SAY(edge(ep));
+	SAY(edge(ep));
+	SAY(write(s[1], "ab", 2));
+	SAY(edge(ep));
+	SAY(edge(ep));
+	SAY(drained(s[0]));
+	SAY(write(s[1], "cd", 2));
+	SAY(edge(ep));
+	SAY(epoll_ctl(ep, EPOLL_CTL_DEL, s[0], NULL));
+	SAY(epoll_ctl(ep, EPOLL_CTL_ADD, e, &in));
+	SAY(edge(ep));
+	SAY(write(e, &one, sizeof one));
+	SAY(edge(ep));
+	SAY(drained(e));
+	SAY(write(e, &one, sizeof one));
+	SAY(edge(ep));
+	SAY(edge(ep));
+}
+
 /* ---- signals ---- */
 
 static void signals(void)
@@ -780,6 +836,7 @@ int main(int argc, char **argv)
 	              {"descriptors", descriptors},
 	              {"listings", listings},
 	              {"polling", polling},
+	              {"edges", edges},
 	              {"signals", signals},
 	              {"stacks", stacks},
 	              {"processes", processes},
