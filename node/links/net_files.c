@@ -12,8 +12,8 @@
 #include <string.h>
 
 /* A device that was asked for something. anchor keeps r. */
-struct far {
-	struct far *next;
+struct distant {
+	struct distant *next;
 	uint8_t id[DEVICE_ID_SIZE];
 	struct vfs_remote *r;
 	struct vfs_obj *anchor;
@@ -26,7 +26,7 @@ struct net {
 	bool empty;
 	struct share_device *devices;
 	uint32_t count;
-	struct far *fars;
+	struct distant *distants;
 };
 
 /* /net, or a device's folder in it. */
@@ -58,7 +58,7 @@ static void net_unref(struct net *n)
 {
 	if (atomic_fetch_sub(&n->refs, 1) != 1)
 		return;
-	for (struct far *f = n->fars, *next; f; f = next) {
+	for (struct distant *f = n->distants, *next; f; f = next) {
 		next = f->next;
 		vfs_unref(f->anchor);
 		free(f);
@@ -197,9 +197,9 @@ static enum ferr new_remote(struct net *n, const uint8_t *device, struct vfs_rem
 	return e;
 }
 
-static enum ferr new_far(struct net *n, const uint8_t *device, struct far **out)
+static enum ferr new_distant(struct net *n, const uint8_t *device, struct distant **out)
 {
-	struct far *f = calloc(1, sizeof *f);
+	struct distant *f = calloc(1, sizeof *f);
 	enum ferr e = f ? new_remote(n, device, &f->r) : FE_NOMEM;
 	if (e == FE_OK) {
 		f->anchor = vfs_remote_mount(f->r, 0);
@@ -211,8 +211,8 @@ static enum ferr new_far(struct net *n, const uint8_t *device, struct far **out)
 		return e;
 	}
 	memcpy(f->id, device, sizeof f->id);
-	f->next = n->fars;
-	n->fars = f;
+	f->next = n->distants;
+	n->distants = f;
 	*out = f;
 	return FE_OK;
 }
@@ -220,11 +220,11 @@ static enum ferr new_far(struct net *n, const uint8_t *device, struct far **out)
 /* A reference to the root of a share. */
 static enum ferr open_share(struct net *n, const struct where *w, struct vfs_obj **out)
 {
-	struct far *f = n->fars;
+	struct distant *f = n->distants;
 	while (f && memcmp(f->id, w->device.id, sizeof f->id) != 0)
 		f = f->next;
 	if (!f)
-		FTRY(new_far(n, w->device.id, &f));
+		FTRY(new_distant(n, w->device.id, &f));
 	*out = vfs_remote_mount(f->r, share_number(w->share));
 	return *out ? FE_OK : FE_NOMEM;
 }
