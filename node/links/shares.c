@@ -16,13 +16,21 @@
 #include <string.h>
 #include <strings.h>
 
-enum { WIRE_VERSION = 1, KIND_LIST = 0, KIND_REQUEST = 1, KIND_FORGET = 2, HEAD_SIZE = 10 };
+enum {
+	WIRE_VERSION = 1,
+	KIND_LIST = 0,
+	KIND_REQUEST = 1,
+	KIND_FORGET = 2,
+	HEAD_SIZE = 10,
+	VALUE_HEAD = 9
+};
 static const char key_prefix[] = "share/";
 enum { KEY_PREFIX = sizeof key_prefix - 1 };
 
 struct share {
 	struct share_name name;
-	char path[VFS_PATH_MAX];
+	uint64_t ino;            /* of the folder when it was shared */
+	char path[VFS_PATH_MAX]; /* without symbolic links, as it was then */
 };
 
 /* What one asker has open. ready guards x until it is there; the rest is guarded by shares->lock. */
@@ -205,6 +213,22 @@ static void session_end(struct shares *s, const uint8_t *device, uint64_t number
 	uv_mutex_unlock(&s->lock);
 }
 
+/* The folder that the user shared, and none that somebody has put into its place, by a symbolic link in its path or a new folder. */
+static enum err open_shared(const struct share *of, struct vfs_obj **root)
+{
+	struct vfs_stat st;
+	char *path = path_resolve(of->path);
+	bool same = path && !strcmp(path, of->path);
+	free(path);
+	if (!same)
+		return ERR_NOTFOUND;
+	TRY(vfs_host_new(of->path, VFS_WALK_BEST, root, NULL));
+	if (vfs_stat(*root, &st) == FE_OK && st.ino == of->ino)
+		return ERR_OK;
+	vfs_unref(*root);
+	return ERR_NOTFOUND;
+}
+
 /* A folder that is missing now is left out. */
 static enum err add_folder(struct vfs_ns *ns, const struct share *of, const uint8_t *own)
 {
@@ -217,7 +241,7 @@ static enum err add_folder(struct vfs_ns *ns, const struct share *of, const uint
 	                             .id = share_number(of->name.name)};
 	snprintf(guest, sizeof guest, "/%s", of->name.name);
 	memcpy(c.home, own, sizeof c.home);
-	if (vfs_host_new(of->path, VFS_WALK_BEST, &root, NULL) != ERR_OK)
+	if (open_shared(of, &root) != ERR_OK)
 		return ERR_OK;
 	return vfs_ns_add(ns, &c, root, NULL);
 }
@@ -573,11 +597,8 @@ static bool is_in(const char *path, const char *folder)
 }
 
 /* What is kept in the node's home is nobody else's: keys, the store. */
-static enum err check_folder(struct node *n, const char *path, struct errmsg *msg)
+static enum err check_home(struct node *n, const char *path, struct errmsg *msg)
 {
-	struct vfs_obj *root;
-	TRY(vfs_host_new(path, VFS_WALK_BEST, &root, msg));
-	vfs_unref(root);
 	char *home = path_resolve(n->cfg.home);
 	enum err e = !home                                    ? ERR_NOMEM
 	             : is_in(path, home) || is_in(home, path) ? ERR_DENIED
@@ -590,15 +611,51 @@ static enum err check_folder(struct node *n, const char *path, struct errmsg *ms
 	                     n->cfg.home);
 }
 
+/* Who may write in the outer one could put another folder into the inner one's place. */
+static enum err check_others(const struct shares *s, const char *path, struct errmsg *msg)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (strcmp(path, s->list[i].path) != 0 &&
+		    (is_in(path, s->list[i].path) || is_in(s->list[i].path, path)))
+			return err_set(msg, ERR_EXISTS,
+			               "%s and the folder of share \"%s\" (%s) lie in each other: "
+			               "only one of them can be shared",
+			               path, s->list[i].name.name, s->list[i].path);
+	return ERR_OK;
+}
+
+/* path: as the user gave it. */
+static enum err find_folder(struct node *n, const char *path, struct share *out, struct errmsg *msg)
+{
+	struct vfs_obj *root;
+	struct vfs_stat st;
+	TRY(vfs_host_new(path, VFS_WALK_BEST, &root, msg));
+	enum ferr stat = vfs_stat(root, &st);
+	vfs_unref(root);
+	char *real = path_resolve(path);
+	bool ok = stat == FE_OK && real && strlen(real) < sizeof out->path;
+	if (ok) {
+		out->ino = st.ino;
+		memcpy(out->path, real, strlen(real) + 1);
+	}
+	free(real);
+	if (!ok)
+		return err_set(msg, ERR_IO, "%s cannot be looked at", path);
+	TRY(check_home(n, out->path, msg));
+	return check_others(n->shares, out->path, msg);
+}
+
 static enum err keep(struct node *n, const struct share *of, bool remove, struct errmsg *msg)
 {
 	char key[KEY_PREFIX + SHARE_NAME_MAX + 1];
-	uint8_t value[1 + VFS_PATH_MAX];
+	uint8_t value[VALUE_HEAD + VFS_PATH_MAX];
 	size_t size = strlen(of->path);
 	snprintf(key, sizeof key, "%s%s", key_prefix, of->name.name);
 	value[0] = of->name.read_only;
-	memcpy(value + 1, of->path, size);
-	return depot_keep_setting(node_depot(n), key, value, remove ? 0 : 1 + size, msg);
+	for (int i = 0; i < 8; i++)
+		value[1 + i] = (uint8_t)(of->ino >> 8 * i);
+	memcpy(value + VALUE_HEAD, of->path, size);
+	return depot_keep_setting(node_depot(n), key, value, remove ? 0 : VALUE_HEAD + size, msg);
 }
 
 static enum err make_share(struct control_call *c, struct share *out, struct errmsg *msg)
@@ -619,10 +676,9 @@ static enum err make_share(struct control_call *c, struct share *out, struct err
 	if (find_share(n->shares, name))
 		return err_set(msg, ERR_EXISTS, "there is a share \"%s\" already",
 		               find_share(n->shares, name)->name.name);
-	TRY(check_folder(n, path, msg));
 	*out = (struct share){.name.read_only = control_flag(c, "readonly")};
+	TRY(find_folder(n, path, out, msg));
 	snprintf(out->name.name, sizeof out->name.name, "%s", name);
-	snprintf(out->path, sizeof out->path, "%s", path);
 	return keep(n, out, false, msg);
 }
 
@@ -690,11 +746,14 @@ static bool load_share(void *ctx, const uint8_t *key, size_t key_size, const uin
 	struct share *of = &s->list[s->count];
 	size_t name_size = key_size - KEY_PREFIX;
 	if (key_size <= KEY_PREFIX || memcmp(key, key_prefix, KEY_PREFIX) != 0 ||
-	    name_size > SHARE_NAME_MAX || size < 2 || size > sizeof of->path)
+	    name_size > SHARE_NAME_MAX || size <= VALUE_HEAD ||
+	    size - VALUE_HEAD >= sizeof of->path)
 		return true;
 	*of = (struct share){.name.read_only = value[0]};
 	memcpy(of->name.name, key + KEY_PREFIX, name_size);
-	memcpy(of->path, value + 1, size - 1);
+	for (int i = 0; i < 8; i++)
+		of->ino |= (uint64_t)value[1 + i] << 8 * i;
+	memcpy(of->path, value + VALUE_HEAD, size - VALUE_HEAD);
 	s->count += share_name_is_fit(of->name.name);
 	return s->count < SHARES_MAX;
 }

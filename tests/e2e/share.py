@@ -108,6 +108,35 @@ def use(docs, a, b):
     ok(do(b, 'cat', '/net/desk/fixed/a') == 'first', 'what is shared to be read is read')
 
 
+def replaced(folder, docs, a, b):
+    """Somebody who may write around a shared folder puts something else into its place; a new share begins new sessions."""
+    os.mkdir(docs + '/inner')
+    ok('lie in each other' in refused(a, 'share', 'add', docs + '/inner'), 'a folder in a shared one is not shared')
+    os.mkdir(folder + '/hidden')
+    with open(folder + '/hidden/a', 'w') as f:
+        f.write('hidden')
+    os.rename(docs, docs + '.old')
+    for what in ('a symbolic link', 'another folder'):
+        if what == 'a symbolic link':
+            os.symlink(folder + '/hidden', docs)
+        else:
+            os.rename(folder + '/hidden', docs)
+        os.mkdir(folder + '/other')
+        a.call('share', 'add', folder + '/other')
+        said = do(b, 'cat', '/net/desk/docs/a')
+        ok('exit status 1' in said and 'hidden' not in said, f'{what} in the place of a shared folder is not read', said)
+        os.rmdir(folder + '/other')
+        a.call('share', 'remove', 'other')
+        if what == 'a symbolic link':
+            os.unlink(docs)
+        else:
+            os.rename(docs, folder + '/hidden')
+    os.rename(docs + '.old', docs)
+    a.call('share', 'add', folder + '/hidden')
+    ok(do(b, 'cat', '/net/desk/docs/a') == 'first', 'the folder itself, back in its place, is')
+    a.call('share', 'remove', 'hidden')
+
+
 def offline(docs, a, b):
     a.down()
     began = time.monotonic()
@@ -168,6 +197,7 @@ def main():
                 pair(x, y)
             docs = shares(folder, a)
             use(docs, a, b)
+            replaced(folder, docs, a, b)
             offline(docs, a, b)
             moved(docs, a, b, c)
         finally:
