@@ -106,7 +106,7 @@ def taken(kind, data):
     wasmos('run', '-d', '--dir', f'{data}::/data', '--env', 'A=' + 'a' * 100000, HUNGRY, 'take', kind, str(TAKERS))
     time.sleep(1)
     beside = count(300)
-    time.sleep(max(0, 4 - (time.monotonic() - begun)))
+    time.sleep(max(0, 2.5 - (time.monotonic() - begun)))
     there = memory_of_node() - before
     answer = time.monotonic()
     assert wasmos('run', '--dir', f'{data}::/data', HUNGRY, 'limits').returncode == 0
