@@ -30,8 +30,9 @@ def why_not():
     probe = subprocess.run(['ip', 'netns', 'add', space('probe')], stderr=subprocess.PIPE, text=True)
     if probe.returncode != 0:
         return f'no network namespaces here: {probe.stderr.strip()}'
+    probe = subprocess.run(inside('probe', 'true'), stderr=subprocess.PIPE, text=True)
     sh('ip', 'netns', 'delete', space('probe'))
-    return None
+    return f'no network namespaces here: {probe.stderr.strip()}' if probe.returncode != 0 else None
 
 
 def sh(*words):

@@ -31,10 +31,11 @@ const struct command command_ps = {
     .name = "ps",
     .usage = "ps [-a] [--on PEER] [--json]",
     .summary = "list the programs that run",
-    .help = "States: running, waiting (for input, time or the screen), suspended, moving, in "
-            "flight (on its way to\n"
-            "another device that has not confirmed yet); with -a also exited, trapped and killed "
-            "ones. The children of a Linux program stand below it.\n",
+    .help =
+        "States: running, waiting (for input, time or the screen), suspending, suspended, moving,\n"
+        "in flight (on its way to another device that has not confirmed yet); with -a also "
+        "exited,\n"
+        "trapped and killed ones. The children of a Linux program stand below it.\n",
     .options = options,
     .run = run,
 };

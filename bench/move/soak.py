@@ -259,7 +259,7 @@ class Parted(Pipeline):
         super().begin()
         rest, parts = self.trip, []
         for name in ('yes', 'head'):
-            pid = next(row['pid'] for row in self.a.living() if row['name'] == name)
+            pid = until(name, lambda: next((row['pid'] for row in self.a.living() if row['name'] == name), None))
             parts.append(nodes.Journey(self.b, self.a, self.a.migrate(pid, self.b, '--alone')['pid']))
         self.rest, self.parts = rest, [*parts, rest]
 

@@ -327,8 +327,13 @@ static void resume_found(struct node *n, struct control_call *c, const struct ow
 {
 	uint64_t pid = 0;
 	control_u64(c, "pid", &pid);
+	const struct process *p = process_find(n, (uint32_t)pid);
 	if (o)
 		resume_record(n, c, o);
+	else if (p && p->hold == HOLD_SUSPENDED)
+		control_fail(c, ERR_BUSY,
+		             "process %llu is just being put to sleep: ask again when it sleeps",
+		             (unsigned long long)pid);
 	else
 		control_fail(c, ERR_NOTFOUND, "no process %llu is suspended or in flight here",
 		             (unsigned long long)pid);

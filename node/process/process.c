@@ -689,7 +689,7 @@ void process_command_line(const struct process *p, char *out, size_t size)
 
 const char *process_state_text(const struct process *p)
 {
-	static const char *const holds[] = {[HOLD_SUSPENDED] = "suspended",
+	static const char *const holds[] = {[HOLD_SUSPENDED] = "suspending",
 	                                    [HOLD_MOVING] = "moving",
 	                                    [HOLD_ARRIVING] = "arriving",
 	                                    [HOLD_EXEC] = "running",

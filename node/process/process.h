@@ -302,7 +302,7 @@ struct process *process_find_uid(struct node *n, const uint8_t uid[PROCESS_UID_S
 struct process *process_of_terminal(struct process *p);
 /* Rows in order of pid: for (p = process_first(n); p; p = p->next). */
 struct process *process_first(struct node *n);
-/* "running", "waiting", "frozen", "suspended", "moving", "in flight", "exited" ... for people. */
+/* "running", "waiting", "frozen", "suspending", "suspended", "moving", "in flight", "exited" ... for people. */
 const char *process_state_text(const struct process *p);
 /* "doom.wasm -iwad doom1.wad", cut off to fit (PROCESS_COMMAND_MAX is enough), without what a terminal would act on. */
 void process_command_line(const struct process *p, char *out, size_t size);

@@ -102,7 +102,11 @@ static char letter_of(const char *state)
 	static const struct {
 		const char *text;
 		char letter;
-	} letters[] = {{"running", 'R'}, {"starting", 'R'}, {"waiting", 'S'}, {"suspended", 'T'}};
+	} letters[] = {{"running", 'R'},
+	               {"starting", 'R'},
+	               {"waiting", 'S'},
+	               {"suspending", 'T'},
+	               {"suspended", 'T'}};
 	for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
 		if (!strcmp(letters[i].text, state))
 			return letters[i].letter;
