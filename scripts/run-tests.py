@@ -30,7 +30,7 @@ SKIP_EXIT = 77
 # Machines differ and two tests run at a time: meson's timeouts are for an idle one.
 TIMEOUT_FACTOR = 4
 SMALL_FILE_BYTES = 16 << 20
-AT_A_TIME = 3  # of those that wait, for each of the others
+AT_A_TIME = 2  # of those that wait, for each of the others
 SANITIZER_ENV = {
     # The engine answers SIGSEGV itself; Criterion reports a crash when the test process dies of its signal.
     'ASAN_OPTIONS': 'handle_segv=0:handle_sigbus=0:handle_abort=0:detect_leaks=1:allocator_may_return_null=1',
