@@ -512,10 +512,23 @@ static void frozen(void *ctx, enum err e)
 	move_let(mv);
 }
 
+/* One that ended since the offer may have run another program than all that are left. */
+static enum err name_modules_left(struct move *mv, struct errmsg *msg)
+{
+	struct module_list left = {0};
+	enum err e = capture_modules(&left, mv->grip, msg);
+	if (e == ERR_OK)
+		e = module_list_name(&left, mv->image);
+	module_list_free(&left);
+	return e;
+}
+
 static void final_begin(struct job *j)
 {
 	struct move *mv = j->mv;
 	j->err = capture_begin(&mv->capture, mv->grip, &j->msg);
+	if (j->err == ERR_OK)
+		j->err = name_modules_left(mv, &j->msg);
 	if (j->err == ERR_OK)
 		j->err = capture_spaces(&mv->capture, mv->image, &j->msg);
 	if (j->err == ERR_OK)

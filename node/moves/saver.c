@@ -203,6 +203,7 @@ static void copy_run(void *ctx)
 static void last_run(void *ctx)
 {
 	struct saved *s = ctx;
+	module_list_free(&s->modules); /* of one that ended since track_run() */
 	s->err = capture_modules(&s->modules, s->grip, &s->msg);
 	if (s->err == ERR_OK)
 		s->err = capture_begin(&s->capture, s->grip, &s->msg);

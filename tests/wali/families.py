@@ -116,6 +116,18 @@ def test_a_family_sleeps_and_wakes(a, b):
     expect_sum(a.output(pid))
 
 
+def test_one_whose_other_programs_just_ended_moves_and_sleeps(a, b):
+    """Between the offer and the last look a program comes or goes: the image names the programs of those that are left."""
+    pid = script(a, 'i=0; while [ $i -lt 250 ]; do i=$((i+1)); j=0; while [ $j -lt 500 ]; do j=$((j+1)); done; cat /dev/null; done; echo "all $i"')
+    trip = nodes.Journey(a, b, pid)
+    for _ in range(10):
+        trip.go(1)
+        trip.here.call('suspend', trip.pid)
+        trip.here.call('resume', trip.pid)
+    assert len(trip.costs) == 10, trip.costs
+    assert trip.end() == 'all 250\n', trip.output()
+
+
 def test_a_snapshot_of_a_family_runs_beside_it(a, b):
     pid = script(a, PIPELINE)
     wait_for_family(a, 4)
