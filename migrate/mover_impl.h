@@ -28,6 +28,7 @@ struct source {
 	bool doubt; /* a failed write may have reached the disk */
 	uint32_t attempt, round;
 	bool base, ask, round_sent;
+	bool waits; /* OFFERED: the target is busy with this process, asked again at try_ns */
 	uint32_t modules;
 	struct chunk_addr image; /* of FINAL */
 	uint64_t max_pause_ns;

@@ -147,6 +147,7 @@ void source_offer(struct mover *m, struct source *s, uint64_t now_ns)
 	o.spaces = list_of(&s->spaces, s->nspaces);
 	o.modules = list_of(&s->module_list, s->nmodules);
 	s->state = SOURCE_OFFERED;
+	s->waits = false;
 	s->attempt++;
 	s->round = 0;
 	progress(s, now_ns);
@@ -173,12 +174,24 @@ static void on_accept(struct mover *m, struct source *s, const struct msg_move_a
 	}
 }
 
+/* Who moves a process back at once meets the end of its last move: the target writes that it has left. */
+static bool may_wait(const struct source *s, const struct msg_move_refuse *r, uint64_t now_ns)
+{
+	return s->state == SOURCE_OFFERED && r->error == ERR_BUSY && !source_released(s) &&
+	       now_ns < s->started_ns + MOVE_BUSY_MAX;
+}
+
 static void on_refuse(struct mover *m, struct source *s, const struct msg_move_refuse *r,
                       uint64_t now_ns)
 {
 	char why[320];
 	if (s->state >= SOURCE_RELEASING)
 		return;
+	if (may_wait(s, r, now_ns)) {
+		s->waits = true;
+		s->try_ns = now_ns + MOVE_BUSY;
+		return;
+	}
 	snprintf(why, sizeof why, "the other device refused: %.*s", (int)r->why.size,
 	         r->why.p ? r->why.p : "");
 	enum err err = r->error > 0 && r->error < ERR_COUNT ? (enum err)r->error : ERR_STATE;
@@ -575,6 +588,9 @@ void source_tick(struct mover *m, struct source *s, uint64_t now_ns)
 	if (s->state >= SOURCE_RELEASING) {
 		if (now_ns >= s->try_ns)
 			retry(m, s, now_ns);
+	} else if (s->waits) {
+		if (now_ns >= s->try_ns)
+			source_offer(m, s, now_ns);
 	} else if (now_ns >= s->deadline_ns && bounded(s)) {
 		stood_too_long(m, s, now_ns);
 	} else if (now_ns >= s->deadline_ns) {
@@ -587,5 +603,5 @@ void source_tick(struct mover *m, struct source *s, uint64_t now_ns)
 
 uint64_t source_deadline(const struct source *s)
 {
-	return s->state >= SOURCE_RELEASING ? s->try_ns : s->deadline_ns;
+	return s->state >= SOURCE_RELEASING || s->waits ? s->try_ns : s->deadline_ns;
 }

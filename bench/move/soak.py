@@ -379,7 +379,8 @@ class Threads(Kind):
         self.costs.append(self.trip.costs[-1])
 
     def end(self):
-        assert self.trip.end(timeout_s=600) == self.right
+        said = self.trip.end(timeout_s=600)
+        assert said == self.right, (said, self.right)
 
 
 class Files(Kind):

@@ -38,11 +38,10 @@ static void message(struct rig *r, enum msg type, union msg_any *any)
 	drain(r);
 }
 
-static void begin(struct rig *r, uint64_t max_pause_ns)
+static void offer(struct rig *r, uint64_t max_pause_ns)
 {
 	struct owner rec = {.uid = {9}, .epoch = 1, .state = OWNER_OWNED, .name = "game"};
 	struct move_options o = {.max_pause_ns = max_pause_ns};
-	union msg_any any;
 	*r = (struct rig){.now = 1000 * MS};
 	cr_assert_eq(mover_new(self, (uint8_t[16]){1}, &r->m), ERR_OK);
 	cr_assert_eq(mover_start(r->m, id, &rec, peer, &o, r->now, NULL), ERR_CLOSED);
@@ -50,9 +49,30 @@ static void begin(struct rig *r, uint64_t max_pause_ns)
 	cr_assert_eq(mover_start(r->m, id, &rec, peer, &o, r->now, NULL), ERR_OK);
 	drain(r);
 	cr_assert_eq(r->sent, MSG_MOVE_OFFER);
-	memset(&any, 0, sizeof any);
+}
+
+static void accept(struct rig *r)
+{
+	union msg_any any = {0};
 	message(r, MSG_MOVE_ACCEPT, &any);
 	cr_assert_eq(r->last.kind, MOVE_ACT_SCAN);
+}
+
+static void begin(struct rig *r, uint64_t max_pause_ns)
+{
+	offer(r, max_pause_ns);
+	accept(r);
+}
+
+/* The other device is busy with the process; then the time of the next offer comes. */
+static void busy(struct rig *r)
+{
+	union msg_any any = {.move_refuse = {.error = ERR_BUSY, .why = {"still leaving", 13}}};
+	message(r, MSG_MOVE_REFUSE, &any);
+	r->sent = MSG_MOVE_REFUSE;
+	r->now = r->last.kind == MOVE_ACT_OVER ? r->now : mover_deadline(r->m);
+	mover_tick(r->m, r->now);
+	drain(r);
 }
 
 /* One round: so many pages, applied after so long. */
@@ -71,6 +91,32 @@ static void round_of(struct rig *r, uint64_t pages, uint64_t took_ms)
 	memset(&any, 0, sizeof any);
 	any.move_round_ok.round = ev.round;
 	message(r, MSG_MOVE_ROUND_OK, &any);
+}
+
+Test(mover, moves_a_program_back_as_soon_as_its_old_device_has_let_it_go)
+{
+	struct rig r;
+	offer(&r, 0);
+	for (int i = 0; i < 3; i++) {
+		busy(&r);
+		cr_assert_eq(r.sent, MSG_MOVE_OFFER);
+	}
+	cr_assert_lt(r.now, 1200 * MS);
+	accept(&r);
+	mover_free(r.m);
+}
+
+Test(mover, gives_up_when_the_old_device_does_not_let_it_go)
+{
+	struct rig r;
+	offer(&r, 0);
+	for (int i = 0; r.last.kind != MOVE_ACT_OVER && i < 1000; i++)
+		busy(&r);
+	cr_assert_eq(r.last.kind, MOVE_ACT_OVER);
+	cr_assert_eq(r.last.err, ERR_BUSY);
+	cr_assert(strstr(r.last.text.text, "still leaving"), "%s", r.last.text.text);
+	cr_assert_leq(r.now, 1000 * MS + MOVE_BUSY_MAX);
+	mover_free(r.m);
 }
 
 Test(mover, stops_the_program_as_soon_as_a_round_was_short)

@@ -151,10 +151,13 @@ static void on_signal(int signal)
 	told_thread = pthread_self();
 }
 
+static volatile int waited;
+
 static void *wait_for_signal(void *arg)
 {
 	struct timespec long_time = {.tv_sec = 100};
 	int r = nanosleep(&long_time, NULL);
+	waited = 1;
 	return (void *)(intptr_t)(r == -1 && errno == EINTR ? told : -1);
 }
 
@@ -165,8 +168,10 @@ static void a_signal_is_for_one(void)
 	void *got;
 	sigaction(SIGUSR1, &act, NULL);
 	pthread_create(&t, NULL, wait_for_signal, NULL);
-	usleep(10000);
-	pthread_kill(t, SIGUSR1);
+	do { /* one that comes before it sleeps does not wake it */
+		usleep(10000);
+		pthread_kill(t, SIGUSR1);
+	} while (!waited);
 	pthread_join(t, &got);
 	printf("signal %d, %s\n", (int)(intptr_t)got,
 	       pthread_equal(told_thread, t) ? "in its thread" : "elsewhere");
