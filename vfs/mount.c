@@ -2,6 +2,7 @@
 #include "vfs/mount.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,4 +159,17 @@ struct vfs_mount *vfs_ns_find(const struct vfs_ns *ns, const char *path, const c
 	if (!**rest)
 		*rest = ".";
 	return best;
+}
+
+void vfs_ns_path_form(const struct vfs_ns *ns, const char *path, bool stays, char out[VFS_PATH_MAX])
+{
+	char below[VFS_PATH_MAX];
+	const char *rest;
+	struct vfs_mount *m = vfs_ns_find(ns, path, &rest);
+	snprintf(out, VFS_PATH_MAX, "%s", path);
+	if (!m || !strcmp(rest, "."))
+		return;
+	vfs_path_form(m->root, rest, stays, below);
+	if (strcmp(below, rest) != 0)
+		snprintf(out, VFS_PATH_MAX, "%s/%s", m->guest, below);
 }

@@ -58,5 +58,8 @@ struct vfs_mount *vfs_ns_by_id(const struct vfs_ns *ns, uint32_t id); /* borrowe
 /* The mount an absolute guest path lies in and the rest of the path in it ("." for the root). NULL
  * when none. */
 struct vfs_mount *vfs_ns_find(const struct vfs_ns *ns, const char *path, const char **rest);
+/* An absolute guest path in the other form of its mount (vfs_ops.path_form); the same where there is none. */
+void vfs_ns_path_form(const struct vfs_ns *ns, const char *path, bool stays,
+                      char out[VFS_PATH_MAX]);
 struct vfs_mount *vfs_mount_ref(struct vfs_mount *m);
 void vfs_mount_unref(struct vfs_mount *m);

@@ -9,6 +9,7 @@
 #include "vfs/fsmsg.h"
 #include "vfs/remote_cache.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ struct vfs_remote {
 	struct vfs_remote_config cfg;
 	struct cache *cache;
 	struct rfile *files;
+	struct robj *objects; /* all that are open */
 	uint32_t closed[FS_CLOSED_MAX];
 	uint32_t nclosed;
 	bool abandoned;
@@ -39,6 +41,8 @@ struct vfs_remote {
 struct robj {
 	struct vfs_obj base;
 	struct vfs_remote *r;
+	struct robj *next; /* of r->objects */
+	bool removed;      /* by this process: it has no name any more */
 	uint32_t handle, mount_id;
 	unsigned flags;     /* VFS_READ, VFS_WRITE */
 	char *path;         /* in the mount */
@@ -159,6 +163,8 @@ static enum ferr robj_new(struct vfs_remote *r, enum vfs_type type, uint32_t mou
 	o->handle = handle;
 	o->path = copy;
 	o->flags = flags & (VFS_READ | VFS_WRITE);
+	o->next = r->objects;
+	r->objects = o;
 	*out = o;
 	return FE_OK;
 }
@@ -182,10 +188,19 @@ static void free_files(struct vfs_remote *r)
 	r->files = NULL;
 }
 
+static void unlist(struct robj *o)
+{
+	struct robj **at = &o->r->objects;
+	while (*at != o)
+		at = &(*at)->next;
+	*at = o->next;
+}
+
 static void remote_close(struct vfs_obj *b)
 {
 	struct robj *o = robj_of(b);
 	struct vfs_remote *r = o->r;
+	unlist(o);
 	if (!(o->handle & (uint32_t)FS_ROOT) && r->nclosed < FS_CLOSED_MAX)
 		r->closed[r->nclosed++] = o->handle;
 	file_unref(r, o->file);
@@ -745,9 +760,67 @@ static enum ferr remote_rmdir(struct vfs_obj *b, const char *path)
 	return ask_name(b, FSOP_RMDIR, path);
 }
 
+/* ---- names of what is open ---- */
+
+/* What is open under a name that is gone, or leads to something else now. */
+static void name_is_gone(struct robj *dir, const char *path)
+{
+	char whole[VFS_PATH_MAX];
+	if (join(dir, path, whole) != FE_OK)
+		return;
+	for (struct robj *o = dir->r->objects; o; o = o->next)
+		if (o->mount_id == dir->mount_id && o->file && !strcmp(o->path, whole))
+			o->removed = true;
+}
+
+static void set_path(struct robj *o, const char *start, const char *rest)
+{
+	char *path = malloc(strlen(start) + strlen(rest) + 1);
+	if (!path)
+		return; /* it is not found again after a move, then */
+	strcpy(path, start);
+	strcat(path, rest);
+	free(o->path);
+	o->path = path;
+}
+
+/* What is open there, and below it. */
+static void name_is_now(struct robj *from, const char *from_path, struct robj *to,
+                        const char *to_path)
+{
+	char was[VFS_PATH_MAX], now[VFS_PATH_MAX];
+	if (join(from, from_path, was) != FE_OK || join(to, to_path, now) != FE_OK ||
+	    !strcmp(was, now))
+		return;
+	name_is_gone(to, to_path);
+	size_t n = strlen(was);
+	for (struct robj *o = from->r->objects; o; o = o->next)
+		if (o->mount_id == from->mount_id && !o->removed && !is_root(o) &&
+		    !strncmp(o->path, was, n) && (!o->path[n] || o->path[n] == '/'))
+			set_path(o, now, o->path + n);
+}
+
+/* By names that stay. */
+static enum ferr remote_path_of(struct vfs_obj *b, struct vfs_obj *root, char *buf, size_t size)
+{
+	struct robj *o = robj_of(b);
+	if (o->removed)
+		return FE_NOENT;
+	if (!o->r->cfg.place)
+		return FE_NOTSUP;
+	FTRY(o->r->cfg.place(o->r->cfg.ctx, o->mount_id, buf, size));
+	size_t n = strlen(buf);
+	if (strcmp(o->path, ".") != 0 &&
+	    snprintf(buf + n, size - n, "/%s", o->path) >= (int)(size - n))
+		return FE_NAMETOOLONG;
+	return FE_OK;
+}
+
 static enum ferr remote_unlink(struct vfs_obj *b, const char *path)
 {
-	return ask_name(b, FSOP_UNLINK, path);
+	FTRY(ask_name(b, FSOP_UNLINK, path));
+	name_is_gone(robj_of(b), path);
+	return FE_OK;
 }
 
 static enum ferr remote_symlink(struct vfs_obj *b, const char *target, const char *path)
@@ -801,7 +874,9 @@ static enum ferr remote_rename(struct vfs_obj *from, const char *from_path, stru
 	wr_u32(q, b->handle);
 	fs_put_text(q, from_path);
 	fs_put_text(q, to_path);
-	return ask_two(a, b, &results);
+	FTRY(ask_two(a, b, &results));
+	name_is_now(a, from_path, b, to_path);
+	return FE_OK;
 }
 
 static uint32_t remote_handle_of(struct vfs_obj *o)
@@ -842,4 +917,5 @@ static const struct vfs_ops remote_ops = {
     .reopen = remote_reopen,
     .handle_of = remote_handle_of,
     .identity = remote_identity,
+    .path_of = remote_path_of,
 };

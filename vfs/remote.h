@@ -6,6 +6,9 @@
  * somebody else changed is seen at the latest when it is opened again (close-to-open). When the home does not answer,
  * the guest gets IO, and what it asked for has not happened or is not known to have.
  *
+ * A file that this process removed while it has it open is carried along by an image (vfs_ops.path_of says NOENT); one that it renamed is
+ * found under its new name.
+ *
  * A remote belongs to one process and one home; all its objects hold it. Used by the thread that runs the process. Loading makes no request.
  *
  *	vfs_remote_new(&config, &r);
@@ -28,6 +31,8 @@ struct vfs_remote_config {
 	                 struct wr *answer);
 	/* The last object is gone. forget: the process has ended, its home may forget its files. NULL: nothing to do. */
 	void (*end)(void *ctx, bool forget);
+	/* Where the mount stands in a larger one, by names that stay ("DEVICE/docs", see vfs_ops.path_form). NULL: it is the mount itself. */
+	enum ferr (*place)(void *ctx, uint32_t mount_id, char *buf, size_t size);
 	void *ctx;
 	uint64_t cache_bytes; /* 0: 64 MiB */
 };

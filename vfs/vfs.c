@@ -5,6 +5,7 @@
 #include "vfs/vfs.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 void vfs_obj_init(struct vfs_obj *o, const struct vfs_ops *ops, enum vfs_type type)
@@ -308,4 +309,10 @@ uint32_t vfs_handle_of(struct vfs_obj *o)
 enum ferr vfs_path_of(struct vfs_obj *o, struct vfs_obj *root, char *buf, size_t size)
 {
 	return o->ops->path_of ? o->ops->path_of(o, root, buf, size) : FE_NOTSUP;
+}
+
+void vfs_path_form(struct vfs_obj *root, const char *path, bool stays, char buf[VFS_PATH_MAX])
+{
+	if (!root->ops->path_form || root->ops->path_form(root, path, stays, buf) != FE_OK)
+		snprintf(buf, VFS_PATH_MAX, "%s", path);
 }

@@ -181,6 +181,9 @@ struct vfs_ops {
 	/* For an image: where the object is now, as a path in the mount whose root is given; NOENT
 	 * when it has no name any more (unlinked). NULL: the path it was opened by stands. */
 	enum ferr (*path_of)(struct vfs_obj *o, struct vfs_obj *root, char *buf, size_t size);
+	/* Of a mount's root, whose folders people may call otherwise tomorrow: a path in it by names that stay (path_of() has
+	 * those, and open() takes both), or as people call it now. buf holds VFS_PATH_MAX. NULL: both are the same. */
+	enum ferr (*path_form)(struct vfs_obj *root, const char *path, bool stays, char *buf);
 	/* For an image, of what no mount has: a number for its kind, and its bytes, which fdtable_loader.load_object() reads again
 	 * by that number. NULL: the image names it otherwise. */
 	uint8_t saved_as;
@@ -248,6 +251,8 @@ enum ferr vfs_identity(struct vfs_obj *o, uint64_t *dev, uint64_t *ino);
 uint32_t vfs_handle_of(struct vfs_obj *o);
 /* NOENT: it has no name any more. NOTSUP: the backend does not know; the path it was opened by stands. */
 enum ferr vfs_path_of(struct vfs_obj *o, struct vfs_obj *root, char *buf, size_t size);
+/* path itself when its root has no other form of it. */
+void vfs_path_form(struct vfs_obj *root, const char *path, bool stays, char buf[VFS_PATH_MAX]);
 
 /* NOENT when empty, NOTCAPABLE when absolute, NAMETOOLONG when a name or the whole is too long. */
 enum ferr vfs_path_check(const char *path);

@@ -8,16 +8,34 @@
 #include "vfs/mount.h"
 #include "vfs/remote.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A device that was asked for something. anchor keeps r. */
+/* The name of a share that was opened, by its number. */
+struct seen_share {
+	struct seen_share *next;
+	char name[SHARE_NAME_MAX + 1];
+};
+
+/* A device that was asked for something. anchor keeps r, and r keeps asking. */
 struct distant {
 	struct distant *next;
 	uint8_t id[DEVICE_ID_SIZE];
 	struct vfs_remote *r;
 	struct vfs_obj *anchor;
+	struct asking *asking;
 };
+
+/* What the requests of a remote need. */
+struct asking {
+	struct shares *shares;
+	uint8_t device[DEVICE_ID_SIZE];
+	uint64_t session;
+	struct seen_share *seen;
+};
+
+enum { HEX_SIZE = 2 * DEVICE_ID_SIZE };
 
 /* All of one mount; used by the thread that runs the process, as vfs/remote.h is. */
 struct net {
@@ -26,6 +44,7 @@ struct net {
 	bool empty;
 	struct share_device *devices;
 	uint32_t count;
+	uint64_t listed_ns; /* when devices was */
 	struct distant *distants;
 };
 
@@ -132,31 +151,44 @@ static enum ferr refresh(struct net *n)
 	free(n->devices);
 	n->devices = list;
 	n->count = count;
+	n->listed_ns = os_monotonic_ns();
 	return FE_OK;
 }
 
+/* The whole id, which no name can be: it is longer. */
+static void put_hex(const uint8_t *id, char out[HEX_SIZE + 1])
+{
+	for (size_t i = 0; i < DEVICE_ID_SIZE; i++)
+		snprintf(out + 2 * i, 3, "%02x", id[i]);
+}
+
+static bool is_called(const struct share_device *d, const char *name, size_t size)
+{
+	char hex[HEX_SIZE + 1];
+	if (size != HEX_SIZE)
+		return strlen(d->name) == size && !memcmp(d->name, name, size);
+	put_hex(d->id, hex);
+	return !memcmp(hex, name, size);
+}
+
+/* By its name as it is now (a second ago at most), or by its id. */
 static enum ferr find_device(struct net *n, const char *name, size_t size, struct share_device *out)
 {
-	for (int tries = 0; tries < 2; tries++) {
+	enum { LISTED_NS = 1000000000 };
+	bool is_old = size != HEX_SIZE && os_monotonic_ns() - n->listed_ns > LISTED_NS;
+	for (int tries = is_old; tries < 2; tries++) {
+		if (is_old || tries)
+			FTRY(refresh(n));
 		for (uint32_t i = 0; i < n->count; i++)
-			if (strlen(n->devices[i].name) == size &&
-			    !memcmp(n->devices[i].name, name, size)) {
+			if (is_called(&n->devices[i], name, size)) {
 				*out = n->devices[i];
 				return FE_OK;
 			}
-		if (tries == 0)
-			FTRY(refresh(n));
 	}
 	return FE_NOENT;
 }
 
 /* ---- a device's files ---- */
-
-struct asking {
-	struct shares *shares;
-	uint8_t device[DEVICE_ID_SIZE];
-	uint64_t session;
-};
 
 /* What has an answer of its own is told as the device would tell it. */
 static enum err ask(void *ctx, const uint8_t *request, size_t size, bool may_repeat,
@@ -177,13 +209,52 @@ static void end_asking(void *ctx, bool forget)
 	if (forget)
 		shares_forget(a->shares, a->device, a->session);
 	shares_unref(a->shares);
+	for (struct seen_share *s = a->seen, *next; s; s = next) {
+		next = s->next;
+		free(s);
+	}
 	free(a);
 }
 
-static enum ferr new_remote(struct net *n, const uint8_t *device, struct vfs_remote **out)
+static bool has_seen(const struct asking *a, const char *name)
+{
+	const struct seen_share *s = a->seen;
+	while (s && strcmp(s->name, name) != 0)
+		s = s->next;
+	return s;
+}
+
+static enum ferr see(struct asking *a, const char *name)
+{
+	if (has_seen(a, name))
+		return FE_OK;
+	struct seen_share *s = calloc(1, sizeof *s);
+	if (!s)
+		return FE_NOMEM;
+	snprintf(s->name, sizeof s->name, "%s", name);
+	s->next = a->seen;
+	a->seen = s;
+	return FE_OK;
+}
+
+/* Of the larger mount that the remote's are part of. */
+static enum ferr place(void *ctx, uint32_t mount_id, char *buf, size_t size)
+{
+	struct asking *a = ctx;
+	char hex[HEX_SIZE + 1];
+	const struct seen_share *s = a->seen;
+	while (s && share_number(s->name) != mount_id)
+		s = s->next;
+	put_hex(a->device, hex);
+	int n = s ? snprintf(buf, size, "%s/%s", hex, s->name) : 0;
+	return !s ? FE_NOENT : n < (int)size ? FE_OK : FE_NAMETOOLONG;
+}
+
+static enum ferr new_remote(struct net *n, const uint8_t *device, struct vfs_remote **out,
+                            struct asking **asking)
 {
 	struct asking *a = calloc(1, sizeof *a);
-	struct vfs_remote_config rc = {.call = ask, .end = end_asking, .ctx = a};
+	struct vfs_remote_config rc = {.call = ask, .end = end_asking, .place = place, .ctx = a};
 	if (!a)
 		return FE_NOMEM;
 	memcpy(a->device, device, sizeof a->device);
@@ -194,13 +265,14 @@ static enum ferr new_remote(struct net *n, const uint8_t *device, struct vfs_rem
 		shares_ref(n->shares);
 	else
 		free(a);
+	*asking = a;
 	return e;
 }
 
 static enum ferr new_distant(struct net *n, const uint8_t *device, struct distant **out)
 {
 	struct distant *f = calloc(1, sizeof *f);
-	enum ferr e = f ? new_remote(n, device, &f->r) : FE_NOMEM;
+	enum ferr e = f ? new_remote(n, device, &f->r, &f->asking) : FE_NOMEM;
 	if (e == FE_OK) {
 		f->anchor = vfs_remote_mount(f->r, 0);
 		vfs_remote_unref(f->r);
@@ -225,6 +297,7 @@ static enum ferr open_share(struct net *n, const struct where *w, struct vfs_obj
 		f = f->next;
 	if (!f)
 		FTRY(new_distant(n, w->device.id, &f));
+	FTRY(see(f->asking, w->share));
 	*out = vfs_remote_mount(f->r, share_number(w->share));
 	return *out ? FE_OK : FE_NOMEM;
 }
@@ -302,6 +375,34 @@ static void tree_identity(struct vfs_obj *o, uint64_t *dev, uint64_t *ino)
 	*ino = 1;
 	if (f->is_device)
 		memcpy(ino, f->device.id, sizeof *ino);
+}
+
+static enum ferr tree_path_of(struct vfs_obj *o, struct vfs_obj *root, char *buf, size_t size)
+{
+	char hex[HEX_SIZE + 1] = ".";
+	if (folder_of(o)->is_device)
+		put_hex(folder_of(o)->device.id, hex);
+	return snprintf(buf, size, "%s", hex) < (int)size ? FE_OK : FE_NAMETOOLONG;
+}
+
+/* The device's folder by its id, or as people call it. */
+static enum ferr tree_path_form(struct vfs_obj *root, const char *path, bool stays, char *buf)
+{
+	struct net *n = folder_of(root)->net;
+	const char *name;
+	size_t size;
+	struct share_device d;
+	char hex[HEX_SIZE + 1];
+	FTRY(next_name(&path, &name, &size));
+	if (!size)
+		return FE_NOENT;
+	if (!stays)
+		FTRY(refresh(n));
+	FTRY(find_device(n, name, size, &d));
+	put_hex(d.id, hex);
+	return snprintf(buf, VFS_PATH_MAX, "%s%s", stays ? hex : d.name, path) < VFS_PATH_MAX
+	           ? FE_OK
+	           : FE_NAMETOOLONG;
 }
 
 static enum ferr tree_stat(struct vfs_obj *o, struct vfs_stat *out)
@@ -513,4 +614,6 @@ static const struct vfs_ops tree_ops = {
     .rename = tree_rename,
     .reopen = tree_reopen,
     .identity = tree_identity,
+    .path_of = tree_path_of,
+    .path_form = tree_path_form,
 };

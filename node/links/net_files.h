@@ -5,7 +5,9 @@
  * device that cannot be reached answers HOSTUNREACH at once. The own device is asked in the same way, without a link.
  *
  * In an image it is a mount with the host path NET_HOST_PATH whose home is no device (NET_HOME_BYTE): wherever the process goes, it has that
- * device's /net, and its open files are opened again by device, share, path and file id. A process made from a snapshot finds it
+ * device's /net, and its open files are opened again by the device's id, share, path and file id. For that a device has a second name that no
+ * rename changes, the 64 digits of its id: what is open says its path so (vfs_ops.path_of), and people are shown the name it has now
+ * (vfs_ops.path_form). A process made from a snapshot finds it
  * empty, there and wherever it goes (its host path is NET_NOTHING_PATH from then on): a file from anywhere gives nobody rights.
  */
 #pragma once

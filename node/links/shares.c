@@ -6,6 +6,7 @@
 #include "node/control/control.h"
 #include "node/disk.h"
 #include "node/links/link.h"
+#include "node/links/share_message.h"
 #include "node/node.h"
 #include "node/store.h"
 #include "vfs/host.h"
@@ -16,14 +17,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum {
-	WIRE_VERSION = 1,
-	KIND_LIST = 0,
-	KIND_REQUEST = 1,
-	KIND_FORGET = 2,
-	HEAD_SIZE = 10,
-	VALUE_HEAD = 9
-};
+enum { VALUE_HEAD = 9 };
 static const char key_prefix[] = "share/";
 enum { KEY_PREFIX = sizeof key_prefix - 1 };
 
@@ -279,13 +273,9 @@ static enum err session_request(struct shares *s, struct session *e, const uint8
 static enum err put_list(struct shares *s, struct wr *out)
 {
 	uv_mutex_lock(&s->lock);
-	wr_u16(out, (uint16_t)s->count);
-	for (uint32_t i = 0; i < s->count; i++) {
-		size_t size = strlen(s->list[i].name.name);
-		wr_u8(out, s->list[i].name.read_only);
-		wr_u16(out, (uint16_t)size);
-		wr_bytes(out, s->list[i].name.name, size);
-	}
+	share_list_begin(out, s->count);
+	for (uint32_t i = 0; i < s->count; i++)
+		share_list_put(out, &s->list[i].name);
 	uv_mutex_unlock(&s->lock);
 	return wr_ok(out) ? ERR_OK : ERR_NOMEM;
 }
@@ -356,18 +346,14 @@ static enum err answer_list(struct shares *s, const struct link_caller *call)
 
 static enum err serve(struct shares *s, const struct link_caller *call, struct rd in)
 {
-	uint8_t version, kind;
-	uint64_t number;
-	TRY(rd_u8(&in, &version));
-	TRY(rd_u8(&in, &kind));
-	TRY(rd_u64(&in, &number));
-	if (version != WIRE_VERSION || kind > KIND_FORGET)
-		return ERR_UNSUPPORTED;
-	if (kind == KIND_REQUEST)
-		return start_job(s, call, number, in);
-	if (kind == KIND_LIST)
-		return answer_list(s, call);
-	session_end(s, call->device, number);
+	struct share_head head;
+	TRY(share_head_get(&in, &head));
+	switch (head.kind) {
+	case SHARE_REQUEST: return start_job(s, call, head.session, in);
+	case SHARE_LIST: return answer_list(s, call);
+	case SHARE_FORGET: break;
+	}
+	session_end(s, call->device, head.session);
 	link_answer(call, ERR_OK, NULL, 0);
 	return ERR_OK;
 }
@@ -381,18 +367,11 @@ static void on_call(void *ctx, const struct link_caller *call, const uint8_t *bo
 
 /* ---- asking ---- */
 
-static void put_head(struct wr *out, uint8_t kind, uint64_t session)
-{
-	wr_u8(out, WIRE_VERSION);
-	wr_u8(out, kind);
-	wr_u64(out, session);
-}
-
-static enum err call(struct shares *s, const uint8_t *device, uint8_t kind, uint64_t session,
-                     const uint8_t *request, size_t size, struct wr *answer)
+static enum err call(struct shares *s, const uint8_t *device, enum share_kind kind,
+                     uint64_t session, const uint8_t *request, size_t size, struct wr *answer)
 {
 	struct wr body = {0};
-	put_head(&body, kind, session);
+	share_head_put(&body, kind, session);
 	wr_bytes(&body, request, size);
 	uv_mutex_lock(&s->lock);
 	bool closed = s->closed;
@@ -405,46 +384,15 @@ static enum err call(struct shares *s, const uint8_t *device, uint8_t kind, uint
 	return e;
 }
 
-static enum err get_list(struct rd in, struct share_name **out, uint32_t *count)
-{
-	uint16_t n, size;
-	uint8_t flag = 0;
-	const uint8_t *name;
-	TRY(rd_u16(&in, &n));
-	if (n > SHARES_MAX)
-		return ERR_MALFORMED;
-	struct share_name *list = calloc((size_t)n + 1, sizeof *list);
-	enum err e = list ? ERR_OK : ERR_NOMEM;
-	for (uint16_t i = 0; e == ERR_OK && i < n; i++) {
-		e = rd_u8(&in, &flag);
-		list[i].read_only = flag;
-		if (e == ERR_OK)
-			e = flag > 1 ? ERR_MALFORMED : rd_u16(&in, &size);
-		if (e == ERR_OK)
-			e = size > SHARE_NAME_MAX ? ERR_MALFORMED : rd_bytes(&in, size, &name);
-		if (e == ERR_OK)
-			memcpy(list[i].name, name, size);
-		if (e == ERR_OK && !share_name_is_fit(list[i].name))
-			e = ERR_MALFORMED;
-	}
-	if (e != ERR_OK) {
-		free(list);
-		return e;
-	}
-	*out = list;
-	*count = n;
-	return ERR_OK;
-}
-
 enum err shares_of(struct shares *s, const uint8_t device[DEVICE_ID_SIZE], struct share_name **out,
                    uint32_t *count)
 {
 	struct wr answer = {0};
 	enum err e = memcmp(device, s->own, sizeof s->own)
-	                 ? call(s, device, KIND_LIST, 0, NULL, 0, &answer)
+	                 ? call(s, device, SHARE_LIST, 0, NULL, 0, &answer)
 	                 : put_list(s, &answer);
 	if (e == ERR_OK)
-		e = get_list(rd_of(answer.data, answer.size), out, count);
+		e = share_list_get(rd_of(answer.data, answer.size), out, count);
 	wr_free(&answer);
 	return e;
 }
@@ -453,7 +401,7 @@ enum err shares_request(struct shares *s, const uint8_t device[DEVICE_ID_SIZE], 
                         const uint8_t *request, size_t size, struct wr *answer)
 {
 	if (memcmp(device, s->own, sizeof s->own) != 0)
-		return call(s, device, KIND_REQUEST, session, request, size, answer);
+		return call(s, device, SHARE_REQUEST, session, request, size, answer);
 	struct session *e = session_of(s, device, session);
 	if (!e)
 		return ERR_NOMEM;
@@ -546,7 +494,7 @@ static void tell_over(struct shares *s, struct over *list)
 	for (struct over *o = list, *next; o; o = next) {
 		struct wr body = {0};
 		next = o->next;
-		put_head(&body, KIND_FORGET, o->number);
+		share_head_put(&body, SHARE_FORGET, o->number);
 		if (wr_ok(&body))
 			link_call(s->node, o->device, LINK_SERVICE_SHARE, body.data, body.size,
 			          LINK_RPC_TIMEOUT_MS, ignore_reply, NULL);

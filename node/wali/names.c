@@ -813,8 +813,10 @@ int64_t wali_umask(struct wali *k, const uint64_t *a)
 
 int64_t wali_getcwd(struct wali *k, const uint64_t *a)
 {
-	size_t size = strlen(k->cwd) + 1;
+	char shown[VFS_PATH_MAX];
 	struct wali_at at = {0};
+	vfs_ns_path_form(k->w->ns, k->cwd, false, shown);
+	size_t size = strlen(shown) + 1;
 	enum ferr e = wali_at_text(k, cwd, ".", true, &at);
 	if (e == FE_OK && !at.dev && at.seen == FE_NOENT)
 		e = FE_NOENT;
@@ -826,7 +828,7 @@ int64_t wali_getcwd(struct wali *k, const uint64_t *a)
 	uint8_t *p = wali_out(k, a[0], size);
 	if (!p)
 		return NO(FAULT);
-	memcpy(p, k->cwd, size);
+	memcpy(p, shown, size);
 	return (int64_t)size;
 }
 
@@ -834,8 +836,10 @@ int64_t wali_getcwd(struct wali *k, const uint64_t *a)
 static int64_t go_to(struct wali *k, struct wali_at *at)
 {
 	struct vfs_file *f;
+	char stays[VFS_PATH_MAX];
 	enum ferr e = wali_open_at(k, at, VFS_READ | VFS_DIRECTORY, &f);
-	char *copy = e == FE_OK ? strdup(at->whole) : NULL;
+	vfs_ns_path_form(k->w->ns, at->whole, true, stays);
+	char *copy = e == FE_OK ? strdup(stays) : NULL;
 	if (e == FE_OK)
 		vfs_file_unref(f);
 	WTRY(e);

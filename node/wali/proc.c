@@ -278,12 +278,13 @@ static enum ferr put_link(const char *text, char *out, size_t *size)
 /* As Linux says it: a path, or what it is. */
 static enum ferr file_name(const struct fd_entry *e, char *out, size_t *size)
 {
-	char text[VFS_PATH_MAX + 64], below[VFS_PATH_MAX], dir[VFS_PATH_MAX];
+	char text[VFS_PATH_MAX + 64], below[VFS_PATH_MAX], form[VFS_PATH_MAX], dir[VFS_PATH_MAX];
 	const struct vfs_file *f = e->file;
 	if (f->mount) {
 		enum ferr r = vfs_path_of(f->obj, f->mount->root, below, sizeof below);
 		bool is_root = !strcmp(f->mount->guest, "/");
-		const char *path = r == FE_OK ? below : f->path;
+		const char *path = form;
+		vfs_path_form(f->mount->root, r == FE_OK ? below : f->path, false, form);
 		snprintf(text, sizeof text, "%s%s%s%s", is_root ? "" : f->mount->guest,
 		         strcmp(path, ".") || is_root ? "/" : "", strcmp(path, ".") ? path : "",
 		         r == FE_NOENT ? " (deleted)" : "");
@@ -317,6 +318,7 @@ static enum ferr process_link(struct wali *k, const struct proc_row *row, const 
 	struct wali *r = row->relative;
 	uint32_t fd;
 	const char *rest;
+	char form[VFS_PATH_MAX];
 	bool in_fd = !strncmp(name, "fd/", 3) && split_pid(name + 3, &fd, &rest) && !*rest;
 	if (!in_fd && !find_entry(process_links, COUNT(process_links), name))
 		return FE_INVAL;
@@ -324,8 +326,10 @@ static enum ferr process_link(struct wali *k, const struct proc_row *row, const 
 		return row->foreign ? FE_ACCES : FE_NOENT;
 	if (in_fd)
 		return wali_fd(r, fd, &e) == FE_OK ? file_name(e, out, size) : FE_NOENT;
-	if (!strcmp(name, "cwd"))
-		return put_link(r->cwd, out, size);
+	if (!strcmp(name, "cwd")) {
+		vfs_ns_path_form(r->w->ns, r->cwd, false, form);
+		return put_link(form, out, size);
+	}
 	if (!strcmp(name, "root"))
 		return put_link("/", out, size);
 	return r->exe ? put_link(r->exe, out, size) : FE_NOENT;

@@ -152,6 +152,44 @@ def offline(docs, a, b):
     ok('exit status 1' in do(b, 'cat', '/net/desk/fixed/a'), 'nor read')
 
 
+def named(nodes, *names):
+    """Calls devices so, one after the other, on all of them."""
+    for x, name in names:
+        nodes[0].call('device', 'rename', x.name, name)
+        x.name = name
+        want = sorted(n.name for n in nodes)
+        if [until(lambda: sorted(do(n, 'list', '/net').split()), want) for n in nodes] != [want] * len(nodes):
+            return False
+    return True
+
+
+def renamed(docs, a, b, c):
+    """What a program has open stays what it is, whatever devices are called meanwhile."""
+    log, gone, go = (os.path.join(docs, n) for n in ('names', 'gone', 'go'))
+    open(log, 'w').close()
+    with open(gone, 'w') as f:
+        f.write('kept')
+    follows = b.start([GUEST, 'follow', '/net/desk/docs/names', 'seen '], '--dir', 'net:')
+    keeps = b.start([GUEST, 'keep', '/net/desk/docs/gone', '/net/office/docs/go'], '--dir', 'net:')
+    ok(until(lambda: os.path.exists(gone), False) is False, 'a file is removed while a program has it open')
+
+    def say(text, want):
+        with open(log, 'a') as f:
+            f.write(text + '\n')
+        return until(lambda: read(log), want) == want
+    ok(say('one', 'one\nseen 1\n'), 'a program has a file of another device open', read(log))
+    ok(named((a, b, c), (a, 'office'), (c, 'desk')), 'that one gets another name, and a third one its name', do(b, 'list', '/net'))
+    ok('exit status 1' in do(b, 'cat', '/net/desk/docs/names'), 'the name means the third one now')
+    follows, keeps = (b.migrate(pid, c)['pid'] for pid in (follows, keeps))
+    ok(say('two', 'one\nseen 1\ntwo\nseen 2\n'), 'the open file is still the first one\'s, also after a move', read(log))
+    open(go, 'w').close()
+    ok(until(lambda: os.path.exists(go + '.out') and read(go + '.out'), 'kept and more') == 'kept and more',
+       'a file that was removed went along', c.output(keeps))
+    say('end', '')
+    ok(c.wait(follows).get('status') == 0, 'the program ends well', c.ps())
+    ok(named((a, b, c), (c, 'phone'), (a, 'desk')), 'the devices get their names back', do(b, 'list', '/net'))
+
+
 def moved(docs, a, b, c):
     log = docs + '/log'
     open(log, 'w').close()
@@ -164,7 +202,7 @@ def moved(docs, a, b, c):
         return until(lambda: read(log), text)
     pid = b.start([GUEST, 'follow', '/net/desk/docs/log', 'seen '], '--dir', 'net:')
     say('one')
-    ok(hear('one\nseen 1\n') == 'one\nseen 1\n', 'a program follows a file of another device', read(log))
+    ok(hear('one\nseen 1\n') == 'one\nseen 1\n', 'a program follows a file of another device', read(log) + b.output(pid))
     snapshot = os.path.join(docs, '..', 'snapshot')
     b.call('snapshot', pid, '-o', snapshot)
     pid = b.migrate(pid, c)['pid']
@@ -199,6 +237,7 @@ def main():
             use(docs, a, b)
             replaced(folder, docs, a, b)
             offline(docs, a, b)
+            renamed(docs, a, b, c)
             moved(docs, a, b, c)
         finally:
             for n in (a, b, c):

@@ -1,7 +1,9 @@
 /* share_guest.c - small things done with files of /net, for tests/e2e/share.py: one command a run, its result on standard output.
  *
  *	list DIR | cat FILE | put FILE TEXT | add FILE TEXT | make DIR | drop FILE | move FROM TO | size FILE | follow FILE MARK
+ *	keep FILE GO
  *
+ * keep removes FILE and has it open until GO is there; then it adds "more" to it and copies all of it to GO.out.
  * follow keeps FILE open, says what is appended to it and appends "seen N" itself, until "end" is appended.
  */
 #include <dirent.h>
@@ -93,6 +95,24 @@ static int follow(const char *path, const char *mark)
 	}
 }
 
+static int keep(const char *path, const char *go)
+{
+	char bytes[256], out[256];
+	struct stat st;
+	FILE *f = fopen(path, "r+");
+	if (!f || unlink(path) != 0)
+		return said(1, path);
+	said(0, path);
+	fflush(stdout);
+	while (stat(go, &st) != 0)
+		usleep(20000);
+	snprintf(out, sizeof out, "%s.out", go);
+	if (fseek(f, 0, SEEK_END) != 0 || fputs(" and more", f) < 0 || fseek(f, 0, SEEK_SET) != 0)
+		return said(1, path);
+	bytes[fread(bytes, 1, sizeof bytes - 1, f)] = 0;
+	return put(out, bytes, "wb");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
@@ -113,6 +133,8 @@ int main(int argc, char **argv)
 		return said(rename(argv[2], second), argv[2]);
 	if (!strcmp(what, "size"))
 		return size(argv[2]);
+	if (!strcmp(what, "keep"))
+		return keep(argv[2], second);
 	if (!strcmp(what, "follow"))
 		return follow(argv[2], second);
 	return 2;
