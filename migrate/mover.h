@@ -61,9 +61,9 @@ enum {
 };
 
 /* All in ns. */
-#define MOVE_TIMEOUT UINT64_C(30000000000) /* without a sign of work on it, before RELEASED */
-#define MOVE_SAY UINT64_C(5000000000)      /* between two HELD of a target that works */
-#define MOVE_BUSY UINT64_C(50000000)       /* between offers to a device it is still leaving */
+#define MOVE_TIMEOUT UINT64_C(30000000000)  /* without a sign of work on it, before RELEASED */
+#define MOVE_SAY UINT64_C(5000000000)       /* between two HELD of a target that works */
+#define MOVE_BUSY UINT64_C(50000000)        /* between offers to a device it is still leaving */
 #define MOVE_BUSY_MAX UINT64_C(10000000000) /* and no longer than that in all */
 #define MOVE_RETRY UINT64_C(1000000000)     /* of COMMIT and of failed writes */
 #define MOVE_KEEP UINT64_C(600000000000)    /* a prepared target whose link is down */
