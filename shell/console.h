@@ -47,7 +47,7 @@ void console_set_raw(struct console *c, bool raw);
 
 enum { CONSOLE_NODE = 1, CONSOLE_INPUT = 2, CONSOLE_EVENT = 4, CONSOLE_BROKEN = 8 };
 
-/* Waits until the node has sent something, there is input (reads), or an event. Which of them; 0: ask again. */
+/* Waits until the node (NULL: none) has sent something, there is input (reads), or an event. Which of them; 0: ask again. */
 unsigned console_wait(struct console *c, const struct wire *node, bool reads);
 
 enum { CONSOLE_END = 0, CONSOLE_NOTHING = -1, CONSOLE_GONE = -2 };

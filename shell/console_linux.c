@@ -125,7 +125,7 @@ bool console_types(const struct console *c)
 
 unsigned console_wait(struct console *c, const struct wire *node, bool reads)
 {
-	struct pollfd fds[3] = {{.fd = (int)wire_waitable(node), .events = POLLIN},
+	struct pollfd fds[3] = {{.fd = node ? (int)wire_waitable(node) : -1, .events = POLLIN},
 	                        {.fd = reads ? STDIN_FILENO : -1, .events = POLLIN},
 	                        {.fd = c->signal_fd, .events = POLLIN}};
 	if (poll(fds, 3, -1) < 0)

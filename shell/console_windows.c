@@ -336,17 +336,19 @@ static bool size_changed(struct console *c)
 
 unsigned console_wait(struct console *c, const struct wire *node, bool reads)
 {
-	HANDLE all[] = {(HANDLE)wire_waitable(node), atomic_load(&event_came), c->answer};
+	HANDLE all[] = {node ? (HANDLE)wire_waitable(node) : NULL, atomic_load(&event_came),
+	                c->answer};
+	DWORD first = node ? 0 : 1;
 	reads = reads && c->reader;
 	if (reads && !c->asked) {
 		c->asked = true;
 		SetEvent(c->ask);
 	}
-	DWORD which = WaitForMultipleObjects(reads ? 3 : 2, all, FALSE, LOOK_MS);
+	DWORD which = WaitForMultipleObjects((reads ? 3 : 2) - first, all + first, FALSE, LOOK_MS);
 	if (which == WAIT_FAILED)
 		return CONSOLE_BROKEN;
 	bool resized = size_changed(c);
-	return (is_set(all[0]) ? CONSOLE_NODE : 0u) |
+	return (node && is_set(all[0]) ? CONSOLE_NODE : 0u) |
 	       (reads && is_set(c->answer) ? CONSOLE_INPUT : 0u) |
 	       (resized || atomic_load(&events) ? CONSOLE_EVENT : 0u);
 }

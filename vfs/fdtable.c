@@ -206,8 +206,9 @@ enum ferr fdtable_close(struct fdtable *t, uint32_t fd)
 	FTRY(fdtable_use(t, fd, 0, &e));
 	struct vfs_file *f = e->file;
 	forget(t, fd);
+	enum ferr flushed = f->flags & VFS_WRITE ? vfs_flush(f->obj) : FE_OK;
 	vfs_file_unref(f);
-	return FE_OK;
+	return flushed;
 }
 
 enum ferr fdtable_renumber(struct fdtable *t, uint32_t from, uint32_t to)

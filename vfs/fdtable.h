@@ -85,6 +85,7 @@ enum ferr fdtable_add_at(struct fdtable *t, uint32_t fd, struct vfs_file *f, uin
 bool fdtable_has_room(const struct fdtable *t);
 /* Borrowed until the table changes. BADF; NOTCAPABLE when the descriptor lacks one of rights. */
 enum ferr fdtable_use(struct fdtable *t, uint32_t fd, uint64_t rights, struct fd_entry **out);
+/* BADF. Of vfs_flush(): what was written did not get to where it belongs. The descriptor is closed all the same. */
 enum ferr fdtable_close(struct fdtable *t, uint32_t fd);
 /* WASI: from becomes to, what to was is closed; both must be open. */
 enum ferr fdtable_renumber(struct fdtable *t, uint32_t from, uint32_t to);

@@ -103,6 +103,11 @@ enum ferr vfs_sync(struct vfs_obj *o, bool data_only)
 	return o->ops->sync ? o->ops->sync(o, data_only) : FE_INVAL;
 }
 
+enum ferr vfs_flush(struct vfs_obj *o)
+{
+	return o->ops->flush ? o->ops->flush(o) : FE_OK;
+}
+
 enum ferr vfs_readdir(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, void *ctx)
 {
 	if (dir->type != VFS_TYPE_DIR || !dir->ops->readdir)

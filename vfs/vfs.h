@@ -143,6 +143,9 @@ struct vfs_ops {
 	enum ferr (*set_times)(struct vfs_obj *o, const struct vfs_times *t);
 	enum ferr (*set_mode)(struct vfs_obj *o, unsigned mode);
 	enum ferr (*sync)(struct vfs_obj *o, bool data_only);
+	/* A descriptor of it is closed: what was written and waits here goes to where it belongs; what goes wrong is close's answer.
+	 * NULL: nothing waits. */
+	enum ferr (*flush)(struct vfs_obj *o);
 	enum ferr (*space)(struct vfs_obj *o, struct vfs_space *out);
 	/* Entries after cookie (0: from the start), "." and ".." included. */
 	enum ferr (*readdir)(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, void *ctx);
@@ -216,6 +219,7 @@ enum ferr vfs_set_times(struct vfs_obj *o, const struct vfs_times *t);
 /* Permission bits. NOTSUP: they are not kept here. */
 enum ferr vfs_set_mode(struct vfs_obj *o, unsigned mode);
 enum ferr vfs_sync(struct vfs_obj *o, bool data_only);
+enum ferr vfs_flush(struct vfs_obj *o);
 enum ferr vfs_readdir(struct vfs_obj *dir, uint64_t cookie, vfs_dirent_fn emit, void *ctx);
 /* NOTSUP: not known. */
 enum ferr vfs_space_of(struct vfs_obj *o, struct vfs_space *out);

@@ -1,7 +1,8 @@
-/* net_files.c - the folders /net and /net/DEVICE, and the way below them. */
+/* net_files.c - the folders /net and /net/DEVICE, and the way below them and below /net/STORAGE. */
 #include "node/links/net_files.h"
 
 #include "base/crypto.h"
+#include "node/clouds.h"
 #include "node/links/shares.h"
 #include "node/node.h"
 #include "node/process/process.h"
@@ -41,6 +42,7 @@ enum { HEX_SIZE = 2 * DEVICE_ID_SIZE };
 struct net {
 	_Atomic uint32_t refs;
 	struct shares *shares;
+	struct clouds *clouds;
 	bool empty;
 	struct share_device *devices;
 	uint32_t count;
@@ -58,9 +60,10 @@ struct folder {
 
 /* Where a path leads. */
 struct where {
-	bool has_device, has_share;
+	bool has_device, has_share; /* or has_cloud: instead of both */
+	bool has_cloud;
 	struct share_device device;
-	char share[SHARE_NAME_MAX + 1];
+	char share[SHARE_NAME_MAX + 1]; /* or the storage's name */
 	const char *rest;
 };
 
@@ -83,6 +86,7 @@ static void net_unref(struct net *n)
 		free(f);
 	}
 	shares_unref(n->shares);
+	clouds_unref(n->clouds);
 	free(n->devices);
 	free(n);
 }
@@ -120,6 +124,7 @@ enum err net_files_new(struct process *p, const struct vfs_mount_config *c, stru
 		return ERR_NOMEM;
 	atomic_init(&n->refs, 1);
 	n->shares = shares_ref(p->node->shares);
+	n->clouds = clouds_ref(p->node->clouds);
 	n->empty = strcmp(c->host, NET_HOST_PATH) != 0;
 	enum ferr e = folder_new(n, NULL, root);
 	net_unref(n);
@@ -316,12 +321,31 @@ static enum ferr next_name(const char **path, const char **name, size_t *size)
 	return *size == 2 && !memcmp(*name, "..", 2) ? FE_NOTCAPABLE : FE_OK;
 }
 
+/* Whether name is a storage: a device that was called so later is not seen. */
+static bool is_cloud(struct net *n, const char *name, size_t size, struct where *w)
+{
+	struct vfs_obj *root = NULL;
+	if (!n->empty && size && size <= SHARE_NAME_MAX)
+		root = clouds_root(n->clouds, name, size);
+	if (!root)
+		return false;
+	vfs_unref(root);
+	memcpy(w->share, name, size);
+	w->has_cloud = true;
+	return true;
+}
+
 static enum ferr find(struct folder *f, const char *path, struct where *w)
 {
 	const char *name;
 	size_t size;
 	*w = (struct where){.has_device = f->is_device, .device = f->device};
 	FTRY(next_name(&path, &name, &size));
+	if (!w->has_device && is_cloud(f->net, name, size, w)) {
+		path += strspn(path, "/");
+		w->rest = *path ? path : ".";
+		return FE_OK;
+	}
 	if (!w->has_device && size) {
 		FTRY(find_device(f->net, name, size, &w->device));
 		w->has_device = true;
@@ -338,15 +362,29 @@ static enum ferr find(struct folder *f, const char *path, struct where *w)
 	return share_name_is_fit(w->share) ? FE_OK : FE_NOENT;
 }
 
+/* In a share or a storage, or one of them itself. */
+static bool is_below(const struct where *w)
+{
+	return w->has_share || w->has_cloud;
+}
+
+static enum ferr open_below(struct net *n, const struct where *w, struct vfs_obj **out)
+{
+	if (!w->has_cloud)
+		return open_share(n, w, out);
+	*out = clouds_root(n->clouds, w->share, strlen(w->share));
+	return *out ? FE_OK : FE_NOENT;
+}
+
 /* The share that a name is to be changed or read in, and the path in it. */
 static enum ferr go(struct vfs_obj *dir, const char *path, struct vfs_obj **root, const char **rest)
 {
 	struct where w;
 	FTRY(find(folder_of(dir), path, &w));
-	if (!w.has_share)
+	if (!is_below(&w))
 		return FE_PERM;
 	*rest = w.rest;
-	return open_share(folder_of(dir)->net, &w, root);
+	return open_below(folder_of(dir)->net, &w, root);
 }
 
 /* A number that the device does not know for a share: there is none of that name. */
@@ -441,6 +479,23 @@ static enum ferr list_shares(struct folder *f, struct listing *l)
 	return FE_OK;
 }
 
+static bool is_listed(const struct net *n, const char *name)
+{
+	for (uint32_t i = 0; i < n->count; i++)
+		if (!strcmp(n->devices[i].name, name))
+			return true;
+	return false;
+}
+
+static void list_clouds(struct net *n, struct listing *l)
+{
+	struct cloud_name names[CLOUDS_MAX];
+	uint32_t count = n->empty ? 0 : clouds_names(n->clouds, names);
+	for (uint32_t i = 0; i < count; i++)
+		if (!is_listed(n, names[i].name))
+			list_name(l, names[i].name, share_number(names[i].name));
+}
+
 static enum ferr list_devices(struct net *n, struct listing *l)
 {
 	uint64_t ino;
@@ -449,6 +504,7 @@ static enum ferr list_devices(struct net *n, struct listing *l)
 		memcpy(&ino, n->devices[i].id, sizeof ino);
 		list_name(l, n->devices[i].name, ino);
 	}
+	list_clouds(n, l);
 	return FE_OK;
 }
 
@@ -478,7 +534,7 @@ static enum ferr tree_open(struct vfs_obj *dir, const char *path, unsigned flags
 {
 	struct where w;
 	FTRY(find(folder_of(dir), path, &w));
-	if (!w.has_share)
+	if (!is_below(&w))
 		return open_folder(folder_of(dir)->net, &w, flags, out);
 	IN_SHARE(dir, path, vfs_open(root, rest, flags, out));
 }
@@ -489,7 +545,7 @@ static enum ferr tree_stat_at(struct vfs_obj *dir, const char *path, bool follow
 	struct where w;
 	struct vfs_obj *o;
 	FTRY(find(folder_of(dir), path, &w));
-	if (w.has_share)
+	if (is_below(&w))
 		IN_SHARE(dir, path, vfs_stat_at(root, rest, follow, out));
 	FTRY(open_folder(folder_of(dir)->net, &w, VFS_READ, &o));
 	enum ferr e = tree_stat(o, out);
@@ -538,7 +594,7 @@ static enum ferr tree_readlink(struct vfs_obj *dir, const char *path, char *buf,
 {
 	struct where w;
 	FTRY(find(folder_of(dir), path, &w));
-	if (!w.has_share || !strcmp(w.rest, "."))
+	if (!is_below(&w) || !strcmp(w.rest, "."))
 		return FE_INVAL;
 	IN_SHARE(dir, path, vfs_readlink(root, rest, buf, size));
 }
@@ -585,9 +641,9 @@ static enum ferr tree_reopen(struct vfs_obj *dir, const struct vfs_saved *s, str
 	struct vfs_saved below = *s;
 	if (find(folder_of(dir), s->path, &w) != FE_OK)
 		return FE_STALE;
-	if (!w.has_share)
+	if (!is_below(&w))
 		return open_folder(folder_of(dir)->net, &w, VFS_READ, out);
-	FTRY(open_share(folder_of(dir)->net, &w, &root));
+	FTRY(open_below(folder_of(dir)->net, &w, &root));
 	below.handle = 1;
 	below.path = w.rest;
 	enum ferr e = vfs_reopen(root, &below, out);

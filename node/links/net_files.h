@@ -1,4 +1,4 @@
-/* net_files.h - the mount /net of a process: /net/DEVICE/SHARE/..., live.
+/* net_files.h - the mount /net of a process: /net/DEVICE/SHARE/..., and /net/STORAGE/... (node/clouds.h), live.
  *
  * One backend for all of it. Its root lists this device and those it is paired with, a device's folder what that device shares
  * (shares.h), and below is a folder of vfs/remote.h whose requests go to that device: close-to-open, with that file's cache and read-ahead. A

@@ -1,0 +1,272 @@
+"""cloud.py - storage of the web below /net, against real servers; TAP on standard output.
+
+	python3 tests/e2e/cloud.py build/shell/wasmos cloud_guest.wasm [CASE...]
+
+WebDAV is `rclone serve webdav` (Debian's rclone). Skipped (77) where that, or libcurl, is not there.
+"""
+import base64
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+
+os.environ['WASMOS'] = os.path.abspath(sys.argv[1])
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'scripts'))
+from nodes import Failed, Node  # noqa: E402
+
+GUEST = os.path.abspath(sys.argv[2])
+SECRET = 'not-in-any-list'
+for name in ('http_proxy', 'https_proxy', 'all_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'):
+    os.environ.pop(name, None)
+count = failed = 0
+
+
+def ok(good, what, detail=''):
+    global count, failed
+    count += 1
+    failed += not good
+    print('ok' if good else 'not ok', count, '-', what)
+    if not good:
+        for line in str(detail).splitlines():
+            print('#', line)
+    sys.stdout.flush()
+
+
+def do(node, *words):
+    """What the guest says when it has done that."""
+    r = subprocess.run(node.command('run', '--dir', 'net:', GUEST, *words), env=node.env, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, text=True)
+    return r.stdout
+
+
+def refused(node, *words, **env):
+    r = subprocess.run(node.command(*words), env=dict(node.env, **env), stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, text=True)
+    return r.stderr if r.returncode else ''
+
+
+def read(path):
+    with open(path, encoding='utf-8') as f:
+        return f.read()
+
+
+def write(path, text):
+    with open(path, 'w', encoding='utf-8') as f:
+        f.write(text)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+class WebDav:
+    """rclone's server of WebDAV over a folder."""
+
+    def __init__(self, folder, *options):
+        self.folder, self.port, self.options = folder, free_port(), options
+        self.log = folder + '.log'
+        os.makedirs(folder, exist_ok=True)
+        self.start()
+
+    def start(self):
+        with open(self.log, 'ab') as log:
+            self.process = subprocess.Popen(['rclone', 'serve', 'webdav', self.folder, '--addr', f'127.0.0.1:{self.port}',
+                                             '--config', '/dev/null', '--user', 'anna', '--pass', SECRET, *self.options],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            with socket.socket() as s:
+                if s.connect_ex(('127.0.0.1', self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise Failed('rclone did not start: ' + read(self.log))
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+    def put(self, name, data):
+        """As somebody else with another program: rclone looks at the folder itself only now and then."""
+        request = urllib.request.Request(f'http://127.0.0.1:{self.port}/{urllib.parse.quote(name)}', method='PUT', data=data)
+        request.add_header('Authorization', 'Basic ' + base64.b64encode(f'anna:{SECRET}'.encode()).decode())
+        with urllib.request.urlopen(request, timeout=30):
+            pass
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+
+def add(node, name, url, *options):
+    node.env['WASMOS_CLOUD_SECRET'] = SECRET
+    try:
+        return node.call('cloud', 'add', name, url, '--user', 'anna', *options)
+    finally:
+        del node.env['WASMOS_CLOUD_SECRET']
+
+
+# ---- cases ----
+
+def accounts(node, server, folder):
+    url = f'http://127.0.0.1:{server.port}/'
+    said = refused(node, 'cloud', 'add', 'photos', url, '--user', 'anna', WASMOS_CLOUD_SECRET='wrong')
+    ok('401' in said and 'does not know' in said and not node.json('cloud', 'list'),
+       'a wrong secret is refused by the server, and nothing is added', said)
+    for words, want in ((('photos', 'ftp://host/'), 'https://'), (('a/b', url), 'cannot be a name'),
+                        (('photos', f'http://anna:{SECRET}@127.0.0.1/'), 'no user and no password'),
+                        ((node.name, url), 'is a device'), (('photos', 'http://192.0.2.1/', '--user', 'anna'), 'https://')):
+        said = refused(node, 'cloud', 'add', *words, WASMOS_CLOUD_SECRET=SECRET)
+        ok(want in said, f'cloud add {" ".join(words[:2])} is refused with words'.replace(SECRET, 'SECRET'), said)
+    said = add(node, 'photos', url)
+    ok('/net/photos' in said, 'a storage is added', said)
+    home = os.path.join(node.home, 'clouds')
+    mode = stat.S_IMODE(os.stat(os.path.join(home, 'photos.secret')).st_mode)
+    ok(mode == 0o600 and stat.S_IMODE(os.stat(home).st_mode) == 0o700, 'its secret is readable by its user only', oct(mode))
+    shown = node.call('cloud', 'list') + node.call('cloud', 'list', '--json') + node.call('cloud', 'check', 'photos') + node.log()
+    ok(SECRET not in shown and 'photos answers.' in shown, 'no list, check or log shows the secret', shown)
+    ok(do(node, 'list', '/net').split() == [node.name, 'photos'], '/net lists it beside the devices', do(node, 'list', '/net'))
+
+
+def files(node, server, folder):
+    server.put('hallo.txt', b'hallo')
+    ok(do(node, 'cat', '/net/photos/hallo.txt') == 'hallo', 'a program reads what is on the server')
+    ok(do(node, 'put', '/net/photos/a b%c.txt', 'one') == 'ok\n' and read(server.path('a b%c.txt')) == 'one',
+       'what a program wrote is on the server when it has closed the file')
+    ok(do(node, 'add', '/net/photos/a b%c.txt', ' two') == 'ok\n' and read(server.path('a b%c.txt')) == 'one two',
+       'a file is written on at its end')
+    server.put('a b%c.txt', b'by somebody else')
+    ok(do(node, 'cat', '/net/photos/a b%c.txt') == 'by somebody else', 'who opens a file sees what somebody else wrote')
+    ok(do(node, 'new', '/net/photos/hallo.txt', 'x') == 'EEXIST\n' and read(server.path('hallo.txt')) == 'hallo',
+       'O_EXCL does not take a file that is there')
+    ok(do(node, 'make', '/net/photos/dir') == 'ok\n' and do(node, 'move', '/net/photos/hallo.txt', '/net/photos/dir/b') == 'ok\n'
+       and read(server.path('dir', 'b')) == 'hallo', 'folders are made, and files moved into them')
+    ok(do(node, 'drop', '/net/photos/dir') == 'ENOTEMPTY\n' and read(server.path('dir', 'b')) == 'hallo',
+       'a folder that is not empty is not removed, though the server would', os.listdir(server.folder))
+    ok(do(node, 'put', '/net/photos/dir/c', 'new') == 'ok\n' and do(node, 'move', '/net/photos/dir/c', '/net/photos/dir/b') == 'ok\n'
+       and do(node, 'list', '/net/photos/dir') == 'b\n' and do(node, 'cat', '/net/photos/dir/b') == 'new',
+       'a rename replaces what has the name')
+    ok(do(node, 'drop', '/net/photos/dir/b') == 'ok\n' and do(node, 'drop', '/net/photos/dir') == 'ok\n'
+       and do(node, 'size', '/net/photos/dir') == 'ENOENT\n', 'files and empty folders are removed')
+    ok(do(node, 'cat', '/net/photos/../../etc/passwd').strip() not in ('', 'ok') and 'root' not in do(node, 'cat', '/net/photos/../../etc/passwd'),
+       'nothing leads out of it')
+    ok(do(node, 'fill', '/net/photos/large', '12') == 'ok\n' and os.path.getsize(server.path('large')) == 12 << 20,
+       'twelve megabytes are written')
+    whole = do(node, 'sum', '/net/photos/large')
+    with open(server.path('large'), 'rb') as f:
+        server.put('large', f.read() + b'more')
+    longer = do(node, 'sum', '/net/photos/large')
+    ok(whole.split()[0] == str(12 << 20) and longer.split()[0] == str((12 << 20) + 4), 'and read', whole + longer)
+    ok(do(node, 'sum', '/net/photos/large', str(12 << 20), '4') == do(node, 'sum', '/net/photos/large', str(12 << 20)),
+       'a part of it is read alone')
+
+
+def conflict(node, server, folder):
+    server.put('plan', b'mine and yours')
+    p = node.spawn('run', '--dir', 'net:', GUEST, 'edit', '/net/photos/plan', 'MINE', stdin=subprocess.PIPE,
+                   stdout=subprocess.PIPE, text=True)
+    line = p.stdout.readline()
+    server.put('plan', b'written by somebody else')
+    out = p.communicate('go\n', timeout=60)[0]
+    ok(line == 'written\n' and out == 'ESTALE\n', 'close says that somebody else has changed the file meanwhile', line + out)
+    ok(read(server.path('plan')) == 'written by somebody else', 'the server keeps what it has')
+    said = node.call('cloud', 'check', 'photos')
+    kept = [line.split(': ', 1)[1] for line in said.splitlines() if 'kept:' in line]
+    ok(len(kept) == 1 and read(kept[0]) == 'MINE and yours', 'what was written here is kept, and told where', said)
+    ok('somebody else has changed it' in node.log() and kept[0] in node.log(), 'and the log has it in words', node.log()[-600:])
+    ok(node.json('cloud', 'list')[0]['kept'] == 1, 'cloud list counts it')
+
+
+def away(node, server, folder):
+    server.stop()
+    begin = time.monotonic()
+    said = do(node, 'cat', '/net/photos/plan')
+    ok(said == 'EHOSTUNREACH\n' and time.monotonic() - begin < 8, 'a server that is away is an error at once', said)
+    ok(do(node, 'put', '/net/photos/plan', 'x') == 'EHOSTUNREACH\n', 'also for who writes')
+    server.start()
+    end = time.monotonic() + 30
+    while (said := do(node, 'cat', '/net/photos/plan')) != 'written by somebody else' and time.monotonic() < end:
+        time.sleep(0.2)
+    ok(said == 'written by somebody else', 'when it is back, so are the files', said)
+    server.process.send_signal(signal.SIGSTOP)
+    begin = time.monotonic()
+    p = node.spawn('run', '--dir', 'net:', GUEST, 'cat', '/net/photos/plan', stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    asked = time.monotonic()
+    node.call('status')
+    answered = time.monotonic() - asked
+    out = p.communicate(timeout=60)[0]
+    took = time.monotonic() - begin
+    server.process.send_signal(signal.SIGCONT)
+    ok(out in ('ETIMEDOUT\n', 'EHOSTUNREACH\n') and took < 40, 'a server that does not answer is an error in bounded time', f'{out} after {took:.1f} s')
+    ok(answered < 5, 'and the node answers meanwhile', answered)
+
+
+def again(node, server, folder):
+    node.down()
+    node.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    ok(do(node, 'cat', '/net/photos/plan') == 'written by somebody else', 'the storage is there after the node was started again')
+    ok(len(node.call('cloud', 'check', 'photos').splitlines()) == 2, 'and so is what was kept')
+    node.call('cloud', 'remove', 'photos')
+    left = os.listdir(os.path.join(node.home, 'clouds'))
+    ok('photos.secret' not in left and do(node, 'list', '/net/photos').strip() == 'ENOENT', 'cloud remove forgets it and its secret', left)
+
+
+def tls(node, server, folder):
+    key, certificate = folder + '/key.pem', folder + '/certificate.pem'
+    made = shutil.which('openssl') and subprocess.run(
+        ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj',
+         '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', key, '-out', certificate],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    if not made:
+        ok(True, 'TLS # SKIP there is no openssl to make a certificate')
+        return
+    secure = WebDav(folder + '/secure', '--cert', certificate, '--key', key)
+    try:
+        write(secure.path('a'), 'sealed')
+        url = f'https://localhost:{secure.port}'
+        said = refused(node, 'cloud', 'add', 'secure', url, '--user', 'anna', WASMOS_CLOUD_SECRET=SECRET)
+        ok('certificate' in said, 'a certificate that nobody vouches for is refused', said)
+        add(node, 'secure', url, '--ca', certificate)
+        ok(do(node, 'cat', '/net/secure/a') == 'sealed', 'with --ca it is the one that is trusted')
+    finally:
+        secure.stop()
+
+
+CASES = [accounts, files, conflict, away, again, tls]
+
+
+def main():
+    wanted = sys.argv[3:]
+    if not shutil.which('rclone'):
+        print('1..0 # SKIP rclone is not installed (scripts/setup)')
+        sys.exit(77)
+    folder = tempfile.mkdtemp(prefix='wasmos-cloud-')
+    node = Node(folder + '/home', 'desk')
+    server = WebDav(folder + '/store')
+    try:
+        node.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        said = refused(node, 'cloud', 'add', 'x', 'https://127.0.0.1:1/')
+        if 'libcurl' in said or 'without cloud' in said:
+            print('1..0 # SKIP', said.strip())
+            sys.exit(77)
+        for case in CASES:
+            if not wanted or case.__name__ in wanted:
+                case(node, server, folder)
+    finally:
+        if node.is_up():
+            node.down()
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f'1..{count}')
+    sys.exit(1 if failed else 0)
+
+
+main()
