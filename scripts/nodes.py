@@ -95,7 +95,12 @@ class Node:
         return int(re.search(r'\d+', out).group(0))
 
     def ps(self):
-        return self.json('ps', '--all')
+        """The rows of those that are here."""
+        return [row for row in self.json('ps', '--all') if row['state'] != 'elsewhere']
+
+    def elsewhere(self):
+        """The rows of relatives that other devices have."""
+        return [row for row in self.json('ps') if row['state'] == 'elsewhere']
 
     def living(self):
         """The rows of those that run or wait."""

@@ -16,6 +16,7 @@ static int run(struct shell *sh)
 		return 1;
 	client_request(c, "ps");
 	client_put_flag(c, "all", shell_flag(sh, "all"));
+	client_put_flag(c, "parts", true);
 	if (shell_value(sh, "on"))
 		client_put_str(c, "peer", shell_value(sh, "on"));
 	bool all = shell_flag(sh, "all"), on = shell_value(sh, "on");
@@ -35,7 +36,9 @@ const struct command command_ps = {
         "States: running, waiting (for input, time or the screen), suspending, suspended, moving,\n"
         "in flight (on its way to another device that has not confirmed yet); with -a also "
         "exited,\n"
-        "trapped and killed ones. The children of a Linux program stand below it.\n",
+        "trapped and killed ones. The children of a Linux program stand below it;\n"
+        "those that were moved away from it are \"elsewhere\", with the device and their number "
+        "there.\n",
     .options = options,
     .run = run,
 };

@@ -1,7 +1,8 @@
 /* cmd_top.c - `wasmos top`: what the programs of all devices use, again and again.
  *
  * Each picture is a list of processes as `ps` has it, of this device and of the paired ones that are up; the share of a processor is how much
- * its time has grown since the picture before. At a terminal pictures follow each other until ^C; elsewhere, and with --json, there is one.
+ * its time has grown since the picture before. Of a device that is not up its relatives elsewhere know that it has some: they are listed
+ * without figures. At a terminal pictures follow each other until ^C; elsewhere, and with --json, there is one.
  */
 #include "shell/internal.h"
 
@@ -44,58 +45,97 @@ static void copy(char *out, size_t size, const struct client *c, const char *key
 	snprintf(out, size, "%s", text ? text : "");
 }
 
-static int add_processes(struct shell *sh, const char *peer, const char *device, struct picture *p)
+typedef char device_name[NAME_SIZE];
+
+struct devices {
+	device_name names[PEERS_MAX];
+	uint32_t count;
+};
+
+static bool is_asked(const struct devices *d, const char *name)
+{
+	for (uint32_t i = 0; i < d->count; i++)
+		if (!strcmp(d->names[i], name))
+			return true;
+	return false;
+}
+
+/* A row of one that is elsewhere: what is not asked itself, once. */
+static void take_elsewhere(const struct client *c, const struct devices *asked, struct picture *p)
+{
+	struct row r = {.share = -1, .state = "elsewhere"};
+	row_u64(c, "pid_there", &r.pid);
+	copy(r.name, sizeof r.name, c, "name");
+	copy(r.device, sizeof r.device, c, "device");
+	bool known = !r.device[0] || is_asked(asked, r.device);
+	for (uint32_t i = 0; i < p->count && !known; i++)
+		known = p->rows[i].pid == r.pid && !strcmp(p->rows[i].device, r.device);
+	if (!known)
+		p->rows[p->count++] = r;
+}
+
+static void take_row(const struct client *c, const char *device, struct picture *p)
+{
+	struct row *r = &p->rows[p->count++];
+	*r = (struct row){.share = -1};
+	row_u64(c, "pid", &r->pid);
+	row_u64(c, "cpu_ms", &r->cpu_ms);
+	row_u64(c, "memory_bytes", &r->memory_bytes);
+	copy(r->uid, sizeof r->uid, c, "uid");
+	copy(r->state, sizeof r->state, c, "state");
+	copy(r->name, sizeof r->name, c, "name");
+	copy(r->command, sizeof r->command, c, "command");
+	snprintf(r->device, sizeof r->device, "%s", device);
+}
+
+/* Of the device i; the first is this one. */
+static int add_processes(struct shell *sh, const struct devices *d, uint32_t i, struct picture *p)
 {
 	struct client *c;
 	int status;
 	if (client_open(sh, &c) != 0)
 		return 1;
 	client_request(c, "ps");
-	if (peer)
-		client_put_str(c, "peer", peer);
+	client_put_flag(c, "parts", true);
+	if (i)
+		client_put_str(c, "peer", d->names[i]);
 	while (client_next(sh, c, &status)) {
+		const char *state = row_str(c, "state");
 		if (p->count == ROWS_MAX)
 			continue;
-		struct row *r = &p->rows[p->count++];
-		*r = (struct row){.share = -1};
-		row_u64(c, "pid", &r->pid);
-		row_u64(c, "cpu_ms", &r->cpu_ms);
-		row_u64(c, "memory_bytes", &r->memory_bytes);
-		copy(r->uid, sizeof r->uid, c, "uid");
-		copy(r->state, sizeof r->state, c, "state");
-		copy(r->name, sizeof r->name, c, "name");
-		copy(r->command, sizeof r->command, c, "command");
-		snprintf(r->device, sizeof r->device, "%s", device);
+		if (state && !strcmp(state, "elsewhere"))
+			take_elsewhere(c, d, p);
+		else
+			take_row(c, d->names[i], p);
 	}
 	client_close(c);
 	return status;
 }
 
 /* The names of the devices that answer, this one's first. */
-static int find_devices(struct shell *sh, char names[PEERS_MAX][NAME_SIZE], uint32_t *count)
+static int find_devices(struct shell *sh, struct devices *d)
 {
 	struct client *c;
 	int status;
-	*count = 0;
+	d->count = 0;
 	if (client_open(sh, &c) != 0)
 		return 1;
 	client_request(c, "peers");
 	while (client_next(sh, c, &status))
-		if (*count < PEERS_MAX && row_flag(c, "up"))
-			copy(names[(*count)++], NAME_SIZE, c, "name");
+		if (d->count < PEERS_MAX && row_flag(c, "up"))
+			copy(d->names[d->count++], NAME_SIZE, c, "name");
 	client_close(c);
 	return status;
 }
 
 static int take(struct shell *sh, struct picture *p)
 {
-	char names[PEERS_MAX][NAME_SIZE];
-	uint32_t count;
+	struct devices d;
 	p->count = 0;
 	p->at_ns = os_monotonic_ns();
-	int status = find_devices(sh, names, &count);
-	for (uint32_t i = 0; !status && i < count; i++) {
-		int one = add_processes(sh, i ? names[i] : NULL, names[i], p);
+	int status = find_devices(sh, &d);
+	for (uint32_t i = 0; !status && i < d.count; i++) {
+		int one = add_processes(sh, &d, i, p);
 		status = i ? 0 : one; /* another device may just have gone */
 	}
 	return status;
@@ -105,7 +145,7 @@ static int take(struct shell *sh, struct picture *p)
 
 static const struct row *find(const struct picture *p, const char *uid)
 {
-	for (uint32_t i = 0; i < p->count; i++)
+	for (uint32_t i = 0; i < p->count && uid[0]; i++)
 		if (!strcmp(p->rows[i].uid, uid))
 			return &p->rows[i];
 	return NULL;
@@ -307,7 +347,8 @@ const struct command command_top = {
     .summary = "watch what the programs of all devices use",
     .help = "The share of a processor, memory and state of each program, here and on the paired "
             "devices "
-            "that are up,\n"
+            "that are up\n"
+            "(of one on another, which has relatives on these, that it is \"elsewhere\"),\n"
             "most work first, or as --sort says. ^C ends it. With --json, or when the output is no "
             "terminal, it "
             "prints one "

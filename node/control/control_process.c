@@ -19,6 +19,7 @@
 #include "node/moves/saver.h"
 #include "node/terminal/session.h"
 #include "node/sockets/outside.h"
+#include "node/wali/wali.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,14 +159,78 @@ static bool is_listed(const struct process *p, bool all)
 	return p && (all || process_alive(p));
 }
 
+/* Of one that another device has: its number as its relatives here know it. */
+static void put_elsewhere(struct control_call *c, const struct wali_elsewhere *e, int depth)
+{
+	char tree[sizeof e->name + 2 * TREE_DEPTH_MAX], text[128];
+	snprintf(tree, sizeof tree, "%*s%s", 2 * depth, "", e->name);
+	if (e->device[0] && e->pid_there)
+		snprintf(text, sizeof text, "(on %s, where it is %u)", e->device, e->pid_there);
+	else
+		snprintf(text, sizeof text, "(on another device)");
+	control_row(c);
+	control_put_u64(c, "pid", e->pid);
+	control_put_str(c, "state", "elsewhere");
+	control_put_str(c, "name", e->name);
+	control_put_str(c, "tree", tree);
+	control_put_u64(c, "parent", e->parent);
+	control_put_str(c, "device", e->device);
+	control_put_u64(c, "pid_there", e->pid_there);
+	control_put_str(c, "command", text);
+	control_row_end(c);
+}
+
+/* Those of a family that are elsewhere, and have that parent; below each its children. Every one has one parent, and who comes
+ * first has none of them, so there is an end. */
+static void put_elsewhere_below(struct control_call *c, const struct wali_elsewhere *list,
+                                uint32_t count, uint32_t parent, int depth)
+{
+	int shown = depth < TREE_DEPTH_MAX ? depth : TREE_DEPTH_MAX;
+	for (uint32_t i = 0; i < count; i++) {
+		if (list[i].parent != parent)
+			continue;
+		put_elsewhere(c, &list[i], shown);
+		if (depth < TREE_DEPTH_MAX)
+			put_elsewhere_below(c, list, count, list[i].pid, depth + 1);
+	}
+}
+
+static bool has_parent(struct process *p, const struct wali_elsewhere *list, uint32_t count,
+                       uint32_t parent)
+{
+	bool has = parent && kin_find(p, parent);
+	for (uint32_t i = 0; !has && i < count; i++)
+		has = list[i].pid == parent;
+	return has;
+}
+
+/* The relatives elsewhere of who leads, and that none of those here has made: whose shell, of a job that came. */
+static void put_elsewhere_above(struct control_call *c, struct process *leader)
+{
+	uint32_t count;
+	struct wali_elsewhere *list = leader->leads ? kin_elsewhere(leader, &count) : NULL;
+	for (uint32_t i = 0; list && i < count; i++) {
+		if (has_parent(leader, list, count, list[i].parent))
+			continue;
+		put_elsewhere(c, &list[i], 0);
+		put_elsewhere_below(c, list, count, list[i].pid, 1);
+	}
+	free(list);
+}
+
 /* p, and below it its children, in order of pid. */
 static void put_tree(struct node *n, struct control_call *c, const struct process *p, bool all,
-                     int depth)
+                     bool parts, int depth)
 {
+	uint32_t count;
+	struct wali_elsewhere *list = parts && process_alive(p) ? kin_elsewhere(p, &count) : NULL;
 	put_process(c, p, depth < TREE_DEPTH_MAX ? depth : TREE_DEPTH_MAX);
 	for (struct process *o = process_first(n); o; o = o->next)
 		if (o->parent == p->pid && o->pid > p->pid && is_listed(o, all))
-			put_tree(n, c, o, all, depth + 1);
+			put_tree(n, c, o, all, parts, depth + 1);
+	if (list)
+		put_elsewhere_below(c, list, count, p->guest_pid, depth + 1);
+	free(list);
 }
 
 /* Its row stands below no other: pids start over one day, and a moved process may have a lower one than its parent. */
@@ -176,15 +241,18 @@ static bool is_root(struct node *n, const struct process *p, bool all)
 
 void control_ps(struct node *n, struct control_call *c)
 {
-	bool all = control_flag(c, "all");
+	bool all = control_flag(c, "all"), parts = control_flag(c, "parts");
 	const char *peer = control_str_or(c, "peer", NULL);
 	if (peer) {
-		ask_ps(n, c, peer, all);
+		ask_ps(n, c, peer);
 		return;
 	}
 	for (struct process *p = process_first(n); p; p = p->next)
 		if (is_listed(p, all) && is_root(n, p, all))
-			put_tree(n, c, p, all, 0);
+			put_tree(n, c, p, all, parts, 0);
+	for (struct process *p = process_first(n); p && parts; p = p->next)
+		if (process_alive(p) && !p->forgotten)
+			put_elsewhere_above(c, p);
 	asleep_ps(n, c, all);
 }
 

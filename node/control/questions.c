@@ -101,6 +101,20 @@ static void put_sentence(struct wr *out, const struct control_values *row)
 	wr_bytes(out, " ms\n", 4);
 }
 
+/* "state 12 phone" */
+static bool is_about_state(const struct question *q)
+{
+	return !strncmp(q->text, "state ", 6);
+}
+
+static void add_state(struct question *q, const struct control_values *row)
+{
+	static const char *const state[] = {"state", NULL};
+	const struct control_value *pid = control_values_find(row, "pid");
+	if (pid && pid->type == CONTROL_U64 && pid->u64 == strtoul(q->text + 6, NULL, 10))
+		put_row(&q->answer, row, state, false);
+}
+
 static void add_row(struct question *q, const struct control_values *row)
 {
 	static const char *const processes[] = {"pid",    "parent",       "state",
@@ -109,7 +123,9 @@ static void add_row(struct question *q, const struct control_values *row)
 	static const char *const peers[] = {"name", "id",   "state", "address",
 	                                    "rtt",  "seen", "way",   NULL};
 	static const char *const device[] = {"name", "device", "version", "processes", NULL};
-	if (!strcmp(q->text, "processes"))
+	if (is_about_state(q))
+		add_state(q, row);
+	else if (!strcmp(q->text, "processes"))
 		put_row(&q->answer, row, processes, false);
 	else if (!strcmp(q->text, "peers"))
 		put_row(&q->answer, row, peers, false);
@@ -206,8 +222,21 @@ static enum err write_control(const char *text, struct control_map *m)
 	return ERR_OK;
 }
 
+static enum err write_state(const struct question *q, struct control_map *m)
+{
+	const char *device = strchr(q->text + 6, ' ');
+	if (!device)
+		return ERR_USAGE;
+	control_map_text(m, "request", "ps");
+	if (strcmp(device + 1, q->node->name) != 0)
+		control_map_text(m, "peer", device + 1);
+	return ERR_OK;
+}
+
 static enum err write_request(const struct question *q, struct control_map *m)
 {
+	if (is_about_state(q))
+		return write_state(q, m);
 	if (!strcmp(q->text, "processes"))
 		control_map_text(m, "request", "ps");
 	else if (!strcmp(q->text, "peers"))

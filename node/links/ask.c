@@ -200,11 +200,12 @@ static void ask(struct node *n, struct control_call *c, const char *to, struct c
 	wr_free(&frame);
 }
 
-void ask_ps(struct node *n, struct control_call *c, const char *peer, bool all)
+void ask_ps(struct node *n, struct control_call *c, const char *peer)
 {
 	struct control_map m = {0};
 	control_map_text(&m, "ask", "ps");
-	control_map_flag(&m, "all", all);
+	control_map_flag(&m, "all", control_flag(c, "all"));
+	control_map_flag(&m, "parts", control_flag(c, "parts"));
 	ask(n, c, peer, &m, ASK_TIMEOUT_MS, &(struct ask){0});
 }
 
@@ -365,6 +366,7 @@ static enum err translate(const struct link_caller *call, const struct control_v
 		return translate_about(call, v, what->text.p, out);
 	control_map_text(out, "request", "ps");
 	control_map_flag(out, "all", is_true(v, "all"));
+	control_map_flag(out, "parts", is_true(v, "parts"));
 	return ERR_OK;
 }
 

@@ -23,7 +23,7 @@ enum {
 };
 
 /* Takes the call; ends it with the peer's rows. */
-void ask_ps(struct node *n, struct control_call *c, const char *peer, bool all);
+void ask_ps(struct node *n, struct control_call *c, const char *peer);
 /* Takes the call (a request "shell"): a shell is started there, and the call's client joined to it. */
 void ask_shell(struct node *n, struct control_call *c, const char *peer);
 /* Takes the call (a request "attach" or "logs"): its client is joined to the process "pid" of the peer, or of where that went. */

@@ -453,18 +453,29 @@ static bool is_settled(struct process *p)
 	       (!o || (o->state == OWNER_OWNED && !o->pending));
 }
 
+/* A part of a family that has just come here, or that others have just left: of the first the image is older than what it has told its
+ * relatives of itself since, of the second there is none. */
+static bool is_new_part(const struct saved *s, struct process *p)
+{
+	const struct owner *o = moves_record(p->node, p->uid);
+	bool has_image = o && !chunk_addr_is_null(&o->image);
+	return (!s->ended_ns || !has_image) && kin_has_elsewhere(p);
+}
+
 static bool is_due(const struct saved *s, struct process *p, uint32_t interval_s, uint64_t now_ns)
 {
 	uint64_t wait = interval_s * SECOND_NS, rest = s->ended_ns - s->began_ns;
+	bool at_once = is_new_part(s, p);
 	if (!s->ended_ns)
-		return now_ns >=
-		       s->seen_ns + (wait < FIRST_S * SECOND_NS ? wait : FIRST_S * SECOND_NS);
+		return at_once ||
+		       now_ns >=
+		           s->seen_ns + (wait < FIRST_S * SECOND_NS ? wait : FIRST_S * SECOND_NS);
 	rest *= p->checkpoint_s == PROCESS_CHECKPOINT_DEFAULT ? REST : REST_ASKED;
 	if (s->status.too_large)
 		rest *= REST_TOO_LARGE;
-	if (wait < rest)
+	if (wait < rest || at_once)
 		wait = rest;
-	return now_ns >= s->ended_ns + wait && kin_cpu_ns(p) != s->cpu_ns;
+	return now_ns >= s->ended_ns + wait && (at_once || kin_cpu_ns(p) != s->cpu_ns);
 }
 
 static struct saved *saved_of(struct saver *k, const struct process *p)

@@ -4,6 +4,7 @@
 #include "node/node.h"
 #include "node/process/share.h"
 #include "node/wali/family_image.h"
+#include "node/wali/wali.h"
 #include "node/wasi/wasi.h"
 
 #include <assert.h>
@@ -18,6 +19,9 @@ struct kin {
 	_Atomic uint32_t refs;
 	_Atomic uint64_t epoch;
 	struct share *share;
+	uv_mutex_t lock;                  /* before what follows */
+	struct wali_elsewhere *elsewhere; /* owned */
+	uint32_t nelsewhere;
 };
 
 struct kin *kin_new(void)
@@ -25,6 +29,10 @@ struct kin *kin_new(void)
 	struct kin *k = calloc(1, sizeof *k);
 	if (!k)
 		return NULL;
+	if (uv_mutex_init(&k->lock) != 0) {
+		free(k);
+		return NULL;
+	}
 	k->refs = 1;
 	k->share = share_new();
 	return k;
@@ -46,6 +54,8 @@ void kin_unref(struct kin *k)
 	if (!k || atomic_fetch_sub(&k->refs, 1) != 1)
 		return;
 	share_unref(k->share);
+	uv_mutex_destroy(&k->lock);
+	free(k->elsewhere);
 	free(k);
 }
 
@@ -58,6 +68,43 @@ void kin_set_epoch(struct process *leader, uint64_t epoch)
 {
 	leader->epoch = epoch;
 	atomic_store(&leader->kin->epoch, epoch);
+}
+
+/* ---- who is elsewhere ---- */
+
+static struct wali_elsewhere *copy_of(const struct wali_elsewhere *list, uint32_t count)
+{
+	struct wali_elsewhere *copy = count ? malloc(count * sizeof *copy) : NULL;
+	if (copy)
+		memcpy(copy, list, count * sizeof *copy);
+	return copy;
+}
+
+void kin_set_elsewhere(struct kin *k, const struct wali_elsewhere *list, uint32_t count)
+{
+	struct wali_elsewhere *copy = copy_of(list, count);
+	uv_mutex_lock(&k->lock);
+	free(k->elsewhere);
+	k->elsewhere = copy;
+	k->nelsewhere = copy ? count : 0;
+	uv_mutex_unlock(&k->lock);
+}
+
+struct wali_elsewhere *kin_elsewhere(const struct process *p, uint32_t *count)
+{
+	uv_mutex_lock(&p->kin->lock);
+	struct wali_elsewhere *copy = copy_of(p->kin->elsewhere, p->kin->nelsewhere);
+	*count = copy ? p->kin->nelsewhere : 0;
+	uv_mutex_unlock(&p->kin->lock);
+	return copy;
+}
+
+bool kin_has_elsewhere(const struct process *p)
+{
+	uv_mutex_lock(&p->kin->lock);
+	bool has = p->kin->nelsewhere > 0;
+	uv_mutex_unlock(&p->kin->lock);
+	return has;
 }
 
 /* ---- who ---- */

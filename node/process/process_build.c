@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "node/drivers/drivers.h"
 #include "node/links/fs_remote.h"
+#include "node/process/kin.h"
 #include "node/process/modules.h"
 #include "node/node.h"
 #include "node/control/questions.h"
@@ -238,6 +239,12 @@ static void linux_confine(void *ctx)
 	atomic_store(&p->controls, false);
 }
 
+static void linux_elsewhere(void *ctx, const struct wali_elsewhere *list, uint32_t count)
+{
+	struct process *p = ctx;
+	kin_set_elsewhere(p->kin, list, count);
+}
+
 static enum ferr linux_ask(void *ctx, const char *question, bool asked, struct wr *out)
 {
 	return questions_ask(ctx, question, asked, out);
@@ -271,6 +278,7 @@ static struct wali_config linux_config(struct process *p)
 	             .log = linux_log,
 	             .about = linux_about,
 	             .confine = linux_confine,
+	             .elsewhere = linux_elsewhere,
 	             .ask = linux_ask,
 	             .ctx = p},
 	};

@@ -208,6 +208,7 @@ void family_remove(struct family *f, struct task *t)
 			pthread_mutex_lock(&f->wakers);
 			*at = t->next;
 			pthread_mutex_unlock(&f->wakers);
+			f->elsewhere_changed |= t->away != NULL;
 			if (t->state != TASK_ZOMBIE && !t->away)
 				f->alive--;
 			free(t);
@@ -233,6 +234,7 @@ void family_tell_parent(struct family *f, struct task *t)
 void family_changed(struct family *f, struct task *t)
 {
 	t->untold = kinships_but(f, t->away);
+	f->elsewhere_changed |= t->away != NULL;
 	f->has_untold |= t->untold != 0;
 }
 

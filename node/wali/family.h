@@ -124,10 +124,12 @@ struct family {
 	struct far_input input;      /* of a terminal that is not here */
 	struct far_request *far_requests; /* far_requests.h. Owned */
 	uint32_t far_last;                /* the number of the last one */
-	bool has_come;   /* out of an image, perhaps on another device: not told yet where it is */
-	bool has_untold; /* some task's row, or signals for one that is away, are to be sent */
-	atomic_bool has_news;         /* other parts may have sent something ... */
-	atomic_bool hears;            /* ... and the thread of the alarms looks */
+	bool has_come; /* out of an image, perhaps on another device: not told yet where it is */
+	bool
+	    elsewhere_changed; /* those in other parts, or where they are: the node does not know yet */
+	bool has_untold;      /* some task's row, or signals for one that is away, are to be sent */
+	atomic_bool has_news; /* other parts may have sent something ... */
+	atomic_bool hears;    /* ... and the thread of the alarms looks */
 	uint32_t pid_first, pid_last; /* numbers of children, when it has other parts; 0: any */
 };
 

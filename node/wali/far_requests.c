@@ -24,7 +24,8 @@ struct far_request {
 	uint8_t step;
 	bool theirs;       /* of another part, to be done here */
 	bool untold;       /* the other part is to hear of the step */
-	bool asked;        /* this node has been asked */
+	bool asked;        /* this node has been asked: to do it, or whether it sleeps there */
+	uint8_t looks;     /* how often, whether it sleeps */
 	uint16_t error;    /* when it is over */
 	uint64_t until_ns; /* host monotonic time: the next that happens when nothing else does */
 	char text[FAR_TEXT_MAX + 1]; /* the command; when it is over: the answer */
@@ -33,7 +34,7 @@ struct far_request {
 static const uint64_t second_ns = 1000000000;
 
 /* How long the other part may be silent, before it was ready and after; a part that was ready says that it goes on more often. */
-static const uint64_t reach_s = 10, silence_s = 30, word_s = 5, sleep_s = 2, kept_s = 60;
+static const uint64_t reach_s = 10, silence_s = 30, word_s = 5, look_s = 1, kept_s = 60;
 
 /* ---- which there are ---- */
 
@@ -170,11 +171,6 @@ static void give_up(struct family *f, struct far_request *r)
 	const struct task *t = family_find(f, r->target);
 	const char *where = t && t->device[0] ? t->device : "another device";
 	char text[384];
-	if (r->step == STEP_GOES && is_sleep(r)) {
-		snprintf(text, sizeof text, "it is being put to sleep on %s\n", where);
-		over(f, r, 0, text);
-		return;
-	}
 	if (r->step == STEP_GOES)
 		snprintf(text, sizeof text,
 		         "%s began with it, and was not heard of since: whether it was done is not "
@@ -187,6 +183,38 @@ static void give_up(struct family *f, struct far_request *r)
 		    "there (resume wakes it). Nothing was done\n",
 		    r->target, where);
 	over(f, r, (unsigned)-NO(TIMEDOUT), text);
+}
+
+/* ---- whether it sleeps there: a part that does cannot say so, its device can ---- */
+
+static void ask_state(struct family *f, struct far_request *r)
+{
+	char question[128], text[128];
+	const struct task *t = family_find(f, r->target), *asker = family_find(f, r->asker);
+	struct wali *k = asker ? asker->wali : NULL;
+	struct wr answer = {0};
+	if (!k || !k->host.ask || !t || !t->device[0] || !t->node_pid)
+		return;
+	snprintf(question, sizeof question, "state %u %s", t->node_pid, t->device);
+	enum ferr e = k->host.ask(k->host.ctx, question, r->asked, &answer);
+	r->asked = e == FE_INPROGRESS;
+	wr_u8(&answer, 0);
+	if (e == FE_OK && wr_ok(&answer) && !strcmp((const char *)answer.data, "suspended\n")) {
+		snprintf(text, sizeof text, "put to sleep on %s\n", t->device);
+		over(f, r, 0, text);
+	}
+	wr_free(&answer);
+}
+
+/* It is asked again until it does. */
+static void look(struct family *f, struct far_request *r)
+{
+	if (r->looks++ * look_s >= silence_s) {
+		give_up(f, r);
+		return;
+	}
+	until(f, r, look_s);
+	ask_state(f, r);
 }
 
 /* ---- who does it ---- */
@@ -241,9 +269,13 @@ static void serve(struct family *f, struct far_request *r)
 
 void far_requests_serve(struct family *f)
 {
-	for (struct far_request *r = f->far_requests; r; r = r->next)
-		if (r->theirs && r->step == STEP_GOES)
+	for (struct far_request *r = f->far_requests, *next; r; r = next) {
+		next = r->next;
+		if (r->step == STEP_GOES && r->theirs)
 			serve(f, r);
+		else if (r->step == STEP_GOES && is_sleep(r) && r->asked)
+			ask_state(f, r);
+	}
 }
 
 /* ---- time ---- */
@@ -255,6 +287,8 @@ static void due(struct family *f, struct far_request *r)
 	} else if (r->theirs) {
 		until(f, r, word_s);
 		tell_step(f, r, STEP_GOES);
+	} else if (r->step == STEP_GOES && is_sleep(r)) {
+		look(f, r);
 	} else {
 		give_up(f, r);
 	}
@@ -434,7 +468,7 @@ static void take_answer(struct family *f, const struct message *m)
 	}
 	if (r->step == STEP_ASKED) {
 		tell_step(f, r, STEP_GOES);
-		until(f, r, is_sleep(r) ? sleep_s : silence_s);
+		until(f, r, is_sleep(r) ? look_s : silence_s);
 	} else if (!is_sleep(r)) {
 		until(f, r, silence_s);
 	}

@@ -11,8 +11,8 @@
  *	                           <---     done: an errno, and what there is to say
  *
  * Nothing is done before go, which only comes while somebody still waits: who was told that a part cannot be reached will not see the
- * job move an hour later. A connection of a kinship neither loses nor doubles a message. A part that falls asleep cannot say so: who asked for that takes two
- * seconds without an error for success, though a large one may not be asleep yet.
+ * job move an hour later. A connection of a kinship neither loses nor doubles a message. A part that falls asleep cannot say so: who asked for that
+ * asks the device that has it, every second, until it says that it is suspended.
  *
  *	7 request: u8 stage, u32 to, u32 from, u32 id, u16 errno (done), u16 size, text (ask: the command; done: the answer); to and from: a task
  *

@@ -494,6 +494,7 @@ void kinship_drop(struct family *f, struct kinship *c)
 static void lose(struct family *f, struct kinship *c)
 {
 	bool condemned = socket_is_condemned(c->socket);
+	f->elsewhere_changed = true;
 	for (struct task *t = f->tasks; t && condemned; t = t->next)
 		if (!t->away)
 			family_raise(f, t, LINUX_SIGKILL);
@@ -596,6 +597,41 @@ bool kinships_want(struct family *f)
 			return true;
 	}
 	return false;
+}
+
+/* ---- for people ---- */
+
+static bool is_elsewhere(const struct task *t)
+{
+	return t->away && t->pid && t->state != TASK_ZOMBIE;
+}
+
+static void describe(const struct task *t, struct wali_elsewhere *out)
+{
+	*out =
+	    (struct wali_elsewhere){.pid = t->pid, .parent = t->parent, .pid_there = t->node_pid};
+	snprintf(out->name, sizeof out->name, "%s", t->comm);
+	snprintf(out->device, sizeof out->device, "%s", t->device);
+}
+
+void kinships_show(struct wali *k)
+{
+	struct family *f = k->family;
+	uint32_t n = 0;
+	if (!f->elsewhere_changed || !k->host.elsewhere)
+		return;
+	for (const struct task *t = f->tasks; t; t = t->next)
+		n += is_elsewhere(t);
+	struct wali_elsewhere *list = n ? calloc(n, sizeof *list) : NULL;
+	if (n && !list)
+		return; /* another time */
+	n = 0;
+	for (const struct task *t = f->tasks; t; t = t->next)
+		if (is_elsewhere(t))
+			describe(t, &list[n++]);
+	k->host.elsewhere(k->host.ctx, list, n);
+	f->elsewhere_changed = false;
+	free(list);
 }
 
 void kinships_end(struct family *f)
@@ -750,6 +786,7 @@ enum err kinships_own(struct family *f, bool copy)
 
 void kinships_go(struct family *f)
 {
+	f->elsewhere_changed = true;
 	if (!f->kinships)
 		return;
 	for (struct kinship *c = f->kinships; c; c = c->next) {

@@ -62,6 +62,9 @@ uint8_t kinships_but(const struct family *f, const struct kinship *c);
 /* Where the task is, as far as it is known: for its stand-in. */
 void kinship_place(const struct task *t, struct task *stand_in);
 
+/* k's runner is told of those that are in other parts, if that has changed. */
+void kinships_show(struct wali *k);
+
 /* What the others do not know yet is sent, as far as there is room; at_end: whatever room there is. */
 void kinships_tell(struct family *f, bool at_end);
 /* Whether something has come, or what waits can go. */

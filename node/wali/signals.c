@@ -355,6 +355,7 @@ enum wali_turn wali_turn(struct wali *k, struct store *s)
 	if (turn == WALI_RUN && !wali_charge_now(k, s))
 		turn = end_by(k, LINUX_SIGKILL);
 	wali_set_room(k, s);
+	kinships_show(k);
 	family_unlock(k->family);
 	return turn;
 }

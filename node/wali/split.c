@@ -397,7 +397,7 @@ static enum err look_at_mounts(struct split *s)
 		if (vfs_is_remote(vfs_ns_at(ns, i)->root))
 			return err_set(s->msg, ERR_UNSUPPORTED,
 			               "%s is a folder of another device: a family is parted where "
-			               "its folders are",
+			               "its folders are. Move all of it there first",
 			               vfs_ns_at(ns, i)->guest);
 	return ERR_OK;
 }

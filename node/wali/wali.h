@@ -61,6 +61,14 @@ struct wali_about {
 	    controls; /* it may see and control all processes of the node, as the node's user does */
 };
 
+/* A relative that is in another part of the family. */
+struct wali_elsewhere {
+	uint32_t pid, parent; /* as the family counts */
+	uint32_t pid_there;   /* as its node does; 0: not known yet */
+	char name[16];
+	char device[64]; /* the name of the device that it is on; empty: not known yet */
+};
+
 /* What the process's runner does for it. Functions are called on the process's thread with the family's lock held; NULL ones are not
  * to be had (then the call says ENOSYS, or ENOTTY). */
 struct wali_host {
@@ -91,7 +99,9 @@ struct wali_host {
 	void (*about)(void *ctx, struct wali_about *out);
 	/* It gives its control up, for good. */
 	void (*confine)(void *ctx);
-	/* A question to the node, for /proc: "processes", "peers", "device", "control PID COMMAND". INPROGRESS: the process is woken when the
+	/* Those of the family that are elsewhere have changed: all of them now. */
+	void (*elsewhere)(void *ctx, const struct wali_elsewhere *list, uint32_t count);
+	/* A question to the node: "processes", "peers", "device", "control PID COMMAND", "state PID DEVICE". INPROGRESS: the process is woken when the
 	 * answer is there, and asks again. asked: it has asked before, so when nobody knows of it the process has moved meanwhile: OK. The
 	 * answer's text is added to out, also when an error is answered. */
 	enum ferr (*ask)(void *ctx, const char *question, bool asked, struct wr *out);

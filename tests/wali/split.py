@@ -108,6 +108,42 @@ def third(a, b):
             c.call('down', '--end')
 
 
+def places(node):
+    """Of the relatives elsewhere, name, device and number there."""
+    return [(r['name'], r['device'], r['pid_there']) for r in node.elsewhere()]
+
+
+def test_ps_and_top_of_the_device_say_where_the_others_are(a, b):
+    pid = script(a, 'dash -c "sleep 1000; exit 1" & sleep 2000 & wait; wait')
+    child = until('the child', lambda: next((r['parent'] for r in a.living() if r['command'] == 'sleep 1000'), None))
+    sleeper(a, 2000)
+    assert not a.elsewhere()
+    there = a.migrate(child, b, '--alone')['pid']
+    until('where it is', lambda: places(a) == [('dash', 'two', there)])
+    row, rows = a.elsewhere()[0], a.call('ps').splitlines()
+    assert row['parent'] == pid and row['pid'] == child, row
+    lines = [line for line in rows if 'elsewhere' in line]
+    assert len(lines) == 1 and re.search(rf'  dash .*\(on two, where it is {there}\)', lines[0]), rows
+    until('its relatives, there', lambda: len(b.elsewhere()) == 3 and all(d == 'one' for _, d, _ in places(b)))
+    assert 'on one' in b.call('ps') and 'on one' in a.call('ps', '--on', 'two')
+    top = a.json('top')
+    assert [r['device'] for r in top if r['pid'] == there and r['name'] == 'dash'] == ['two'], top
+    assert not [r for r in top if r['state'] == 'elsewhere'], top  # each device speaks for itself
+    b.down()
+    until('top knows of it', lambda: [r['pid'] for r in a.json('top') if r['state'] == 'elsewhere' and r['device'] == 'two'] == [there])
+    b.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    nodes.wait_for_link(a, b)
+    until('it is awake', lambda: b.living())
+    b.migrate(next(r['pid'] for r in b.living() if r['name'] == 'dash'), a)
+    until('nobody is elsewhere there', lambda: not b.elsewhere())
+    until('it is known to be here', lambda: [d for _, d, _ in places(a)] == ['one'] * 4)
+    a.call('kill', '--family', pid)
+    until('it is not listed any more', lambda: not places(a) or len(a.living()) < 2)
+    for r in a.living():
+        a.call('kill', r['pid'])
+    all_over(a, b)
+
+
 def test_one_that_is_elsewhere_is_moved_on_and_home_by_its_ctl(a, b):
     with third(a, b) as c:
         pid = script(a, f"""
@@ -132,7 +168,7 @@ def test_one_that_is_elsewhere_is_put_to_sleep_and_woken_by_its_ctl(a, b):
             {ctl('$j', 'resume')}; kill -USR1 $j; wait $j; echo "status $?"
         """, *options)
         until('it was put to sleep', lambda: 'put to sleep on two' in a.output(pid))
-        until('it sleeps', lambda: not b.living() and [r for r in b.ps() if r['state'] == 'suspended'])
+        assert [r['state'] for r in b.ps() if r['state'] != 'exited'] == ['suspended'], b.ps()  # what was said was true then
         told(folder, 'woken')
         assert a.wait(pid)['status'] == 0
     text = a.output(pid)
@@ -454,6 +490,22 @@ def test_a_part_that_was_killed_with_its_node_comes_back_and_its_status_is_told(
     b.up('--listen', '127.0.0.1:0', '--display', 'headless')
     nodes.wait_for_link(a, b)
     until('it is back', lambda: b.living())
+    assert a.wait(pid)['status'] == 0
+    assert 'status 9' in a.output(pid), a.output(pid)
+    all_over(a, b)
+
+
+def test_a_part_is_checkpointed_when_it_comes_and_who_stays_when_it_leaves(a, b):
+    pid = script(a, 'dash -c "sleep 20; exit 9" & wait $!; echo "status $?"', '--checkpoint', '3000')
+    until('it sleeps', lambda: named(a, 'sleep'))
+    child = next(r['parent'] for r in a.living() if r['name'] == 'sleep')
+    there = a.migrate(child, b, '--alone')['pid']
+    for node, number in ((a, pid), (b, there)):  # not after 50 minutes, nor the 5 s of a program that is new
+        until(f'a checkpoint on {node.name}', lambda n=node, i=number: (n.process(i) or {}).get('checkpoints'))
+        node.kill9()
+        node.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        nodes.wait_for_link(a, b)
+        until('it is back', lambda n=node: n.living())
     assert a.wait(pid)['status'] == 0
     assert 'status 9' in a.output(pid), a.output(pid)
     all_over(a, b)
