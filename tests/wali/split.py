@@ -168,7 +168,7 @@ def test_one_that_is_elsewhere_is_put_to_sleep_and_woken_by_its_ctl(a, b):
             {ctl('$j', 'resume')}; kill -USR1 $j; wait $j; echo "status $?"
         """, *options)
         until('it was put to sleep', lambda: 'put to sleep on two' in a.output(pid))
-        assert [r['state'] for r in b.ps() if r['state'] != 'exited'] == ['suspended'], b.ps()  # what was said was true then
+        assert {r['state'] for r in b.ps() if r['state'] != 'exited'} == {'suspended'}, b.ps()  # what was said was true then
         told(folder, 'woken')
         assert a.wait(pid)['status'] == 0
     text = a.output(pid)
