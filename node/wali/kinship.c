@@ -614,6 +614,12 @@ static void describe(const struct task *t, struct wali_elsewhere *out)
 	snprintf(out->device, sizeof out->device, "%s", t->device);
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const struct wali_elsewhere *x = a, *y = b;
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
 void kinships_show(struct wali *k)
 {
 	struct family *f = k->family;
@@ -629,6 +635,8 @@ void kinships_show(struct wali *k)
 	for (const struct task *t = f->tasks; t; t = t->next)
 		if (is_elsewhere(t))
 			describe(t, &list[n++]);
+	if (n)
+		qsort(list, n, sizeof *list, by_number);
 	k->host.elsewhere(k->host.ctx, list, n);
 	f->elsewhere_changed = false;
 	free(list);

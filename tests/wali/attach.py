@@ -232,7 +232,7 @@ def test_top_has_all_devices_fits_its_terminal_and_sorts(s):
     until('it is not large', lambda: s.desk.process(large)['memory_bytes'] > 50000000 and s.desk.process(large)['state'] == 'waiting')
     time.sleep(0.5)
     rows = s.desk.json('top')
-    assert rows[0]['device'] == 'phone' and rows[0]['pid'] == busy and rows[0]['cpu_percent'] > 5, rows
+    assert rows[0]['device'] == 'phone' and rows[0]['pid'] == busy and rows[0]['cpu_percent'] > 1, rows
     rows = s.desk.json('top', '--sort', 'memory')
     assert rows[0]['device'] == 'desk' and rows[0]['pid'] == large, rows
     for key, of in (('time', lambda r: -r['cpu_ms']), ('pid', lambda r: r['pid']), ('device', lambda r: r['device'])):
