@@ -3,6 +3,7 @@
 
 #include "base/os.h"
 #include "node/links/fs_remote.h"
+#include "node/links/link.h"
 #include "node/moves/moves.h"
 #include "node/moves/saver.h"
 #include "node/node.h"
@@ -12,6 +13,8 @@
 #include "node/wali/split.h"
 #include "node/wali/wali.h"
 #include "node/wasi/wasi.h"
+#include "vfs/mount.h"
+#include "vfs/remote.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +92,24 @@ static void lead(struct splitting *s, uint32_t checkpoint_s)
 	kin_set_epoch(first, 1);
 }
 
+/* Folders are granted to a family by their home, when it leaves there. */
+static enum err look_at_folders(struct splitting *s, const struct process *p)
+{
+	const struct vfs_ns *ns = wasi_ns(p->wasi);
+	for (uint32_t i = 0; i < vfs_ns_count(ns); i++) {
+		const struct vfs_mount *m = vfs_ns_at(ns, i);
+		if (!vfs_is_remote(m->root))
+			continue;
+		const char *home = peer_called(p->node, m->home);
+		home = home ? home : "a device that is not known";
+		return err_set(&s->msg, ERR_UNSUPPORTED,
+		               "%s is a folder of %s, and a family is parted where its folders "
+		               "are: move all of it to %s first",
+		               m->guest, home, home);
+	}
+	return ERR_OK;
+}
+
 static enum err part(struct splitting *s)
 {
 	struct wali *walis[KIN_MAX];
@@ -99,6 +120,7 @@ static enum err part(struct splitting *s)
 			return err_set(&s->msg, ERR_UNSUPPORTED, "process %u is no Linux program",
 			               s->members[i]->pid);
 	os_random(key, sizeof key);
+	TRY(look_at_folders(s, p));
 	TRY(process_grant(p, wasi_ns(p->wasi), &s->msg)); /* its image is read here, too */
 	TRY(family_split(walis, s->count, key, &s->msg));
 	enum net_mode granted = net_granted(p->node, p->net_key);

@@ -389,22 +389,8 @@ static enum err plan_tasks(struct split *s)
 	return ERR_OK;
 }
 
-/* Folders are granted to a family by their home, when it leaves there. */
-static enum err look_at_mounts(struct split *s)
-{
-	const struct vfs_ns *ns = s->members[0]->w->ns;
-	for (uint32_t i = 0; i < vfs_ns_count(ns); i++)
-		if (vfs_is_remote(vfs_ns_at(ns, i)->root))
-			return err_set(s->msg, ERR_UNSUPPORTED,
-			               "%s is a folder of another device: a family is parted where "
-			               "its folders are. Move all of it there first",
-			               vfs_ns_at(ns, i)->guest);
-	return ERR_OK;
-}
-
 static enum err plan(struct split *s, const uint8_t *key)
 {
-	TRY(look_at_mounts(s));
 	TRY(list_files(s));
 	TRY(plan_numbers(s));
 	TRY(plan_files(s));

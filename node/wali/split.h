@@ -9,7 +9,8 @@
  *	a connection         goes with the processes that have it
  *	the lock             one for both, until one is elsewhere: they may share objects of files
  *
- * What cannot be parted is refused before anything has changed, with the name of what is shared.
+ * What cannot be parted is refused before anything has changed, with the name of what is shared. That all folders are of this device is looked
+ * at before (kin_split.c).
  */
 #pragma once
 

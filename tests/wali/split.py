@@ -304,6 +304,23 @@ def test_a_pipe_that_two_read_is_not_read_on_two_devices(a, b):
     all_over(a, b)
 
 
+def test_a_family_is_parted_where_its_folders_are(a, b):
+    with signs() as (_, options):
+        pid = script(a, 'sleep 1000 & wait $!; echo "status $?"', *options)
+        sleeper(a, 1000)
+        pid = a.migrate(pid, b)['pid']
+        try:
+            b.migrate(sleeper(b, 1000), a, '--alone')
+            raise AssertionError('it was parted')
+        except nodes.Failed as e:
+            assert 'is a folder of one, and a family is parted where its folders are: move all of it to one first' in str(e), e
+        pid = b.migrate(pid, a)['pid']
+        there = a.migrate(sleeper(a, 1000), b, '--alone')['pid']
+        b.call('kill', there)
+        assert a.wait(pid)['status'] == 0 and 'status 137' in a.output(pid), a.output(pid)
+    all_over(a, b)
+
+
 WRITER = 'i=0; trap stop=1 USR1; until [ "$stop" ]; do i=$((i+1)); echo "$0 $i $LONG"; done; echo "$0 $i end" >&2'
 CHECK = '{ if ($2 != n[$1] + 1 || length($3) != 3000) bad++; n[$1] = $2 } END { print "read", n["one"], n["two"], "bad", bad + 0 }'
 WRITERS = f"""export LONG=$(printf %03000d 7)

@@ -224,7 +224,7 @@ def test_a_job_moves_without_its_shell(s):
     t = s.shell()
     prompt(t)
     t.do('(sleep 2; echo done there; exit 4) | cat &', r'\[1\] \d+\n')
-    t.do('migrate %1 phone', 'moved to phone; there it is')
+    t.do('migrate %1 phone', r'moved to phone; there it is .*\nits /tmp is its own from now on')
     prompt(t)
     assert sorted(r['name'] for r in s.phone.living() if r['name'] != 'bash') == ['cat', 'sleep'], s.phone.living()
     t.do('jobs; uname -n', r'(?s)Running.*\ndesk\n')
