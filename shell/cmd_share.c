@@ -1,4 +1,4 @@
-/* cmd_share.c - `wasmos share add|list|remove`: folders that the devices of the system may use. */
+/* cmd_share.c - `wasmos share add|list|remove|cache`: folders that the devices of the system may use. */
 #include "base/file.h"
 #include "shell/shell.h"
 
@@ -9,6 +9,7 @@ static const struct option options[] = {
     {"as", 0, OPTION_VALUE, "NAME",
      "add: what it is called; the folder's own name if it is not given"},
     {"read-only", 'r', OPTION_FLAG, NULL, "add: others read it only"},
+    {"clear", 0, OPTION_FLAG, NULL, "cache: throw it away"},
     {0},
 };
 
@@ -50,22 +51,37 @@ static int drop(struct shell *sh)
 	return client_report(sh, c, "{name} is not shared any more.\n");
 }
 
+static int cache(struct shell *sh)
+{
+	struct client *c;
+	if (client_open(sh, &c) != 0)
+		return 1;
+	client_request(c, "share_cache");
+	client_put_flag(c, "clear", shell_flag(sh, "clear"));
+	return client_report(sh, c,
+	                     "{mib} of {limit_mib} MiB hold {records} records of other devices' "
+	                     "files; the oldest is from {oldest} ago.\n");
+}
+
 static int run(struct shell *sh)
 {
 	const char *verb = shell_arg(sh, 0);
 	int operands = shell_argc(sh) - 1;
 	if (!strcmp(verb, "list") && operands == 0)
 		return list(sh);
+	if (!strcmp(verb, "cache") && operands == 0)
+		return cache(sh);
 	if (!strcmp(verb, "add") && operands == 1)
 		return add(sh);
 	if (!strcmp(verb, "remove") && operands == 1)
 		return drop(sh);
-	return shell_usage(sh, "share add DIR, share list, or share remove NAME");
+	return shell_usage(sh, "share add DIR, share list, share remove NAME, or share cache");
 }
 
 const struct command command_share = {
     .name = "share",
-    .usage = "share add DIR [--as NAME] [--read-only] | list [--json] | remove NAME",
+    .usage =
+        "share add DIR [--as NAME] [--read-only] | list [--json] | remove NAME | cache [--clear]",
     .summary = "share a folder with the devices of your system",
     .help =
         "Every device of your system may use a folder that is shared, also one whose role is files "
@@ -76,7 +92,12 @@ const struct command command_share = {
         "NAME is made of letters, digits, \".\", \"-\" and \"_\". Nothing outside of the folder "
         "can be "
         "reached, by no link and no\n"
-        "\"..\". The node's own folder is never shared, nor one that it lies in.\n",
+        "\"..\". The node's own folder is never shared, nor one that it lies in.\n\n"
+        "A device that is away still shows, to be read only, what was read of it here (\"Host is "
+        "down\" for all else); `ls -lu`\n"
+        "tells when each file was last seen there. `wasmos share cache` says how much is kept, "
+        "the setting net-cache how\n"
+        "much may be.\n",
     .options = options,
     .min_args = 1,
     .max_args = 2,

@@ -6,59 +6,13 @@
  */
 #include "vfs/remote.h"
 
-#include "vfs/fsmsg.h"
-#include "vfs/remote_cache.h"
+#include "vfs/remote_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A file some object stands for: what we know of its contents. known: version is. */
-struct rfile {
-	struct rfile *next;
-	uint32_t refs;
-	bool known;
-	struct fs_version version; /* dev and ino are always right */
-	uint64_t next_index;       /* the block a sequential reader asks for next */
-	uint32_t window;           /* blocks of one request */
-};
-
-struct vfs_remote {
-	_Atomic uint32_t refs;
-	struct vfs_remote_config cfg;
-	struct cache *cache;
-	struct rfile *files;
-	struct robj *objects; /* all that are open */
-	uint32_t closed[FS_CLOSED_MAX];
-	uint32_t nclosed;
-	bool abandoned;
-	struct wr request, answer;
-	bool may_repeat;             /* asking twice does the same as asking once */
-	size_t handle_at, second_at; /* where the numbers stand in request; second_at 0: none */
-	struct vfs_remote_stats stats;
-};
-
-struct robj {
-	struct vfs_obj base;
-	struct vfs_remote *r;
-	struct robj *next; /* of r->objects */
-	bool removed;      /* by this process: it has no name any more */
-	uint32_t handle, mount_id;
-	unsigned flags;     /* VFS_READ, VFS_WRITE */
-	char *path;         /* in the mount */
-	struct rfile *file; /* NULL for folders */
-	uint64_t dev, ino;
-	struct wr list;       /* the last entries we were given */
-	uint64_t list_cookie; /* what they follow */
-	bool list_ended;
-};
-
 static const struct vfs_ops remote_ops;
-
-static struct robj *robj_of(struct vfs_obj *o)
-{
-	return (struct robj *)o;
-}
 
 bool vfs_is_remote(const struct vfs_obj *o)
 {
@@ -205,6 +159,7 @@ static void remote_close(struct vfs_obj *b)
 		r->closed[r->nclosed++] = o->handle;
 	file_unref(r, o->file);
 	wr_free(&o->list);
+	wr_free(&o->all);
 	free(o->path);
 	free(o);
 	if (atomic_load(&r->refs) == 1)
@@ -231,6 +186,7 @@ static bool may_repeat(enum fsop op)
 static struct wr *begin(struct vfs_remote *r, enum fsop op)
 {
 	r->may_repeat = may_repeat(op);
+	r->overwrites = op == FSOP_WRITE || op == FSOP_SET_SIZE || op == FSOP_ALLOCATE;
 	wr_clear(&r->request);
 	r->second_at = 0;
 	wr_u16(&r->request, (uint16_t)r->nclosed);
@@ -241,7 +197,7 @@ static struct wr *begin(struct vfs_remote *r, enum fsop op)
 }
 
 /* The usual beginning: the number comes first. */
-static struct wr *begin_at(struct robj *o, enum fsop op)
+struct wr *remote_begin_at(struct robj *o, enum fsop op)
 {
 	struct wr *q = begin(o->r, op);
 	o->r->handle_at = q->size;
@@ -249,7 +205,13 @@ static struct wr *begin_at(struct robj *o, enum fsop op)
 	return q;
 }
 
-/* IO: no answer, or none that can be understood. */
+/* What we know may be old when the home is back. */
+static void doubt_all(struct vfs_remote *r)
+{
+	for (struct rfile *f = r->files; f; f = f->next)
+		f->in_doubt |= f->known;
+}
+
 static enum ferr send_request(struct vfs_remote *r, struct rd *results)
 {
 	uint16_t e;
@@ -265,7 +227,37 @@ static enum ferr send_request(struct vfs_remote *r, struct rd *results)
 	*results = rd_of(r->answer.data, r->answer.size);
 	if (rd_u16(results, &e) != ERR_OK || e >= FE_COUNT)
 		return FE_IO;
+	if (e == FE_HOSTDOWN)
+		doubt_all(r);
 	return (enum ferr)e;
+}
+
+/* A request that is put aside for another one. */
+struct aside {
+	struct wr request;
+	size_t handle_at, second_at;
+	bool may_repeat, overwrites;
+};
+
+static struct aside put_aside(struct vfs_remote *r)
+{
+	struct aside a = {.request = r->request,
+	                  .handle_at = r->handle_at,
+	                  .second_at = r->second_at,
+	                  .may_repeat = r->may_repeat,
+	                  .overwrites = r->overwrites};
+	r->request = (struct wr){0};
+	return a;
+}
+
+static void take_up(struct vfs_remote *r, const struct aside *a)
+{
+	wr_free(&r->request);
+	r->request = a->request;
+	r->handle_at = a->handle_at;
+	r->second_at = a->second_at;
+	r->may_repeat = a->may_repeat;
+	r->overwrites = a->overwrites;
 }
 
 /* The home lost the number: opens the object again there. Keeps r->request as it is. */
@@ -273,8 +265,7 @@ static enum ferr reopen_there(struct robj *o)
 {
 	struct vfs_remote *r = o->r;
 	struct rd results;
-	struct wr kept = r->request;
-	r->request = (struct wr){0};
+	struct aside a = put_aside(r);
 	struct wr *q = begin(r, FSOP_REOPEN);
 	wr_u32(q, o->mount_id);
 	wr_u32(q, o->flags);
@@ -285,9 +276,18 @@ static enum ferr reopen_there(struct robj *o)
 	enum ferr e = send_request(r, &results);
 	if (e == FE_OK && rd_u32(&results, &o->handle) != ERR_OK)
 		e = FE_IO;
-	wr_free(&r->request);
-	r->request = kept;
+	take_up(r, &a);
 	return e == FE_NOENT || e == FE_BADF ? FE_STALE : e;
+}
+
+/* The home was not there for a while: what is to be written may have been made of an older version. Keeps r->request. */
+static enum ferr check_again(struct robj *o)
+{
+	struct aside a = put_aside(o->r);
+	o->file->in_doubt = o->file->known;
+	enum ferr e = remote_may_change(o);
+	take_up(o->r, &a);
+	return e;
 }
 
 static bool is_root(const struct robj *o)
@@ -302,38 +302,32 @@ static enum ferr ask_two(struct robj *o, struct robj *second, struct rd *results
 	enum ferr e = send_request(r, results);
 	if (e != FE_BADF || (is_root(o) && (!second || is_root(second))))
 		return e;
-	size_t second_at = r->second_at;
 	if (!is_root(o))
 		FTRY(reopen_there(o));
+	if (r->overwrites && o->file)
+		FTRY(check_again(o));
 	if (second && !is_root(second))
 		FTRY(reopen_there(second));
 	wr_patch_u32(&r->request, r->handle_at, o->handle);
 	if (second)
-		wr_patch_u32(&r->request, second_at, second->handle);
+		wr_patch_u32(&r->request, r->second_at, second->handle);
 	return send_request(r, results);
 }
 
-static enum ferr ask(struct robj *o, struct rd *results)
+enum ferr remote_ask(struct robj *o, struct rd *results)
 {
 	return ask_two(o, NULL, results);
 }
 
-/* A result that does not parse. */
-#define GET(expr)                     \
-	do {                          \
-		if ((expr) != ERR_OK) \
-			return FE_IO; \
-	} while (0)
-
 /* ---- what is known of a file ---- */
 
-static bool same_version(const struct fs_version *a, const struct fs_version *b)
+bool remote_same_version(const struct fs_version *a, const struct fs_version *b)
 {
 	return a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns &&
 	       a->ctime_ns == b->ctime_ns;
 }
 
-static void drop_all(struct vfs_remote *r, const struct rfile *f)
+void remote_drop_all(struct vfs_remote *r, const struct rfile *f)
 {
 	cache_drop(r->cache, f->version.dev, f->version.ino, 0, UINT64_MAX);
 }
@@ -342,15 +336,19 @@ static void drop_all(struct vfs_remote *r, const struct rfile *f)
 static void learn(struct vfs_remote *r, struct rfile *f, const struct fs_version *v)
 {
 	uint64_t dev = f->version.dev, ino = f->version.ino;
-	if (f->known && !same_version(&f->version, v))
-		drop_all(r, f);
+	if (f->known && !remote_same_version(&f->version, v)) {
+		remote_drop_all(r, f);
+		for (struct robj *o = f->in_doubt ? r->objects : NULL; o; o = o->next)
+			o->stale |= o->file == f;
+	}
+	f->in_doubt = false;
 	f->version = *v;
 	f->version.dev = dev;
 	f->version.ino = ino;
 	f->known = true;
 }
 
-static enum ferr get_version(struct robj *o, struct rd *results)
+enum ferr remote_get_version(struct robj *o, struct rd *results)
 {
 	struct fs_version v;
 	GET(fs_get_version(results, &v));
@@ -359,200 +357,52 @@ static enum ferr get_version(struct robj *o, struct rd *results)
 	return FE_OK;
 }
 
-/* ---- reading ---- */
-
-/* Asks for size bytes at offset. *bytes is valid until the next request. */
-static enum ferr fetch(struct robj *o, uint64_t offset, uint32_t size, const uint8_t **bytes,
-                       uint32_t *got)
-{
-	struct rd results;
-	struct wr *q = begin_at(o, FSOP_READ);
-	wr_u64(q, offset);
-	wr_u32(q, size);
-	FTRY(ask(o, &results));
-	FTRY(get_version(o, &results));
-	if (rd_left(&results) > size)
-		return FE_IO;
-	*bytes = results.p;
-	*got = (uint32_t)rd_left(&results);
-	o->r->stats.bytes_read += *got;
-	return FE_OK;
-}
-
-static void keep_blocks(struct robj *o, uint64_t index, const uint8_t *bytes, uint32_t size)
-{
-	const struct fs_version *v = &o->file->version;
-	for (uint32_t at = 0; at < size; at += CACHE_BLOCK, index++) {
-		uint32_t n = size - at < CACHE_BLOCK ? size - at : CACHE_BLOCK;
-		bool whole = n == CACHE_BLOCK || index * CACHE_BLOCK + n == v->size_bytes;
-		if (whole)
-			cache_put(o->r->cache, v->dev, v->ino, index, bytes + at, n);
-	}
-}
-
-/* How much to ask for at a block that is missing: more when the reader goes straight on. */
-static uint32_t window_of(struct rfile *f, uint64_t index)
-{
-	enum { WINDOW_MAX = FS_READ_MAX / CACHE_BLOCK };
-	if (index != f->next_index)
-		f->window = 1;
-	else if (f->window < WINDOW_MAX)
-		f->window++;
-	f->next_index = index + f->window;
-	return f->window * CACHE_BLOCK;
-}
-
-/* Some bytes at offset, at most size. 0: the end. */
-static enum ferr read_some(struct robj *o, uint64_t offset, uint8_t *to, size_t size, size_t *done)
-{
-	struct rfile *f = o->file;
-	uint64_t index = offset / CACHE_BLOCK;
-	uint32_t in = (uint32_t)(offset % CACHE_BLOCK), got, n;
-	const uint8_t *bytes;
-	if (f->known && offset >= f->version.size_bytes) {
-		/* Past the end as we know it: somebody may have written more. */
-		FTRY(fetch(o, offset, size < FS_READ_MAX ? (uint32_t)size : FS_READ_MAX, &bytes,
-		           &got));
-		memcpy(to, bytes, got);
-		*done = got;
-		return FE_OK;
-	}
-	bytes =
-	    f->known ? cache_get(o->r->cache, f->version.dev, f->version.ino, index, &got) : NULL;
-	if (bytes) {
-		o->r->stats.hits++;
-	} else {
-		o->r->stats.misses++;
-		FTRY(fetch(o, index * CACHE_BLOCK, window_of(f, index), &bytes, &got));
-		keep_blocks(o, index, bytes, got);
-	}
-	n = got > in ? got - in : 0;
-	n = size < n ? (uint32_t)size : n;
-	memcpy(to, bytes + (n ? in : 0), n);
-	*done = n;
-	return FE_OK;
-}
-
-static enum ferr remote_read(struct vfs_obj *b, uint64_t offset, const struct vfs_iov *iov,
-                             size_t n, size_t *done)
-{
-	struct robj *o = robj_of(b);
-	if (!o->file || !(o->flags & VFS_READ))
-		return FE_BADF;
-	for (size_t i = 0; i < n; i++)
-		for (size_t at = 0; at < iov[i].size;) {
-			size_t got;
-			enum ferr e =
-			    read_some(o, offset, (uint8_t *)iov[i].p + at, iov[i].size - at, &got);
-			if (e != FE_OK)
-				return *done ? FE_OK : e;
-			if (got == 0)
-				return FE_OK;
-			at += got;
-			offset += got;
-			*done += got;
-		}
-	return FE_OK;
-}
-
-/* ---- writing ---- */
-
-/* What we wrote is not in the cache any more; the rest stays when nobody else wrote before us. */
-static void wrote(struct robj *o, uint64_t start, uint64_t end, const struct fs_version *before,
-                  const struct fs_version *after)
-{
-	struct rfile *f = o->file;
-	uint64_t dev = f->version.dev, ino = f->version.ino;
-	if (!f->known || !same_version(&f->version, before)) {
-		drop_all(o->r, f);
-	} else {
-		uint64_t tail = before->size_bytes / CACHE_BLOCK;
-		cache_drop(o->r->cache, dev, ino, start / CACHE_BLOCK, end / CACHE_BLOCK);
-		if (end > before->size_bytes)
-			cache_drop(o->r->cache, dev, ino, tail, end / CACHE_BLOCK);
-	}
-	f->version = *after;
-	f->version.dev = dev;
-	f->version.ino = ino;
-	f->known = true;
-}
-
-static enum ferr remote_write(struct vfs_obj *b, uint64_t offset, unsigned flags,
-                              const struct vfs_iov *iov, size_t n, size_t *done, uint64_t *end)
-{
-	struct robj *o = robj_of(b);
-	struct rd results;
-	struct fs_version before, after;
-	uint32_t asked = 0, written;
-	if (!o->file || !(o->flags & VFS_WRITE))
-		return FE_BADF;
-	struct wr *q = begin_at(o, FSOP_WRITE);
-	wr_u64(q, offset);
-	wr_u32(q, flags & (VFS_APPEND | VFS_SYNC | VFS_DSYNC));
-	o->r->may_repeat = !(flags & VFS_APPEND);
-	for (size_t i = 0; i < n && asked < FS_READ_MAX; i++) {
-		size_t room = FS_READ_MAX - asked, size = iov[i].size < room ? iov[i].size : room;
-		if (size)
-			wr_bytes(q, iov[i].p, size);
-		asked += (uint32_t)size;
-	}
-	FTRY(ask(o, &results));
-	GET(rd_u32(&results, &written));
-	GET(rd_u64(&results, end));
-	GET(fs_get_version(&results, &before));
-	GET(fs_get_version(&results, &after));
-	if (written > asked || *end > INT64_MAX || *end < written)
-		return FE_IO;
-	wrote(o, *end - written, *end, &before, &after);
-	o->r->stats.bytes_written += written;
-	*done = written;
-	return FE_OK;
-}
-
-static enum ferr remote_set_size(struct vfs_obj *b, uint64_t size_bytes)
-{
-	struct rd results;
-	wr_u64(begin_at(robj_of(b), FSOP_SET_SIZE), size_bytes);
-	FTRY(ask(robj_of(b), &results));
-	return get_version(robj_of(b), &results);
-}
-
-static enum ferr remote_allocate(struct vfs_obj *b, uint64_t offset, uint64_t size_bytes)
-{
-	struct rd results;
-	struct wr *q = begin_at(robj_of(b), FSOP_ALLOCATE);
-	wr_u64(q, offset);
-	wr_u64(q, size_bytes);
-	FTRY(ask(robj_of(b), &results));
-	return get_version(robj_of(b), &results);
-}
-
 static enum ferr remote_set_times(struct vfs_obj *b, const struct vfs_times *t)
 {
 	struct rd results;
-	fs_put_times(begin_at(robj_of(b), FSOP_SET_TIMES), t);
-	FTRY(ask(robj_of(b), &results));
-	return get_version(robj_of(b), &results);
+	FTRY(remote_may_change(robj_of(b)));
+	fs_put_times(remote_begin_at(robj_of(b), FSOP_SET_TIMES), t);
+	FTRY(remote_ask(robj_of(b), &results));
+	return remote_get_version(robj_of(b), &results);
 }
 
-static enum ferr remote_sync(struct vfs_obj *b, bool data_only)
+/* The home is away: as it was when it was last seen; what is open may have been renamed since. */
+static enum ferr stat_kept(const struct robj *o, struct vfs_stat *out)
 {
-	struct rd results;
-	wr_u8(begin_at(robj_of(b), FSOP_SYNC), data_only);
-	return ask(robj_of(b), &results);
+	enum ferr e = kept_stat(o->r, o->mount_id, o->path, true, out);
+	return e == FE_OK && out->ino == o->ino && out->dev == o->dev ? FE_OK : FE_HOSTDOWN;
 }
 
-static enum ferr remote_stat(struct vfs_obj *b, struct vfs_stat *out)
+enum ferr remote_stat(struct vfs_obj *b, struct vfs_stat *out)
 {
 	struct robj *o = robj_of(b);
 	struct rd results;
-	begin_at(o, FSOP_STAT);
-	FTRY(ask(o, &results));
+	remote_begin_at(o, FSOP_STAT);
+	enum ferr e = remote_ask(o, &results);
+	if (e == FE_HOSTDOWN)
+		return stat_kept(o, out);
+	FTRY(e);
 	GET(fs_get_stat(&results, out));
 	struct fs_version v = fs_version_of(out);
 	if (o->file)
 		learn(o->r, o->file, &v);
+	if (!o->removed)
+		kept_put_stat(o->r, o->mount_id, o->path, true, out);
 	return FE_OK;
+}
+
+enum ferr remote_may_change(struct robj *o)
+{
+	struct vfs_stat st;
+	struct rd results;
+	if (o->file && o->file->in_doubt && o->file->was_read) {
+		remote_begin_at(o, FSOP_STAT);
+		FTRY(remote_ask(o, &results));
+		GET(fs_get_stat(&results, &st));
+		struct fs_version v = fs_version_of(&st);
+		learn(o->r, o->file, &v);
+	}
+	return o->stale ? FE_STALE : FE_OK;
 }
 
 /* ---- listing ---- */
@@ -574,17 +424,47 @@ static enum ferr get_entry(struct rd *in, struct vfs_dirent *e)
 	return FE_OK;
 }
 
+/* All of the folder is known: for when the home is away. */
+static void keep_list(struct robj *o, uint64_t cookie, bool ended)
+{
+	enum { ALL_MAX = 512 << 10 };
+	if (!o->r->cfg.keep)
+		return;
+	if (cookie == 0)
+		wr_clear(&o->all);
+	else if (!o->all.size)
+		return;
+	wr_bytes(&o->all, o->list.data, o->list.size);
+	if (ended && o->all.size <= ALL_MAX)
+		kept_put_list(o, &o->all);
+	if (ended || o->all.size > ALL_MAX)
+		wr_free(&o->all);
+}
+
+/* From its start, whatever is asked for. */
+static enum ferr fetch_kept_list(struct robj *o)
+{
+	wr_clear(&o->list);
+	o->list_cookie = 0;
+	o->list_ended = true;
+	return kept_list(o, &o->list);
+}
+
 static enum ferr fetch_list(struct robj *o, uint64_t cookie)
 {
 	struct rd results;
 	bool ended;
-	wr_u64(begin_at(o, FSOP_READDIR), cookie);
-	FTRY(ask(o, &results));
+	wr_u64(remote_begin_at(o, FSOP_READDIR), cookie);
+	enum ferr e = remote_ask(o, &results);
+	if (e == FE_HOSTDOWN)
+		return fetch_kept_list(o);
+	FTRY(e);
 	GET(fs_get_flag(&results, &ended));
 	wr_clear(&o->list);
 	wr_bytes(&o->list, results.p, rd_left(&results));
 	o->list_cookie = cookie;
 	o->list_ended = ended;
+	keep_list(o, cookie, ended);
 	return wr_ok(&o->list) ? FE_OK : FE_NOMEM;
 }
 
@@ -619,6 +499,8 @@ static enum ferr remote_readdir(struct vfs_obj *b, uint64_t cookie, vfs_dirent_f
 		if (!o->list.size)
 			break;
 		FTRY(emit_list(o, &cookie, emit, ctx, &found, &more));
+		if (!found) /* the list that was kept is another one */
+			break;
 	}
 	return FE_OK;
 }
@@ -648,36 +530,72 @@ static enum ferr set_identity(struct robj *o, uint64_t dev, uint64_t ino)
 	return o->file ? FE_OK : FE_NOMEM;
 }
 
+static enum ferr opened(struct robj *dir, const char *whole, uint32_t handle, unsigned flags,
+                        const struct vfs_stat *st, struct vfs_obj **out)
+{
+	struct robj *o;
+	FTRY(robj_new(dir->r, (enum vfs_type)st->type, dir->mount_id, handle, whole, flags, &o));
+	enum ferr e = set_identity(o, st->dev, st->ino);
+	if (e != FE_OK) {
+		vfs_unref(&o->base);
+		return e;
+	}
+	struct fs_version v = fs_version_of(st);
+	if (o->file)
+		learn(o->r, o->file, &v);
+	o->stale = false;
+	*out = &o->base;
+	return FE_OK;
+}
+
+/* The home is away: what was there can be read. A number that no home gives makes it be opened there when it is back. */
+static enum ferr open_kept(struct robj *dir, const char *whole, unsigned flags,
+                           struct vfs_obj **out)
+{
+	struct vfs_stat st;
+	if (flags & (VFS_WRITE | VFS_TRUNCATE))
+		return FE_HOSTDOWN;
+	enum ferr e = kept_stat(dir->r, dir->mount_id, whole, !(flags & VFS_NOFOLLOW), &st);
+	if (e == FE_NOENT && flags & VFS_CREATE)
+		return FE_HOSTDOWN;
+	FTRY(e);
+	if (flags & VFS_CREATE && flags & VFS_EXCLUSIVE)
+		return FE_EXIST;
+	if (st.type == VFS_TYPE_SYMLINK)
+		return FE_LOOP;
+	if (flags & VFS_DIRECTORY && st.type != VFS_TYPE_DIR)
+		return FE_NOTDIR;
+	if (st.type != VFS_TYPE_FILE && st.type != VFS_TYPE_DIR)
+		return FE_HOSTDOWN;
+	return opened(dir, whole, 1, flags, &st, out);
+}
+
 static enum ferr remote_open(struct vfs_obj *b, const char *path, unsigned flags,
                              struct vfs_obj **out)
 {
-	struct robj *dir = robj_of(b), *o;
+	struct robj *dir = robj_of(b);
 	struct rd results;
 	struct vfs_stat st;
 	char whole[VFS_PATH_MAX];
 	uint32_t handle;
 	FTRY(join(dir, path, whole));
-	struct wr *q = begin_at(dir, FSOP_OPEN);
+	struct wr *q = remote_begin_at(dir, FSOP_OPEN);
 	dir->r->may_repeat = !(flags & VFS_EXCLUSIVE);
 	wr_u32(q, flags);
 	fs_put_text(q, path);
-	FTRY(ask(dir, &results));
+	enum ferr e = remote_ask(dir, &results);
+	if (e == FE_HOSTDOWN)
+		return open_kept(dir, whole, flags, out);
+	if (e == FE_NOENT)
+		kept_forget(dir->r, dir->mount_id, whole);
+	FTRY(e);
 	GET(rd_u32(&results, &handle));
 	GET(fs_get_stat(&results, &st));
 	if (handle < FS_FIRST_NEW || handle & (uint32_t)FS_ROOT ||
 	    (st.type != VFS_TYPE_FILE && st.type != VFS_TYPE_DIR))
 		return FE_IO;
-	FTRY(robj_new(dir->r, (enum vfs_type)st.type, dir->mount_id, handle, whole, flags, &o));
-	enum ferr e = set_identity(o, st.dev, st.ino);
-	if (e != FE_OK) {
-		vfs_unref(&o->base);
-		return e;
-	}
-	struct fs_version v = fs_version_of(&st);
-	if (o->file)
-		learn(o->r, o->file, &v);
-	*out = &o->base;
-	return FE_OK;
+	kept_put_stat(dir->r, dir->mount_id, whole, !(flags & VFS_NOFOLLOW), &st);
+	return opened(dir, whole, handle, flags, &st, out);
 }
 
 /* No request: the number is the home's from before the move. */
@@ -701,63 +619,50 @@ static enum ferr remote_reopen(struct vfs_obj *root, const struct vfs_saved *s,
 static enum ferr remote_stat_at(struct vfs_obj *b, const char *path, bool follow,
                                 struct vfs_stat *out)
 {
+	struct robj *dir = robj_of(b);
 	struct rd results;
-	struct wr *q = begin_at(robj_of(b), FSOP_STAT_AT);
+	char whole[VFS_PATH_MAX];
+	FTRY(join(dir, path, whole));
+	struct wr *q = remote_begin_at(dir, FSOP_STAT_AT);
 	wr_u8(q, follow);
 	fs_put_text(q, path);
-	FTRY(ask(robj_of(b), &results));
+	enum ferr e = remote_ask(dir, &results);
+	if (e == FE_HOSTDOWN)
+		return kept_stat(dir->r, dir->mount_id, whole, follow, out);
+	if (e == FE_NOENT)
+		kept_put_stat(dir->r, dir->mount_id, whole, follow, NULL);
+	FTRY(e);
 	GET(fs_get_stat(&results, out));
+	kept_put_stat(dir->r, dir->mount_id, whole, follow, out);
 	return FE_OK;
 }
 
 static enum ferr remote_set_mode(struct vfs_obj *b, unsigned mode)
 {
 	struct rd results;
-	wr_u16(begin_at(robj_of(b), FSOP_SET_MODE), (uint16_t)mode);
-	return ask(robj_of(b), &results);
+	wr_u16(remote_begin_at(robj_of(b), FSOP_SET_MODE), (uint16_t)mode);
+	return remote_ask(robj_of(b), &results);
 }
 
 static enum ferr remote_set_mode_at(struct vfs_obj *b, const char *path, bool follow, unsigned mode)
 {
 	struct rd results;
-	struct wr *q = begin_at(robj_of(b), FSOP_SET_MODE_AT);
+	struct wr *q = remote_begin_at(robj_of(b), FSOP_SET_MODE_AT);
 	wr_u8(q, follow);
 	wr_u16(q, (uint16_t)mode);
 	fs_put_text(q, path);
-	return ask(robj_of(b), &results);
+	return remote_ask(robj_of(b), &results);
 }
 
 static enum ferr remote_set_times_at(struct vfs_obj *b, const char *path, bool follow,
                                      const struct vfs_times *t)
 {
 	struct rd results;
-	struct wr *q = begin_at(robj_of(b), FSOP_SET_TIMES_AT);
+	struct wr *q = remote_begin_at(robj_of(b), FSOP_SET_TIMES_AT);
 	wr_u8(q, follow);
 	fs_put_times(q, t);
 	fs_put_text(q, path);
-	return ask(robj_of(b), &results);
-}
-
-static enum ferr ask_name(struct vfs_obj *b, enum fsop op, const char *path)
-{
-	struct rd results;
-	fs_put_text(begin_at(robj_of(b), op), path);
-	return ask(robj_of(b), &results);
-}
-
-static enum ferr remote_mkdir(struct vfs_obj *b, const char *path)
-{
-	return ask_name(b, FSOP_MKDIR, path);
-}
-
-static enum ferr remote_mkfifo(struct vfs_obj *b, const char *path)
-{
-	return ask_name(b, FSOP_MKFIFO, path);
-}
-
-static enum ferr remote_rmdir(struct vfs_obj *b, const char *path)
-{
-	return ask_name(b, FSOP_RMDIR, path);
+	return remote_ask(robj_of(b), &results);
 }
 
 /* ---- names of what is open ---- */
@@ -768,6 +673,7 @@ static void name_is_gone(struct robj *dir, const char *path)
 	char whole[VFS_PATH_MAX];
 	if (join(dir, path, whole) != FE_OK)
 		return;
+	kept_forget(dir->r, dir->mount_id, whole);
 	for (struct robj *o = dir->r->objects; o; o = o->next)
 		if (o->mount_id == dir->mount_id && o->file && !strcmp(o->path, whole))
 			o->removed = true;
@@ -793,11 +699,36 @@ static void name_is_now(struct robj *from, const char *from_path, struct robj *t
 	    !strcmp(was, now))
 		return;
 	name_is_gone(to, to_path);
+	kept_forget(from->r, from->mount_id, was);
 	size_t n = strlen(was);
 	for (struct robj *o = from->r->objects; o; o = o->next)
 		if (o->mount_id == from->mount_id && !o->removed && !is_root(o) &&
 		    !strncmp(o->path, was, n) && (!o->path[n] || o->path[n] == '/'))
 			set_path(o, now, o->path + n);
+}
+
+static enum ferr ask_name(struct vfs_obj *b, enum fsop op, const char *path)
+{
+	struct rd results;
+	fs_put_text(remote_begin_at(robj_of(b), op), path);
+	return remote_ask(robj_of(b), &results);
+}
+
+static enum ferr remote_mkdir(struct vfs_obj *b, const char *path)
+{
+	return ask_name(b, FSOP_MKDIR, path);
+}
+
+static enum ferr remote_mkfifo(struct vfs_obj *b, const char *path)
+{
+	return ask_name(b, FSOP_MKFIFO, path);
+}
+
+static enum ferr remote_rmdir(struct vfs_obj *b, const char *path)
+{
+	FTRY(ask_name(b, FSOP_RMDIR, path));
+	name_is_gone(robj_of(b), path);
+	return FE_OK;
 }
 
 /* By names that stay. */
@@ -826,23 +757,32 @@ static enum ferr remote_unlink(struct vfs_obj *b, const char *path)
 static enum ferr remote_symlink(struct vfs_obj *b, const char *target, const char *path)
 {
 	struct rd results;
-	struct wr *q = begin_at(robj_of(b), FSOP_SYMLINK);
+	struct wr *q = remote_begin_at(robj_of(b), FSOP_SYMLINK);
 	fs_put_text(q, target);
 	fs_put_text(q, path);
-	return ask(robj_of(b), &results);
+	return remote_ask(robj_of(b), &results);
 }
 
 static enum ferr remote_readlink(struct vfs_obj *b, const char *path, char *buf, size_t *size)
 {
+	struct robj *dir = robj_of(b);
 	struct rd results;
-	struct wr *q = begin_at(robj_of(b), FSOP_READLINK);
+	char whole[VFS_PATH_MAX];
+	FTRY(join(dir, path, whole));
+	struct wr *q = remote_begin_at(dir, FSOP_READLINK);
 	wr_u16(q, *size < VFS_PATH_MAX ? (uint16_t)*size : VFS_PATH_MAX);
 	fs_put_text(q, path);
-	FTRY(ask(robj_of(b), &results));
+	enum ferr e = remote_ask(dir, &results);
+	if (e == FE_HOSTDOWN)
+		return kept_link(dir->r, dir->mount_id, whole, buf, size);
+	if (e == FE_INVAL)
+		kept_put_link(dir->r, dir->mount_id, whole, NULL, 0);
+	FTRY(e);
 	if (rd_left(&results) > *size)
 		return FE_IO;
 	*size = rd_left(&results);
 	memcpy(buf, results.p, *size);
+	kept_put_link(dir->r, dir->mount_id, whole, results.p, *size);
 	return FE_OK;
 }
 
@@ -853,7 +793,7 @@ static enum ferr remote_link(struct vfs_obj *from, const char *from_path, bool f
 	struct rd results;
 	if (a->r != b->r || a->mount_id != b->mount_id)
 		return FE_XDEV;
-	struct wr *q = begin_at(a, FSOP_LINK);
+	struct wr *q = remote_begin_at(a, FSOP_LINK);
 	wr_u8(q, follow);
 	a->r->second_at = q->size;
 	wr_u32(q, b->handle);
@@ -869,7 +809,7 @@ static enum ferr remote_rename(struct vfs_obj *from, const char *from_path, stru
 	struct rd results;
 	if (a->r != b->r || a->mount_id != b->mount_id)
 		return FE_XDEV;
-	struct wr *q = begin_at(a, FSOP_RENAME);
+	struct wr *q = remote_begin_at(a, FSOP_RENAME);
 	a->r->second_at = q->size;
 	wr_u32(q, b->handle);
 	fs_put_text(q, from_path);

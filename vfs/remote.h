@@ -6,6 +6,11 @@
  * somebody else changed is seen at the latest when it is opened again (close-to-open). When the home does not answer,
  * the guest gets IO, and what it asked for has not happened or is not known to have.
  *
+ * Away: a home that answers HOSTDOWN, or its carrier for it. What was kept of its answers can then be looked at, listed and read, as old as it is: the
+ * time of last access says when the home last confirmed it. What would change something answers HOSTDOWN. When the home is back,
+ * the first answer about a file tells its version: if that is another one than this process knew before, those who have the
+ * file open get STALE for every change they try, until they open it again: nothing is written that was made of what is gone.
+ *
  * A file that this process removed while it has it open is carried along by an image (vfs_ops.path_of says NOENT); one that it renamed is
  * found under its new name.
  *
@@ -33,6 +38,13 @@ struct vfs_remote_config {
 	void (*end)(void *ctx, bool forget);
 	/* Where the mount stands in a larger one, by names that stay ("DEVICE/docs", see vfs_ops.path_form). NULL: it is the mount itself. */
 	enum ferr (*place)(void *ctx, uint32_t mount_id, char *buf, size_t size);
+	/* What the home answered, for when it is away (a call that answers HOSTDOWN): bytes by a name, which is bytes too. lasting: the same name always
+	 * means the same bytes. NULL: nothing is kept. */
+	void (*keep)(void *ctx, uint32_t mount_id, const struct wr *name, const struct wr *bytes,
+	             bool lasting);
+	/* Appends what was kept. seen_ms: of 1970, when the home said so. False: nothing was. */
+	bool (*kept)(void *ctx, uint32_t mount_id, const struct wr *name, struct wr *bytes,
+	             uint64_t *seen_ms);
 	void *ctx;
 	uint64_t cache_bytes; /* 0: 64 MiB */
 };

@@ -3,6 +3,7 @@
 
 #include "base/crypto.h"
 #include "node/clouds.h"
+#include "node/links/net_cache.h"
 #include "node/links/shares.h"
 #include "node/node.h"
 #include "node/process/process.h"
@@ -137,11 +138,11 @@ static enum ferr fe_of(enum err e)
 {
 	switch (e) {
 	case ERR_OK: return FE_OK;
-	case ERR_CLOSED: return FE_HOSTUNREACH;
+	case ERR_CLOSED:
+	case ERR_TIMEOUT: return FE_HOSTDOWN; /* to be reached again, perhaps */
 	case ERR_NOMEM: return FE_NOMEM;
 	case ERR_DENIED: return FE_ACCES;
 	case ERR_UNSUPPORTED: return FE_NOTSUP; /* an older node, which shares nothing */
-	case ERR_TIMEOUT: return FE_TIMEDOUT;
 	default: return FE_IO;
 	}
 }
@@ -201,11 +202,29 @@ static enum err ask(void *ctx, const uint8_t *request, size_t size, bool may_rep
 {
 	struct asking *a = ctx;
 	enum err e = shares_request(a->shares, a->device, a->session, request, size, answer);
-	if (e == ERR_OK || e == ERR_TIMEOUT)
+	if (e == ERR_OK)
 		return e;
 	wr_clear(answer);
 	wr_u16(answer, (uint16_t)fe_of(e));
 	return wr_ok(answer) ? ERR_OK : ERR_NOMEM;
+}
+
+static void keep(void *ctx, uint32_t mount_id, const struct wr *name, const struct wr *bytes,
+                 bool lasting)
+{
+	struct asking *a = ctx;
+	uint8_t key[NET_CACHE_KEY];
+	net_cache_key(key, a->device, mount_id, name->data, name->size);
+	net_cache_put(shares_cache(a->shares), key, bytes->data, bytes->size, lasting);
+}
+
+static bool kept(void *ctx, uint32_t mount_id, const struct wr *name, struct wr *bytes,
+                 uint64_t *seen_ms)
+{
+	struct asking *a = ctx;
+	uint8_t key[NET_CACHE_KEY];
+	net_cache_key(key, a->device, mount_id, name->data, name->size);
+	return net_cache_get(shares_cache(a->shares), key, bytes, seen_ms);
 }
 
 static void end_asking(void *ctx, bool forget)
@@ -263,6 +282,10 @@ static enum ferr new_remote(struct net *n, const uint8_t *device, struct vfs_rem
 	if (!a)
 		return FE_NOMEM;
 	memcpy(a->device, device, sizeof a->device);
+	if (!shares_is_own(n->shares, device)) {
+		rc.keep = keep;
+		rc.kept = kept;
+	}
 	crypto_random(&a->session, sizeof a->session);
 	a->shares = n->shares;
 	enum ferr e = vfs_remote_new(&rc, out);

@@ -2,7 +2,7 @@
  *
  * One backend for all of it. Its root lists this device and those it is paired with, a device's folder what that device shares
  * (shares.h), and below is a folder of vfs/remote.h whose requests go to that device: close-to-open, with that file's cache and read-ahead. A
- * device that cannot be reached answers HOSTUNREACH at once. The own device is asked in the same way, without a link.
+ * device that cannot be reached answers HOSTDOWN at once, but for what was kept of it (net_cache.h). The own device is asked in the same way, without a link.
  *
  * In an image it is a mount with the host path NET_HOST_PATH whose home is no device (NET_HOME_BYTE): wherever the process goes, it has that
  * device's /net, and its open files are opened again by the device's id, share, path and file id. For that a device has a second name that no

@@ -3,9 +3,11 @@
 
 #include "base/crypto.h"
 #include "base/file.h"
+#include "base/os.h"
 #include "node/control/control.h"
 #include "node/disk.h"
 #include "node/links/link.h"
+#include "node/links/net_cache.h"
 #include "node/links/share_message.h"
 #include "node/node.h"
 #include "node/store.h"
@@ -60,6 +62,7 @@ struct shares {
 	struct node *node;
 	uint8_t own[DEVICE_ID_SIZE];
 	_Atomic uint32_t refs;
+	struct net_cache *cache;
 	uv_mutex_t lock; /* guards all below but jobs */
 	uv_async_t async;
 	bool closed;
@@ -112,6 +115,7 @@ void shares_unref(struct shares *s)
 	if (atomic_fetch_sub(&s->refs, 1) != 1)
 		return;
 	uv_mutex_destroy(&s->lock);
+	net_cache_free(s->cache);
 	free(s->list);
 	free(s);
 }
@@ -384,13 +388,38 @@ static enum err call(struct shares *s, const uint8_t *device, enum share_kind ki
 	return e;
 }
 
+bool shares_is_own(const struct shares *s, const uint8_t device[DEVICE_ID_SIZE])
+{
+	return memcmp(device, s->own, sizeof s->own) == 0;
+}
+
+struct net_cache *shares_cache(struct shares *s)
+{
+	return s->cache;
+}
+
+/* Of another device: as it says, or as it said when it was last here. */
+static enum err ask_list(struct shares *s, const uint8_t *device, struct wr *list)
+{
+	static const uint8_t name[] = "shares";
+	uint8_t key[NET_CACHE_KEY];
+	uint64_t seen_ms;
+	enum err e = call(s, device, SHARE_LIST, 0, NULL, 0, list);
+	net_cache_key(key, device, 0, name, sizeof name);
+	if (e == ERR_OK)
+		net_cache_put(s->cache, key, list->data, list->size, false);
+	if (e != ERR_CLOSED && e != ERR_TIMEOUT)
+		return e;
+	wr_clear(list);
+	return net_cache_get(s->cache, key, list, &seen_ms) ? ERR_OK : e;
+}
+
 enum err shares_of(struct shares *s, const uint8_t device[DEVICE_ID_SIZE], struct share_name **out,
                    uint32_t *count)
 {
 	struct wr answer = {0};
-	enum err e = memcmp(device, s->own, sizeof s->own)
-	                 ? call(s, device, SHARE_LIST, 0, NULL, 0, &answer)
-	                 : put_list(s, &answer);
+	enum err e = memcmp(device, s->own, sizeof s->own) ? ask_list(s, device, &answer)
+	                                                   : put_list(s, &answer);
 	if (e == ERR_OK)
 		e = share_list_get(rd_of(answer.data, answer.size), out, count);
 	wr_free(&answer);
@@ -662,6 +691,37 @@ void control_share_list(struct node *n, struct control_call *c)
 	control_end(c, ERR_OK, NULL);
 }
 
+static void put_age(char *out, size_t size, uint64_t since_ms)
+{
+	uint64_t now_ms = os_wall_ns() / 1000000;
+	unsigned long long s = since_ms && now_ms > since_ms ? (now_ms - since_ms) / 1000 : 0;
+	if (s < 120)
+		snprintf(out, size, "%llu s", s);
+	else if (s < 7200)
+		snprintf(out, size, "%llu min", s / 60);
+	else
+		snprintf(out, size, s < 172800 ? "%llu h" : "%llu d",
+		         s < 172800 ? s / 3600 : s / 86400);
+}
+
+void control_share_cache(struct node *n, struct control_call *c)
+{
+	struct net_cache_state st;
+	char age[32];
+	if (control_flag(c, "clear"))
+		net_cache_clear(n->shares->cache);
+	net_cache_state(n->shares->cache, &st);
+	put_age(age, sizeof age, st.oldest_ms);
+	control_row(c);
+	control_put_u64(c, "mib", st.bytes >> 20);
+	control_put_u64(c, "limit_mib", st.limit_bytes >> 20);
+	control_put_u64(c, "bytes", st.bytes);
+	control_put_u64(c, "records", st.records);
+	control_put_str(c, "oldest", age);
+	control_row_end(c);
+	control_end(c, ERR_OK, NULL);
+}
+
 void control_share_remove(struct node *n, struct control_call *c)
 {
 	struct errmsg msg = {0};
@@ -706,17 +766,26 @@ static bool load_share(void *ctx, const uint8_t *key, size_t key_size, const uin
 	return s->count < SHARES_MAX;
 }
 
-enum err shares_open(struct node *n, struct errmsg *msg)
+static struct shares *shares_new(struct node *n)
 {
 	struct shares *s = calloc(1, sizeof *s);
-	if (s)
-		s->list = calloc(SHARES_MAX, sizeof *s->list);
-	if (!s || !s->list || uv_mutex_init(&s->lock) != 0) {
-		if (s)
-			free(s->list);
-		free(s);
+	if (!s)
+		return NULL;
+	s->list = calloc(SHARES_MAX, sizeof *s->list);
+	s->cache = net_cache_new(n->cfg.home, n->cfg.net_cache_bytes);
+	if (s->list && s->cache && uv_mutex_init(&s->lock) == 0)
+		return s;
+	net_cache_free(s->cache);
+	free(s->list);
+	free(s);
+	return NULL;
+}
+
+enum err shares_open(struct node *n, struct errmsg *msg)
+{
+	struct shares *s = shares_new(n);
+	if (!s)
 		return err_set(msg, ERR_NOMEM, "shares: out of memory");
-	}
 	s->node = n;
 	atomic_init(&s->refs, 1);
 	memcpy(s->own, n->device->id, sizeof s->own);

@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct net_cache;
 struct node;
 struct shares;
 
@@ -58,5 +59,9 @@ enum err shares_of(struct shares *s, const uint8_t device[DEVICE_ID_SIZE], struc
 /* A request of vfs/fsmsg.h and its answer, appended. CLOSED: the device is not linked. */
 enum err shares_request(struct shares *s, const uint8_t device[DEVICE_ID_SIZE], uint64_t session,
                         const uint8_t *request, size_t size, struct wr *answer);
+/* Whether it is this device. */
+bool shares_is_own(const struct shares *s, const uint8_t device[DEVICE_ID_SIZE]);
+/* What other devices said, for when they are away. */
+struct net_cache *shares_cache(struct shares *s);
 /* Nothing of the session is needed any more. */
 void shares_forget(struct shares *s, const uint8_t device[DEVICE_ID_SIZE], uint64_t session);

@@ -314,6 +314,7 @@ void settings_apply(const struct settings *s, struct node_config *cfg)
 	cfg->log_json = !strcmp(settings_text(s, SETTING_AT_log_format), "json");
 	cfg->no_log_file = !yes(s, SETTING_AT_log_file);
 	cfg->log_size_bytes = (uint64_t)count_of(s, SETTING_AT_log_size) << 20;
+	cfg->net_cache_bytes = (uint64_t)count_of(s, SETTING_AT_net_cache) << 20;
 	cfg->metrics = said(s, SETTING_AT_metrics);
 	cfg->metrics_open = yes(s, SETTING_AT_metrics_open);
 }

@@ -217,7 +217,7 @@ static enum host_result finish(struct wasi *w, int r, uint64_t *a)
 		return HOST_BLOCK;
 	if (r == WASI_EXIT)
 		return HOST_EXIT;
-	a[0] = (uint32_t)r;
+	a[0] = (uint32_t)(r == FE_HOSTDOWN ? FE_HOSTUNREACH : r);
 	return HOST_DONE;
 }
 

@@ -137,19 +137,53 @@ def replaced(folder, docs, a, b):
     a.call('share', 'remove', 'hidden')
 
 
-def offline(docs, a, b):
+def offline(folder, docs, a, b):
+    at, step = '/net/desk/docs', os.path.join(folder, 'step')
+    os.mkdir(step)
+    for name, text in (('late', 'as it was'), ('unread', 'never seen')):
+        with open(os.path.join(docs, name), 'w') as f:
+            f.write(text)
+    writers = {}
+    for name in ('late', 'a'):
+        os.mkdir(os.path.join(step, name))
+        writers[name] = b.start([GUEST, 'late', f'{at}/{name}', '/step'], '--dir', 'net:', '--dir', f'{step}/{name}::/step')
+        ok(until(lambda: os.path.exists(f'{step}/{name}/opened'), True), f'a program reads {name} and has it open')
+    do(b, 'list', at)
+    seen = time.time()
     a.down()
     began = time.monotonic()
-    said = do(b, 'cat', '/net/desk/docs/a')
+    said = do(b, 'cat', at + '/unread')
     took = time.monotonic() - began
     ok('no such host now' in said and took < 8, 'a device that is offline is told at once', f'{took:.1f} s: {said}')
-    ok('no such host now' in do(b, 'put', '/net/desk/docs/a', 'x') and read(docs + '/a') == 'first', 'nothing is written to it')
+    ok(do(b, 'cat', at + '/a') == 'first', 'what was read of it is read still', do(b, 'cat', at + '/a'))
+    ok(do(b, 'list', '/net/desk') == 'docs\nfixed\n' and 'a\n' in do(b, 'list', at), 'and listed', do(b, 'list', at))
+    size, when = (int(w) for w in do(b, 'size', at + '/a').split())
+    ok(size == 5 and abs(when - seen) < 60, 'with the time when it was last seen', f'{size} bytes, {seen - when} s before')
+    for words in (('put', at + '/a', 'x'), ('add', at + '/a', 'x'), ('put', at + '/new', 'x'), ('drop', at + '/a'), ('make', at + '/n')):
+        said = do(b, *words)
+        ok('no such host now' in said, f'refused without the device: {words[0]}', said)
+    ok(read(docs + '/a') == 'first', 'nothing is written to it')
+    cache = b.json('share', 'cache')
+    ok(cache['records'] > 3 and cache['limit_mib'] == 256, 'share cache tells what is kept', cache)
+    for name, text in (('late', 'as it was'), ('a', 'first')):
+        open(f'{step}/{name}/off', 'w').close()
+        ok(until(lambda: os.path.exists(f'{step}/{name}/read') and read(f'{step}/{name}/read'), text) == text, f'{name} is read by who has it open')
+    with open(docs + '/late', 'w') as f:
+        f.write('of somebody else')
     a.up('--display', 'headless')
     wait_for_link(a, b)
-    ok(do(b, 'cat', '/net/desk/docs/a') == 'first', 'back again, with its shares')
+    for name, want in (('late', 'Stale file handle'), ('a', 'written')):
+        open(f'{step}/{name}/on', 'w').close()
+        b.wait(writers[name])
+        ok(read(f'{step}/{name}/result') == want, f'a write that was made of what was read offline, to {name}: {want}', read(f'{step}/{name}/result'))
+    ok(read(docs + '/late') == 'of somebody else', 'nothing newer is written over')
+    ok(do(b, 'cat', at + '/a') == 'latet', 'back again, with its shares', do(b, 'cat', at + '/a'))
+    do(b, 'put', at + '/a', 'first')
     a.call('share', 'remove', 'fixed')
     ok(until(lambda: do(b, 'list', '/net/desk'), 'docs\n') == 'docs\n', 'a share that is removed is not listed')
     ok('exit status 1' in do(b, 'cat', '/net/desk/fixed/a'), 'nor read')
+    b.call('share', 'cache', '--clear')
+    ok(b.json('share', 'cache')['records'] == 0, 'what is kept can be thrown away')
 
 
 def named(nodes, *names):
@@ -236,7 +270,7 @@ def main():
             docs = shares(folder, a)
             use(docs, a, b)
             replaced(folder, docs, a, b)
-            offline(docs, a, b)
+            offline(folder, docs, a, b)
             renamed(docs, a, b, c)
             moved(docs, a, b, c)
         finally:

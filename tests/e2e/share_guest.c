@@ -1,13 +1,15 @@
 /* share_guest.c - small things done with files of /net, for tests/e2e/share.py: one command a run, its result on standard output.
  *
  *	list DIR | cat FILE | put FILE TEXT | add FILE TEXT | make DIR | drop FILE | move FROM TO | size FILE | follow FILE MARK
- *	keep FILE GO
+ *	keep FILE GO | late FILE DIR
  *
  * keep removes FILE and has it open until GO is there; then it adds "more" to it and copies all of it to GO.out.
+ * late reads FILE, once more when DIR/off is there, says so in DIR/read, and writes to it when DIR/on is there: DIR/result says what came of it.
  * follow keeps FILE open, says what is appended to it and appends "seen N" itself, until "end" is appended.
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -65,7 +67,7 @@ static int size(const char *path)
 	struct stat st;
 	if (stat(path, &st) != 0)
 		return said(1, path);
-	printf("%lld\n", (long long)st.st_size);
+	printf("%lld %lld\n", (long long)st.st_size, (long long)st.st_atime);
 	return 0;
 }
 
@@ -113,6 +115,40 @@ static int keep(const char *path, const char *go)
 	return put(out, bytes, "wb");
 }
 
+static void await(const char *dir, const char *name)
+{
+	char path[256];
+	struct stat st;
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	while (stat(path, &st) != 0)
+		usleep(20000);
+}
+
+static int note(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	return put(path, text, "wb");
+}
+
+/* No buffer between: each is one call. */
+static int late(const char *path, const char *dir)
+{
+	char bytes[256];
+	struct stat st;
+	int fd = open(path, O_RDWR);
+	if (fd < 0 || read(fd, bytes, sizeof bytes) < 0)
+		return said(1, path);
+	note(dir, "opened", "");
+	await(dir, "off");
+	int n = stat(path, &st) == 0 ? (int)pread(fd, bytes, sizeof bytes - 1, 0) : -1;
+	bytes[n < 0 ? 0 : n] = 0;
+	note(dir, "read", n < 0 ? "nothing" : bytes);
+	await(dir, "on");
+	int bad = pwrite(fd, "late", 4, 0) != 4;
+	return note(dir, "result", bad ? strerror(errno) : "written");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
@@ -135,6 +171,8 @@ int main(int argc, char **argv)
 		return size(argv[2]);
 	if (!strcmp(what, "keep"))
 		return keep(argv[2], second);
+	if (!strcmp(what, "late"))
+		return late(argv[2], second);
 	if (!strcmp(what, "follow"))
 		return follow(argv[2], second);
 	return 2;
