@@ -12,6 +12,8 @@
 #include <string.h>
 
 _Static_assert(sizeof(crypto_generichash_state) == CRYPTO_HASH_STATE_SIZE, "hash state size");
+_Static_assert(sizeof(crypto_hash_sha256_state) == CRYPTO_SHA256_STATE_SIZE, "hash state size");
+_Static_assert(CRYPTO_XNONCE_SIZE == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce size");
 _Static_assert(CRYPTO_TAG_SIZE == crypto_aead_chacha20poly1305_ietf_ABYTES, "tag size");
 _Static_assert(CRYPTO_POINT_SIZE == crypto_core_ristretto255_BYTES, "point size");
 
@@ -57,6 +59,37 @@ void crypto_hash_end(struct crypto_hash *h, uint8_t *out)
 	int e = crypto_generichash_blake2b_final((void *)h->state, out, h->out_size);
 	assert(e == 0);
 	(void)e;
+}
+
+void crypto_sha256(uint8_t out[CRYPTO_HASH_SIZE], const void *in, size_t size)
+{
+	crypto_hash_sha256(out, in, size);
+}
+
+void crypto_sha256_init(struct crypto_sha256 *h)
+{
+	crypto_hash_sha256_init((void *)h->state);
+}
+
+void crypto_sha256_add(struct crypto_sha256 *h, const void *in, size_t size)
+{
+	if (size)
+		crypto_hash_sha256_update((void *)h->state, in, size);
+}
+
+void crypto_sha256_end(struct crypto_sha256 *h, uint8_t out[CRYPTO_HASH_SIZE])
+{
+	crypto_hash_sha256_final((void *)h->state, out);
+}
+
+void crypto_hmac_sha256(uint8_t out[CRYPTO_HASH_SIZE], const void *key, size_t key_size,
+                        const void *in, size_t size)
+{
+	crypto_auth_hmacsha256_state st;
+	crypto_auth_hmacsha256_init(&st, key, key_size);
+	crypto_auth_hmacsha256_update(&st, in, size);
+	crypto_auth_hmacsha256_final(&st, out);
+	crypto_zero(&st, sizeof st);
 }
 
 void crypto_sha512(uint8_t out[CRYPTO_HASH_LONG_SIZE], const void *in, size_t size)
@@ -246,6 +279,24 @@ enum err crypto_open(uint8_t *out, const uint8_t key[CRYPTO_KEY_SIZE], uint64_t 
 		return ERR_AUTH;
 	if (crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, in, size, ad, ad_size, nonce,
 	                                              key) != 0)
+		return ERR_AUTH;
+	return ERR_OK;
+}
+
+void crypto_xseal(uint8_t *out, const uint8_t key[CRYPTO_KEY_SIZE],
+                  const uint8_t nonce[CRYPTO_XNONCE_SIZE], const void *ad, size_t ad_size,
+                  const void *in, size_t size)
+{
+	crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, in, size, ad, ad_size, NULL, nonce,
+	                                           key);
+}
+
+enum err crypto_xopen(uint8_t *out, const uint8_t key[CRYPTO_KEY_SIZE],
+                      const uint8_t nonce[CRYPTO_XNONCE_SIZE], const void *ad, size_t ad_size,
+                      const void *in, size_t size)
+{
+	if (size < CRYPTO_TAG_SIZE || crypto_aead_xchacha20poly1305_ietf_decrypt(
+	                                  out, NULL, NULL, in, size, ad, ad_size, nonce, key) != 0)
 		return ERR_AUTH;
 	return ERR_OK;
 }

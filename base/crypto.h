@@ -21,9 +21,11 @@ enum {
 	CRYPTO_HASH_SIZE = 32,        /* BLAKE2b-256: what names chunks, modules and devices */
 	CRYPTO_HASH_LONG_SIZE = 64,   /* BLAKE2b-512 and SHA-512 */
 	CRYPTO_HASH_STATE_SIZE = 384, /* room for a hash under way */
-	CRYPTO_KEY_SIZE = 32,         /* X25519 keys, sealing keys */
-	CRYPTO_TAG_SIZE = 16,         /* what sealing adds */
-	CRYPTO_POINT_SIZE = 32,       /* an encoded ristretto255 element */
+	CRYPTO_SHA256_STATE_SIZE = 104,
+	CRYPTO_KEY_SIZE = 32, /* X25519 keys, sealing keys */
+	CRYPTO_XNONCE_SIZE = 24,
+	CRYPTO_TAG_SIZE = 16,   /* what sealing adds */
+	CRYPTO_POINT_SIZE = 32, /* an encoded ristretto255 element */
 	CRYPTO_SCALAR_SIZE = 32,
 	CRYPTO_SIGN_SIZE = 64, /* a signature */
 	CRYPTO_WIDE_SIZE = 64, /* uniform bytes from which a scalar or an element is made */
@@ -48,6 +50,17 @@ void crypto_hash_init(struct crypto_hash *h, size_t out_size, const void *key, s
 void crypto_hash_add(struct crypto_hash *h, const void *in, size_t size);
 /* Writes out_size bytes; h is spent. */
 void crypto_hash_end(struct crypto_hash *h, uint8_t *out);
+
+/* SHA-256, whole or piece by piece, and HMAC-SHA-256 (RFC 4231): for what others have fixed, as the signatures of S3. */
+void crypto_sha256(uint8_t out[CRYPTO_HASH_SIZE], const void *in, size_t size);
+struct crypto_sha256 {
+	_Alignas(8) uint8_t state[CRYPTO_SHA256_STATE_SIZE];
+};
+void crypto_sha256_init(struct crypto_sha256 *h);
+void crypto_sha256_add(struct crypto_sha256 *h, const void *in, size_t size);
+void crypto_sha256_end(struct crypto_sha256 *h, uint8_t out[CRYPTO_HASH_SIZE]);
+void crypto_hmac_sha256(uint8_t out[CRYPTO_HASH_SIZE], const void *key, size_t key_size,
+                        const void *in, size_t size);
 
 void crypto_sha512(uint8_t out[CRYPTO_HASH_LONG_SIZE], const void *in, size_t size);
 /* HMAC-SHA-512 (RFC 4231). */
@@ -97,6 +110,15 @@ void crypto_seal(uint8_t *out, const uint8_t key[CRYPTO_KEY_SIZE], uint64_t coun
  * tag does not verify or size is too small: nothing readable is in out then. */
 enum err crypto_open(uint8_t *out, const uint8_t key[CRYPTO_KEY_SIZE], uint64_t counter,
                      const void *ad, size_t ad_size, const void *in, size_t size);
+
+/* --- XChaCha20-Poly1305: the same with a nonce so long that a random one, or a hash, is never used twice --- */
+
+void crypto_xseal(uint8_t *out, const uint8_t key[CRYPTO_KEY_SIZE],
+                  const uint8_t nonce[CRYPTO_XNONCE_SIZE], const void *ad, size_t ad_size,
+                  const void *in, size_t size);
+enum err crypto_xopen(uint8_t *out, const uint8_t key[CRYPTO_KEY_SIZE],
+                      const uint8_t nonce[CRYPTO_XNONCE_SIZE], const void *ad, size_t ad_size,
+                      const void *in, size_t size);
 
 /* --- ristretto255 --- */
 

@@ -176,17 +176,16 @@ static enum err open_cache(struct cloud *c, const char *path, struct errmsg *msg
 
 static enum err open_all(struct cloud *c, const struct cloud_config *config, struct errmsg *msg)
 {
-	struct http_url url;
-	struct http_config http = {
-	    .user = config->user, .secret = config->secret, .ca_file = config->ca_file};
-	if (config->kind != CLOUD_WEBDAV)
-		return err_set(msg, ERR_UNSUPPORTED, "this kind of storage is not known");
+	bool is_s3 = config->kind == CLOUD_S3;
+	/* S3 has signatures of its own instead of a name and a secret that go along. */
+	struct http_config http = {.user = is_s3 ? NULL : config->user,
+	                           .secret = is_s3 ? NULL : config->secret,
+	                           .ca_file = config->ca_file};
 	c->items = calloc(ITEM_SLOTS, sizeof *c->items);
 	if (!c->items)
 		return err_set(msg, ERR_NOMEM, "out of memory");
-	TRY(http_url_parse(config->url, &url, msg));
 	TRY(http_new(&http, &c->http, msg));
-	TRY(webdav_new(config, c->http, &c->driver, msg));
+	TRY((is_s3 ? s3_new : webdav_new)(config, c->http, &c->driver, msg));
 	return open_cache(c, config->cache_folder, msg);
 }
 

@@ -40,7 +40,9 @@ struct cloud;
 struct cloud_config {
 	const char *name; /* for messages and inode numbers */
 	enum cloud_kind kind;
-	const char *url; /* https://host/path; http:// too */
+	const char *url;      /* WebDAV: https://host/path; http:// too. S3: s3://bucket/prefix */
+	const char *endpoint; /* of S3: https://host; NULL: Amazon's of the region */
+	bool virtual_host; /* of S3: https://bucket.host/key instead of https://host/bucket/key */
 	const char *user,
 	    *secret;         /* S3: the access key and its secret; NULL: nobody in particular */
 	const char *region;  /* of S3; NULL: us-east-1 */

@@ -64,6 +64,9 @@ struct cloud_driver {
 enum err webdav_new(const struct cloud_config *c, struct http *http, struct cloud_driver **out,
                     struct errmsg *msg);
 
+enum err s3_new(const struct cloud_config *c, struct http *http, struct cloud_driver **out,
+                struct errmsg *msg);
+
 /* Why a request has failed, when it has: from the error of http_do(), or else from the status of its answer. */
 enum ferr cloud_told(enum err e, const struct http_answer *a, struct errmsg *msg);
 /* The name of a child: not empty, no ".", "..", "/", and no longer than VFS_NAME_MAX. */

@@ -374,6 +374,7 @@ static void set_request(const struct curl *c, CURL *e, struct transfer *t)
 {
 	const struct http_request *r = t->request;
 	c->setopt(e, CURLOPT_URL, r->url);
+	c->setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	if (r->source) {
 		c->setopt(e, CURLOPT_UPLOAD, 1L);
 		c->setopt(e, CURLOPT_READFUNCTION, on_send);

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW_VERSION = 1, TEXT_MAX = 2048 };
+enum { ROW_VERSION = 2, TEXT_MAX = 2048 };
 _Static_assert(CLOUDS_NAME_MAX == CLOUD_NAME_MAX, "names");
 static const char key_prefix[] = "cloud/";
 enum { KEY_PREFIX = sizeof key_prefix - 1 };
@@ -26,7 +26,8 @@ enum { KEY_PREFIX = sizeof key_prefix - 1 };
 struct account {
 	char name[CLOUD_NAME_MAX + 1];
 	uint8_t kind; /* enum cloud_kind */
-	char url[TEXT_MAX], user[TEXT_MAX], region[TEXT_MAX], ca_file[TEXT_MAX];
+	uint8_t virtual_host;
+	char url[TEXT_MAX], user[TEXT_MAX], region[TEXT_MAX], ca_file[TEXT_MAX], endpoint[TEXT_MAX];
 };
 
 struct row {
@@ -133,6 +134,8 @@ static enum err keep_row(struct node *n, const struct account *a, bool remove, s
 	put_text(&out, a->user);
 	put_text(&out, a->region);
 	put_text(&out, a->ca_file);
+	put_text(&out, a->endpoint);
+	wr_u8(&out, a->virtual_host);
 	enum err e = wr_ok(&out) ? depot_keep_setting(node_depot(n), key, out.data,
 	                                              remove ? 0 : out.size, msg)
 	                         : ERR_NOMEM;
@@ -149,6 +152,8 @@ static enum err read_row(struct rd in, struct account *out)
 	TRY(get_text(&in, out->user));
 	TRY(get_text(&in, out->region));
 	TRY(get_text(&in, out->ca_file));
+	TRY(get_text(&in, out->endpoint));
+	TRY(rd_u8(&in, &out->virtual_host));
 	return version == ROW_VERSION && !rd_left(&in) ? ERR_OK : ERR_UNSUPPORTED;
 }
 
@@ -216,6 +221,8 @@ static enum err open_cloud(struct clouds *s, const struct account *a, const char
 	                         .secret = secret,
 	                         .region = a->region[0] ? a->region : NULL,
 	                         .ca_file = a->ca_file[0] ? a->ca_file : NULL,
+	                         .endpoint = a->endpoint[0] ? a->endpoint : NULL,
+	                         .virtual_host = a->virtual_host,
 	                         .cache_folder = folder,
 	                         .tell = log_words,
 	                         .tell_ctx = s};
@@ -347,7 +354,12 @@ static enum err check_name(struct clouds *s, const char *name, struct errmsg *ms
 static enum err check_way(const struct asking *a, bool plain, struct errmsg *msg)
 {
 	struct http_url url;
-	TRY(http_url_parse(a->account.url, &url, msg));
+	const struct account *to = &a->account;
+	const char *asked = to->kind == CLOUD_WEBDAV ? to->url : to->endpoint;
+	if (*asked || to->kind == CLOUD_WEBDAV)
+		TRY(http_url_parse(asked, &url, msg));
+	else
+		url.is_tls = true; /* Amazon's */
 	if (!url.is_tls && a->account.user[0] && !plain && !http_url_is_local(&url))
 		return err_set(
 		    msg, ERR_DENIED,
@@ -368,7 +380,9 @@ static enum err take_all(struct asking *a, struct control_call *c)
 	TRY(take(c, "region", to->region, sizeof to->region, &a->msg));
 	TRY(take(c, "ca", to->ca_file, sizeof to->ca_file, &a->msg));
 	TRY(take(c, "secret", a->secret, sizeof a->secret, &a->msg));
-	to->kind = CLOUD_WEBDAV;
+	TRY(take(c, "endpoint", to->endpoint, sizeof to->endpoint, &a->msg));
+	to->virtual_host = control_flag(c, "virtual_host");
+	to->kind = strncmp(to->url, "s3://", 5) ? CLOUD_WEBDAV : CLOUD_S3;
 	a->skip_check = control_flag(c, "nocheck");
 	TRY(check_name(a->clouds, to->name, &a->msg));
 	TRY(check_way(a, control_flag(c, "plain"), &a->msg));

@@ -15,6 +15,10 @@ static const struct option options[] = {
     {"user", 'u', OPTION_VALUE, "USER", "add: who the server knows"},
     {"secret-file", 0, OPTION_VALUE, "FILE",
      "add: the first line of this file is the secret (\"-\": of standard input)"},
+    {"endpoint", 0, OPTION_VALUE, "URL", "add, S3: the server; Amazon's if it is not given"},
+    {"region", 0, OPTION_VALUE, "REGION", "add, S3: us-east-1 if it is not given"},
+    {"virtual-host", 0, OPTION_FLAG, NULL,
+     "add, S3: the bucket is a part of the server's name (always so at Amazon's)"},
     {"ca", 0, OPTION_VALUE, "FILE", "add: trust these certificates instead of the system's"},
     {"plain", 0, OPTION_FLAG, NULL,
      "add: send the secret even where everybody can read it (http://)"},
@@ -100,13 +104,17 @@ static int find_secret(struct shell *sh, char *out, size_t room)
 static int send_add(struct shell *sh, const char *secret, const char *ca)
 {
 	struct client *c;
-	const char *user = shell_value(sh, "user");
+	const char *user = shell_value(sh, "user"), *region = shell_value(sh, "region");
+	const char *endpoint = shell_value(sh, "endpoint");
 	if (client_open_or_start(sh, &c) != 0)
 		return 1;
 	client_request(c, "cloud_add");
 	client_put_str(c, "name", shell_arg(sh, 1));
 	client_put_str(c, "url", shell_arg(sh, 2));
 	client_put_str(c, "user", user ? user : "");
+	client_put_str(c, "endpoint", endpoint ? endpoint : "");
+	client_put_str(c, "region", region ? region : "");
+	client_put_flag(c, "virtual_host", shell_flag(sh, "virtual-host"));
 	client_put_str(c, "secret", secret);
 	client_put_str(c, "ca", ca);
 	client_put_flag(c, "plain", shell_flag(sh, "plain"));
@@ -194,11 +202,13 @@ const struct command command_cloud = {
     .usage = "cloud add NAME URL [--user USER] [--secret-file FILE] [--ca FILE] [--plain] "
              "[--no-check] | "
              "list [--json] | check NAME | remove NAME [--force]",
-    .summary = "use storage of the web (WebDAV) like a folder of a device",
+    .summary = "use storage of the web (WebDAV, S3) like a folder of a device",
     .help =
         "Programs reach a storage as /net/NAME: in `wasmos shell` that is simply there, and "
         "`wasmos run --dir net:`\n"
-        "gives it to one program. URL is https://HOST/PATH of a server of WebDAV.\n\n"
+        "gives it to one program. URL is https://HOST/PATH of a server of WebDAV, or "
+        "s3://BUCKET/PREFIX: then USER is the "
+        "access key.\n\n"
         "The secret is asked for, or is the first line of --secret-file, or stands in "
         "WASMOS_CLOUD_SECRET; it is kept in\n"
         "the node's home, where only you can read it.\n\n"

@@ -2,9 +2,12 @@
 
 	python3 tests/e2e/cloud.py build/shell/wasmos cloud_guest.wasm [CASE...]
 
-WebDAV is `rclone serve webdav` (Debian's rclone). Skipped (77) where that, or libcurl, is not there.
+WebDAV is `rclone serve webdav` (Debian's rclone), S3 is OpenStack's object store (Debian's python3-swift, tests/cloud/s3_server.py), which
+verifies signatures. What is not there is skipped with words; exit code 77 when nothing can be tried.
 """
 import base64
+import hashlib
+import hmac
 import os
 import shutil
 import signal
@@ -94,21 +97,79 @@ class WebDav:
         self.process.kill()
         self.process.wait()
 
-    def put(self, name, data):
+    def ask(self, method, name, data=None):
         """As somebody else with another program: rclone looks at the folder itself only now and then."""
-        request = urllib.request.Request(f'http://127.0.0.1:{self.port}/{urllib.parse.quote(name)}', method='PUT', data=data)
+        request = urllib.request.Request(f'http://127.0.0.1:{self.port}/{urllib.parse.quote(name)}', method=method, data=data)
         request.add_header('Authorization', 'Basic ' + base64.b64encode(f'anna:{SECRET}'.encode()).decode())
-        with urllib.request.urlopen(request, timeout=30):
-            pass
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.read()
 
-    def path(self, *names):
-        return os.path.join(self.folder, *names)
+    def put(self, name, data):
+        self.ask('PUT', name, data)
+
+    def get(self, name):
+        return self.ask('GET', name)
 
 
-def add(node, name, url, *options):
+class Missing(Exception):
+    """A server that is not installed here; why."""
+
+
+class S3:
+    """A server of S3, and somebody else who asks it with an implementation of signatures that is not ours."""
+
+    access = 'test:tester'
+
+    def __init__(self, folder):
+        self.folder, self.port = folder, free_port()
+        os.makedirs(folder, exist_ok=True)
+        self.start()
+
+    def start(self):
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'cloud', 's3_server.py')
+        if not os.path.exists('/usr/bin/python3'):
+            raise Missing('Debian\'s python3 is not installed')
+        with open(self.folder + '.log', 'ab') as log:
+            self.process = subprocess.Popen(['/usr/bin/python3', program, self.folder, str(self.port), 'bucket', SECRET, '600'],
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        line = self.process.stdout.readline()
+        if line != 'ready\n':
+            status = self.process.wait(timeout=30)
+            raise (Missing if status == 77 else Failed)(line.strip() or read(self.folder + '.log'))
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+    def ask(self, method, name, data=b''):
+        host, path = f'127.0.0.1:{self.port}', '/bucket/in/' + urllib.parse.quote(name)
+        stamp = time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())
+        content = hashlib.sha256(data).hexdigest()
+        canonical = f'{method}\n{path}\n\nhost:{host}\nx-amz-content-sha256:{content}\nx-amz-date:{stamp}\n\n' \
+                    f'host;x-amz-content-sha256;x-amz-date\n{content}'
+        scope = f'{stamp[:8]}/us-east-1/s3/aws4_request'
+        key = b'AWS4' + SECRET.encode()
+        for word in scope.split('/'):
+            key = hmac.new(key, word.encode(), 'sha256').digest()
+        text = f'AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}'
+        request = urllib.request.Request(f'http://{host}{path}', method=method, data=data if method == 'PUT' else None, headers={
+            'x-amz-content-sha256': content, 'x-amz-date': stamp, 'Content-Type': 'application/octet-stream',
+            'Authorization': f'AWS4-HMAC-SHA256 Credential={self.access}/{scope}, SignedHeaders=host;x-amz-content-sha256;x-amz-date, '
+                             f'Signature={hmac.new(key, text.encode(), "sha256").hexdigest()}'})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    def put(self, name, data):
+        self.ask('PUT', name, data)
+
+    def get(self, name):
+        return self.ask('GET', name)
+
+
+def add(node, name, url, *options, user='anna'):
     node.env['WASMOS_CLOUD_SECRET'] = SECRET
     try:
-        return node.call('cloud', 'add', name, url, '--user', 'anna', *options)
+        return node.call('cloud', 'add', name, url, '--user', user, *options)
     finally:
         del node.env['WASMOS_CLOUD_SECRET']
 
@@ -135,53 +196,75 @@ def accounts(node, server, folder):
     ok(do(node, 'list', '/net').split() == [node.name, 'photos'], '/net lists it beside the devices', do(node, 'list', '/net'))
 
 
-def files(node, server, folder):
+def files(node, server, folder, name='photos', mib=12):
+    top = '/net/' + name
     server.put('hallo.txt', b'hallo')
-    ok(do(node, 'cat', '/net/photos/hallo.txt') == 'hallo', 'a program reads what is on the server')
-    ok(do(node, 'put', '/net/photos/a b%c.txt', 'one') == 'ok\n' and read(server.path('a b%c.txt')) == 'one',
-       'what a program wrote is on the server when it has closed the file')
-    ok(do(node, 'add', '/net/photos/a b%c.txt', ' two') == 'ok\n' and read(server.path('a b%c.txt')) == 'one two',
-       'a file is written on at its end')
-    server.put('a b%c.txt', b'by somebody else')
-    ok(do(node, 'cat', '/net/photos/a b%c.txt') == 'by somebody else', 'who opens a file sees what somebody else wrote')
-    ok(do(node, 'new', '/net/photos/hallo.txt', 'x') == 'EEXIST\n' and read(server.path('hallo.txt')) == 'hallo',
-       'O_EXCL does not take a file that is there')
-    ok(do(node, 'make', '/net/photos/dir') == 'ok\n' and do(node, 'move', '/net/photos/hallo.txt', '/net/photos/dir/b') == 'ok\n'
-       and read(server.path('dir', 'b')) == 'hallo', 'folders are made, and files moved into them')
-    ok(do(node, 'drop', '/net/photos/dir') == 'ENOTEMPTY\n' and read(server.path('dir', 'b')) == 'hallo',
-       'a folder that is not empty is not removed, though the server would', os.listdir(server.folder))
-    ok(do(node, 'put', '/net/photos/dir/c', 'new') == 'ok\n' and do(node, 'move', '/net/photos/dir/c', '/net/photos/dir/b') == 'ok\n'
-       and do(node, 'list', '/net/photos/dir') == 'b\n' and do(node, 'cat', '/net/photos/dir/b') == 'new',
-       'a rename replaces what has the name')
-    ok(do(node, 'drop', '/net/photos/dir/b') == 'ok\n' and do(node, 'drop', '/net/photos/dir') == 'ok\n'
-       and do(node, 'size', '/net/photos/dir') == 'ENOENT\n', 'files and empty folders are removed')
-    ok(do(node, 'cat', '/net/photos/../../etc/passwd').strip() not in ('', 'ok') and 'root' not in do(node, 'cat', '/net/photos/../../etc/passwd'),
-       'nothing leads out of it')
-    ok(do(node, 'fill', '/net/photos/large', '12') == 'ok\n' and os.path.getsize(server.path('large')) == 12 << 20,
-       'twelve megabytes are written')
-    whole = do(node, 'sum', '/net/photos/large')
-    with open(server.path('large'), 'rb') as f:
-        server.put('large', f.read() + b'more')
-    longer = do(node, 'sum', '/net/photos/large')
-    ok(whole.split()[0] == str(12 << 20) and longer.split()[0] == str((12 << 20) + 4), 'and read', whole + longer)
-    ok(do(node, 'sum', '/net/photos/large', str(12 << 20), '4') == do(node, 'sum', '/net/photos/large', str(12 << 20)),
-       'a part of it is read alone')
+    ok(do(node, 'cat', top + '/hallo.txt') == 'hallo', f'{name}: a program reads what is on the server', do(node, 'cat', top + '/hallo.txt'))
+    said = do(node, 'put', top + '/a b%c+ü.txt', 'one')
+    ok(said == 'ok\n' and server.get('a b%c+ü.txt') == b'one', 'what a program wrote is on the server when it has closed the file', said + node.log()[-400:])
+    ok(do(node, 'add', top + '/a b%c+ü.txt', ' two') == 'ok\n' and server.get('a b%c+ü.txt') == b'one two', 'a file is written on at its end')
+    server.put('a b%c+ü.txt', b'by somebody else')
+    ok(do(node, 'cat', top + '/a b%c+ü.txt') == 'by somebody else', 'who opens a file sees what somebody else wrote')
+    ok(sorted(do(node, 'list', top).splitlines()) == ['a b%c+ü.txt', 'hallo.txt'], 'a listing has both', do(node, 'list', top))
+    ok(do(node, 'new', top + '/hallo.txt', 'x') == 'EEXIST\n' and server.get('hallo.txt') == b'hallo', 'O_EXCL does not take a file that is there')
+    ok(do(node, 'put', top + '/none/x', 'x') == 'ENOENT\n', 'no file is made in a folder that is not there', do(node, 'put', top + '/none/x', 'x'))
+    said = do(node, 'make', top + '/dir') + do(node, 'move', top + '/hallo.txt', top + '/dir/b')
+    ok(said == 'ok\nok\n' and server.get('dir/b') == b'hallo', 'folders are made, and files moved into them', said + node.log()[-400:])
+    ok(do(node, 'drop', top + '/dir') == 'ENOTEMPTY\n' and server.get('dir/b') == b'hallo', 'a folder that is not empty is not removed, though the server might')
+    said = do(node, 'put', top + '/dir/c', 'new') + do(node, 'move', top + '/dir/c', top + '/dir/b') + do(node, 'list', top + '/dir')
+    ok(said == 'ok\nok\nb\n' and do(node, 'cat', top + '/dir/b') == 'new', 'a rename replaces what has the name', said)
+    said = do(node, 'drop', top + '/dir/b') + do(node, 'list', top + '/dir') + do(node, 'drop', top + '/dir') + do(node, 'size', top + '/dir')
+    ok(said == 'ok\nok\nENOENT\n', 'files and empty folders are removed, one after the other', said)
+    said = do(node, 'cat', top + '/../../etc/passwd')
+    ok(said and 'root' not in said, 'nothing leads out of it')
+    said = do(node, 'fill', top + '/large', str(mib))
+    large = server.get('large')
+    ok(said == 'ok\n' and len(large) == mib << 20, f'{mib} megabytes are written', said + node.log()[-400:])
+    whole = do(node, 'sum', top + '/large')
+    server.put('large', large[:-1000] + b'x' * 1004)
+    longer = do(node, 'sum', top + '/large')
+    ok(whole.split()[0] == str(mib << 20) and longer.split()[0] == str((mib << 20) + 4), 'and read', whole + longer)
+    server.put('x', b'x' * 904)
+    ok(do(node, 'sum', top + '/large', str((mib << 20) - 900), '904') == do(node, 'sum', top + '/x'), 'a part of it is read alone')
 
 
-def conflict(node, server, folder):
+def conflict(node, server, folder, name='photos'):
     server.put('plan', b'mine and yours')
-    p = node.spawn('run', '--dir', 'net:', GUEST, 'edit', '/net/photos/plan', 'MINE', stdin=subprocess.PIPE,
+    p = node.spawn('run', '--dir', 'net:', GUEST, 'edit', f'/net/{name}/plan', 'MINE', stdin=subprocess.PIPE,
                    stdout=subprocess.PIPE, text=True)
     line = p.stdout.readline()
     server.put('plan', b'written by somebody else')
     out = p.communicate('go\n', timeout=60)[0]
-    ok(line == 'written\n' and out == 'ESTALE\n', 'close says that somebody else has changed the file meanwhile', line + out)
-    ok(read(server.path('plan')) == 'written by somebody else', 'the server keeps what it has')
-    said = node.call('cloud', 'check', 'photos')
+    ok(line == 'written\n' and out == 'ESTALE\n', f'{name}: close says that somebody else has changed the file meanwhile', line + out)
+    ok(server.get('plan') == b'written by somebody else', 'the server keeps what it has')
+    said = node.call('cloud', 'check', name)
     kept = [line.split(': ', 1)[1] for line in said.splitlines() if 'kept:' in line]
     ok(len(kept) == 1 and read(kept[0]) == 'MINE and yours', 'what was written here is kept, and told where', said)
     ok('somebody else has changed it' in node.log() and kept[0] in node.log(), 'and the log has it in words', node.log()[-600:])
-    ok(node.json('cloud', 'list')[0]['kept'] == 1, 'cloud list counts it')
+    ok([c['kept'] for c in node.json('cloud', 'list') if c['name'] == name] == [1], 'cloud list counts it')
+
+
+def s3(node, server, folder):
+    try:
+        store = S3(folder + '/s3')
+    except Missing as e:
+        ok(True, f'S3 # SKIP {e}')
+        return
+    endpoint = f'http://127.0.0.1:{store.port}'
+    try:
+        said = refused(node, 'cloud', 'add', 'bucket', 's3://bucket/in', '--endpoint', endpoint, '--user', store.access, WASMOS_CLOUD_SECRET='wrong')
+        ok('SignatureDoesNotMatch' in said, 'the server refuses what is signed with a wrong secret', said)
+        said = refused(node, 'cloud', 'add', 'bucket', 's3://none', '--endpoint', endpoint, '--user', store.access, WASMOS_CLOUD_SECRET=SECRET)
+        ok('NoSuchBucket' in said or 'nothing at that address' in said, 'and a bucket that it does not have', said)
+        add(node, 'bucket', 's3://bucket/in', '--endpoint', endpoint, user=store.access)
+        files(node, store, folder, 'bucket', 20)
+        conflict(node, store, folder, 'bucket')
+        add(node, 'hosted', 's3://bucket/in', '--endpoint', f'http://localhost:{store.port}', '--virtual-host', user=store.access)
+        ok(do(node, 'cat', '/net/hosted/plan') == 'written by somebody else', 'the bucket may stand in the host\'s name', do(node, 'cat', '/net/hosted/plan'))
+        for name in ('bucket', 'hosted'):
+            node.call('cloud', 'remove', name)
+    finally:
+        store.stop()
 
 
 def away(node, server, folder):
@@ -230,7 +313,7 @@ def tls(node, server, folder):
         return
     secure = WebDav(folder + '/secure', '--cert', certificate, '--key', key)
     try:
-        write(secure.path('a'), 'sealed')
+        write(os.path.join(secure.folder, 'a'), 'sealed')
         url = f'https://localhost:{secure.port}'
         said = refused(node, 'cloud', 'add', 'secure', url, '--user', 'anna', WASMOS_CLOUD_SECRET=SECRET)
         ok('certificate' in said, 'a certificate that nobody vouches for is refused', said)
@@ -240,7 +323,7 @@ def tls(node, server, folder):
         secure.stop()
 
 
-CASES = [accounts, files, conflict, away, again, tls]
+CASES = [accounts, files, conflict, away, again, tls, s3]
 
 
 def main():
