@@ -248,8 +248,8 @@ static bool kind_at(const struct command *c, const char *p, const char *end, cha
 	bool more = next_kind(&p, end, kind);
 	if (more && !strcmp(kind, c->name))
 		more = next_kind(&p, end, kind);
-	for (int i = 0; more && i < n; i++)
-		more = fits(kind, typed[i]) && next_kind(&p, end, kind);
+	for (int i = 0; more && i < n; i++) /* what repeats does so to the end */
+		more = fits(kind, typed[i]) && (strstr(kind, "...") || next_kind(&p, end, kind));
 	return more;
 }
 
@@ -371,7 +371,7 @@ void complete_next(struct shell *sh, char *const *words, int count)
 	int skip = take_home(sh, words, count);
 	struct typing t = {
 	    .shell = sh, .words = words + skip, .count = count - skip, .current = words[count - 1]};
-	const struct command *c = t.count > 1 ? command_find(t.words[0]) : NULL;
+	const struct command *c = t.count > 1 ? command_called(t.words[0]) : NULL;
 	char **operands = calloc((size_t)count, sizeof *operands);
 	if (skip && !strcmp(words[skip - 1], "--home"))
 		say_else("folders");

@@ -32,7 +32,7 @@ const struct option *options_look_up(const struct shell *sh, const char *arg, co
 const struct option *options_common(void); /* that every command has */
 /* The table of commands. NULL: past its end; none is called so. */
 const struct command *command_at(size_t i);
-const struct command *command_find(const char *name);
+const struct command *command_called(const char *name);
 void options_print(const struct option *options);
 /* text as the number of a process; says what is wrong and returns false. */
 bool options_pid(const struct shell *sh, const char *text, uint64_t *out);

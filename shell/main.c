@@ -27,7 +27,7 @@ const struct command *command_at(size_t i)
 	return i < COMMANDS ? table[i].command : NULL;
 }
 
-const struct command *command_find(const char *name)
+const struct command *command_called(const char *name)
 {
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (!strcmp(table[i].command->name, name))
@@ -110,7 +110,7 @@ static int help(int argc, char **argv)
 		print_overview(stdout);
 		return 0;
 	}
-	const struct command *c = command_find(argv[0]);
+	const struct command *c = command_called(argv[0]);
 	if (!c)
 		return shell_usage(NULL, "there is no command \"%s\"", argv[0]);
 	print_help(c);
@@ -183,7 +183,7 @@ int main(int argc, char **argv)
 		return 1;
 	int at = find_start(argc, argv, args, &nargs), status;
 	const char *name = at < argc ? argv[at] : NULL;
-	const struct command *command = name ? command_find(name) : NULL;
+	const struct command *command = name ? command_called(name) : NULL;
 	for (int i = at + 1; i < argc; i++)
 		args[nargs++] = argv[i];
 	if (command) {

@@ -26,3 +26,7 @@ long system_background(struct shell *sh, int (*fn)(struct shell *sh, void *ctx),
 /* In the background process: says how it went, once, and when it goes on (stays) leaves the terminal: nothing comes in, and what libraries
  * print goes to HOME/stderr. */
 void system_tell(struct shell *sh, const char *home, bool stays, const void *verdict, size_t size);
+/* From now on who wants to end this program (^C, a kill) is not obeyed but seen by system_is_interrupted(), so that it can tidy up. Where a
+ * system has no such thing the program ends as ever. */
+void system_hold_interrupts(void);
+bool system_is_interrupted(void);

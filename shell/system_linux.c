@@ -94,3 +94,26 @@ void system_tell(struct shell *sh, const char *home, bool stays, const void *ver
 		exit(1);
 	close((int)sh->verdict_fd);
 }
+
+static void interrupts(sigset_t *out)
+{
+	sigemptyset(out);
+	sigaddset(out, SIGINT);
+	sigaddset(out, SIGTERM);
+	sigaddset(out, SIGHUP);
+}
+
+void system_hold_interrupts(void)
+{
+	sigset_t set;
+	interrupts(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+bool system_is_interrupted(void)
+{
+	sigset_t pending;
+	return sigpending(&pending) == 0 &&
+	       (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
+	        sigismember(&pending, SIGHUP) == 1);
+}

@@ -496,7 +496,7 @@ enum err process_open_mount(struct process *p, struct vfs_mount_config *c, struc
 	if (net_files_is(c)) {
 		if (p->is_copy)
 			c->host = NET_NOTHING_PATH;
-		enum err e = net_files_new(p, c, root);
+		enum err e = net_files_new(p->node, c, root);
 		return e == ERR_OK ? e : err_set(msg, e, "folder %s: %s", c->guest, err_text(e));
 	}
 	if (memcmp(c->home, p->node->device->id, sizeof c->home) != 0) {

@@ -6,7 +6,6 @@
 #include "node/links/net_cache.h"
 #include "node/links/shares.h"
 #include "node/node.h"
-#include "node/process/process.h"
 #include "vfs/mount.h"
 #include "vfs/remote.h"
 
@@ -118,14 +117,14 @@ bool net_files_is(const struct vfs_mount_config *c)
 	return !strcmp(c->host, NET_HOST_PATH) || !strcmp(c->host, NET_NOTHING_PATH);
 }
 
-enum err net_files_new(struct process *p, const struct vfs_mount_config *c, struct vfs_obj **root)
+enum err net_files_new(struct node *node, const struct vfs_mount_config *c, struct vfs_obj **root)
 {
 	struct net *n = calloc(1, sizeof *n);
 	if (!n)
 		return ERR_NOMEM;
 	atomic_init(&n->refs, 1);
-	n->shares = shares_ref(p->node->shares);
-	n->clouds = clouds_ref(p->node->clouds);
+	n->shares = shares_ref(node->shares);
+	n->clouds = clouds_ref(node->clouds);
 	n->empty = strcmp(c->host, NET_HOST_PATH) != 0;
 	enum ferr e = folder_new(n, NULL, root);
 	net_unref(n);

@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 
-struct process;
+struct node;
 struct vfs_mount_config;
 struct vfs_obj;
 
@@ -27,4 +27,4 @@ enum { NET_HOME_BYTE = 0xff };
 
 bool net_files_is(const struct vfs_mount_config *c);
 /* Any thread. */
-enum err net_files_new(struct process *p, const struct vfs_mount_config *c, struct vfs_obj **root);
+enum err net_files_new(struct node *node, const struct vfs_mount_config *c, struct vfs_obj **root);

@@ -316,7 +316,7 @@ static enum err add_mount(struct process *p, const struct process_mount *m, stru
 	enum err e;
 	if (net_files_is(&c)) {
 		memset(c.home, NET_HOME_BYTE, sizeof c.home);
-		e = net_files_new(p, &c, &root);
+		e = net_files_new(p->node, &c, &root);
 	} else {
 		memcpy(c.home, p->node->device_id, sizeof c.home);
 		e = vfs_host_new(m->host, VFS_WALK_BEST, &root, msg);
