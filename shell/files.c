@@ -153,6 +153,7 @@ enum ferr files_below(const struct place *dir, const char *name, struct place *o
 static const char *text_of(enum ferr e)
 {
 	switch (e) {
+	case FE_HOSTDOWN:
 	case FE_HOSTUNREACH: return "the device is not there now";
 	case FE_NOTCAPABLE: return "leads out of the folder that is shared";
 	case FE_INTR: return "interrupted";
@@ -487,6 +488,14 @@ static bool is_same(const struct place *from, const struct vfs_stat *st, const s
 	       (from->far ? !strcmp(from->path, to->path) : true);
 }
 
+/* Of a copy's two sides the one that an error is likely about. */
+static const struct place *side_of(enum ferr e, const struct place *from, const struct place *to)
+{
+	bool is_target = e == FE_ISDIR || e == FE_ROFS || e == FE_NOSPC || e == FE_DQUOT ||
+	                 (to->far && !from->far);
+	return is_target ? to : from;
+}
+
 int files_copy(struct files *f, const struct place *from, const struct place *to, bool whole)
 {
 	struct vfs_stat st;
@@ -509,7 +518,7 @@ int files_copy(struct files *f, const struct place *from, const struct place *to
 	else if (st.type != VFS_TYPE_FILE)
 		status = files_fail(f, from->given, FE_NOTSUP);
 	else if ((e = copy_file(f, from, &st, to)) != FE_OK)
-		status = (hide(f), fail(f, e == FE_ISDIR ? to : from, e));
+		status = (hide(f), fail(f, side_of(e, from, to), e));
 	hide(f);
 	return status;
 }
