@@ -38,6 +38,8 @@ enum err dir_make(const char *path, struct errmsg *msg);
 /* Each name in it, until fn returns false. */
 void dir_each(struct dir *d, bool (*fn)(void *ctx, const char *name), void *ctx);
 void dir_remove(struct dir *d, const char *name);
+/* The names of files that were made or removed are on the disk when it returns ERR_OK. */
+enum err dir_sync(struct dir *d, struct errmsg *msg);
 void dir_rename(struct dir *d, const char *from, const char *to);
 /* A file that only this user may read: DENIED when others can. NOTFOUND; LIMIT: it has more than max bytes. */
 enum err dir_read_secret(struct dir *d, const char *name, void *buf, size_t max, size_t *size,
@@ -63,6 +65,15 @@ enum err file_read(struct file *f, void *buf, size_t size, uint64_t offset, stru
 /* A file that is written at its end, made when missing; *size_bytes is what it has. NULL: it cannot be. */
 struct file *file_append_open(struct dir *d, const char *name, uint64_t *size_bytes);
 bool file_append(struct file *f, const void *bytes, size_t size);
+/* A file that is read and written in any place; make: made when it is missing (dir_sync() makes its name last). *size_bytes is what it has. */
+enum err file_open_in(struct dir *d, const char *name, bool make, struct file **out,
+                      uint64_t *size_bytes, struct errmsg *msg);
+/* All of it at offset, or an error: FULL when the disk is. In the system's memory only, until file_sync(). */
+enum err file_write(struct file *f, const void *bytes, size_t size, uint64_t offset,
+                    struct errmsg *msg);
+enum err file_cut(struct file *f, uint64_t size_bytes, struct errmsg *msg);
+/* What was written is on the disk when it returns ERR_OK. */
+enum err file_sync(struct file *f, struct errmsg *msg);
 void file_close(struct file *f);
 /* fopen() for any path. */
 FILE *file_stream(const char *path, const char *mode);

@@ -35,6 +35,8 @@ static enum err err_of(int error)
 	case EACCES:
 	case EPERM: return ERR_DENIED;
 	case ENOMEM: return ERR_NOMEM;
+	case ENOSPC:
+	case EDQUOT: return ERR_FULL;
 	default: return ERR_IO;
 	}
 }
@@ -155,6 +157,11 @@ void dir_each(struct dir *d, bool (*fn)(void *ctx, const char *name), void *ctx)
 void dir_remove(struct dir *d, const char *name)
 {
 	unlinkat(d->fd, name, 0);
+}
+
+enum err dir_sync(struct dir *d, struct errmsg *msg)
+{
+	return fsync(d->fd) == 0 ? ERR_OK : fail(msg, "a folder cannot be synced");
 }
 
 void dir_rename(struct dir *d, const char *from, const char *to)
@@ -345,6 +352,44 @@ struct file *file_append_open(struct dir *d, const char *name, uint64_t *size_by
 bool file_append(struct file *f, const void *bytes, size_t size)
 {
 	return write_all(f->fd, bytes, size);
+}
+
+enum err file_open_in(struct dir *d, const char *name, bool make, struct file **out,
+                      uint64_t *size_bytes, struct errmsg *msg)
+{
+	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (make ? O_CREAT : 0);
+	int fd = openat(d->fd, name, flags, 0600);
+	if (fd < 0)
+		return fail(msg, name);
+	off_t end = lseek(fd, 0, SEEK_END);
+	*size_bytes = end > 0 ? (uint64_t)end : 0;
+	*out = file_of(fd);
+	return *out ? ERR_OK : err_set(msg, ERR_NOMEM, "%s: out of memory", name);
+}
+
+enum err file_write(struct file *f, const void *bytes, size_t size, uint64_t offset,
+                    struct errmsg *msg)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t n = pwrite(f->fd, (const uint8_t *)bytes + done, size - done,
+		                   (off_t)(offset + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return fail(msg, "writing");
+		done += (size_t)n;
+	}
+	return ERR_OK;
+}
+
+enum err file_cut(struct file *f, uint64_t size_bytes, struct errmsg *msg)
+{
+	return ftruncate(f->fd, (off_t)size_bytes) == 0 ? ERR_OK : fail(msg, "cutting a file");
+}
+
+enum err file_sync(struct file *f, struct errmsg *msg)
+{
+	return fdatasync(f->fd) == 0 ? ERR_OK : fail(msg, "syncing a file");
 }
 
 FILE *file_stream(const char *path, const char *mode)

@@ -235,6 +235,12 @@ void dir_remove(struct dir *d, const char *name)
 	free(path);
 }
 
+/* The names of an NTFS folder are in its journal: there is nothing to ask for. */
+enum err dir_sync(struct dir *d, struct errmsg *msg)
+{
+	return ERR_OK;
+}
+
 static bool move_over(const wchar_t *from, const wchar_t *to)
 {
 	for (int i = 0; i < MOVE_TRIES; i++) {
@@ -445,6 +451,47 @@ struct file *file_append_open(struct dir *d, const char *name, uint64_t *size_by
 bool file_append(struct file *f, const void *bytes, size_t size)
 {
 	return write_all(f->handle, bytes, size);
+}
+
+enum err file_open_in(struct dir *d, const char *name, bool make, struct file **out,
+                      uint64_t *size_bytes, struct errmsg *msg)
+{
+	LARGE_INTEGER size = {0};
+	HANDLE h = make ? make_at(d, name, GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS)
+	                : open_at(d, name, GENERIC_READ | GENERIC_WRITE, OPEN_EXISTING, NULL);
+	if (h == INVALID_HANDLE_VALUE)
+		return fail(msg, name);
+	GetFileSizeEx(h, &size);
+	*size_bytes = (uint64_t)size.QuadPart;
+	*out = file_of(h);
+	return *out ? ERR_OK : no_memory(msg, name);
+}
+
+enum err file_write(struct file *f, const void *bytes, size_t size, uint64_t offset,
+                    struct errmsg *msg)
+{
+	for (size_t done = 0; done < size;) {
+		DWORD n = 0, part = size - done < 1 << 30 ? (DWORD)(size - done) : 1 << 30;
+		OVERLAPPED at = {.Offset = (DWORD)(offset + done),
+		                 .OffsetHigh = (DWORD)((offset + done) >> 32)};
+		if (!WriteFile(f->handle, (const uint8_t *)bytes + done, part, &n, &at) || !n)
+			return fail(msg, "writing");
+		done += n;
+	}
+	return ERR_OK;
+}
+
+enum err file_cut(struct file *f, uint64_t size_bytes, struct errmsg *msg)
+{
+	FILE_END_OF_FILE_INFO end = {.EndOfFile.QuadPart = (LONGLONG)size_bytes};
+	return SetFileInformationByHandle(f->handle, FileEndOfFileInfo, &end, sizeof end)
+	           ? ERR_OK
+	           : fail(msg, "cutting a file");
+}
+
+enum err file_sync(struct file *f, struct errmsg *msg)
+{
+	return FlushFileBuffers(f->handle) ? ERR_OK : fail(msg, "syncing a file");
 }
 
 FILE *file_stream(const char *path, const char *mode)

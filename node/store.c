@@ -11,53 +11,46 @@
  * S2  A batch is performed whole or not at all; a batch too large for the map makes the map grow and starts again.
  * S3  The map grows only while no transaction is open (LMDB's rule): readers share `gate`, growing takes it alone.
  */
-#include "node/store.h"
+#include "node/store_impl.h"
 
 #include "base/file.h"
-#include "migrate/image.h"
-#include "migrate/owner.h"
 #include "node/store_file.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
-enum { FORMAT = 1, GC_STEP = 512 };
+enum { FORMAT = 2, FORMAT_WITHOUT_PACKS = 1 };
+enum {
+	PACK_CHUNK_MIN = 1024,     /* smaller ones lie well in LMDB's pages */
+	PACK_WRITE_MIN = 64 << 10, /* fewer bytes at once are not worth a sync of their own */
+	GROUP_MAX = 64 << 20,
+};
 
 #define MAP_FIRST ((size_t)64 << 20)
 #define MAP_MAX ((size_t)1 << 40)
-
-struct depot {
-	MDB_env *env;
-	MDB_dbi meta, index, data;
-	MDB_dbi tables[DEPOT_TABLE_COUNT];
-	uv_rwlock_t gate;   /* S3 */
-	uv_mutex_t writing; /* one batch at a time; guards next, holds */
-	uint64_t next;
-	uint64_t holds_ever; /* gc begun before the last hold must not remove anything */
-	unsigned holds;
-};
 
 struct op {
 	enum { OP_PUT, OP_DEL, OP_CHUNK } kind;
 	enum depot_table table;
 	size_t key, key_size, value, value_size; /* places in the batch's bytes */
+	uint32_t raw;                            /* bytes of a chunk before they were packed */
+	uint64_t at; /* of a chunk for a pack: among the records written with it */
 };
 
 struct depot_batch {
 	struct depot *depot;
 	struct op *ops;
 	size_t count, cap;
-	struct wr bytes;
+	struct wr bytes; /* of chunks whole records */
+	size_t for_packs;
 	struct chunk_packer *packer;
 	bool failed;
 };
 
-static enum err mdb_err(int rc, struct errmsg *msg, const char *doing)
+enum err depot_err(int rc, struct errmsg *msg, const char *doing)
 {
 	enum err e = ERR_IO;
 	switch (rc) {
@@ -90,19 +83,16 @@ static int open_tables(struct depot *d, MDB_txn *txn)
 		rc = mdb_dbi_open(txn, "index", MDB_CREATE, &d->index);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "data", MDB_CREATE | MDB_INTEGERKEY, &d->data);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "packs", MDB_CREATE, &d->pack_rows);
 	for (int i = 0; rc == 0 && i < DEPOT_TABLE_COUNT; i++)
 		rc = mdb_dbi_open(txn, names[i], MDB_CREATE, &d->tables[i]);
 	return rc;
 }
 
-static MDB_val val(const void *p, size_t size)
-{
-	return (MDB_val){.mv_size = size, .mv_data = (void *)p};
-}
-
 static int meta_u64(struct depot *d, MDB_txn *txn, const char *name, uint64_t *v)
 {
-	MDB_val k = val(name, strlen(name)), got;
+	MDB_val k = depot_val(name, strlen(name)), got;
 	int rc = mdb_get(txn, d->meta, &k, &got);
 	if (rc != 0)
 		return rc;
@@ -114,7 +104,7 @@ static int meta_u64(struct depot *d, MDB_txn *txn, const char *name, uint64_t *v
 
 static int put_meta_u64(struct depot *d, MDB_txn *txn, const char *name, uint64_t v)
 {
-	MDB_val k = val(name, strlen(name)), x = val(&v, sizeof v);
+	MDB_val k = depot_val(name, strlen(name)), x = depot_val(&v, sizeof v);
 	return mdb_put(txn, d->meta, &k, &x, 0);
 }
 
@@ -122,15 +112,15 @@ static enum err check_format(struct depot *d, MDB_txn *txn, struct errmsg *msg)
 {
 	uint64_t format = FORMAT;
 	int rc = meta_u64(d, txn, "format", &format);
-	if (rc == MDB_NOTFOUND)
-		rc = put_meta_u64(d, txn, "format", FORMAT);
+	if (rc == MDB_NOTFOUND || (rc == 0 && format == FORMAT_WITHOUT_PACKS))
+		rc = put_meta_u64(d, txn, "format", format = FORMAT);
 	if (rc == 0 && format != FORMAT)
 		return err_set(msg, ERR_MALFORMED, "store: format %llu, this build reads %d",
 		               (unsigned long long)format, FORMAT);
 	d->next = 1;
 	if (rc == 0)
 		rc = meta_u64(d, txn, "next", &d->next);
-	return mdb_err(rc == MDB_NOTFOUND ? 0 : rc, msg, "reading its head");
+	return depot_err(rc == MDB_NOTFOUND ? 0 : rc, msg, "reading its head");
 }
 
 static enum err open_env(struct depot *d, const char *dir, struct errmsg *msg)
@@ -141,7 +131,7 @@ static enum err open_env(struct depot *d, const char *dir, struct errmsg *msg)
 	TRY(store_file_check(dir, msg));
 	int rc = mdb_env_create(&d->env);
 	if (rc == 0)
-		rc = mdb_env_set_maxdbs(d->env, 3 + DEPOT_TABLE_COUNT);
+		rc = mdb_env_set_maxdbs(d->env, 4 + DEPOT_TABLE_COUNT);
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(d->env, MAP_FIRST);
 	/* NOTLS: a reader may be on any thread of libuv's pool. */
@@ -152,7 +142,7 @@ static enum err open_env(struct depot *d, const char *dir, struct errmsg *msg)
 		rc = mdb_txn_begin(d->env, NULL, 0, &txn);
 	if (rc == 0)
 		rc = open_tables(d, txn);
-	enum err e = mdb_err(rc, msg, dir);
+	enum err e = depot_err(rc, msg, dir);
 	if (e == ERR_MALFORMED)
 		err_set(
 		    msg, e,
@@ -162,7 +152,7 @@ static enum err open_env(struct depot *d, const char *dir, struct errmsg *msg)
 	if (e == ERR_OK)
 		e = check_format(d, txn, msg);
 	if (e == ERR_OK) {
-		e = mdb_err(mdb_txn_commit(txn), msg, "creating its tables");
+		e = depot_err(mdb_txn_commit(txn), msg, "creating its tables");
 		if (e == ERR_OK)
 			store_file_used(dir);
 		return e;
@@ -172,20 +162,81 @@ static enum err open_env(struct depot *d, const char *dir, struct errmsg *msg)
 	return e;
 }
 
+/* ---- what is left of a crash ---- */
+
+struct recovery {
+	struct depot *depot;
+	MDB_txn *txn;
+};
+
+/* What was written and never acknowledged goes (P1). */
+static void recover_pack(void *ctx, uint32_t number, uint64_t size)
+{
+	struct recovery *r = ctx;
+	struct pack_row row;
+	int rc = depot_pack_row(r->depot, r->txn, number, &row);
+	if (rc == MDB_NOTFOUND)
+		packs_remove(r->depot->packs, number);
+	else if (rc == 0 && size > row.bytes)
+		packs_cut(r->depot->packs, number, row.bytes);
+}
+
+static uint32_t pack_of_key(const MDB_val *k)
+{
+	const uint8_t *p = k->mv_data;
+	return k->mv_size == 4 ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | p[2] << 8 | p[3] : 0;
+}
+
+/* The newest pack is written to. */
+static int find_tail(struct depot *d, MDB_txn *txn)
+{
+	MDB_cursor *c;
+	MDB_val k, v;
+	struct pack_row row;
+	int rc = mdb_cursor_open(txn, d->pack_rows, &c);
+	if (rc != 0)
+		return rc;
+	d->tail = 1;
+	while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0 &&
+	       (rc = depot_pack_row(d, txn, pack_of_key(&k), &row)) == 0) {
+		d->tail = pack_of_key(&k);
+		d->tail_bytes = row.bytes;
+		d->pack_bytes += row.bytes;
+	}
+	mdb_cursor_close(c);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static enum err recover(struct depot *d, struct errmsg *msg)
+{
+	struct recovery r = {.depot = d};
+	TRY(depot_read_begin(d, &r.txn));
+	int rc = find_tail(d, r.txn);
+	if (rc == 0)
+		packs_each(d->packs, recover_pack, &r);
+	depot_read_end(d, r.txn);
+	return depot_err(rc, msg, "reading what packs there are");
+}
+
 enum err depot_open(const char *dir, struct depot **out, struct errmsg *msg)
 {
 	struct depot *d = calloc(1, sizeof *d);
 	if (!d)
 		return err_set(msg, ERR_NOMEM, "store: no memory");
 	enum err e = open_env(d, dir, msg);
-	if (e != ERR_OK) {
-		if (d->env)
-			mdb_env_close(d->env);
-		free(d);
-		return e;
-	}
 	uv_rwlock_init(&d->gate);
 	uv_mutex_init(&d->writing);
+	uv_mutex_init(&d->queue);
+	uv_mutex_init(&d->rot);
+	uv_cond_init(&d->turned);
+	if (e == ERR_OK)
+		e = packs_open(dir, &d->packs, msg);
+	if (e == ERR_OK)
+		e = recover(d, msg);
+	if (e != ERR_OK) {
+		depot_close(d);
+		return e;
+	}
 	*out = d;
 	return ERR_OK;
 }
@@ -195,24 +246,31 @@ void depot_close(struct depot *d)
 	if (!d)
 		return;
 	assert(d->holds == 0);
-	mdb_env_close(d->env);
+	packs_close(d->packs);
+	if (d->env)
+		mdb_env_close(d->env);
 	uv_rwlock_destroy(&d->gate);
 	uv_mutex_destroy(&d->writing);
+	uv_mutex_destroy(&d->queue);
+	uv_mutex_destroy(&d->rot);
+	uv_cond_destroy(&d->turned);
+	wr_free(&d->records);
+	free(d->rotten);
 	free(d);
 }
 
 /* ---- reading ---- */
 
-static enum err read_begin(struct depot *d, MDB_txn **txn)
+enum err depot_read_begin(struct depot *d, MDB_txn **txn)
 {
 	uv_rwlock_rdlock(&d->gate);
 	int rc = mdb_txn_begin(d->env, NULL, MDB_RDONLY, txn);
 	if (rc != 0)
 		uv_rwlock_rdunlock(&d->gate);
-	return mdb_err(rc, NULL, "");
+	return depot_err(rc, NULL, "");
 }
 
-static void read_end(struct depot *d, MDB_txn *txn)
+void depot_read_end(struct depot *d, MDB_txn *txn)
 {
 	mdb_txn_abort(txn);
 	uv_rwlock_rdunlock(&d->gate);
@@ -222,15 +280,15 @@ enum err depot_get(struct depot *d, enum depot_table t, const void *key, size_t 
                    struct wr *out)
 {
 	MDB_txn *txn;
-	TRY(read_begin(d, &txn));
-	MDB_val k = val(key, key_size), v;
+	TRY(depot_read_begin(d, &txn));
+	MDB_val k = depot_val(key, key_size), v;
 	int rc = mdb_get(txn, d->tables[t], &k, &v);
 	if (rc == 0)
 		wr_bytes(out, v.mv_data, v.mv_size);
-	read_end(d, txn);
+	depot_read_end(d, txn);
 	if (rc == 0 && !wr_ok(out))
 		return ERR_NOMEM;
-	return mdb_err(rc, NULL, "");
+	return depot_err(rc, NULL, "");
 }
 
 /* All rows of a table as one buffer: u32 key size, key, u32 size, value. */
@@ -238,7 +296,7 @@ static enum err copy_rows(struct depot *d, enum depot_table t, struct wr *w)
 {
 	MDB_txn *txn;
 	MDB_cursor *c;
-	TRY(read_begin(d, &txn));
+	TRY(depot_read_begin(d, &txn));
 	int rc = mdb_cursor_open(txn, d->tables[t], &c);
 	MDB_val k, v;
 	if (rc == 0) {
@@ -250,10 +308,10 @@ static enum err copy_rows(struct depot *d, enum depot_table t, struct wr *w)
 		}
 		mdb_cursor_close(c);
 	}
-	read_end(d, txn);
+	depot_read_end(d, txn);
 	if (!wr_ok(w))
 		return ERR_NOMEM;
-	return rc == MDB_NOTFOUND ? ERR_OK : mdb_err(rc, NULL, "");
+	return rc == MDB_NOTFOUND ? ERR_OK : depot_err(rc, NULL, "");
 }
 
 enum err depot_each(struct depot *d, enum depot_table t,
@@ -278,9 +336,9 @@ enum err depot_each(struct depot *d, enum depot_table t,
 	return e;
 }
 
-static int find_number(struct depot *d, MDB_txn *txn, const struct chunk_addr *addr, uint64_t *n)
+int depot_find_number(struct depot *d, MDB_txn *txn, const struct chunk_addr *addr, uint64_t *n)
 {
-	MDB_val k = val(addr->bytes, CHUNK_ADDR_SIZE), v;
+	MDB_val k = depot_val(addr->bytes, CHUNK_ADDR_SIZE), v;
 	int rc = mdb_get(txn, d->index, &k, &v);
 	if (rc == 0 && v.mv_size != sizeof *n)
 		return MDB_CORRUPTED;
@@ -294,13 +352,13 @@ enum err depot_has_chunks(struct depot *d, const struct chunk_addr *addrs, size_
 {
 	MDB_txn *txn;
 	memset(have, 0, (count + 7) / 8);
-	TRY(read_begin(d, &txn));
+	TRY(depot_read_begin(d, &txn));
 	for (size_t i = 0; i < count; i++) {
 		uint64_t n;
-		if (find_number(d, txn, &addrs[i], &n) == 0)
+		if (depot_find_number(d, txn, &addrs[i], &n) == 0 && !depot_is_rotten(d, &addrs[i]))
 			have[i / 8] |= (uint8_t)(1 << i % 8);
 	}
-	read_end(d, txn);
+	depot_read_end(d, txn);
 	return ERR_OK;
 }
 
@@ -314,10 +372,10 @@ uint64_t depot_chunk_count(struct depot *d)
 {
 	MDB_txn *txn;
 	MDB_stat st = {0};
-	if (read_begin(d, &txn) != ERR_OK)
+	if (depot_read_begin(d, &txn) != ERR_OK)
 		return 0;
 	mdb_stat(txn, d->index, &st);
-	read_end(d, txn);
+	depot_read_end(d, txn);
 	return st.ms_entries;
 }
 
@@ -328,40 +386,52 @@ static enum err chunk_damaged(const struct chunk_addr *addr, struct errmsg *msg)
 	return err_prefix(msg, ERR_MALFORMED, "store: chunk %s is damaged", text);
 }
 
-static enum err get_packed(struct depot *d, MDB_txn *txn, const struct chunk_addr *addr, MDB_val *v)
+/* Appends the chunk to out. */
+static enum err get_chunk(struct depot *d, MDB_txn *txn, const struct chunk_addr *addr,
+                          struct wr *out, struct errmsg *msg)
 {
 	uint64_t n;
-	int rc = find_number(d, txn, addr, &n);
-	if (rc == 0) {
-		MDB_val k = val(&n, sizeof n);
-		rc = mdb_get(txn, d->data, &k, v);
-	}
-	return mdb_err(rc, NULL, "");
+	struct place p;
+	struct wr packed = {0};
+	size_t before = out->size;
+	int rc = depot_find_number(d, txn, addr, &n);
+	if (rc == 0)
+		rc = depot_find_place(d, txn, n, &p);
+	enum err e = depot_err(rc, NULL, "");
+	if (e == ERR_OK && p.in_pack)
+		e = depot_read_place(d, addr, &p, &packed, msg);
+	if (e == ERR_OK)
+		e = chunk_unpack(p.in_pack ? packed.data : p.bytes, p.size, out, msg);
+	if (e == ERR_OK)
+		e = chunk_check(addr, out->data + before, out->size - before, msg);
+	wr_free(&packed);
+	return e;
+}
+
+static enum err no_chunk(const struct chunk_addr *addr, struct errmsg *msg)
+{
+	char text[17];
+	chunk_addr_text(addr, text);
+	return err_set(msg, ERR_NOTFOUND, "store: chunk %s is not here", text);
 }
 
 enum err depot_get_chunk(struct depot *d, const struct chunk_addr *addr, struct wr *out,
                          struct errmsg *msg)
 {
 	MDB_txn *txn;
-	MDB_val v;
 	size_t before = out->size;
-	TRY(read_begin(d, &txn));
-	enum err e = get_packed(d, txn, addr, &v);
-	if (e == ERR_NOTFOUND) {
-		char text[17];
-		chunk_addr_text(addr, text);
-		err_set(msg, e, "store: chunk %s is not here", text);
-	} else if (e == ERR_OK) {
-		e = chunk_unpack(v.mv_data, v.mv_size, out, msg);
-		if (e == ERR_OK)
-			e = chunk_check(addr, out->data + before, out->size - before, msg);
-		if (e != ERR_OK && e != ERR_NOMEM)
-			e = chunk_damaged(addr, msg);
-	}
-	read_end(d, txn);
-	if (e != ERR_OK)
-		out->size = before;
-	return e;
+	TRY(depot_read_begin(d, &txn));
+	enum err e = get_chunk(d, txn, addr, out, msg);
+	depot_read_end(d, txn);
+	if (e == ERR_OK)
+		return ERR_OK;
+	out->size = before;
+	if (e == ERR_NOTFOUND)
+		return no_chunk(addr, msg);
+	if (e == ERR_NOMEM || e == ERR_BUSY)
+		return e;
+	depot_rotten(d, addr);
+	return chunk_damaged(addr, msg);
 }
 
 /* ---- writing ---- */
@@ -441,11 +511,15 @@ void depot_put_chunk(struct depot_batch *b, const struct chunk_addr *addr, const
 	struct op *op = add_op(b);
 	if (!op)
 		return;
-	*op = (struct op){.kind = OP_CHUNK, .key_size = CHUNK_ADDR_SIZE};
-	op->key = add_bytes(b, addr->bytes, CHUNK_ADDR_SIZE);
+	*op = (struct op){.kind = OP_CHUNK, .key_size = CHUNK_ADDR_SIZE, .raw = (uint32_t)size};
+	size_t record = pack_record_begin(&b->bytes, addr);
+	op->key = record + PACK_RECORD_ADDR;
 	op->value = b->bytes.size;
 	chunk_pack(b->packer, &b->bytes, bytes, size);
 	op->value_size = b->bytes.size - op->value;
+	if (op->value_size >= PACK_CHUNK_MIN)
+		b->for_packs += PACK_RECORD_HEAD + op->value_size;
+	pack_record_end(&b->bytes, record);
 }
 
 size_t depot_batch_size(const struct depot_batch *b)
@@ -453,31 +527,127 @@ size_t depot_batch_size(const struct depot_batch *b)
 	return b->bytes.size;
 }
 
-static int put_chunk(struct depot *d, MDB_txn *txn, MDB_val *addr, MDB_val *packed, uint64_t *next)
+/* ---- performing: batches that wait are written together ---- */
+
+/* A batch that waits for the disk. */
+struct turn {
+	struct depot_batch *batch;
+	struct errmsg *msg;
+	struct turn *next;
+	enum err err;
+	bool done;
+};
+
+/* What one transaction writes. */
+struct writing {
+	struct turn *first;
+	bool in_packs;
+	uint32_t pack;
+	uint64_t offset;
+	uint64_t next, dead;
+};
+
+static bool is_for_pack(const struct op *op)
 {
-	MDB_val n = val(next, sizeof *next);
-	int rc = mdb_put(txn, d->index, addr, &n, MDB_NOOVERWRITE);
-	if (rc == MDB_KEYEXIST)
+	return op->kind == OP_CHUNK && op->value_size >= PACK_CHUNK_MIN;
+}
+
+static void gather_records(struct depot *d, struct depot_batch *b)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		struct op *op = &b->ops[i];
+		if (!is_for_pack(op))
+			continue;
+		op->at = d->records.size;
+		wr_bytes(&d->records, b->bytes.data + op->key - PACK_RECORD_ADDR,
+		         PACK_RECORD_HEAD + op->value_size);
+	}
+}
+
+/* The chunks' records are on the disk before the index names them (P1). */
+static enum err write_records(struct depot *d, struct writing *w, struct errmsg *msg)
+{
+	size_t bytes = 0;
+	for (struct turn *t = w->first; t; t = t->next)
+		bytes += t->batch->for_packs;
+	wr_clear(&d->records);
+	if (bytes < PACK_WRITE_MIN)
+		return ERR_OK;
+	for (struct turn *t = w->first; t; t = t->next)
+		gather_records(d, t->batch);
+	if (!wr_ok(&d->records))
+		return err_set(msg, ERR_NOMEM, "store: no memory for a batch");
+	TRY(depot_records_write(d, &w->pack, &w->offset, msg));
+	w->in_packs = true;
+	return ERR_OK;
+}
+
+static int put_new_place(struct depot *d, MDB_txn *txn, struct depot_batch *b, const struct op *op,
+                         struct writing *w, uint64_t n, unsigned flags)
+{
+	if (w->in_packs && is_for_pack(op)) {
+		struct place p = {.in_pack = true,
+		                  .pack = w->pack,
+		                  .offset = (uint32_t)(w->offset + op->at),
+		                  .size = (uint32_t)op->value_size,
+		                  .raw = op->raw};
+		return depot_put_place(d, txn, n, &p, flags);
+	}
+	MDB_val k = depot_val(&n, sizeof n);
+	MDB_val v = depot_val(b->bytes.data + op->value, op->value_size);
+	return mdb_put(txn, d->data, &k, &v, flags);
+}
+
+/* It is here already: only one that is damaged is replaced. */
+static int put_again(struct depot *d, MDB_txn *txn, struct depot_batch *b, const struct op *op,
+                     struct writing *w, uint64_t n)
+{
+	struct chunk_addr addr;
+	struct place old;
+	memcpy(addr.bytes, b->bytes.data + op->key, CHUNK_ADDR_SIZE);
+	if (!depot_is_rotten(d, &addr)) {
+		w->dead += w->in_packs && is_for_pack(op) ? PACK_RECORD_HEAD + op->value_size : 0;
 		return 0;
-	n = val(next, sizeof *next);
+	}
+	int rc = depot_find_place(d, txn, n, &old);
 	if (rc == 0)
-		rc = mdb_put(txn, d->data, &n, packed, MDB_APPEND);
+		rc = depot_place_dies(d, txn, &old);
+	return rc == 0 || rc == MDB_CORRUPTED || rc == MDB_NOTFOUND
+	           ? put_new_place(d, txn, b, op, w, n, 0)
+	           : rc;
+}
+
+static int put_chunk(struct depot *d, MDB_txn *txn, struct depot_batch *b, const struct op *op,
+                     struct writing *w)
+{
+	MDB_val k = depot_val(b->bytes.data + op->key, CHUNK_ADDR_SIZE);
+	MDB_val v = depot_val(&w->next, sizeof w->next);
+	uint64_t there;
+	int rc = mdb_put(txn, d->index, &k, &v, MDB_NOOVERWRITE);
+	if (rc == MDB_KEYEXIST) {
+		if (v.mv_size != sizeof there)
+			return MDB_CORRUPTED;
+		memcpy(&there, v.mv_data, sizeof there);
+		return put_again(d, txn, b, op, w, there);
+	}
 	if (rc == 0)
-		++*next;
+		rc = put_new_place(d, txn, b, op, w, w->next, MDB_APPEND);
+	if (rc == 0)
+		w->next++;
 	return rc;
 }
 
-static int perform(struct depot_batch *b, MDB_txn *txn, uint64_t *next)
+static int perform(struct depot_batch *b, MDB_txn *txn, struct writing *w)
 {
 	struct depot *d = b->depot;
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < b->count; i++) {
 		const struct op *op = &b->ops[i];
-		MDB_val k = val(b->bytes.data + op->key, op->key_size);
-		MDB_val v = val(b->bytes.data + op->value, op->value_size);
+		MDB_val k = depot_val(b->bytes.data + op->key, op->key_size);
+		MDB_val v = depot_val(b->bytes.data + op->value, op->value_size);
 		switch (op->kind) {
 		case OP_PUT: rc = mdb_put(txn, d->tables[op->table], &k, &v, 0); break;
-		case OP_CHUNK: rc = put_chunk(d, txn, &k, &v, next); break;
+		case OP_CHUNK: rc = put_chunk(d, txn, b, op, w); break;
 		case OP_DEL:
 			rc = mdb_del(txn, d->tables[op->table], &k, NULL);
 			rc = rc == MDB_NOTFOUND ? 0 : rc;
@@ -487,30 +657,38 @@ static int perform(struct depot_batch *b, MDB_txn *txn, uint64_t *next)
 	return rc;
 }
 
-static int write_once(struct depot_batch *b)
+static int perform_all(struct depot *d, MDB_txn *txn, struct writing *w)
 {
-	struct depot *d = b->depot;
+	int rc = 0;
+	w->next = d->next;
+	w->dead = 0;
+	for (struct turn *t = w->first; rc == 0 && t; t = t->next)
+		rc = perform(t->batch, txn, w);
+	if (rc == 0 && w->in_packs)
+		rc = depot_records_account(d, txn, w->pack, w->offset, w->dead);
+	if (rc == 0 && w->next != d->next)
+		rc = put_meta_u64(d, txn, "next", w->next);
+	return rc;
+}
+
+static int write_once(struct depot *d, struct writing *w)
+{
 	MDB_txn *txn;
-	uint64_t next = d->next;
 	uv_rwlock_rdlock(&d->gate);
 	int rc = mdb_txn_begin(d->env, NULL, 0, &txn);
 	if (rc == 0) {
-		rc = perform(b, txn, &next);
-		if (rc == 0 && next != d->next)
-			rc = put_meta_u64(d, txn, "next", next);
+		rc = perform_all(d, txn, w);
 		if (rc == 0)
 			rc = mdb_txn_commit(txn);
 		else
 			mdb_txn_abort(txn);
 	}
 	uv_rwlock_rdunlock(&d->gate);
-	if (rc == 0)
-		d->next = next;
 	return rc;
 }
 
-/* The map doubles, or grows by what the batch needs. */
-static int grow_map(struct depot *d, size_t need)
+/* The map doubles, or grows by what is needed. */
+int depot_grow_map(struct depot *d, size_t need)
 {
 	MDB_envinfo info;
 	uv_rwlock_wrlock(&d->gate);
@@ -524,28 +702,134 @@ static int grow_map(struct depot *d, size_t need)
 	return rc;
 }
 
+static void heal_written(struct depot *d, const struct depot_batch *b)
+{
+	for (size_t i = 0; d->rotten_count && i < b->count; i++)
+		if (b->ops[i].kind == OP_CHUNK) {
+			struct chunk_addr addr;
+			memcpy(addr.bytes, b->bytes.data + b->ops[i].key, CHUNK_ADDR_SIZE);
+			depot_healed(d, &addr);
+		}
+}
+
+static void after_commit(struct depot *d, const struct writing *w)
+{
+	d->next = w->next;
+	if (w->in_packs)
+		depot_records_count(d, w->pack, w->offset);
+	for (struct turn *t = w->first; t; t = t->next)
+		heal_written(d, t->batch);
+}
+
+/* One transaction for all of the list. With `writing`. */
+static enum err write_list(struct depot *d, struct turn *first, struct errmsg *msg)
+{
+	struct writing w = {.first = first};
+	size_t need = 0;
+	int rc;
+	for (struct turn *t = first; t; t = t->next)
+		need += t->batch->bytes.size;
+	TRY(write_records(d, &w, msg));
+	while ((rc = write_once(d, &w)) == MDB_MAP_FULL) /* S2 */
+		if (depot_grow_map(d, need) != 0)
+			break;
+	if (rc == 0)
+		after_commit(d, &w);
+	else if (w.in_packs)
+		depot_records_drop(d, w.pack, w.offset);
+	return depot_err(rc, msg, "writing");
+}
+
+static void write_alone(struct depot *d, struct turn *list)
+{
+	for (struct turn *t = list, *next; t; t = next) {
+		next = t->next;
+		t->next = NULL;
+		t->err = write_list(d, t, t->msg);
+		t->next = next;
+	}
+}
+
+/* All together; when that fails each by itself, so that one too large for the disk fails alone. */
+static void write_together(struct depot *d, struct turn *list)
+{
+	uv_mutex_lock(&d->writing);
+	enum err e = write_list(d, list, list->msg);
+	if (e != ERR_OK && list->next)
+		write_alone(d, list);
+	else
+		for (struct turn *t = list; t; t = t->next)
+			t->err = e;
+	uv_mutex_unlock(&d->writing);
+}
+
+/* As many of the queue as make one transaction of sensible size. With `queue`. */
+static struct turn *take_turns(struct depot *d)
+{
+	struct turn *first = d->first, *last = first;
+	size_t bytes = first->batch->bytes.size;
+	while (last->next && bytes + last->next->batch->bytes.size <= GROUP_MAX) {
+		last = last->next;
+		bytes += last->batch->bytes.size;
+	}
+	d->first = last->next;
+	if (!d->first)
+		d->last = NULL;
+	last->next = NULL;
+	return first;
+}
+
+/* Writes for all that wait now. With `queue`, which is let go meanwhile. */
+static void lead(struct depot *d)
+{
+	struct turn *list = take_turns(d);
+	d->leading = true;
+	uv_mutex_unlock(&d->queue);
+	write_together(d, list);
+	uv_mutex_lock(&d->queue);
+	for (struct turn *t = list, *next; t; t = next) {
+		next = t->next; /* its thread may go on as soon as it is done */
+		t->done = true;
+	}
+	d->leading = false;
+	uv_cond_broadcast(&d->turned);
+}
+
+/* Who comes while another writes waits, and is then written together with all that wait. */
+static enum err take_turn(struct depot_batch *b, struct errmsg *msg)
+{
+	struct depot *d = b->depot;
+	struct turn t = {.batch = b, .msg = msg};
+	uv_mutex_lock(&d->queue);
+	if (d->last)
+		d->last->next = &t;
+	else
+		d->first = &t;
+	d->last = &t;
+	while (!t.done)
+		if (d->leading)
+			uv_cond_wait(&d->turned, &d->queue);
+		else
+			lead(d);
+	uv_mutex_unlock(&d->queue);
+	return t.err;
+}
+
 static void batch_clear(struct depot_batch *b)
 {
 	b->count = 0;
+	b->for_packs = 0;
 	b->failed = false;
 	wr_clear(&b->bytes);
 }
 
 enum err depot_write(struct depot_batch *b, struct errmsg *msg)
 {
-	struct depot *d = b->depot;
 	enum err e = ERR_OK;
-	if (b->failed || !wr_ok(&b->bytes)) {
+	if (b->failed || !wr_ok(&b->bytes))
 		e = err_set(msg, ERR_NOMEM, "store: no memory for a batch");
-	} else if (b->count > 0) {
-		uv_mutex_lock(&d->writing);
-		int rc;
-		while ((rc = write_once(b)) == MDB_MAP_FULL) /* S2 */
-			if (grow_map(d, b->bytes.size) != 0)
-				break;
-		uv_mutex_unlock(&d->writing);
-		e = mdb_err(rc, msg, "writing");
-	}
+	else if (b->count > 0)
+		e = take_turn(b, msg);
 	batch_clear(b);
 	return e;
 }
@@ -579,274 +863,4 @@ void depot_release(struct depot *d)
 	assert(d->holds > 0);
 	d->holds--;
 	uv_mutex_unlock(&d->writing);
-}
-
-/* ---- garbage: numbers that no image names ---- */
-
-/* One bit a chunk number. */
-struct marks {
-	uint8_t *bits;
-	uint64_t count; /* numbers below it may be removed */
-};
-
-struct marking {
-	struct depot *depot;
-	struct marks marks;
-	struct wr owners; /* images to look at, 33 bytes each */
-	struct errmsg *msg;
-};
-
-/* Returns whether the chunk is newly marked; *e when it is missing. */
-static bool mark(struct marking *m, const struct chunk_addr *addr, enum err *e)
-{
-	MDB_txn *txn;
-	uint64_t n = 0;
-	if (*e != ERR_OK || chunk_addr_is_null(addr))
-		return false;
-	*e = read_begin(m->depot, &txn);
-	if (*e != ERR_OK)
-		return false;
-	int rc = find_number(m->depot, txn, addr, &n);
-	read_end(m->depot, txn);
-	if (rc != 0) {
-		char text[17];
-		chunk_addr_text(addr, text);
-		*e = err_set(m->msg, ERR_NOTFOUND, "store: chunk %s of an image is missing", text);
-		return false;
-	}
-	if (n >= m->marks.count || m->marks.bits[n / 8] & 1 << n % 8)
-		return false;
-	m->marks.bits[n / 8] |= (uint8_t)(1 << n % 8);
-	return true;
-}
-
-static enum err mark_list(struct marking *m, const struct chunk_addr *list)
-{
-	struct wr w = {0};
-	enum err e = ERR_OK;
-	if (!mark(m, list, &e))
-		return e;
-	e = depot_get_chunk(m->depot, list, &w, m->msg);
-	struct rd r = rd_of(w.data, w.size);
-	while (e == ERR_OK && rd_left(&r) > 0) {
-		struct chunk_addr a;
-		e = chunk_addr_read(&r, &a);
-		mark(m, &a, &e);
-	}
-	wr_free(&w);
-	return e;
-}
-
-static enum err mark_image(struct marking *m, const struct chunk_addr *id)
-{
-	struct wr w = {0};
-	struct manifest mf = {0};
-	enum err e = ERR_OK;
-	if (!mark(m, id, &e))
-		return e;
-	e = depot_get_chunk(m->depot, id, &w, m->msg);
-	if (e == ERR_OK)
-		e = manifest_read(w.data, w.size, &mf, m->msg);
-	for (uint32_t i = 0; e == ERR_OK && i < mf.nmodules; i++)
-		e = mark_list(m, &mf.modules[i].list);
-	for (uint32_t i = 0; e == ERR_OK && i < mf.nspaces; i++)
-		for (uint32_t g = 0; e == ERR_OK && g < mf.spaces[i].ngroups; g++)
-			e = mark_list(m, &mf.spaces[i].groups[g]);
-	manifest_free(&mf);
-	wr_free(&w);
-	return e;
-}
-
-static bool collect_image(void *ctx, const uint8_t *key, size_t key_size, const uint8_t *value,
-                          size_t size)
-{
-	struct marking *m = ctx;
-	struct rd r = rd_of(value, size);
-	struct owner o;
-	if (owner_read(&r, &o) == ERR_OK) {
-		if (!o.pending) /* else its image never became whole here */
-			chunk_addr_write(&m->owners, &o.image);
-	} else {
-		m->owners.failed = true; /* a record that cannot be read may name anything */
-	}
-	return true;
-}
-
-static enum err mark_all(struct marking *m)
-{
-	enum err e = depot_each(m->depot, DEPOT_OWNERS, collect_image, m);
-	if (e == ERR_OK && !wr_ok(&m->owners))
-		e = err_set(m->msg, ERR_MALFORMED, "store: an ownership record is not readable");
-	struct rd r = rd_of(m->owners.data, m->owners.size);
-	while (e == ERR_OK && rd_left(&r) > 0) {
-		struct chunk_addr id;
-		e = chunk_addr_read(&r, &id);
-		if (e == ERR_OK)
-			e = mark_image(m, &id);
-	}
-	return e;
-}
-
-static bool is_marked(const struct marks *marks, uint64_t n)
-{
-	return n >= marks->count || marks->bits[n / 8] & 1 << n % 8;
-}
-
-/* Marks the newest chunks that are not, up to so many bytes of them. */
-static enum err spare_newest(struct marking *m, uint64_t bytes)
-{
-	MDB_txn *txn;
-	MDB_cursor *c = NULL;
-	MDB_val k, v;
-	TRY(read_begin(m->depot, &txn));
-	int rc = mdb_cursor_open(txn, m->depot->data, &c);
-	if (rc == 0)
-		rc = mdb_cursor_get(c, &k, &v, MDB_LAST);
-	for (uint64_t n; rc == 0; rc = mdb_cursor_get(c, &k, &v, MDB_PREV)) {
-		memcpy(&n, k.mv_data, sizeof n);
-		if (is_marked(&m->marks, n))
-			continue;
-		if (v.mv_size > bytes)
-			break;
-		bytes -= v.mv_size;
-		m->marks.bits[n / 8] |= (uint8_t)(1 << n % 8);
-	}
-	if (c)
-		mdb_cursor_close(c);
-	read_end(m->depot, txn);
-	return mdb_err(rc == MDB_NOTFOUND ? 0 : rc, m->msg, "looking for garbage");
-}
-
-/* One short transaction: looks at up to GC_STEP rows of the index from *from on. */
-static int sweep_step(struct depot *d, const struct marks *marks, struct chunk_addr *from,
-                      bool *end, struct depot_gc_result *res)
-{
-	MDB_txn *txn;
-	MDB_cursor *c = NULL;
-	MDB_val k = val(from->bytes, CHUNK_ADDR_SIZE), v;
-	int rc = mdb_txn_begin(d->env, NULL, 0, &txn);
-	if (rc != 0)
-		return rc;
-	rc = mdb_cursor_open(txn, d->index, &c);
-	if (rc == 0)
-		rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-	for (int i = 0; rc == 0 && i < GC_STEP; i++) {
-		uint64_t n;
-		memcpy(&n, v.mv_data, sizeof n);
-		if (!is_marked(marks, n)) {
-			MDB_val dk = val(&n, sizeof n), dv;
-			rc = mdb_get(txn, d->data, &dk, &dv);
-			res->removed_bytes += rc == 0 ? dv.mv_size : 0;
-			res->removed++;
-			if (rc == 0)
-				rc = mdb_del(txn, d->data, &dk, NULL);
-			if (rc == 0)
-				rc = mdb_cursor_del(c, 0);
-		} else {
-			res->kept++;
-		}
-		if (rc == 0)
-			rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
-	}
-	*end = rc == MDB_NOTFOUND;
-	if (rc == 0)
-		memcpy(from->bytes, k.mv_data, CHUNK_ADDR_SIZE);
-	if (c)
-		mdb_cursor_close(c);
-	if (rc != 0 && !*end) {
-		mdb_txn_abort(txn);
-		return rc;
-	}
-	return mdb_txn_commit(txn);
-}
-
-static enum err sweep(struct depot *d, const struct marks *marks, uint64_t holds_ever,
-                      struct depot_gc_result *res, struct errmsg *msg)
-{
-	struct chunk_addr from = {0};
-	int rc = 0;
-	for (bool end = false; rc == 0 && !end;) {
-		uv_mutex_lock(&d->writing);
-		if (d->holds_ever != holds_ever) {
-			uv_mutex_unlock(&d->writing);
-			return err_set(msg, ERR_BUSY, "store: an image is being written");
-		}
-		uv_rwlock_rdlock(&d->gate);
-		rc = sweep_step(d, marks, &from, &end, res);
-		uv_rwlock_rdunlock(&d->gate);
-		uv_mutex_unlock(&d->writing);
-	}
-	return mdb_err(rc, msg, "removing chunks");
-}
-
-enum err depot_gc(struct depot *d, uint64_t spare_bytes, struct depot_gc_result *out,
-                  struct errmsg *msg)
-{
-	struct marking m = {.depot = d, .msg = msg};
-	struct depot_gc_result res = {0};
-	uv_mutex_lock(&d->writing);
-	bool busy = d->holds > 0;
-	uint64_t holds_ever = d->holds_ever;
-	m.marks.count = d->next;
-	uv_mutex_unlock(&d->writing);
-	if (busy)
-		return err_set(msg, ERR_BUSY, "store: an image is being written");
-	m.marks.bits = calloc(m.marks.count / 8 + 1, 1);
-	enum err e = m.marks.bits ? mark_all(&m) : ERR_NOMEM;
-	if (e == ERR_OK && spare_bytes)
-		e = spare_newest(&m, spare_bytes);
-	if (e == ERR_OK)
-		e = sweep(d, &m.marks, holds_ever, &res, msg);
-	free(m.marks.bits);
-	wr_free(&m.owners);
-	if (out)
-		*out = res;
-	return e;
-}
-
-static int sum_data(MDB_txn *txn, MDB_dbi data, struct depot_stats *s)
-{
-	MDB_cursor *c;
-	MDB_val k, v;
-	int rc = mdb_cursor_open(txn, data, &c);
-	if (rc != 0)
-		return rc;
-	while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
-		struct rd r = rd_of(v.mv_data, v.mv_size);
-		uint8_t form;
-		uint32_t size = 0;
-		rd_u8(&r, &form);
-		rd_u32(&r, &size);
-		s->chunks++;
-		s->chunk_bytes += v.mv_size;
-		s->raw_bytes += size;
-	}
-	mdb_cursor_close(c);
-	return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-uint64_t depot_used_bytes(struct depot *d)
-{
-	MDB_envinfo info;
-	MDB_stat st;
-	if (mdb_env_info(d->env, &info) != 0 || mdb_env_stat(d->env, &st) != 0)
-		return 0;
-	return (info.me_last_pgno + 1) * st.ms_psize;
-}
-
-enum err depot_stats(struct depot *d, struct depot_stats *out)
-{
-	MDB_txn *txn;
-	MDB_envinfo info;
-	memset(out, 0, sizeof *out);
-	TRY(read_begin(d, &txn));
-	int rc = sum_data(txn, d->data, out);
-	if (rc == 0)
-		rc = mdb_env_info(d->env, &info);
-	if (rc == 0) {
-		out->map_bytes = info.me_mapsize;
-		out->used_bytes = depot_used_bytes(d);
-	}
-	read_end(d, txn);
-	return mdb_err(rc, NULL, "");
 }

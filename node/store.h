@@ -1,10 +1,10 @@
-/* store.h - what a node keeps on disk: chunks, images, ownership, checkpoints, peers. The only door
+/* store.h - what a node keeps on disk: chunks, images, ownership, checkpoints, peers. store*.c are the only door
  * to LMDB.
  *
- * One LMDB environment in <home>/store, opened once by the node. Writing goes through a batch: puts
+ * One LMDB environment in <home>/store, opened once by the node, and beside it packs, files of chunks (store_packs.h). Writing goes through a batch: puts
  * and deletes are collected in memory (any thread, no lock held) and depot_write() performs them in
  * one transaction: all or none, on disk when it returns (kill -9 and power cuts lose nothing that
- * was acknowledged, and nothing half-written is ever seen). Reading and writing may be done from any
+ * was acknowledged, and nothing half-written is ever seen). Batches that wait for the disk go there together. Reading and writing may be done from any
  * thread; writers take turns. Everything here may block on the disk for milliseconds: not on the
  * loop thread, but for single small reads. (The engine's `struct store` is another thing; hence
  * `depot`.) Byte layouts: docs/formats/store.md.
@@ -110,11 +110,19 @@ uint64_t depot_chunk_count(struct depot *d);
 void depot_hold(struct depot *d);
 void depot_release(struct depot *d);
 
+/* Something beside the ownership records that names chunks which are to stay: its function calls mark for each, from any thread, while
+ * depot_gc() runs. Registered before the first depot_gc(); at most 8 (asserted). name is static. */
+typedef void (*depot_mark_fn)(void *gc, const struct chunk_addr *addr);
+typedef enum err (*depot_keeper_fn)(void *ctx, depot_mark_fn mark, void *gc, struct errmsg *msg);
+void depot_keeper(struct depot *d, const char *name, depot_keeper_fn fn, void *ctx);
+
 struct depot_gc_result {
 	uint64_t kept, removed; /* chunks */
 	uint64_t removed_bytes; /* as stored */
+	uint64_t packs_removed, moved_bytes;
+	uint64_t longest_ns; /* that writers had to wait for one of its steps */
 };
-/* Removes the chunks that no ownership record's image names (image -> groups, sections -> pages), but for the newest
+/* Removes the chunks that no ownership record's image names (image -> groups, sections -> pages), nor a keeper, but for the newest
  * ones up to spare_bytes: programs come back, and then they need not be sent again. Works in short transactions. A chunk that cannot be read keeps what it might name: then nothing
  * is removed and the error is returned. */
 enum err depot_gc(struct depot *d, uint64_t spare_bytes, struct depot_gc_result *out,
@@ -122,7 +130,8 @@ enum err depot_gc(struct depot *d, uint64_t spare_bytes, struct depot_gc_result 
 
 struct depot_stats {
 	uint64_t chunks, chunk_bytes, raw_bytes; /* stored bytes, and what they stand for */
-	uint64_t map_bytes, used_bytes;          /* of the LMDB map */
+	uint64_t map_bytes, used_bytes;          /* of the LMDB map; of that and the packs */
+	uint64_t packs, pack_bytes, dead_bytes;  /* pack files; of their bytes those of no chunk */
 };
 enum err depot_stats(struct depot *d, struct depot_stats *out);
 /* used_bytes alone. Quick. */

@@ -33,7 +33,7 @@ INCLUDE_TABLE = {
 SDK_VISIBLE = ('sdk/abi/', 'sdk/include/wasmos.h')
 # Library header: where it may be included.
 LIBRARY_DOORS = {
-    'lmdb.h': 'node/store.c',
+    'lmdb.h': 'node/store',
     'msgpack.h': 'base/pack.c',
     'msgpack/': 'base/pack.c',
     'sodium.h': 'base/crypto.c',

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,16 +24,26 @@ static void make_dir(void)
 	cr_assert(mkdtemp(dir));
 }
 
+static void remove_all_in(const char *path)
+{
+	char name[512];
+	DIR *names = opendir(path);
+	for (struct dirent *e; names && (e = readdir(names));) {
+		snprintf(name, sizeof name, "%s/%s", path, e->d_name);
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			unlink(name);
+	}
+	if (names)
+		closedir(names);
+	rmdir(path);
+}
+
 static void remove_dir(void)
 {
 	char path[128];
-	snprintf(path, sizeof path, "%s/data.mdb", dir);
-	unlink(path);
-	snprintf(path, sizeof path, "%s/lock.mdb", dir);
-	unlink(path);
-	snprintf(path, sizeof path, "%s/used", dir);
-	unlink(path);
-	rmdir(dir);
+	snprintf(path, sizeof path, "%s/packs", dir);
+	remove_all_in(path);
+	remove_all_in(dir);
 }
 
 TestSuite(store, .init = make_dir, .fini = remove_dir);
@@ -94,10 +105,17 @@ Test(store, grows_beyond_its_first_map_and_gives_every_chunk_back)
 			write_ok(b);
 	}
 	write_ok(b);
+	uint8_t *big = calloc(1, 1 << 20);
+	for (uint32_t i = 0; i < 80; i++)
+		depot_put(b, DEPOT_SETTINGS, &i, sizeof i, big, 1 << 20);
+	write_ok(b);
+	free(big);
 	struct depot_stats st;
 	cr_assert_eq(depot_stats(d, &st), ERR_OK);
 	cr_assert_eq(st.chunks, N);
 	cr_assert_gt(st.map_bytes, 64 << 20);
+	cr_assert_geq(st.packs, 2);
+	cr_assert_eq(st.dead_bytes, 0);
 	for (uint32_t i = 0; i < N; i += 997) {
 		struct wr w = {0};
 		fill(page, i);
@@ -110,11 +128,11 @@ Test(store, grows_beyond_its_first_map_and_gives_every_chunk_back)
 	depot_close(d);
 }
 
-/* Flips one byte of the chunk's stored form in the data file. */
-static void damage(const char *needle, size_t size)
+/* Flips one byte of the chunk's stored form in the file. */
+static void damage(const char *file, const void *needle, size_t size)
 {
 	char path[128];
-	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	snprintf(path, sizeof path, "%s/%s", dir, file);
 	FILE *f = fopen(path, "r+b");
 	cr_assert(f);
 	fseek(f, 0, SEEK_END);
@@ -142,12 +160,168 @@ Test(store, notices_a_damaged_chunk)
 	write_ok(b);
 	depot_batch_free(b);
 	depot_close(d);
-	damage(text, sizeof text);
+	damage("data.mdb", text, sizeof text);
 	d = opened();
 	cr_assert_eq(depot_get_chunk(d, &a, &w, &msg), ERR_MALFORMED);
 	cr_assert(strstr(msg.text, "damaged"), "%s", msg.text);
 	cr_assert_eq(w.size, 0);
 	wr_free(&w);
+	depot_close(d);
+}
+
+/* Pages that do not pack: they go into a pack. */
+static struct chunk_addr put_random(struct depot_batch *b, uint32_t n, uint8_t *page)
+{
+	uint64_t x = n + 1;
+	for (size_t i = 0; i < CHUNK_PAGE; i++) {
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		page[i] = (uint8_t)x;
+	}
+	struct chunk_addr a = chunk_addr_of(page, CHUNK_PAGE);
+	if (b)
+		depot_put_chunk(b, &a, page, CHUNK_PAGE);
+	return a;
+}
+
+static enum err read_random(struct depot *d, uint32_t n)
+{
+	uint8_t page[CHUNK_PAGE];
+	struct chunk_addr a = put_random(NULL, n, page);
+	struct wr w = {0};
+	enum err e = depot_get_chunk(d, &a, &w, NULL);
+	cr_assert(e != ERR_OK || (w.size == sizeof page && memcmp(w.data, page, sizeof page) == 0));
+	wr_free(&w);
+	return e;
+}
+
+static void put_randoms(struct depot *d, uint32_t first, uint32_t count)
+{
+	struct depot_batch *b = depot_batch_new(d);
+	uint8_t page[CHUNK_PAGE];
+	for (uint32_t i = 0; i < count; i++)
+		put_random(b, first + i, page);
+	write_ok(b);
+	depot_batch_free(b);
+}
+
+Test(store, a_damaged_chunk_of_a_pack_is_noticed_and_healed_by_putting_it_again)
+{
+	uint8_t page[CHUNK_PAGE];
+	struct depot *d = opened();
+	put_randoms(d, 0, 100);
+	depot_close(d);
+	struct chunk_addr a = put_random(NULL, 50, page);
+	damage("packs/00000001.pack", page + 1000, 100);
+	d = opened();
+	cr_assert(depot_has_chunk(d, &a), "nobody has looked");
+	cr_assert_eq(read_random(d, 50), ERR_MALFORMED);
+	cr_assert_not(depot_has_chunk(d, &a), "it is asked for again");
+	cr_assert_eq(read_random(d, 49), ERR_OK);
+	put_randoms(d, 50, 1);
+	cr_assert(depot_has_chunk(d, &a));
+	cr_assert_eq(read_random(d, 50), ERR_OK);
+	depot_close(d);
+	d = opened();
+	cr_assert_eq(read_random(d, 50), ERR_OK);
+	depot_close(d);
+}
+
+Test(store, what_a_pack_has_behind_the_last_acknowledged_write_goes)
+{
+	char path[128];
+	struct stat st;
+	struct depot *d = opened();
+	put_randoms(d, 0, 100);
+	depot_close(d);
+	snprintf(path, sizeof path, "%s/packs/00000001.pack", dir);
+	cr_assert_eq(stat(path, &st), 0);
+	FILE *f = fopen(path, "ab");
+	fputs("a torn record", f);
+	fclose(f);
+	snprintf(path, sizeof path, "%s/packs/00000007.pack", dir);
+	f = fopen(path, "wb"); /* one whose transaction never came */
+	fputs("a torn record", f);
+	fclose(f);
+	off_t size = st.st_size;
+	d = opened();
+	cr_assert_neq(stat(path, &st), 0);
+	snprintf(path, sizeof path, "%s/packs/00000001.pack", dir);
+	cr_assert(stat(path, &st) == 0 && st.st_size == size);
+	put_randoms(d, 100, 100);
+	for (uint32_t i = 0; i < 200; i++)
+		cr_assert_eq(read_random(d, i), ERR_OK);
+	depot_close(d);
+}
+
+static enum err keep_some(void *ctx, depot_mark_fn mark, void *gc, struct errmsg *msg)
+{
+	uint8_t page[CHUNK_PAGE];
+	(void)msg;
+	for (uint32_t i = 0; i < *(uint32_t *)ctx; i++) {
+		struct chunk_addr a = put_random(NULL, 10 * i, page);
+		mark(gc, &a);
+	}
+	return ERR_OK;
+}
+
+Test(store, packs_that_hold_mostly_garbage_are_emptied_and_their_space_comes_back, .timeout = 60)
+{
+	struct depot *d = opened();
+	struct depot_gc_result res;
+	struct errmsg msg = {0};
+	struct depot_stats st;
+	enum { N = 20000 }; /* more than one pack */
+	uint32_t kept = N / 10;
+	depot_keeper(d, "test", keep_some, &kept);
+	put_randoms(d, 0, N / 2);
+	put_randoms(d, N / 2, N / 2);
+	cr_assert_eq(depot_gc(d, 0, &res, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(res.removed, N - kept);
+	cr_assert_eq(res.kept, kept);
+	cr_assert_geq(res.packs_removed, 1);
+	cr_assert_eq(depot_stats(d, &st), ERR_OK);
+	cr_assert_eq(st.chunks, kept);
+	cr_assert_lt(st.dead_bytes, st.pack_bytes / 2 + 1);
+	for (uint32_t i = 0; i < kept; i++)
+		cr_assert_eq(read_random(d, 10 * i), ERR_OK);
+	depot_close(d);
+	d = opened();
+	for (uint32_t i = 0; i < kept; i++)
+		cr_assert_eq(read_random(d, 10 * i), ERR_OK);
+	kept = 0;
+	depot_keeper(d, "test", keep_some, &kept);
+	cr_assert_eq(depot_gc(d, 0, &res, &msg), ERR_OK, "%s", msg.text);
+	cr_assert_eq(depot_stats(d, &st), ERR_OK);
+	cr_assert_eq(st.chunks + st.packs + st.pack_bytes, 0);
+	put_randoms(d, 5, 100);
+	cr_assert_eq(read_random(d, 5), ERR_OK);
+	depot_close(d);
+}
+
+/* One of the threads that write at once. */
+static void *write_some(void *ctx)
+{
+	struct depot *d = *(struct depot **)ctx;
+	uint32_t first = 1000000 + (uint32_t)((uintptr_t)ctx / sizeof(void *)) % 1000 * 1000;
+	for (uint32_t i = 0; i < 20; i++)
+		put_randoms(d, first + 30 * i, 30);
+	for (uint32_t i = 0; i < 600; i++)
+		cr_assert_eq(read_random(d, first + i), ERR_OK);
+	return NULL;
+}
+
+Test(store, many_threads_write_at_once_and_each_has_its_own_when_it_is_told_so, .timeout = 60)
+{
+	enum { THREADS = 8 };
+	pthread_t threads[THREADS];
+	struct depot *d = opened(), *same[THREADS];
+	for (int i = 0; i < THREADS; i++) {
+		same[i] = d;
+		cr_assert_eq(pthread_create(&threads[i], NULL, write_some, &same[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	cr_assert_eq(depot_chunk_count(d), THREADS * 600);
 	depot_close(d);
 }
 
