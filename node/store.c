@@ -27,6 +27,7 @@ enum {
 	PACK_CHUNK_MIN = 1024,     /* smaller ones lie well in LMDB's pages */
 	PACK_WRITE_MIN = 64 << 10, /* fewer bytes at once are not worth a sync of their own */
 	GROUP_MAX = 64 << 20,
+	PACK_FIRST_MAX = 64 << 20,
 };
 
 #define MAP_FIRST ((size_t)64 << 20)
@@ -224,6 +225,7 @@ enum err depot_open(const char *dir, struct depot **out, struct errmsg *msg)
 	if (!d)
 		return err_set(msg, ERR_NOMEM, "store: no memory");
 	enum err e = open_env(d, dir, msg);
+	d->pack_max = PACK_FIRST_MAX;
 	uv_rwlock_init(&d->gate);
 	uv_mutex_init(&d->writing);
 	uv_mutex_init(&d->queue);
@@ -239,6 +241,13 @@ enum err depot_open(const char *dir, struct depot **out, struct errmsg *msg)
 	}
 	*out = d;
 	return ERR_OK;
+}
+
+void depot_pack_size(struct depot *d, uint32_t bytes)
+{
+	uv_mutex_lock(&d->writing);
+	d->pack_max = bytes;
+	uv_mutex_unlock(&d->writing);
 }
 
 void depot_close(struct depot *d)

@@ -52,6 +52,8 @@ enum {
 /* Creates dir (0700) when missing. Once in a process, and never before a fork (LMDB's rules).
  * ERR_MALFORMED: of a newer version, damaged, cut short, or empty though it was used before; the message says which. */
 enum err depot_open(const char *dir, struct depot **out, struct errmsg *msg);
+/* No pack grows beyond so many bytes (at first 64 MiB), but for a batch that is larger. */
+void depot_pack_size(struct depot *d, uint32_t bytes);
 /* No batch, hold or reader may be left. NULL is fine. */
 void depot_close(struct depot *d);
 

@@ -17,7 +17,7 @@ enum {
 	GC_STEP = 512,             /* rows looked at in a step */
 	GC_STEP_NS = 4000000,      /* and the time for it */
 	GC_MOVE_BYTES = 512 << 10, /* copied in a step */
-	GC_TAIL_DEAD = 4 << 20,    /* fewer bytes of the pack that is written to wait for more */
+	GC_TAIL_PART = 16,         /* less of the pack that is written to waits for more */
 };
 
 /* ---- marking ---- */
@@ -536,8 +536,8 @@ static void end_tail(struct depot *d, struct depot_gc_result *res)
 	struct pack_row row;
 	uint64_t began = step_begin(d);
 	if (depot_read_begin(d, &txn) == ERR_OK) {
-		if (depot_pack_row(d, txn, d->tail, &row) == 0 && row.dead >= GC_TAIL_DEAD &&
-		    row.dead * 2 >= row.bytes) {
+		if (depot_pack_row(d, txn, d->tail, &row) == 0 &&
+		    row.dead >= d->pack_max / GC_TAIL_PART && row.dead * 2 >= row.bytes) {
 			d->tail++;
 			d->tail_bytes = 0;
 		}

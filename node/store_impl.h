@@ -28,6 +28,7 @@ struct depot {
 	unsigned holds;
 	uint32_t tail;               /* the pack that is written to */
 	uint64_t tail_bytes;         /* of it that count */
+	uint32_t pack_max;           /* no write that makes the tail larger */
 	_Atomic uint64_t pack_bytes; /* of all packs */
 	struct wr records;           /* of the writes that are being performed */
 

@@ -24,7 +24,6 @@ enum {
 	PACK_RECORD_ADDR = 24, /* where a record's address begins */
 	PACK_RECORD_HEAD = PACK_RECORD_ADDR + CHUNK_ADDR_SIZE,
 	PACK_PAYLOAD_MAX = CHUNK_MAX + 64,
-	PACK_MAX = 64 << 20, /* no record is begun behind it */
 };
 
 struct packs;

@@ -126,7 +126,7 @@ int depot_place_dies(struct depot *d, MDB_txn *txn, const struct place *p)
 
 enum err depot_records_write(struct depot *d, uint32_t *pack, uint64_t *offset, struct errmsg *msg)
 {
-	bool full = d->tail_bytes && d->tail_bytes + d->records.size > PACK_MAX;
+	bool full = d->tail_bytes && d->tail_bytes + d->records.size > d->pack_max;
 	*pack = full ? d->tail + 1 : d->tail;
 	*offset = full ? 0 : d->tail_bytes;
 	if (*offset + d->records.size > UINT32_MAX)

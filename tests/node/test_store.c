@@ -281,7 +281,7 @@ Test(store, packs_that_hold_mostly_garbage_are_emptied_and_their_space_comes_bac
 	cr_assert_geq(res.packs_removed, 1);
 	cr_assert_eq(depot_stats(d, &st), ERR_OK);
 	cr_assert_eq(st.chunks, kept);
-	cr_assert_lt(st.dead_bytes, st.pack_bytes / 2 + 1);
+	cr_assert_lt(st.dead_bytes, st.pack_bytes / 2 + (4 << 20));
 	for (uint32_t i = 0; i < kept; i++)
 		cr_assert_eq(read_random(d, 10 * i), ERR_OK);
 	depot_close(d);
@@ -425,7 +425,9 @@ Test(store, of_what_no_image_names_the_newest_stays_as_long_as_there_is_room)
 	depot_close(d);
 }
 
-/* Writes batches of three rows and a chunk, and says each number on the pipe once it was acknowledged. */
+enum { KILL_PAGES = 20, KILLS = 20 };
+
+/* Writes batches of three rows and chunks, and says each number on the pipe once it was acknowledged. */
 static void write_forever(int fd)
 {
 	struct depot *d = opened();
@@ -434,9 +436,8 @@ static void write_forever(int fd)
 	for (uint32_t i = 0;; i++) {
 		for (uint32_t k = 0; k < 3; k++)
 			depot_put(b, DEPOT_SETTINGS, &k, sizeof k, &i, sizeof i);
-		fill(page, i);
-		struct chunk_addr a = chunk_addr_of(page, sizeof page);
-		depot_put_chunk(b, &a, page, sizeof page);
+		for (uint32_t n = 0; n < (i % 4 ? KILL_PAGES : 1); n++)
+			put_random(b, KILL_PAGES * i + n, page);
 		if (depot_write(b, NULL) != ERR_OK || write(fd, &i, sizeof i) != sizeof i)
 			_exit(1);
 	}
@@ -460,10 +461,12 @@ static uint32_t run_and_kill(unsigned wait_us)
 	return last;
 }
 
-Test(store, what_was_acknowledged_survives_kill_9_and_batches_are_whole, .timeout = 60)
+Test(store, what_was_acknowledged_survives_kill_9_and_batches_are_whole, .timeout = 900)
 {
-	for (unsigned round = 0; round < 40; round++) {
-		uint32_t last = run_and_kill(3000 + round * 2711);
+	const char *asked = getenv("WASMOS_STORE_KILLS");
+	unsigned rounds = asked ? (unsigned)atoi(asked) : KILLS;
+	for (unsigned round = 0; round < rounds; round++) {
+		uint32_t last = run_and_kill(3000 + round % 40 * 2711);
 		struct depot *d = opened();
 		uint32_t first = 0, n;
 		for (uint32_t k = 0; k < 3 && last != UINT32_MAX; k++) {
@@ -475,13 +478,9 @@ Test(store, what_was_acknowledged_survives_kill_9_and_batches_are_whole, .timeou
 			cr_assert(n == last || n == last + 1, "%u after %u", n, last);
 			wr_free(&w);
 		}
-		uint8_t page[CHUNK_PAGE];
-		fill(page, last);
-		struct chunk_addr a = chunk_addr_of(page, sizeof page);
-		struct wr w = {0};
-		if (last != UINT32_MAX)
-			cr_assert_eq(depot_get_chunk(d, &a, &w, NULL), ERR_OK);
-		wr_free(&w);
+		for (n = 0; last != UINT32_MAX && n < (last % 4 ? KILL_PAGES : 1); n++)
+			cr_assert_eq(read_random(d, KILL_PAGES * last + n), ERR_OK, "%u of %u", n,
+			             last);
 		depot_close(d);
 	}
 }
