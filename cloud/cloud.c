@@ -209,7 +209,7 @@ enum err cloud_new(const struct cloud_config *config, struct cloud **out, struct
 
 struct vfs_obj *cloud_root(struct cloud *c)
 {
-	return tree_root(c);
+	return cloud_tree_root(c);
 }
 
 /* ---- what a person asks ---- */

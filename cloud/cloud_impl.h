@@ -108,4 +108,4 @@ bool file_is_unlinked(struct cloud_file *f);
 
 /* ---- tree.c ---- */
 
-struct vfs_obj *tree_root(struct cloud *c);
+struct vfs_obj *cloud_tree_root(struct cloud *c);

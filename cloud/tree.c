@@ -77,7 +77,7 @@ static enum ferr folder_new(struct cloud *c, const char *path, struct vfs_obj **
 	return FE_NOMEM;
 }
 
-struct vfs_obj *tree_root(struct cloud *c)
+struct vfs_obj *cloud_tree_root(struct cloud *c)
 {
 	struct vfs_obj *o;
 	return folder_new(c, "", &o) == FE_OK ? o : NULL;
@@ -559,18 +559,19 @@ static enum ferr tree_reopen(struct vfs_obj *root, const struct vfs_saved *s, st
 	return e == FE_NOENT ? FE_STALE : e;
 }
 
+/* In a larger mount it is below the storage's name. */
 static enum ferr tree_path_of(struct vfs_obj *b, struct vfs_obj *root, char *buf, size_t size)
 {
 	struct object *o = object_of(b);
+	bool is_root = root->ops == &tree_ops;
 	char *path = o->file ? file_path(o->file) : strdup(o->path);
-	enum ferr e = !path                                  ? FE_NOMEM
-	              : o->file && file_is_unlinked(o->file) ? FE_NOENT
-	              : strlen(path) >= size                 ? FE_NAMETOOLONG
-	                                                     : FE_OK;
-	if (e == FE_OK)
-		memcpy(buf, path[0] ? path : ".", strlen(path[0] ? path : ".") + 1);
+	if (!path)
+		return FE_NOMEM;
+	bool gone = o->file && file_is_unlinked(o->file);
+	int n = snprintf(buf, size, "%s%s%s", is_root ? "" : o->cloud->name,
+	                 is_root || !*path ? "" : "/", is_root && !*path ? "." : path);
 	free(path);
-	return e;
+	return gone ? FE_NOENT : n < (int)size ? FE_OK : FE_NAMETOOLONG;
 }
 
 static const struct vfs_ops tree_ops = {

@@ -144,6 +144,12 @@ enum err folder_save(struct folder *f,
                                      const uint8_t key[FOLDER_KEY_SIZE], const void *bytes,
                                      size_t size),
                      void *ctx);
+/* All records as they would be on disk, the head first: a copy of the replica. */
+enum err folder_each_record(const struct folder *f,
+                            enum err (*put)(void *ctx, enum folder_record kind,
+                                            const uint8_t key[FOLDER_KEY_SIZE], const void *bytes,
+                                            size_t size),
+                            void *ctx);
 /* From the bytes of the head; records of the other kinds follow in any order. */
 enum err folder_load(const void *head, size_t size, struct folder **out);
 enum err folder_load_record(struct folder *f, enum folder_record kind, const void *bytes,

@@ -94,6 +94,26 @@ enum err folder_save(struct folder *f, put_fn *put, void *ctx)
 	return ERR_OK;
 }
 
+enum err folder_each_record(const struct folder *f, put_fn *put, void *ctx)
+{
+	uint8_t key[FOLDER_KEY_SIZE] = {0};
+	struct wr w = {0};
+	pack_head(&w, f);
+	enum err e = put_written(&w, put, ctx, FOLDER_HEAD, key);
+	for (uint32_t i = 0; e == ERR_OK && i < f->count; i++) {
+		memcpy(key, &f->rows[i]->e.id, ENTRY_ID_SIZE);
+		entry_pack(&w, &f->rows[i]->e);
+		e = put_written(&w, put, ctx, FOLDER_ENTRY, key);
+	}
+	for (uint32_t i = 0; e == ERR_OK && i < f->past_count; i++) {
+		folder_past_key(&f->past[i].p, key);
+		pack_past(&w, &f->past[i].p);
+		e = put_written(&w, put, ctx, FOLDER_PAST, key);
+	}
+	wr_free(&w);
+	return e;
+}
+
 /* ---- reading ---- */
 
 static enum err read_members(struct rd *r, struct folder *f)

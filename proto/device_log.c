@@ -257,7 +257,7 @@ static enum err judge(struct device_log *l, const struct log_entry *e,
 {
 	struct view v;
 	const uint8_t *key = NULL;
-	view_of(&v, l, &e->before, e->author);
+	log_view_of(&v, l, &e->before, e->author);
 	TRY(signing_key(&v, e, &key, msg));
 	TRY(check_keys(e, id, msg));
 	if (verify(entry_label, e->bytes, e->size, NULL, 0, key, e->proof) != ERR_OK)
@@ -404,7 +404,7 @@ static enum err old_keys(const struct device_log *l, const uint8_t *id, struct w
 	*count = 0;
 	if (!l || device == l->id_count)
 		return ERR_OK;
-	view_of(&v, l, NULL, device);
+	log_view_of(&v, l, NULL, device);
 	const struct log_entry *old = view_keys(&v, device, &forked);
 	for (unsigned i = 0; old && i < old->key_count; i++) {
 		struct msg_device_key k;

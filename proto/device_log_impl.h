@@ -66,7 +66,7 @@ struct view {
 	unsigned cuts[LOG_PLACES], cut_count;
 };
 
-void view_of(struct view *v, const struct device_log *l, const struct bits *set, unsigned me);
+void log_view_of(struct view *v, const struct device_log *l, const struct bits *set, unsigned me);
 bool view_member(const struct view *v, unsigned device);
 enum device_role view_role(const struct view *v, unsigned device);
 /* The newest statement of its keys; NULL: none. *forked: two that contradict each other. */

@@ -73,7 +73,7 @@ static bool counts(const struct view *v, unsigned i)
 	return true;
 }
 
-void view_of(struct view *v, const struct device_log *l, const struct bits *set, unsigned me)
+void log_view_of(struct view *v, const struct device_log *l, const struct bits *set, unsigned me)
 {
 	memset(v, 0, sizeof *v);
 	v->log = l;
@@ -258,7 +258,7 @@ unsigned device_log_rows(const struct device_log *l, const uint8_t me[CRYPTO_HAS
 	unsigned self = number_of(l, me), count = 0;
 	if (self == l->id_count)
 		return 0;
-	view_of(&v, l, NULL, self);
+	log_view_of(&v, l, NULL, self);
 	for (; count < l->id_count && count < max; count++) {
 		memset(&out[count], 0, sizeof out[count]);
 		fill_row(&v, count, &out[count]);
@@ -274,7 +274,7 @@ enum err device_log_row(const struct device_log *l, const uint8_t me[CRYPTO_HASH
 	memset(out, 0, sizeof *out);
 	if (self == l->id_count || device == l->id_count)
 		return ERR_NOTFOUND;
-	view_of(&v, l, NULL, self);
+	log_view_of(&v, l, NULL, self);
 	fill_row(&v, device, out);
 	return ERR_OK;
 }
@@ -286,7 +286,7 @@ unsigned device_log_removals(const struct device_log *l, const uint8_t me[CRYPTO
 	unsigned self = number_of(l, me), device = number_of(l, id), count = 0;
 	if (self == l->id_count || device == l->id_count)
 		return 0;
-	view_of(&v, l, NULL, self);
+	log_view_of(&v, l, NULL, self);
 	for (unsigned k = 0; k < v.cut_count && count < max; k++)
 		if (is_removal(&v, v.cuts[k], device))
 			out[count++] = v.cuts[k];
