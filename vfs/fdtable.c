@@ -205,8 +205,10 @@ enum ferr fdtable_close(struct fdtable *t, uint32_t fd)
 	struct fd_entry *e;
 	FTRY(fdtable_use(t, fd, 0, &e));
 	struct vfs_file *f = e->file;
-	forget(t, fd);
 	enum ferr flushed = f->flags & VFS_WRITE ? vfs_flush(f->obj) : FE_OK;
+	if (flushed == FE_INPROGRESS) /* nothing has happened: the call is made again */
+		return flushed;
+	forget(t, fd);
 	vfs_file_unref(f);
 	return flushed;
 }

@@ -312,6 +312,10 @@ static enum err save_file(struct save *s, uint32_t index)
 	}
 	if (f->mount) {
 		enum ferr e = vfs_path_of(f->obj, f->mount->root, path, sizeof path);
+		if (e == FE_HOSTDOWN)
+			return err_set(s->msg, ERR_CLOSED,
+			               "%s was written, and is not at its device, which is away",
+			               f->path);
 		bool nameless = e == FE_NOENT && !vfs_is_memory(f->obj);
 		save_head(s, nameless ? WHAT_CARRY : WHAT_MOUNT, f);
 		if (nameless)

@@ -30,7 +30,9 @@ enum ferr vfs_remote_new(const struct vfs_remote_config *c, struct vfs_remote **
 	r->cfg = *c;
 	atomic_init(&r->refs, 1);
 	r->cache = cache_new(c->cache_bytes ? c->cache_bytes : CACHE_BYTES);
-	if (!r->cache) {
+	r->pool = r->cache && c->post ? behind_pool_new(c) : NULL;
+	if (!r->cache || (c->post && !r->pool)) {
+		cache_free(r->cache);
 		free(r);
 		return FE_NOMEM;
 	}
@@ -42,6 +44,7 @@ void vfs_remote_unref(struct vfs_remote *r)
 {
 	if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
 		return;
+	behind_pool_end(r->pool);
 	if (r->cfg.end)
 		r->cfg.end(r->cfg.ctx, !r->abandoned);
 	cache_free(r->cache);
@@ -97,6 +100,7 @@ static void file_unref(struct vfs_remote *r, struct rfile *f)
 	struct rfile *old = *last_idle;
 	cache_drop(r->cache, old->version.dev, old->version.ino, 0, UINT64_MAX);
 	*last_idle = old->next;
+	behind_forget(old);
 	free(old);
 }
 
@@ -137,6 +141,7 @@ static void free_files(struct vfs_remote *r)
 	struct rfile *next;
 	for (struct rfile *f = r->files; f; f = next) {
 		next = f->next;
+		behind_forget(f);
 		free(f);
 	}
 	r->files = NULL;
@@ -154,6 +159,7 @@ static void remote_close(struct vfs_obj *b)
 {
 	struct robj *o = robj_of(b);
 	struct vfs_remote *r = o->r;
+	behind_closing(o);
 	unlist(o);
 	if (!(o->handle & (uint32_t)FS_ROOT) && r->nclosed < FS_CLOSED_MAX)
 		r->closed[r->nclosed++] = o->handle;
@@ -360,6 +366,7 @@ enum ferr remote_get_version(struct robj *o, struct rd *results)
 static enum ferr remote_set_times(struct vfs_obj *b, const struct vfs_times *t)
 {
 	struct rd results;
+	FTRY(behind_settle(robj_of(b)));
 	FTRY(remote_may_change(robj_of(b)));
 	fs_put_times(remote_begin_at(robj_of(b), FSOP_SET_TIMES), t);
 	FTRY(remote_ask(robj_of(b), &results));
@@ -377,6 +384,7 @@ enum ferr remote_stat(struct vfs_obj *b, struct vfs_stat *out)
 {
 	struct robj *o = robj_of(b);
 	struct rd results;
+	FTRY(behind_settle(o));
 	remote_begin_at(o, FSOP_STAT);
 	enum ferr e = remote_ask(o, &results);
 	if (e == FE_HOSTDOWN)
@@ -544,6 +552,7 @@ static enum ferr opened(struct robj *dir, const char *whole, uint32_t handle, un
 	if (o->file)
 		learn(o->r, o->file, &v);
 	o->stale = false;
+	behind_opened(o);
 	*out = &o->base;
 	return FE_OK;
 }
@@ -579,6 +588,7 @@ static enum ferr remote_open(struct vfs_obj *b, const char *path, unsigned flags
 	char whole[VFS_PATH_MAX];
 	uint32_t handle;
 	FTRY(join(dir, path, whole));
+	FTRY(behind_settle_all(dir->r));
 	struct wr *q = remote_begin_at(dir, FSOP_OPEN);
 	dir->r->may_repeat = !(flags & VFS_EXCLUSIVE);
 	wr_u32(q, flags);
@@ -623,6 +633,7 @@ static enum ferr remote_stat_at(struct vfs_obj *b, const char *path, bool follow
 	struct rd results;
 	char whole[VFS_PATH_MAX];
 	FTRY(join(dir, path, whole));
+	FTRY(behind_settle_all(dir->r));
 	struct wr *q = remote_begin_at(dir, FSOP_STAT_AT);
 	wr_u8(q, follow);
 	fs_put_text(q, path);
@@ -658,6 +669,7 @@ static enum ferr remote_set_times_at(struct vfs_obj *b, const char *path, bool f
                                      const struct vfs_times *t)
 {
 	struct rd results;
+	FTRY(behind_settle_all(robj_of(b)->r));
 	struct wr *q = remote_begin_at(robj_of(b), FSOP_SET_TIMES_AT);
 	wr_u8(q, follow);
 	fs_put_times(q, t);
@@ -735,6 +747,10 @@ static enum ferr remote_rmdir(struct vfs_obj *b, const char *path)
 static enum ferr remote_path_of(struct vfs_obj *b, struct vfs_obj *root, char *buf, size_t size)
 {
 	struct robj *o = robj_of(b);
+	/* an image holds nothing that is not at the home yet, and no error that was not told */
+	FTRY(behind_settle_whole(o));
+	if (behind_has_error(o))
+		return FE_HOSTDOWN;
 	if (o->removed)
 		return FE_NOENT;
 	if (!o->r->cfg.place)
@@ -841,6 +857,7 @@ static const struct vfs_ops remote_ops = {
     .set_times = remote_set_times,
     .set_mode = remote_set_mode,
     .sync = remote_sync,
+    .flush = vfs_remote_flush,
     .readdir = remote_readdir,
     .open = remote_open,
     .stat_at = remote_stat_at,

@@ -2,7 +2,8 @@
  *
  * A process that moved still has the mounts of the device it came from. Here their objects are numbers: every operation becomes a
  * request to the home device (vfs/serve.h answers), carried by a function of the node, which waits for the answer.
- * Reads go through a cache of blocks with read-ahead; writes are at the home before the call returns; a file that
+ * Reads go through a cache of blocks with read-ahead; writes are sent and not waited for, where the carrier can do that, until the
+ * file is read, asked about, synced or closed (remote_behind.c), and else are at the home before the call returns; a file that
  * somebody else changed is seen at the latest when it is opened again (close-to-open). When the home does not answer,
  * the guest gets IO, and what it asked for has not happened or is not known to have.
  *
@@ -28,12 +29,19 @@
 
 struct vfs_remote;
 
+/* The answer to a request that was not waited for, valid until it returns. */
+typedef void (*vfs_remote_done)(void *arg, enum err e, const uint8_t *answer, size_t size);
+
 struct vfs_remote_config {
 	/* Sends a request of this process to its home and appends the answer; waits 10 s at most.
 	 * may_repeat: it may be sent again when a link broke before the answer came. ERR_AGAIN (only then): the whole
 	 * operation is to be tried again later; it answers FE_INPROGRESS and has had no effect. */
 	enum err (*call)(void *ctx, const uint8_t *request, size_t size, bool may_repeat,
 	                 struct wr *answer);
+	/* The same without waiting: copies the request; done(arg, ...) is called once, later, from any thread, also when the remote is gone, and not
+	 * from within. Else an error. NULL: each write waits for its answer. */
+	enum err (*post)(void *ctx, const uint8_t *request, size_t size, vfs_remote_done done,
+	                 void *arg);
 	/* The last object is gone. forget: the process has ended, its home may forget its files. NULL: nothing to do. */
 	void (*end)(void *ctx, bool forget);
 	/* Where the mount stands in a larger one, by names that stay ("DEVICE/docs", see vfs_ops.path_form). NULL: it is the mount itself. */
@@ -56,6 +64,12 @@ struct vfs_obj *vfs_remote_mount(struct vfs_remote *r, uint32_t mount_id);
 bool vfs_is_remote(const struct vfs_obj *o);
 /* The process goes on elsewhere: freeing its files here must not close them at their home. root: any object of the remote. */
 void vfs_remote_abandon(struct vfs_obj *root);
+
+/* What was written by any descriptor of o's file is at the home; or the error that came of it, once (FE_OK for what is no remote's). INPROGRESS as
+ * for call. For who closes a descriptor. */
+enum ferr vfs_remote_flush(struct vfs_obj *o);
+/* Not INPROGRESS: waits until that is so, or will never be (ten seconds). */
+enum ferr vfs_remote_flush_whole(struct vfs_obj *o);
 
 struct vfs_remote_stats {
 	uint64_t calls, bytes_read, bytes_written, hits, misses;

@@ -112,6 +112,7 @@ enum ferr remote_read(struct vfs_obj *b, uint64_t offset, const struct vfs_iov *
 	struct robj *o = robj_of(b);
 	if (!o->file || !(o->flags & VFS_READ))
 		return FE_BADF;
+	FTRY(behind_settle(o));
 	o->file->was_read = true;
 	for (size_t i = 0; i < n; i++)
 		for (size_t at = 0; at < iov[i].size;) {
@@ -162,6 +163,9 @@ enum ferr remote_write(struct vfs_obj *b, uint64_t offset, unsigned flags,
 		return FE_BADF;
 	if (!(flags & VFS_APPEND))
 		FTRY(remote_may_change(o));
+	if (o->r->pool && !(flags & (VFS_APPEND | VFS_SYNC | VFS_DSYNC)))
+		return behind_write(o, offset, iov, n, done, end);
+	FTRY(vfs_remote_flush(b));
 	struct wr *q = remote_begin_at(o, FSOP_WRITE);
 	wr_u64(q, offset);
 	wr_u32(q, flags & (VFS_APPEND | VFS_SYNC | VFS_DSYNC));
@@ -188,6 +192,7 @@ enum ferr remote_write(struct vfs_obj *b, uint64_t offset, unsigned flags,
 enum ferr remote_set_size(struct vfs_obj *b, uint64_t size_bytes)
 {
 	struct rd results;
+	FTRY(behind_settle(robj_of(b)));
 	FTRY(remote_may_change(robj_of(b)));
 	wr_u64(remote_begin_at(robj_of(b), FSOP_SET_SIZE), size_bytes);
 	FTRY(remote_ask(robj_of(b), &results));
@@ -197,6 +202,7 @@ enum ferr remote_set_size(struct vfs_obj *b, uint64_t size_bytes)
 enum ferr remote_allocate(struct vfs_obj *b, uint64_t offset, uint64_t size_bytes)
 {
 	struct rd results;
+	FTRY(behind_settle(robj_of(b)));
 	FTRY(remote_may_change(robj_of(b)));
 	struct wr *q = remote_begin_at(robj_of(b), FSOP_ALLOCATE);
 	wr_u64(q, offset);
@@ -208,6 +214,23 @@ enum ferr remote_allocate(struct vfs_obj *b, uint64_t offset, uint64_t size_byte
 enum ferr remote_sync(struct vfs_obj *b, bool data_only)
 {
 	struct rd results;
+	FTRY(vfs_remote_flush(b));
 	wr_u8(remote_begin_at(robj_of(b), FSOP_SYNC), data_only);
 	return remote_ask(robj_of(b), &results);
+}
+
+enum ferr vfs_remote_flush(struct vfs_obj *o)
+{
+	if (!vfs_is_remote(o))
+		return FE_OK;
+	FTRY(behind_settle(robj_of(o)));
+	return behind_error(robj_of(o));
+}
+
+enum ferr vfs_remote_flush_whole(struct vfs_obj *o)
+{
+	if (!vfs_is_remote(o))
+		return FE_OK;
+	FTRY(behind_settle_whole(robj_of(o)));
+	return behind_error(robj_of(o));
 }

@@ -12,7 +12,8 @@ struct rfile {
 	uint32_t refs;
 	bool known;
 	bool was_read;
-	bool in_doubt; /* the home was away since: the next version it tells is compared */
+	struct behind *behind; /* what is written and not there yet; NULL: nothing ever was */
+	bool in_doubt;         /* the home was away since: the next version it tells is compared */
 	struct fs_version version; /* dev and ino are always right */
 	uint64_t next_index;       /* the block a sequential reader asks for next */
 	uint32_t window;           /* blocks of one request */
@@ -22,6 +23,7 @@ struct vfs_remote {
 	_Atomic uint32_t refs;
 	struct vfs_remote_config cfg;
 	struct cache *cache;
+	struct behind_pool *pool; /* NULL: each write waits */
 	struct rfile *files;
 	struct robj *objects; /* all that are open */
 	uint32_t closed[FS_CLOSED_MAX];
@@ -39,6 +41,7 @@ struct robj {
 	struct vfs_remote *r;
 	struct robj *next; /* of r->objects */
 	bool removed;      /* by this process: it has no name any more */
+	uint32_t err_seq;  /* the last error of its file\'s writes that it was told */
 	bool stale; /* the file was changed while its home was away: nothing is written here */
 	uint32_t handle, mount_id;
 	unsigned flags;     /* VFS_READ, VFS_WRITE */
@@ -86,6 +89,29 @@ enum ferr remote_write(struct vfs_obj *b, uint64_t offset, unsigned flags,
 enum ferr remote_set_size(struct vfs_obj *b, uint64_t size_bytes);
 enum ferr remote_allocate(struct vfs_obj *b, uint64_t offset, uint64_t size_bytes);
 enum ferr remote_sync(struct vfs_obj *b, bool data_only);
+
+/* ---- remote_behind.c: INPROGRESS, as vfs_remote_config.call ---- */
+
+struct behind_pool *behind_pool_new(const struct vfs_remote_config *c);
+/* Nothing more is sent. NULL is fine. */
+void behind_pool_end(struct behind_pool *p);
+enum ferr behind_write(struct robj *o, uint64_t offset, const struct vfs_iov *iov, size_t n,
+                       size_t *done, uint64_t *end);
+/* All that was written to o's file has been answered. */
+enum ferr behind_settle(struct robj *o);
+/* The same, until that is so or will never be. */
+enum ferr behind_settle_whole(struct robj *o);
+/* Of all files that are open. */
+enum ferr behind_settle_all(struct vfs_remote *r);
+bool behind_pending(const struct rfile *file);
+/* An error that o was not told yet; it is then. */
+enum ferr behind_error(struct robj *o);
+bool behind_has_error(const struct robj *o);
+/* Errors from before are not o's. */
+void behind_opened(struct robj *o);
+/* o ends: what it wrote goes on its way. */
+void behind_closing(struct robj *o);
+void behind_forget(struct rfile *file);
 
 /* ---- remote_kept.c: names are paths in the mount; without a place to keep things all of it does nothing ---- */
 

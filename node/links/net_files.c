@@ -208,6 +208,14 @@ static enum err ask(void *ctx, const uint8_t *request, size_t size, bool may_rep
 	return wr_ok(answer) ? ERR_OK : ERR_NOMEM;
 }
 
+/* Another device's answer, or that it is away. */
+static enum err post(void *ctx, const uint8_t *request, size_t size, vfs_remote_done done,
+                     void *arg)
+{
+	struct asking *a = ctx;
+	return shares_post(a->shares, a->device, a->session, request, size, done, arg);
+}
+
 static void keep(void *ctx, uint32_t mount_id, const struct wr *name, const struct wr *bytes,
                  bool lasting)
 {
@@ -282,6 +290,7 @@ static enum ferr new_remote(struct net *n, const uint8_t *device, struct vfs_rem
 		return FE_NOMEM;
 	memcpy(a->device, device, sizeof a->device);
 	if (!shares_is_own(n->shares, device)) {
+		rc.post = post;
 		rc.keep = keep;
 		rc.kept = kept;
 	}

@@ -58,6 +58,15 @@ struct over {
 	uint64_t number;
 };
 
+/* A request that nobody waits for here. */
+struct posted {
+	struct posted *next;
+	uint8_t device[DEVICE_ID_SIZE];
+	struct wr body;
+	share_answer_fn fn;
+	void *arg;
+};
+
 struct shares {
 	struct node *node;
 	uint8_t own[DEVICE_ID_SIZE];
@@ -71,7 +80,8 @@ struct shares {
 	struct session *sessions;
 	struct lookup *lookups;
 	struct over *overs;
-	unsigned jobs; /* on the pool. Loop */
+	struct posted *posts, **posts_end; /* in the order in which they came */
+	unsigned jobs;                     /* on the pool. Loop */
 };
 
 /* ---- names ---- */
@@ -439,6 +449,39 @@ enum err shares_request(struct shares *s, const uint8_t device[DEVICE_ID_SIZE], 
 	return err;
 }
 
+static void posted_end(struct posted *p, enum err e, const uint8_t *answer, size_t size)
+{
+	p->fn(p->arg, e, answer, size);
+	wr_free(&p->body);
+	free(p);
+}
+
+enum err shares_post(struct shares *s, const uint8_t device[DEVICE_ID_SIZE], uint64_t session,
+                     const uint8_t *request, size_t size, share_answer_fn fn, void *arg)
+{
+	struct posted *p = calloc(1, sizeof *p);
+	if (!p)
+		return ERR_NOMEM;
+	memcpy(p->device, device, sizeof p->device);
+	p->fn = fn;
+	p->arg = arg;
+	share_head_put(&p->body, SHARE_REQUEST, session);
+	wr_bytes(&p->body, request, size);
+	uv_mutex_lock(&s->lock);
+	enum err e = s->closed ? ERR_CLOSED : wr_ok(&p->body) ? ERR_OK : ERR_NOMEM;
+	if (e == ERR_OK) {
+		*s->posts_end = p;
+		s->posts_end = &p->next;
+		uv_async_send(&s->async);
+	}
+	uv_mutex_unlock(&s->lock);
+	if (e != ERR_OK) {
+		wr_free(&p->body);
+		free(p);
+	}
+	return e;
+}
+
 void shares_forget(struct shares *s, const uint8_t device[DEVICE_ID_SIZE], uint64_t session)
 {
 	if (memcmp(device, s->own, sizeof s->own) == 0) {
@@ -544,14 +587,38 @@ static void end_lookups(struct shares *s)
 	}
 }
 
+static void on_posted(void *ctx, enum err e, const uint8_t *reply, size_t size)
+{
+	posted_end(ctx, e, reply, size);
+}
+
+static struct posted *take_posts(struct shares *s)
+{
+	struct posted *list = s->posts;
+	s->posts = NULL;
+	s->posts_end = &s->posts;
+	return list;
+}
+
+static void send_posts(struct shares *s, struct posted *list)
+{
+	for (struct posted *p = list, *next; p; p = next) {
+		next = p->next;
+		link_call(s->node, p->device, LINK_SERVICE_SHARE, p->body.data, p->body.size,
+		          LINK_RPC_TIMEOUT_MS, on_posted, p);
+	}
+}
+
 static void on_async(uv_async_t *async)
 {
 	struct shares *s = async->data;
 	uv_mutex_lock(&s->lock);
+	struct posted *posts = take_posts(s);
 	struct over *overs = s->overs;
 	s->overs = NULL;
 	end_lookups(s);
 	uv_mutex_unlock(&s->lock);
+	send_posts(s, posts);
 	tell_over(s, overs);
 }
 
@@ -773,6 +840,7 @@ static struct shares *shares_new(struct node *n)
 		return NULL;
 	s->list = calloc(SHARES_MAX, sizeof *s->list);
 	s->cache = net_cache_new(n->cfg.home, n->cfg.net_cache_bytes);
+	s->posts_end = &s->posts;
 	if (s->list && s->cache && uv_mutex_init(&s->lock) == 0)
 		return s;
 	net_cache_free(s->cache);
@@ -816,7 +884,12 @@ void shares_close(struct node *n)
 		free(o);
 	}
 	s->overs = NULL;
+	struct posted *posts = take_posts(s);
 	uv_mutex_unlock(&s->lock);
+	for (struct posted *p = posts, *next; p; p = next) {
+		next = p->next;
+		posted_end(p, ERR_CLOSED, NULL, 0);
+	}
 	n->shares = NULL;
 	uv_close((uv_handle_t *)&s->async, on_closed);
 }

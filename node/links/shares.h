@@ -59,6 +59,10 @@ enum err shares_of(struct shares *s, const uint8_t device[DEVICE_ID_SIZE], struc
 /* A request of vfs/fsmsg.h and its answer, appended. CLOSED: the device is not linked. */
 enum err shares_request(struct shares *s, const uint8_t device[DEVICE_ID_SIZE], uint64_t session,
                         const uint8_t *request, size_t size, struct wr *answer);
+/* The same without waiting, of another device: fn is called once, later, on the loop or (CLOSED) as the node goes down. An error: it never is. */
+typedef void (*share_answer_fn)(void *arg, enum err e, const uint8_t *answer, size_t size);
+enum err shares_post(struct shares *s, const uint8_t device[DEVICE_ID_SIZE], uint64_t session,
+                     const uint8_t *request, size_t size, share_answer_fn fn, void *arg);
 /* Whether it is this device. */
 bool shares_is_own(const struct shares *s, const uint8_t device[DEVICE_ID_SIZE]);
 /* What other devices said, for when they are away. */

@@ -335,6 +335,8 @@ static void *worker_main(void *arg)
 	w->turns = (struct turns){.wasi = w->p->wasi, .wait = &w->p->wait};
 	run(w, &w->ended.end);
 	turns_end(&w->turns);
+	if (w->ended.end.reason != END_KILLED)
+		wasi_settle(w->p->wasi);
 	if (w->p->wali)
 		end_linux(w->p, &w->ended.end);
 	end_screen(w->p, &w->ended.end);

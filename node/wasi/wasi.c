@@ -4,6 +4,7 @@
 #include "base/os.h"
 #include "node/wali/family.h"
 #include "vfs/memory.h"
+#include "vfs/remote.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -143,6 +144,18 @@ void wasi_close_files(struct wasi *w)
 {
 	for (uint32_t fd = fdtable_size(w->fds); fd > 0; fd--)
 		fdtable_close(w->fds, fd - 1);
+}
+
+void wasi_settle(struct wasi *w)
+{
+	struct fd_entry *e;
+	if (w->family)
+		family_lock(w->family);
+	for (uint32_t fd = 0; fd < fdtable_size(w->fds); fd++)
+		if (fdtable_use(w->fds, fd, 0, &e) == FE_OK)
+			(void)vfs_remote_flush_whole(e->file->obj);
+	if (w->family)
+		family_unlock(w->family);
 }
 
 void wasi_free(struct wasi *w)

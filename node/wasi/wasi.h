@@ -40,6 +40,8 @@ struct wasi_config {
 
 /* LIMIT: arguments or environment over 1 MiB each. INVALID: a variable without '='. */
 enum err wasi_new(const struct wasi_config *c, struct wasi **out, struct errmsg *msg);
+/* The program is over: what it wrote to files of other devices is there before anybody hears of its end. */
+void wasi_settle(struct wasi *w);
 void wasi_free(struct wasi *w);
 
 /* Answers imports of "wasi_snapshot_preview1" (and "wasi_unstable" is not one). Valid while w is.

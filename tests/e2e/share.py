@@ -108,6 +108,19 @@ def use(docs, a, b):
     ok(do(b, 'cat', '/net/desk/fixed/a') == 'first', 'what is shared to be read is read')
 
 
+def behind(docs, a, b):
+    """Writes that are not waited for: what is read, asked, synced and closed is right, and errors come."""
+    for seed in (1, 2):
+        said = do(b, 'random', '/net/desk/docs/random', seed, 400)
+        ok(said == 'ok\n', f'400 random things with a file of another device, seed {seed}', said)
+    took = do(b, 'fill', '/net/desk/docs/filled', 5000, 1000)
+    ok(took.strip().isdigit() and os.path.getsize(docs + '/filled') == 5000 * 1024, 'many small writes are there when the file is closed', took)
+    ok(do(b, 'many', '/net/desk/docs/d', 20).strip().isdigit() and
+       all(os.path.getsize(f'{docs}/d/{i}') == 4096 for i in range(20)), 'and small files')
+    for i in range(20):
+        os.unlink(f'{docs}/d/{i}')
+
+
 def replaced(folder, docs, a, b):
     """Somebody who may write around a shared folder puts something else into its place; a new share begins new sessions."""
     os.mkdir(docs + '/inner')
@@ -184,6 +197,34 @@ def offline(folder, docs, a, b):
     ok('exit status 1' in do(b, 'cat', '/net/desk/fixed/a'), 'nor read')
     b.call('share', 'cache', '--clear')
     ok(b.json('share', 'cache')['records'] == 0, 'what is kept can be thrown away')
+
+
+def lost(folder, docs, a, b):
+    """The device with the file dies while a program writes: what was written comes when it is back, or the program is told."""
+    for back in (True, False):
+        step = os.path.join(folder, f'steps{back}')
+        os.mkdir(step)
+        pid = b.start([GUEST, 'steps', '/net/desk/docs/lines', '/step'], '--dir', 'net:', '--dir', f'{step}::/step')
+
+        def wrote(what, name='wrote', where=step):
+            open(f'{where}/{what.strip()}', 'w').close()
+            return until(lambda: os.path.exists(f'{where}/{name}') and read(f'{where}/{name}'), what) == what
+        ok(until(lambda: os.path.exists(f'{step}/ready'), True) and wrote('0\n'), 'a program writes to a file of another device')
+        until(lambda: read(docs + '/lines'), '0\n')
+        a.kill9()
+        ok(wrote('1\n'), 'also when that device is just killed')
+        if back:
+            a.up('--display', 'headless')
+            wait_for_link(a, b)
+        open(f'{step}/2', 'w').close()
+        b.wait(pid)
+        said = read(f'{step}/closed')
+        if back:
+            ok(said == 'closed' and read(docs + '/lines') == '0\n1\n2\n', 'it is back in time: all of it comes', said + read(docs + '/lines'))
+        else:
+            ok(said == 'Host is unreachable', 'it stays away: closing the file says so', said)
+            a.up('--display', 'headless')
+            wait_for_link(a, b)
 
 
 def named(nodes, *names):
@@ -269,8 +310,10 @@ def main():
                 pair(x, y)
             docs = shares(folder, a)
             use(docs, a, b)
+            behind(docs, a, b)
             replaced(folder, docs, a, b)
             offline(folder, docs, a, b)
+            lost(folder, docs, a, b)
             renamed(docs, a, b, c)
             moved(docs, a, b, c)
         finally:
