@@ -721,6 +721,8 @@ enum err vfs_export_request(struct vfs_export *x, const uint8_t *request, size_t
 		answer->size = start;
 		return ERR_MALFORMED;
 	}
+	if (fe == FE_INPROGRESS) /* a folder of a third device; who asks cannot try again */
+		fe = FE_HOSTDOWN;
 	if (fe != FE_OK)
 		answer->size = start + 2;
 	if (!wr_ok(answer))
