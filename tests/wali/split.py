@@ -512,20 +512,29 @@ def test_a_part_that_was_killed_with_its_node_comes_back_and_its_status_is_told(
     all_over(a, b)
 
 
-def test_a_part_is_checkpointed_when_it_comes_and_who_stays_when_it_leaves(a, b):
-    pid = script(a, 'dash -c "sleep 20; exit 9" & wait $!; echo "status $?"', '--checkpoint', '3000')
+def crash_of_a_new_part(a, b, comes):
+    """The device that a part has come to, or that has those that it has left, is killed before the time of a checkpoint."""
+    pid = script(a, 'dash -c "sleep 10; exit 9" & wait $!; echo "status $?"', '--checkpoint', '3000')
     until('it sleeps', lambda: named(a, 'sleep'))
     child = next(r['parent'] for r in a.living() if r['name'] == 'sleep')
     there = a.migrate(child, b, '--alone')['pid']
-    for node, number in ((a, pid), (b, there)):  # not after 50 minutes, nor the 5 s of a program that is new
-        until(f'a checkpoint on {node.name}', lambda n=node, i=number: (n.process(i) or {}).get('checkpoints'))
-        node.kill9()
-        node.up('--listen', '127.0.0.1:0', '--display', 'headless')
-        nodes.wait_for_link(a, b)
-        until('it is back', lambda n=node: n.living())
+    node, number = (b, there) if comes else (a, pid)
+    until(f'a checkpoint on {node.name}', lambda: (node.process(number) or {}).get('checkpoints'))
+    node.kill9()
+    node.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    nodes.wait_for_link(a, b)
+    until('it is back', lambda: node.living())
     assert a.wait(pid)['status'] == 0
     assert 'status 9' in a.output(pid), a.output(pid)
     all_over(a, b)
+
+
+def test_a_part_is_checkpointed_when_it_comes(a, b):
+    crash_of_a_new_part(a, b, True)
+
+
+def test_who_stays_is_checkpointed_when_a_part_leaves(a, b):
+    crash_of_a_new_part(a, b, False)
 
 
 def test_the_rest_that_was_killed_with_its_node_comes_back_once(a, b):
