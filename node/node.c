@@ -209,6 +209,7 @@ static void take_anew(struct node *n)
 	if (cfg->log_levels)
 		node_log_change(n, &levels, cfg->log_json);
 	n->cfg.checkpoint_s = cfg->checkpoint_s;
+	n->cfg.scrub_days = cfg->scrub_days;
 	n->cfg.max_processes = cfg->max_processes;
 	n->cfg.max_memory_pages = cfg->max_memory_pages;
 	node_log_about(n, LOG_INFO, "node", &(struct log_about){.event = LOG_EVENT_settings_read},

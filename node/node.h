@@ -48,6 +48,7 @@ struct node_config {
 	uint64_t log_size_bytes;   /* of <home>/log, before it is started anew; 0: NODE_LOG_MIB */
 	uint32_t max_processes;    /* that are alive at once; 0: PROCESSES_MAX */
 	uint32_t max_memory_pages; /* of a program that is started here without a limit; 0: none */
+	uint32_t scrub_days;       /* between readings of the whole store; 0: none */
 	uint64_t net_cache_bytes;  /* of other devices' files kept on disk; 0: none */
 	const char *metrics; /* "ADDR:PORT" where figures can be read (metrics.h); NULL: nowhere */
 	bool metrics_open;   /* that may be another address than loopback */

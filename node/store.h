@@ -130,6 +130,41 @@ struct depot_gc_result {
 enum err depot_gc(struct depot *d, uint64_t spare_bytes, struct depot_gc_result *out,
                   struct errmsg *msg);
 
+/* ---- whether it is sound, and what takes the room ---- */
+
+struct depot_scrub {
+	uint64_t chunks, bytes, damaged; /* bytes of chunks */
+};
+/* Reads chunks in the order of their addresses from *from on (at first all zero) until it has max_bytes of them, moves it on and adds to *sum. *end: there
+ * are no more. Those that are damaged are remembered. */
+enum err depot_scrub(struct depot *d, struct chunk_addr *from, uint64_t max_bytes,
+                     struct depot_scrub *sum, bool *end, struct errmsg *msg);
+/* Chunks that were found damaged since the store was opened, by whatever reads, and were not put again: up to max of them into out; how many. */
+uint32_t depot_damaged(struct depot *d, struct chunk_addr *out, uint32_t max);
+
+struct depot_soundness {
+	uint64_t images,
+	    broken_images; /* of ownership records; of which a chunk is missing or damaged */
+	uint64_t lost;     /* chunks whose address or whose row is gone */
+	uint64_t short_packs,
+	    wrong_packs; /* files that are cut short or gone; rows that count wrong */
+	char first[160]; /* what is wrong first; "" */
+};
+/* Everything but the chunks' own bytes. repair: rows of packs are put right, lost chunks go. */
+enum err depot_check(struct depot *d, bool repair, struct depot_soundness *out, struct errmsg *msg);
+
+struct owner;
+struct depot_use {
+	const struct owner *owner; /* NULL: a keeper, or what nothing names */
+	const char *name;          /* the program's, the keeper's; NULL: what nothing names */
+	uint64_t chunks, bytes;    /* as stored */
+	uint64_t own_bytes;        /* that nothing else names */
+	bool broken;               /* not all that it names is here */
+};
+/* Calls fn for each image of an ownership record, each keeper, and the rest. */
+enum err depot_uses(struct depot *d, void (*fn)(void *ctx, const struct depot_use *u), void *ctx,
+                    struct errmsg *msg);
+
 struct depot_stats {
 	uint64_t chunks, chunk_bytes, raw_bytes; /* stored bytes, and what they stand for */
 	uint64_t map_bytes, used_bytes;          /* of the LMDB map; of that and the packs */

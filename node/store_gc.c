@@ -6,8 +6,6 @@
 #include "node/store_impl.h"
 
 #include "base/os.h"
-#include "migrate/image.h"
-#include "migrate/owner.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -20,126 +18,7 @@ enum {
 	GC_TAIL_PART = 16,         /* less of the pack that is written to waits for more */
 };
 
-/* ---- marking ---- */
-
-struct marking {
-	struct depot *depot;
-	struct marks marks;
-	struct wr owners; /* images to look at, 33 bytes each */
-	struct errmsg *msg;
-	enum err kept_err; /* a keeper names what is not here */
-};
-
-/* Returns whether the chunk is newly marked; *e when it is missing. */
-static bool mark(struct marking *m, const struct chunk_addr *addr, enum err *e)
-{
-	MDB_txn *txn;
-	uint64_t n = 0;
-	if (*e != ERR_OK || chunk_addr_is_null(addr))
-		return false;
-	*e = depot_read_begin(m->depot, &txn);
-	if (*e != ERR_OK)
-		return false;
-	int rc = depot_find_number(m->depot, txn, addr, &n);
-	depot_read_end(m->depot, txn);
-	if (rc != 0) {
-		char text[17];
-		chunk_addr_text(addr, text);
-		*e = err_set(m->msg, ERR_NOTFOUND, "store: chunk %s of an image is missing", text);
-		return false;
-	}
-	if (n >= m->marks.count || m->marks.bits[n / 8] & 1 << n % 8)
-		return false;
-	m->marks.bits[n / 8] |= (uint8_t)(1 << n % 8);
-	return true;
-}
-
-static enum err mark_list(struct marking *m, const struct chunk_addr *list)
-{
-	struct wr w = {0};
-	enum err e = ERR_OK;
-	if (!mark(m, list, &e))
-		return e;
-	e = depot_get_chunk(m->depot, list, &w, m->msg);
-	struct rd r = rd_of(w.data, w.size);
-	while (e == ERR_OK && rd_left(&r) > 0) {
-		struct chunk_addr a;
-		e = chunk_addr_read(&r, &a);
-		mark(m, &a, &e);
-	}
-	wr_free(&w);
-	return e;
-}
-
-static enum err mark_image(struct marking *m, const struct chunk_addr *id)
-{
-	struct wr w = {0};
-	struct manifest mf = {0};
-	enum err e = ERR_OK;
-	if (!mark(m, id, &e))
-		return e;
-	e = depot_get_chunk(m->depot, id, &w, m->msg);
-	if (e == ERR_OK)
-		e = manifest_read(w.data, w.size, &mf, m->msg);
-	for (uint32_t i = 0; e == ERR_OK && i < mf.nmodules; i++)
-		e = mark_list(m, &mf.modules[i].list);
-	for (uint32_t i = 0; e == ERR_OK && i < mf.nspaces; i++)
-		for (uint32_t g = 0; e == ERR_OK && g < mf.spaces[i].ngroups; g++)
-			e = mark_list(m, &mf.spaces[i].groups[g]);
-	manifest_free(&mf);
-	wr_free(&w);
-	return e;
-}
-
-static bool collect_image(void *ctx, const uint8_t *key, size_t key_size, const uint8_t *value,
-                          size_t size)
-{
-	struct marking *m = ctx;
-	struct rd r = rd_of(value, size);
-	struct owner o;
-	if (owner_read(&r, &o) == ERR_OK) {
-		if (!o.pending) /* else its image never became whole here */
-			chunk_addr_write(&m->owners, &o.image);
-	} else {
-		m->owners.failed = true; /* a record that cannot be read may name anything */
-	}
-	return true;
-}
-
-static void mark_kept(void *gc, const struct chunk_addr *addr)
-{
-	struct marking *m = gc;
-	mark(m, addr, &m->kept_err);
-}
-
-static enum err mark_keepers(struct marking *m)
-{
-	struct depot *d = m->depot;
-	enum err e = ERR_OK;
-	for (unsigned i = 0; e == ERR_OK && i < d->keeper_count; i++)
-		e = d->keepers[i].fn(d->keepers[i].ctx, mark_kept, m, m->msg);
-	return e == ERR_OK ? m->kept_err : e;
-}
-
-static enum err mark_all(struct marking *m)
-{
-	enum err e = depot_each(m->depot, DEPOT_OWNERS, collect_image, m);
-	if (e == ERR_OK && !wr_ok(&m->owners))
-		e = err_set(m->msg, ERR_MALFORMED, "store: an ownership record is not readable");
-	struct rd r = rd_of(m->owners.data, m->owners.size);
-	while (e == ERR_OK && rd_left(&r) > 0) {
-		struct chunk_addr id;
-		e = chunk_addr_read(&r, &id);
-		if (e == ERR_OK)
-			e = mark_image(m, &id);
-	}
-	return e == ERR_OK ? mark_keepers(m) : e;
-}
-
-static bool is_marked(const struct marks *marks, uint64_t n)
-{
-	return n >= marks->count || marks->bits[n / 8] & 1 << n % 8;
-}
+/* ---- what is spared ---- */
 
 /* Marks the newest chunks that are not, up to so many bytes of them. */
 static enum err spare_newest(struct marking *m, uint64_t bytes)
@@ -153,7 +32,7 @@ static enum err spare_newest(struct marking *m, uint64_t bytes)
 		rc = mdb_cursor_get(c, &k, &v, MDB_LAST);
 	for (uint64_t n; rc == 0; rc = mdb_cursor_get(c, &k, &v, MDB_PREV)) {
 		memcpy(&n, k.mv_data, sizeof n);
-		if (is_marked(&m->marks, n))
+		if (marks_has(&m->marks, n))
 			continue;
 		struct place p;
 		if (!place_read(&v, &p))
@@ -201,7 +80,7 @@ static int sweep_rows(struct depot *d, MDB_txn *txn, const struct marks *marks,
 	for (int i = 0; rc == 0 && i < GC_STEP && os_monotonic_ns() < until; i++) {
 		uint64_t n;
 		memcpy(&n, v.mv_data, sizeof n);
-		if (is_marked(marks, n))
+		if (marks_has(marks, n))
 			res->kept++;
 		else
 			rc = remove_chunk(d, txn, c, n, res);
@@ -577,7 +456,7 @@ enum err depot_gc(struct depot *d, uint64_t spare_bytes, struct depot_gc_result 
 	if (busy)
 		return err_set(msg, ERR_BUSY, "store: an image is being written");
 	m.marks.bits = calloc(m.marks.count / 8 + 1, 1);
-	enum err e = m.marks.bits ? mark_all(&m) : ERR_NOMEM;
+	enum err e = m.marks.bits ? marking_all(&m) : ERR_NOMEM;
 	if (e == ERR_OK && spare_bytes)
 		e = spare_newest(&m, spare_bytes);
 	if (e == ERR_OK)

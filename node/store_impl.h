@@ -101,8 +101,25 @@ bool depot_is_rotten(struct depot *d, const struct chunk_addr *addr);
 void depot_rotten(struct depot *d, const struct chunk_addr *addr);
 void depot_healed(struct depot *d, const struct chunk_addr *addr);
 
-/* Every number in use that what the device keeps names is marked (store_gc.c). */
+/* ---- which chunks are named (store_marks.c) ---- */
+
+/* One bit a chunk number. */
 struct marks {
 	uint8_t *bits;
 	uint64_t count; /* numbers below it are known */
 };
+
+struct marking {
+	struct depot *depot;
+	struct marks marks;
+	struct wr owners; /* images to look at, 33 bytes each */
+	struct errmsg *msg;
+	enum err kept_err; /* a keeper names what is not here */
+};
+
+bool marks_has(const struct marks *marks, uint64_t n);
+/* What the image names, itself too. NOTFOUND, MALFORMED: it is not whole. */
+enum err marking_image(struct marking *m, const struct chunk_addr *id);
+enum err marking_keeper(struct marking *m, unsigned i);
+/* What all records and keepers name. */
+enum err marking_all(struct marking *m);

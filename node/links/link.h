@@ -127,7 +127,7 @@ struct link_caller {
 };
 typedef void (*link_serve_fn)(void *ctx, const struct link_caller *call, const uint8_t *body,
                               size_t size);
-enum { LINK_SERVICE_FS = 0, LINK_SERVICE_ASK = 1, LINK_SERVICE_SHARE = 2 };
+enum { LINK_SERVICE_FS = 0, LINK_SERVICE_ASK = 1, LINK_SERVICE_SHARE = 2, LINK_SERVICE_CHUNK = 4 };
 enum err link_serve(struct node *n, uint8_t service, link_serve_fn fn, void *ctx);
 /* e other than ERR_OK goes to the caller as its error. The loop's thread. */
 void link_answer(const struct link_caller *call, enum err e, const void *body, size_t size);

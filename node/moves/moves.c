@@ -371,7 +371,7 @@ struct gc {
 };
 
 /* What programs that have left may need again when they come back: little beside what the disk has left. */
-static uint64_t spare_bytes(struct node *n)
+uint64_t moves_spare_bytes(struct node *n)
 {
 	uv_fs_t req;
 	uint64_t bytes = 0;
@@ -386,7 +386,7 @@ static uint64_t spare_bytes(struct node *n)
 static void gc_run(void *ctx)
 {
 	struct gc *g = ctx;
-	g->err = depot_gc(node_depot(g->node), spare_bytes(g->node), &g->res, &g->msg);
+	g->err = depot_gc(node_depot(g->node), moves_spare_bytes(g->node), &g->res, &g->msg);
 }
 
 static void gc_done(void *ctx)

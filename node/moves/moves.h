@@ -69,6 +69,8 @@ bool moves_cut_off(struct process *p);
 enum err grants_keep(struct node *n, const uint8_t uid[UID_SIZE], struct errmsg *msg);
 /* Chunks have become garbage; from time to time they are looked for. */
 void moves_garbage(struct node *n);
+/* How much garbage stays, for programs that come back. Any thread. */
+uint64_t moves_spare_bytes(struct node *n);
 /* A move, perhaps one that was given up, still works with p's memory. */
 bool moves_uses(struct node *n, const struct process *p);
 /* The record a process would have: OWNED, with its epoch. */

@@ -307,6 +307,7 @@ void settings_apply(const struct settings *s, struct node_config *cfg)
 	cfg->no_discovery = !strcmp(settings_text(s, SETTING_AT_discovery), "off");
 	cfg->display = said(s, SETTING_AT_display);
 	cfg->checkpoint_s = count_of(s, SETTING_AT_checkpoint);
+	cfg->scrub_days = count_of(s, SETTING_AT_scrub);
 	cfg->low_memory_bytes = (uint64_t)count_of(s, SETTING_AT_low_memory) << 20;
 	cfg->max_processes = count_of(s, SETTING_AT_max_processes);
 	cfg->max_memory_pages = count_of(s, SETTING_AT_max_memory) * 16;

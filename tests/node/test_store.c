@@ -298,6 +298,43 @@ Test(store, packs_that_hold_mostly_garbage_are_emptied_and_their_space_comes_bac
 	depot_close(d);
 }
 
+Test(store, a_check_finds_what_is_cut_short_and_a_scrub_what_is_damaged)
+{
+	struct depot *d = opened();
+	struct depot_soundness sound;
+	struct chunk_addr from = {0}, addrs[8];
+	struct depot_scrub sum = {0};
+	char path[128];
+	bool end = false;
+	put_randoms(d, 0, 600);
+	cr_assert_eq(depot_check(d, false, &sound, NULL), ERR_OK);
+	cr_assert_eq(sound.lost + sound.short_packs + sound.wrong_packs, 0, "%s", sound.first);
+	for (int i = 0; !end; i++) {
+		cr_assert_eq(depot_scrub(d, &from, 1 << 20, &sum, &end, NULL), ERR_OK);
+		cr_assert_lt(i, 10);
+	}
+	cr_assert_eq(sum.chunks, 600);
+	cr_assert_eq(sum.damaged, 0);
+	depot_close(d);
+	snprintf(path, sizeof path, "%s/packs/00000001.pack", dir);
+	cr_assert_eq(truncate(path, 597 * (CHUNK_PAGE + 62)), 0);
+	d = opened();
+	cr_assert_eq(depot_check(d, false, &sound, NULL), ERR_OK);
+	cr_assert_eq(sound.short_packs, 1);
+	cr_assert(strstr(sound.first, "pack 00000001"), "%s", sound.first);
+	from = (struct chunk_addr){0};
+	sum = (struct depot_scrub){0};
+	for (end = false; !end;)
+		cr_assert_eq(depot_scrub(d, &from, 1 << 20, &sum, &end, NULL), ERR_OK);
+	cr_assert_eq(sum.damaged, 3);
+	cr_assert_eq(depot_damaged(d, addrs, 8), 3);
+	put_randoms(d, 597, 3);
+	cr_assert_eq(depot_damaged(d, addrs, 8), 0);
+	for (uint32_t i = 0; i < 600; i++)
+		cr_assert_eq(read_random(d, i), ERR_OK);
+	depot_close(d);
+}
+
 /* One of the threads that write at once. */
 static void *write_some(void *ctx)
 {
