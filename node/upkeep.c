@@ -68,7 +68,7 @@ static void step_run(void *ctx)
 		pass_ended(u);
 }
 
-static void tell(struct node *n, uint32_t damaged, uint32_t healed)
+static void log_found(struct node *n, uint32_t damaged, uint32_t healed)
 {
 	if (damaged)
 		node_log_about(
@@ -93,7 +93,7 @@ static void step_done(void *ctx)
 {
 	struct step *s = ctx;
 	struct upkeep *u = s->upkeep;
-	tell(u->node, s->damaged, s->healed);
+	log_found(u->node, s->damaged, s->healed);
 	u->stepping = false;
 	if (s->end)
 		u->passing = false;
@@ -271,7 +271,7 @@ static void end_check(struct job *j)
 static void check_done(void *ctx)
 {
 	struct job *j = ctx;
-	tell(j->upkeep->node, (uint32_t)j->sum.damaged, j->healed);
+	log_found(j->upkeep->node, (uint32_t)j->sum.damaged, j->healed);
 	if (j->call) {
 		if (j->err == ERR_OK)
 			put_check(j);
