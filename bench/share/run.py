@@ -4,13 +4,14 @@
 	bench/share/run.py                       0 and 20 ms there and back; WASMOS=PROGRAM for another one
 	bench/share/run.py --delays 20 --mib 64
 
-Needs root and iproute2: two nodes in network namespaces, `tc netem` between them. The guest is tests/e2e/share_guest.c. The last line is all
+Needs root and iproute2: two nodes in network namespaces that reach each other only through delay.py in a third one. The guest is tests/e2e/share_guest.c. The last line is all
 of it as JSON.
 """
 import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -22,18 +23,19 @@ import apart  # noqa: E402
 import nodes  # noqa: E402
 
 GUEST = os.path.join(BUILD, 'tests', 'e2e', 'share_guest.wasm')
-ADDRESS = {'desk': '10.78.0.1', 'laptop': '10.78.0.2'}
+DELAY = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'delay.py')
 
 
 def delay(ms):
-    for end, other in (('desk', 'laptop'), ('laptop', 'desk')):
-        apart.sh(*apart.inside(end, 'tc', 'qdisc', 'replace', 'dev', f'to-{other}', 'root', 'netem', 'delay', f'{ms / 2}ms', 'limit', '100000'))
+    """Half of it each way."""
+    way = subprocess.Popen(apart.inside('between', sys.executable, DELAY, str(apart.PORT), '10.78.1.1', str(ms / 2)), stdout=subprocess.PIPE)
+    way.stdout.readline()
+    return way
 
 
 def measure(laptop, mib, ms):
     def took(*words):
         return int(laptop.call('run', '--dir', 'net:', GUEST, *words, timeout_s=600))
-    delay(ms)
     at = '/net/desk/docs'
     row = {'delay_ms': ms}
     for name, chunk in (('write_1m_mb_s', 1 << 20), ('write_4k_mb_s', 4096)):
@@ -53,15 +55,23 @@ def main():
     folder = tempfile.mkdtemp()
     desk, laptop = (nodes.Node(os.path.join(folder, n), n, {'XDG_RUNTIME_DIR': folder}, apart.inside(n, nodes.WASMOS)) for n in ('desk', 'laptop'))
     try:
-        with apart.spaces('desk', 'laptop'):
-            apart.wire('desk', ADDRESS['desk'], 'laptop', ADDRESS['laptop'])
+        with apart.spaces('desk', 'between', 'laptop'):
+            apart.wire('desk', '10.78.1.1', 'between', '10.78.1.2')
+            apart.wire('laptop', '10.78.2.1', 'between', '10.78.2.2')
             for n in (desk, laptop):
                 apart.up(n)
-            apart.pair(desk, ADDRESS['desk'], laptop)
-            nodes.wait_for_link(desk, laptop)
             os.mkdir(os.path.join(folder, 'docs'))
-            desk.call('share', 'add', os.path.join(folder, 'docs'))
-            rows = [measure(laptop, args.mib, int(ms)) for ms in args.delays.split(',')]
+            rows = []
+            for ms in args.delays.split(','):
+                way = delay(int(ms))
+                if not rows:
+                    apart.pair(desk, '10.78.2.2', laptop)
+                    desk.call('share', 'add', os.path.join(folder, 'docs'))
+                nodes.wait_for_link(desk, laptop, 60)
+                rows.append(measure(laptop, args.mib, int(ms)))
+                way.kill()
+                way.wait()
+                way.stdout.close()
             for n in (desk, laptop):
                 n.down()
     finally:

@@ -2,7 +2,7 @@
 
 	python3 tests/e2e/platforms.py                      what fits 15 minutes on two cores
 	python3 tests/e2e/platforms.py --full               everything
-	python3 tests/e2e/platforms.py doom python          only these: doom python design spec wasi
+	python3 tests/e2e/platforms.py doom python          only these: doom python design linux share spec wasi
 	python3 tests/e2e/platforms.py --on linux-x86_64,windows-x86_64 doom       one pair, both ways
 
 Each platform's node is a process of its own on this machine: arm64 under qemu-user, Windows under wine. They are paired by words and
@@ -423,6 +423,43 @@ def case_linux(world, args):
     return f'{len(lines)} lines, each once'
 
 
+SHARE_GUEST = os.path.join(ROOT, 'build', 'tests', 'e2e', 'share_guest.wasm')
+
+
+def use_share(a, b, docs):
+    """A program on a uses the folder that b shares, which is docs here."""
+    def do(*words):
+        return a.call('run', '--dir', 'net:', a.path(SHARE_GUEST), *words, timeout_s=MOVE_S)
+    at, ours = f'/net/{b.name}/docs', f'from-{a.name}'
+    check(f'{a.name} cannot write to {b.name}', do('put', f'{at}/{ours}', 'hello') == 'ok\n')
+    with open(os.path.join(docs, ours)) as f:
+        check(f'{b.name} does not have what {a.name} wrote', f.read() == 'hello')
+    with open(os.path.join(docs, ours), 'w') as f:
+        f.write('changed there')
+    said = do('cat', f'{at}/{ours}')
+    check(f'{a.name} reads of {b.name}: {said}', said == 'changed there')
+    said = do('random', f'{at}/random', 7, 60)
+    check(f'{a.name}, random things with a file of {b.name}: {said}', said == 'ok\n')
+    do('make', f'{at}/folder')
+    do('move', f'{at}/{ours}', f'{at}/folder/moved')
+    check(f'{a.name} lists of {b.name}', sorted(do('list', at).split()) == ['folder', 'random'])
+    for words in (('drop', f'{at}/folder/moved'), ('drop', f'{at}/random')):
+        check(f'{a.name} cannot remove at {b.name}', do(*words) == 'ok\n')
+    os.rmdir(os.path.join(docs, 'folder'))
+
+
+def case_share(world, args):
+    """Every platform's programs use the folder that each other one shares."""
+    docs = [os.path.join(world.folder, f'docs-{n.name}') for n in world.nodes]
+    for node, folder in zip(world.nodes, docs):
+        os.makedirs(folder)
+        node.call('share', 'add', node.path(folder), '--as', 'docs', timeout_s=SLOW_S)
+    ways = [(a, b) for a in range(len(docs)) for b in range(len(docs)) if a != b]
+    for a, b in ways:
+        use_share(world.nodes[a], world.nodes[b], docs[b])
+    return f'{len(ways)} ways'
+
+
 # ---- what runs on one platform ----
 
 def case_spec(p, args, _):
@@ -475,7 +512,7 @@ def case_wasi(p, args, first):
 
 
 MOVING = {'doom': (case_doom, [DEMO[0]]), 'python': (case_python, [PYTHON]), 'design': (case_design, [YOSYS, NEXTPNR]),
-          'linux': (case_linux, [DASH])}
+          'linux': (case_linux, [DASH]), 'share': (case_share, [SHARE_GUEST])}
 ALONE = {'spec': (case_spec, [os.path.join(SPEC, 'spec.i32.json')]), 'wasi': (case_wasi, [PYTHON, YOSYS, NEXTPNR])}
 
 

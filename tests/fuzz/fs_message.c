@@ -1,11 +1,12 @@
 /* fs_message.c - hostile requests to a home, and hostile answers to a process elsewhere.
  *
- * Input: pieces of u16 size and bytes. The first byte of all says which side they go to.
+ * Input: pieces of u16 size and bytes. The first byte of all says which side they go to: 0 a home, 1 a process that waits for each write, 3 one that does not.
  */
 #include "vfs/memory.h"
 #include "vfs/remote.h"
 #include "vfs/serve.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,13 +49,51 @@ static void serve(struct rd *in)
 	vfs_ns_free(ns);
 }
 
-static enum err give_piece(void *ctx, const uint8_t *request, size_t size, bool may_repeat,
-                           struct wr *answer)
+/* Writes that are not waited for: each is answered by a thread of its own. */
+struct answers {
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	unsigned open;
+	struct rd *in;
+};
+
+struct reply {
+	struct answers *answers;
+	vfs_remote_done fn;
+	void *arg;
+};
+
+static void *reply(void *arg)
 {
-	struct rd piece;
-	if (!next_piece(ctx, &piece))
-		return ERR_TIMEOUT;
-	wr_bytes(answer, piece.p, rd_left(&piece));
+	struct reply *r = arg;
+	struct answers *a = r->answers;
+	struct rd piece = {0};
+	pthread_mutex_lock(&a->lock);
+	enum err e = next_piece(a->in, &piece) ? ERR_OK : ERR_TIMEOUT;
+	pthread_mutex_unlock(&a->lock);
+	r->fn(r->arg, e, piece.p, e == ERR_OK ? rd_left(&piece) : 0);
+	free(r);
+	pthread_mutex_lock(&a->lock);
+	a->open--;
+	pthread_cond_signal(&a->done);
+	pthread_mutex_unlock(&a->lock);
+	return NULL;
+}
+
+static enum err post_piece(void *ctx, const uint8_t *request, size_t size, vfs_remote_done done,
+                           void *arg)
+{
+	struct answers *a = ctx;
+	pthread_t thread;
+	struct reply *r = malloc(sizeof *r);
+	if (!r)
+		abort();
+	*r = (struct reply){.answers = a, .fn = done, .arg = arg};
+	pthread_mutex_lock(&a->lock);
+	a->open++;
+	pthread_mutex_unlock(&a->lock);
+	if (pthread_create(&thread, NULL, reply, r) != 0 || pthread_detach(thread) != 0)
+		abort();
 	return ERR_OK;
 }
 
@@ -86,10 +125,29 @@ static void use_file(struct vfs_obj *o)
 	vfs_set_size(o, 5);
 }
 
-/* A process elsewhere, whose home lies. */
-static void ask(struct rd *in)
+static enum err give_piece(void *ctx, const uint8_t *request, size_t size, bool may_repeat,
+                           struct wr *answer)
 {
-	struct vfs_remote_config c = {.call = give_piece, .ctx = in, .cache_bytes = 1 << 20};
+	struct answers *a = ctx;
+	struct rd piece;
+	pthread_mutex_lock(&a->lock);
+	enum err e = next_piece(a->in, &piece) ? ERR_OK : ERR_TIMEOUT;
+	pthread_mutex_unlock(&a->lock);
+	if (e == ERR_OK)
+		wr_bytes(answer, piece.p, rd_left(&piece));
+	return e;
+}
+
+/* A process elsewhere, whose home lies. */
+static void ask(struct rd *in, bool waits)
+{
+	struct answers a = {.in = in};
+	struct vfs_remote_config c = {.call = give_piece,
+	                              .post = waits ? NULL : post_piece,
+	                              .ctx = &a,
+	                              .cache_bytes = 1 << 20};
+	pthread_mutex_init(&a.lock, NULL);
+	pthread_cond_init(&a.done, NULL);
 	struct vfs_saved s = {.handle = 3, .path = "d/f", .flags = 3, .type = VFS_TYPE_FILE};
 	struct vfs_remote *r;
 	struct vfs_obj *o;
@@ -115,6 +173,12 @@ static void ask(struct rd *in)
 			vfs_unref(o);
 		}
 	vfs_unref(root);
+	pthread_mutex_lock(&a.lock);
+	while (a.open)
+		pthread_cond_wait(&a.done, &a.lock);
+	pthread_mutex_unlock(&a.lock);
+	pthread_cond_destroy(&a.done);
+	pthread_mutex_destroy(&a.lock);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -124,7 +188,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rd_u8(&in, &side) != ERR_OK)
 		return 0;
 	if (side & 1)
-		ask(&in);
+		ask(&in, !(side & 2));
 	else
 		serve(&in);
 	return 0;
