@@ -813,18 +813,20 @@ enum err vault_each_head(struct vault *v,
 	msg = msg ? msg : &unused;
 	TRY(list_heads(v, &l, msg));
 	enum err e = ERR_OK;
-	for (unsigned i = 0; e == ERR_OK && i < l->count; i++) {
+	unsigned opened = 0;
+	for (unsigned i = 0; i < l->count && (e == ERR_OK || e == ERR_AUTH); i++) {
 		struct cloud_item item;
 		struct entry_id id;
 		struct head h;
 		e = read_head(v, l->names[i], &item, &id, &h, msg);
-		if (e == ERR_OK) {
-			fn(ctx, h.device, h.time_ms, h.generation);
-			content_free(&h.records);
-		}
+		if (e != ERR_OK)
+			continue;
+		fn(ctx, h.device, h.time_ms, h.generation);
+		content_free(&h.records);
+		opened++;
 	}
 	free(l);
-	return e;
+	return e == ERR_AUTH && opened ? ERR_OK : e;
 }
 
 /* ---- life ---- */

@@ -53,7 +53,7 @@ enum err vault_pull(struct vault *v, struct folder *f, const uint8_t device[FOLD
 /* The replica that a device pushed last. NOTFOUND: it has no head. */
 enum err vault_replica(struct vault *v, const uint8_t device[FOLDER_DEVICE_SIZE],
                        struct folder **out, struct errmsg *msg);
-/* Calls fn for each head that this key opens. */
+/* Calls fn for each head that this key opens. AUTH: there are heads, and it opens none. */
 enum err vault_each_head(struct vault *v,
                          void (*fn)(void *ctx, const uint8_t device[FOLDER_DEVICE_SIZE],
                                     uint64_t time_ms, uint64_t generation),

@@ -93,6 +93,15 @@ struct vfs_obj *clouds_root(struct clouds *s, const char *name, size_t size)
 	return root;
 }
 
+struct cloud *clouds_get(struct clouds *s, const char *name)
+{
+	uv_mutex_lock(&s->lock);
+	struct row *r = find(s, name, strlen(name));
+	struct cloud *c = r && r->cloud ? cloud_ref(r->cloud) : NULL;
+	uv_mutex_unlock(&s->lock);
+	return c;
+}
+
 static void log_words(void *ctx, const char *text)
 {
 	struct clouds *s = ctx;
@@ -194,6 +203,63 @@ static enum err read_secret(struct node *n, const struct account *a, char out[HT
 	dir_close(d);
 	out[e == ERR_OK ? size : 0] = 0;
 	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+/* ---- the key of the encrypted store ---- */
+
+static enum err key_from(const char *text, uint8_t key[CLOUDS_KEY_SIZE], struct errmsg *msg)
+{
+	for (int i = 0; i < CLOUDS_KEY_SIZE; i++) {
+		char two[3] = {text[2 * i], text[2 * i] ? text[2 * i + 1] : 0, 0};
+		char *end = two;
+		unsigned long byte = strtoul(two, &end, 16);
+		if (end != two + 2)
+			return err_set(msg, ERR_USAGE, "a key has %d hexadecimal digits",
+			               2 * CLOUDS_KEY_SIZE);
+		key[i] = (uint8_t)byte;
+	}
+	return text[2 * CLOUDS_KEY_SIZE]
+	           ? err_set(msg, ERR_USAGE, "a key has %d hexadecimal digits", 2 * CLOUDS_KEY_SIZE)
+	           : ERR_OK;
+}
+
+static enum err choose_key(struct dir *d, const char *file, const char *given, bool make,
+                           uint8_t key[CLOUDS_KEY_SIZE], struct errmsg *msg)
+{
+	uint8_t kept[CLOUDS_KEY_SIZE];
+	size_t size = 0;
+	if (given[0] && !make)
+		return ERR_OK;
+	enum err e = dir_read_secret(d, file, kept, sizeof kept, &size, msg);
+	if (e == ERR_OK && size == sizeof kept) {
+		bool same = !given[0] || crypto_equal(key, kept, sizeof kept);
+		memcpy(key, kept, sizeof kept);
+		crypto_zero(kept, sizeof kept);
+		return same ? ERR_OK
+		            : err_set(msg, ERR_EXISTS, "another key is kept for that storage");
+	}
+	if (e != ERR_NOTFOUND)
+		return e == ERR_OK ? err_set(msg, ERR_MALFORMED, "%s is no key", file) : e;
+	if (!make)
+		return err_set(msg, ERR_NOTFOUND,
+		               "there is no key of an encrypted store on that storage: --key-file");
+	if (!given[0])
+		crypto_random(key, CLOUDS_KEY_SIZE);
+	return dir_replace(d, file, key, CLOUDS_KEY_SIZE, msg);
+}
+
+enum err clouds_key(struct node *n, const char *name, const char *given, bool make,
+                    uint8_t key[CLOUDS_KEY_SIZE], struct errmsg *msg)
+{
+	char file[CLOUD_NAME_MAX + 16];
+	struct dir *d;
+	if (given[0])
+		TRY(key_from(given, key, msg));
+	snprintf(file, sizeof file, "%.*s.key", CLOUD_NAME_MAX, name);
+	TRY(open_folder(n, &d, msg));
+	enum err e = choose_key(d, file, given, make, key, msg);
+	dir_close(d);
+	return e;
 }
 
 static void forget_secret(struct node *n, const struct account *a)

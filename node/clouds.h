@@ -8,10 +8,15 @@
  */
 #pragma once
 
+#include "base/err.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct cloud;
 struct clouds;
+struct node;
 struct vfs_obj;
 
 enum { CLOUDS_MAX = 32, CLOUDS_NAME_MAX = 63 };
@@ -27,3 +32,11 @@ void clouds_unref(struct clouds *s);
 uint32_t clouds_names(struct clouds *s, struct cloud_name out[CLOUDS_MAX]);
 /* A reference to the root of the one of that name; NULL: there is none. Any thread. */
 struct vfs_obj *clouds_root(struct clouds *s, const char *name, size_t size);
+/* A reference to it; NULL likewise. */
+struct cloud *clouds_get(struct clouds *s, const char *name);
+/* The key of the encrypted store on it (cloud/vault.h): a file of the home (clouds/NAME.key) that only this user can read. given: 64
+ * hexadecimal digits instead. make: where there is none, the one given or a new one is kept. NOTFOUND; EXISTS: make, and another than given is
+ * kept. Loop. */
+enum { CLOUDS_KEY_SIZE = 32 };
+enum err clouds_key(struct node *n, const char *name, const char *given, bool make,
+                    uint8_t key[CLOUDS_KEY_SIZE], struct errmsg *msg);

@@ -268,6 +268,63 @@ def s3(node, server, folder):
         store.stop()
 
 
+def tree(path):
+    """What a person sees of a folder: names, modes, contents, links."""
+    out = {}
+    for top, folders, names in os.walk(path):
+        for name in folders + names:
+            at = os.path.join(top, name)
+            mode = stat.S_IMODE(os.lstat(at).st_mode)
+            out[os.path.relpath(at, path)] = os.readlink(at) if os.path.islink(at) else mode if os.path.isdir(at) \
+                else (mode, int(os.stat(at).st_mtime), hashlib.sha256(open(at, 'rb').read()).hexdigest())
+    return out
+
+
+def backup(node, server, folder):
+    home, back = folder + '/docs', folder + '/back'
+    os.makedirs(home + '/deep/er')
+    write(home + '/secret-plan', 'nobody else can read this\n' * 3)
+    write(home + '/deep/er/tool', '#!/bin/sh\n')
+    os.chmod(home + '/deep/er/tool', 0o750)
+    os.symlink('secret-plan', home + '/link')
+    with open(home + '/large', 'wb') as f:
+        f.write(os.urandom(3 << 20))
+    first = node.json('backup', 'save', home, 'photos')
+    ok(first['files'] == 3 and first['read'] == 3 and first['chunks'] > 10, 'a folder is saved into an encrypted store', first)
+    again_ = node.json('backup', 'save', home, 'photos')
+    ok(again_['read'] == 0 and again_['chunks'] == 0, 'what did not change is neither read nor sent', again_)
+    with open(home + '/large', 'r+b') as f:
+        f.seek(1 << 20)
+        f.write(b'an edit')
+    os.remove(home + '/deep/er/tool')
+    write(home + '/deep/new', 'new')
+    third = node.json('backup', 'save', home, 'photos')
+    ok(third['read'] == 2 and third['chunks'] <= 5 and third['removed'] == 1, 'of a large file that was edited few chunks are sent', third)
+    stored = subprocess.run(['grep', '-rlE', 'secret-plan|nobody else', server.folder], stdout=subprocess.PIPE, text=True).stdout
+    ok(not stored and 'secret-plan' not in '\n'.join(n for _, f, d in os.walk(server.folder) for n in f + d),
+       'the server has no readable name and no content', stored)
+    said = refused(node, 'backup', 'restore', home, 'photos')
+    ok('not empty' in said, 'nothing is written over', said)
+    other = Node(folder + '/other', 'laptop')
+    other.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    try:
+        add(other, 'store', f'http://127.0.0.1:{server.port}/')
+        os.mkdir(back)
+        ident = node.json('backup', 'list', 'photos')[0]['device']
+        said = refused(other, 'backup', 'restore', back, 'store', '--device', ident[:8])
+        ok('key' in said, 'another device needs the key', said)
+        write(folder + '/wrong', '00' * 32 + '\n')
+        said = refused(other, 'backup', 'list', 'store', '--key-file', folder + '/wrong')
+        ok('of another key' in said, 'and the right one', said)
+        write(folder + '/key', node.call('backup', 'key', 'photos'))
+        got = other.json('backup', 'restore', back, 'store', '--device', ident[:8], '--key-file', folder + '/key')
+        ok(tree(back) == tree(home) and got['files'] == 3, 'with it the folder is there again, as it was saved', f'{tree(home)}\n{tree(back)}')
+    finally:
+        other.down()
+    mode = stat.S_IMODE(os.stat(os.path.join(node.home, 'clouds', 'photos.key')).st_mode)
+    ok(mode == 0o600, 'the key is readable by its user only', oct(mode))
+
+
 def away(node, server, folder):
     server.stop()
     begin = time.monotonic()
@@ -324,7 +381,7 @@ def tls(node, server, folder):
         secure.stop()
 
 
-CASES = [accounts, files, conflict, away, again, tls, s3]
+CASES = [accounts, files, conflict, backup, away, again, tls, s3]
 
 
 def vault(program):
