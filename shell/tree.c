@@ -7,14 +7,18 @@
 
 #include <stdlib.h>
 
+enum { AGAIN_NS = 500000000 };
+
 struct tree {
 	struct shell *shell;
 	struct client *client; /* NULL: the node went away */
 	struct vfs_obj *root;
+	uint64_t tried_ns; /* when it was last tried to join */
 };
 
 static int join(struct tree *t)
 {
+	t->tried_ns = os_monotonic_ns();
 	if (client_open(t->shell, &t->client) != 0)
 		return 1;
 	client_request(t->client, "tree");
@@ -32,7 +36,7 @@ static enum err ask_once(struct tree *t, const uint8_t *request, size_t size, st
 {
 	int status;
 	size_t n;
-	if (!t->client && join(t) != 0)
+	if (!t->client && (os_monotonic_ns() - t->tried_ns < AGAIN_NS || join(t) != 0))
 		return ERR_CLOSED;
 	client_put_str(t->client, "input", "ask");
 	client_put_bytes(t->client, "body", request, size);
