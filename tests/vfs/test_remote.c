@@ -7,6 +7,7 @@
 #include "vfs/serve.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,11 @@ struct world {
 	struct vfs_obj *root, *fixed_root; /* remote */
 	bool cut;                          /* the link is down */
 	bool ended, forgotten;
+	bool behind;            /* writes are not waited for: a thread answers each */
+	_Atomic int fail, away; /* the next writes fail so; the home does not answer */
+	pthread_mutex_t lock;
+	pthread_cond_t answered;
+	unsigned posted; /* and not answered */
 };
 
 static enum err carry(void *ctx, const uint8_t *request, size_t size, bool may_repeat,
@@ -31,7 +37,62 @@ static enum err carry(void *ctx, const uint8_t *request, size_t size, bool may_r
 	struct world *w = ctx;
 	if (w->cut)
 		return ERR_TIMEOUT;
-	return vfs_export_request(w->x, request, size, answer);
+	if (!w->away)
+		return vfs_export_request(w->x, request, size, answer);
+	wr_u16(answer, FE_HOSTDOWN);
+	return ERR_OK;
+}
+
+struct posted {
+	struct world *w;
+	struct wr request;
+	vfs_remote_done done;
+	void *arg;
+};
+
+static void *answer_one(void *arg)
+{
+	struct posted *p = arg;
+	struct world *w = p->w;
+	struct wr answer = {0};
+	enum err e = ERR_OK;
+	if (w->fail)
+		wr_u16(&answer, (uint16_t)w->fail);
+	else
+		e = w->away ? ERR_CLOSED
+		            : vfs_export_request(w->x, p->request.data, p->request.size, &answer);
+	p->done(p->arg, e, answer.data, answer.size);
+	wr_free(&answer);
+	wr_free(&p->request);
+	free(p);
+	pthread_mutex_lock(&w->lock);
+	w->posted--;
+	pthread_cond_signal(&w->answered);
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+static enum err post(void *ctx, const uint8_t *request, size_t size, vfs_remote_done done,
+                     void *arg)
+{
+	struct posted *p = calloc(1, sizeof *p);
+	pthread_t thread;
+	cr_assert(p);
+	*p = (struct posted){.w = ctx, .done = done, .arg = arg};
+	wr_bytes(&p->request, request, size);
+	pthread_mutex_lock(&p->w->lock);
+	p->w->posted++;
+	pthread_mutex_unlock(&p->w->lock);
+	cr_assert(pthread_create(&thread, NULL, answer_one, p) == 0 && pthread_detach(thread) == 0);
+	return ERR_OK;
+}
+
+static void all_answered(struct world *w)
+{
+	pthread_mutex_lock(&w->lock);
+	while (w->posted)
+		pthread_cond_wait(&w->answered, &w->lock);
+	pthread_mutex_unlock(&w->lock);
 }
 
 static void on_end(void *ctx, bool forget)
@@ -44,7 +105,8 @@ static void on_end(void *ctx, bool forget)
 static struct vfs_obj *remote_root(struct world *w, uint32_t id)
 {
 	struct vfs_remote *r;
-	struct vfs_remote_config c = {.call = carry, .end = on_end, .ctx = w};
+	struct vfs_remote_config c = {
+	    .call = carry, .post = w->behind ? post : NULL, .end = on_end, .ctx = w};
 	cr_assert_eq(vfs_remote_new(&c, &r), FE_OK);
 	struct vfs_obj *root = vfs_remote_mount(r, id);
 	vfs_remote_unref(r);
@@ -58,6 +120,8 @@ static void world_open(struct world *w)
 	    .guest = "/fixed", .host = "", .kind = VFS_MOUNT_HOST, .read_only = true};
 	char host[128];
 	*w = (struct world){.t = tree_new(HOST_BEST), .ns = vfs_ns_new()};
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->answered, NULL);
 	snprintf(host, sizeof host, "%s/mount", w->t.base);
 	a.host = b.host = host;
 	cr_assert_eq(fdtable_new(&w->fds), ERR_OK);
@@ -76,6 +140,7 @@ static void world_free(struct world *w)
 {
 	vfs_unref(w->root);
 	vfs_unref(w->fixed_root);
+	all_answered(w);
 	vfs_export_free(w->x);
 	fdtable_free(w->fds);
 	vfs_ns_free(w->ns);
@@ -475,13 +540,14 @@ static uint32_t next_random(uint32_t *seed)
 }
 
 /* Random reads and writes by two descriptors of one file, against a model. */
-Test(remote, random_reads_and_writes_agree_with_a_model, .timeout = 60)
+static void agree_with_a_model(bool behind)
 {
 	struct world w;
 	uint8_t *model = malloc(BIG), *buf = malloc(BIG);
 	uint64_t size = BIG;
 	uint32_t seed = 7;
 	world_open(&w);
+	w.behind = behind;
 	make_big(&w, model);
 	world_leave(&w);
 	struct vfs_obj *o[2] = {open_at(w.root, "big", VFS_READ | VFS_WRITE),
@@ -524,5 +590,110 @@ Test(remote, random_reads_and_writes_agree_with_a_model, .timeout = 60)
 	vfs_unref(o[1]);
 	free(model);
 	free(buf);
+	world_free(&w);
+}
+
+Test(remote, random_reads_and_writes_agree_with_a_model, .timeout = 60)
+{
+	agree_with_a_model(false);
+}
+
+/* ---- writes that are not waited for ---- */
+
+Test(remote, so_they_do_when_writes_are_not_waited_for, .timeout = 60)
+{
+	agree_with_a_model(true);
+}
+
+static enum ferr close_it(struct vfs_obj *o)
+{
+	enum ferr e = vfs_flush(o);
+	vfs_unref(o);
+	return e;
+}
+
+Test(remote, a_write_that_fails_later_is_told_once_to_each_descriptor, .timeout = 60)
+{
+	struct world w;
+	world_open(&w);
+	w.behind = true;
+	tree_file(&w.t, "f", "text");
+	world_leave(&w);
+	struct vfs_obj *a = open_at(w.root, "f", VFS_WRITE), *b = open_at(w.root, "f", VFS_WRITE);
+	struct vfs_obj *other = open_at(w.root, "g", VFS_WRITE | VFS_CREATE);
+	w.fail = FE_NOSPC;
+	cr_expect_eq(put(a, 0, "lost", 0), FE_OK, "it is not waited for");
+	all_answered(&w);
+	w.fail = 0;
+	cr_expect_eq(put(other, 0, "good", 0), FE_OK, "another file's");
+	struct vfs_obj *c = open_at(w.root, "f", VFS_READ | VFS_WRITE);
+	cr_expect_eq(put(a, 0, "new", 0), FE_NOSPC);
+	cr_expect_eq(put(a, 0, "new", 0), FE_OK);
+	cr_expect_eq(vfs_sync(b, false), FE_NOSPC);
+	cr_expect_eq(vfs_sync(b, false), FE_OK);
+	cr_expect_str_eq(get(c, 0), "newt", "who reads sees what was written");
+	cr_expect_eq(close_it(c), FE_OK, "it was not open then");
+	cr_expect_eq(close_it(b), FE_OK);
+	cr_expect_eq(close_it(a), FE_OK);
+	cr_expect_eq(close_it(other), FE_OK);
+	world_free(&w);
+}
+
+Test(remote, what_got_lost_with_the_link_is_sent_again, .timeout = 60)
+{
+	struct world w;
+	struct vfs_obj *here;
+	world_open(&w);
+	w.behind = true;
+	world_leave(&w);
+	struct vfs_obj *o = open_at(w.root, "f", VFS_READ | VFS_WRITE | VFS_CREATE);
+	w.away = true;
+	for (int i = 0; i < 5; i++)
+		cr_expect_eq(put(o, (uint64_t)i * 10, "0123456789", 0), FE_OK);
+	cr_expect_eq(vfs_flush(o), FE_INPROGRESS, "to be tried again");
+	w.away = false;
+	cr_expect_eq(close_it(o), FE_OK);
+	here = open_at(w.t.root, "f", VFS_READ);
+	cr_expect_str_eq(get(here, 0), "01234567890123456789012345678901234567890123456789");
+	vfs_unref(here);
+	/* and it goes on its way also when nobody waits */
+	o = open_at(w.root, "f", VFS_WRITE);
+	cr_expect_eq(put(o, 0, "abc", 0), FE_OK);
+	cr_expect_eq(put(o, 3, "def", 0), FE_OK);
+	vfs_unref(o);
+	all_answered(&w);
+	here = open_at(w.t.root, "f", VFS_READ);
+	cr_expect(!strncmp(get(here, 0), "abcdef6789", 10), "%s", get(here, 0));
+	vfs_unref(here);
+	world_free(&w);
+}
+
+/* Read before, changed by somebody else while the home was away. */
+Test(remote, nothing_is_written_that_was_made_of_an_older_version, .timeout = 60)
+{
+	struct world w;
+	world_open(&w);
+	tree_file(&w.t, "f", "first");
+	world_leave(&w);
+	struct vfs_stat st;
+	struct vfs_obj *o = open_at(w.root, "f", VFS_READ | VFS_WRITE);
+	struct vfs_obj *log = open_at(w.root, "f", VFS_WRITE);
+	cr_expect_str_eq(get(o, 0), "first");
+	w.away = true;
+	cr_expect_eq(vfs_stat(o, &st), FE_HOSTDOWN);
+	cr_expect_eq(put(o, 0, "x", 0), FE_HOSTDOWN);
+	struct vfs_obj *here = open_at(w.t.root, "f", VFS_WRITE);
+	cr_expect_eq(put(here, 0, "second", 0), FE_OK);
+	vfs_unref(here);
+	w.away = false;
+	cr_expect_eq(put(o, 0, "x", 0), FE_STALE);
+	cr_expect_eq(vfs_set_size(o, 0), FE_STALE);
+	cr_expect_eq(put(log, 0, "!", VFS_APPEND), FE_OK, "appending replaces nothing");
+	cr_expect_str_eq(get(o, 0), "second!");
+	vfs_unref(o);
+	o = open_at(w.root, "f", VFS_READ | VFS_WRITE);
+	cr_expect_eq(put(o, 0, "S", 0), FE_OK, "whoever opens it again knows what is there");
+	vfs_unref(o);
+	vfs_unref(log);
 	world_free(&w);
 }
