@@ -51,6 +51,8 @@ struct saved {
 	bool held;
 	uint64_t seen_ns, began_ns, ended_ns, froze_ns; /* monotonic */
 	uint64_t cpu_ns;     /* of the process when the last one was made */
+	uint64_t talk;       /* kin_talk() then ... */
+	uint64_t talk_seen;  /* ... and a moment ago */
 	uint64_t used_pages; /* of image's memories */
 	int64_t stood_unix_ms;
 	uint64_t stood_ns;
@@ -350,6 +352,7 @@ static void stands_again(void *ctx, enum err e)
 	struct saved *s = ctx;
 	s->stood_unix_ms = (int64_t)(os_wall_ns() / 1000000);
 	s->cpu_ns = kin_cpu_ns(s->p);
+	s->talk = kin_talk(s->p);
 	if (e == ERR_OK && !atomic_load(&s->stop))
 		work_start(s->p->node, &s->saver->work, last_run, copied_last, s);
 	else
@@ -453,19 +456,22 @@ static bool is_settled(struct process *p)
 	       (!o || (o->state == OWNER_OWNED && !o->pending));
 }
 
-/* A part of a family that has just come here, or that others have just left: of the first the image is older than what it has told its
- * relatives of itself since, of the second there is none. */
-static bool is_new_part(const struct saved *s, struct process *p)
+/* A part of a family, whose image is not of now: it has told its relatives something since or heard of them, it has just come, or others have
+ * just left it. While they talk on there is no use. */
+static bool is_behind(struct saved *s, struct process *p)
 {
 	const struct owner *o = moves_record(p->node, p->uid);
 	bool has_image = o && !chunk_addr_is_null(&o->image);
-	return (!s->ended_ns || !has_image) && kin_has_elsewhere(p);
+	uint64_t talk = kin_talk(p), before = s->talk_seen;
+	s->talk_seen = talk;
+	return kin_has_elsewhere(p) && talk == before &&
+	       (!s->ended_ns || !has_image || talk != s->talk);
 }
 
-static bool is_due(const struct saved *s, struct process *p, uint32_t interval_s, uint64_t now_ns)
+static bool is_due(struct saved *s, struct process *p, uint32_t interval_s, uint64_t now_ns)
 {
 	uint64_t wait = interval_s * SECOND_NS, rest = s->ended_ns - s->began_ns;
-	bool at_once = is_new_part(s, p);
+	bool at_once = is_behind(s, p);
 	if (!s->ended_ns)
 		return at_once ||
 		       now_ns >=

@@ -8,7 +8,7 @@
  *	        written pages are tracked    rounds                              chunks to the depot    the record
  *
  * How often: process_config.checkpoint_s, or the node's own interval for what runs in the background. A part of a family
- * (node/wali/kinship.h) that has just come, or was just left, is due at once. One process at a time,
+ * (node/wali/kinship.h) is due at once when its image is behind what it and the others have told each other. One process at a time,
  * none that has not run since its last one, and each rests 20 times as long as its checkpoint took (as long, when a person
  * chose its interval): at most 5 % of a core.
  * The copy is kept in memory for the next time, within KEPT_BYTES_MAX of all: then only pages that changed are hashed and

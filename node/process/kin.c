@@ -4,6 +4,7 @@
 #include "node/node.h"
 #include "node/process/share.h"
 #include "node/wali/family_image.h"
+#include "node/wali/kinship.h"
 #include "node/wali/wali.h"
 #include "node/wasi/wasi.h"
 
@@ -22,6 +23,7 @@ struct kin {
 	uv_mutex_t lock;                  /* before what follows */
 	struct wali_elsewhere *elsewhere; /* owned */
 	uint32_t nelsewhere;
+	struct kinship_talk *talk; /* a reference, or NULL */
 };
 
 struct kin *kin_new(void)
@@ -56,6 +58,7 @@ void kin_unref(struct kin *k)
 	share_unref(k->share);
 	uv_mutex_destroy(&k->lock);
 	free(k->elsewhere);
+	kinship_talk_unref(k->talk);
 	free(k);
 }
 
@@ -80,10 +83,13 @@ static struct wali_elsewhere *copy_of(const struct wali_elsewhere *list, uint32_
 	return copy;
 }
 
-void kin_set_elsewhere(struct kin *k, const struct wali_elsewhere *list, uint32_t count)
+void kin_set_elsewhere(struct kin *k, const struct wali_elsewhere *list, uint32_t count,
+                       struct kinship_talk *talk)
 {
 	struct wali_elsewhere *copy = copy_of(list, count);
 	uv_mutex_lock(&k->lock);
+	kinship_talk_unref(k->talk);
+	k->talk = talk ? kinship_talk_ref(talk) : NULL;
 	free(k->elsewhere);
 	k->elsewhere = copy;
 	k->nelsewhere = copy ? count : 0;
@@ -105,6 +111,14 @@ bool kin_has_elsewhere(const struct process *p)
 	bool has = p->kin->nelsewhere > 0;
 	uv_mutex_unlock(&p->kin->lock);
 	return has;
+}
+
+uint64_t kin_talk(const struct process *p)
+{
+	uv_mutex_lock(&p->kin->lock);
+	uint64_t count = p->kin->talk ? kinship_talk_count(p->kin->talk) : 0;
+	uv_mutex_unlock(&p->kin->lock);
+	return count;
 }
 
 /* ---- who ---- */

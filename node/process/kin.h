@@ -28,11 +28,15 @@ void kin_unref(struct kin *k);
 /* A reference to how they share the processors. NULL: no memory. */
 struct share *kin_share(struct kin *k);
 /* Relatives that are in another part of the family (node/wali/kinship.h), as one that is here has heard. Any thread. */
+struct kinship_talk;
 struct wali_elsewhere;
-void kin_set_elsewhere(struct kin *k, const struct wali_elsewhere *list, uint32_t count);
+void kin_set_elsewhere(struct kin *k, const struct wali_elsewhere *list, uint32_t count,
+                       struct kinship_talk *talk);
 /* The caller's (free()). NULL: there are none. */
 struct wali_elsewhere *kin_elsewhere(const struct process *p, uint32_t *count);
 bool kin_has_elsewhere(const struct process *p);
+/* How much they have told each other. */
+uint64_t kin_talk(const struct process *p);
 /* The epoch of the family's ownership. Any thread. */
 uint64_t kin_epoch(const struct kin *k);
 void kin_set_epoch(struct process *leader, uint64_t epoch);

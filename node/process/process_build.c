@@ -239,10 +239,11 @@ static void linux_confine(void *ctx)
 	atomic_store(&p->controls, false);
 }
 
-static void linux_elsewhere(void *ctx, const struct wali_elsewhere *list, uint32_t count)
+static void linux_elsewhere(void *ctx, const struct wali_elsewhere *list, uint32_t count,
+                            struct kinship_talk *talk)
 {
 	struct process *p = ctx;
-	kin_set_elsewhere(p->kin, list, count);
+	kin_set_elsewhere(p->kin, list, count, talk);
 }
 
 static enum ferr linux_ask(void *ctx, const char *question, bool asked, struct wr *out)

@@ -211,9 +211,23 @@ void family_remove(struct family *f, struct task *t)
 			f->elsewhere_changed |= t->away != NULL;
 			if (t->state != TASK_ZOMBIE && !t->away)
 				f->alive--;
-			free(t);
+			t->is_out = true;
+			if (!t->is_held)
+				free(t);
 			return;
 		}
+}
+
+void family_hold(struct task *t)
+{
+	t->is_held = true;
+}
+
+void family_let_go(struct task *t)
+{
+	t->is_held = false;
+	if (t->is_out)
+		free(t);
 }
 
 void family_poke(struct task *t)
@@ -329,6 +343,7 @@ static void end_alarms(struct family *f)
 static void family_free(struct family *f)
 {
 	kinships_end(f);
+	kinship_talk_unref(f->talk);
 	far_requests_free(f);
 	space_free(f->space);
 	ptys_settle(f);

@@ -69,7 +69,9 @@ struct task {
 	const void *
 	    waits_for; /* else: the pipe that its call waits for, the task itself: for no file, NULL: for anything */
 	bool has_execed;
-	bool is_absent;      /* of an image: its process is not there yet */
+	bool is_absent; /* of an image: its process is not there yet */
+	bool is_held;   /* its parent's fork has not answered yet ... */
+	bool is_out;    /* ... and it is no task of the family any more: it goes with that answer */
 	uint64_t pending;    /* signal n is bit n - 1 */
 	uint64_t alarm_ns;   /* host monotonic time at which it is to be poked; 0: never */
 	struct store *store; /* its threads are asked to stop when a signal comes; NULL: not now */
@@ -118,8 +120,9 @@ struct family {
 	uint64_t cpu_shown_ns; /* the most that /proc has said that all have used */
 	pthread_mutex_t
 	    wakers; /* before changes of tasks and their wakers; the last lock anybody takes */
-	struct space *space;         /* its sockets' (node/sockets/socket.h); NULL: no net. Owned */
-	struct kinship *kinships;    /* with its other parts. Owned */
+	struct space *space;       /* its sockets' (node/sockets/socket.h); NULL: no net. Owned */
+	struct kinship *kinships;  /* with its other parts. Owned */
+	struct kinship_talk *talk; /* with them, as long as it lives. A reference; NULL: none yet */
 	struct kinship *terminal_at; /* the terminal is the part's beyond it; NULL: it is here */
 	struct far_input input;      /* of a terminal that is not here */
 	struct far_request *far_requests; /* far_requests.h. Owned */
@@ -155,6 +158,9 @@ struct task *family_find(struct family *f, uint32_t pid);
  * last: then true, and there is no lock to give back. */
 bool family_end(struct family *f, struct task *t, int status);
 void family_remove(struct family *f, struct task *t);
+/* Until family_let_go() the row stays readable, though the task may be removed meanwhile. */
+void family_hold(struct task *t);
+void family_let_go(struct task *t);
 /* Its parent, group, session, state or name has changed. */
 void family_changed(struct family *f, struct task *t);
 /* It is a zombie, and nobody will ever wait for it here: it goes, once other parts have heard. */

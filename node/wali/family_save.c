@@ -218,10 +218,7 @@ void wali_settle(struct wali *k)
 	struct wali_slot *s = th && th->nslots ? &th->slots[th->nslots - 1] : NULL;
 	if (t && s && (t->pid || t->state == TASK_ZOMBIE)) {
 		s->has_result = true;
-		s->result = t->pid ? (int64_t)t->pid : NO(AGAIN);
-		k->born = NULL;
-		if (!t->pid)
-			family_remove(k->family, t);
+		s->result = wali_born(k);
 	}
 	family_unlock(k->family);
 }

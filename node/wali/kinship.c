@@ -26,6 +26,7 @@ struct killed {
 
 struct kinship {
 	struct kinship *next;
+	struct family *family;
 	struct vfs_obj *socket; /* owned */
 	uint8_t bit;
 	struct far_user user;
@@ -34,17 +35,60 @@ struct kinship {
 	uint32_t nkilled;
 };
 
+/* ---- how much was said ---- */
+
+struct kinship_talk {
+	_Atomic uint32_t refs;
+	_Atomic uint64_t count;
+};
+
+struct kinship_talk *kinship_talk_ref(struct kinship_talk *t)
+{
+	atomic_fetch_add(&t->refs, 1);
+	return t;
+}
+
+void kinship_talk_unref(struct kinship_talk *t)
+{
+	if (t && atomic_fetch_sub(&t->refs, 1) == 1)
+		free(t);
+}
+
+uint64_t kinship_talk_count(const struct kinship_talk *t)
+{
+	return atomic_load(&t->count);
+}
+
+/* False: no memory. */
+static bool begin_talk(struct family *f)
+{
+	if (f->talk)
+		return true;
+	f->talk = calloc(1, sizeof *f->talk);
+	if (f->talk)
+		f->talk->refs = 1;
+	return f->talk;
+}
+
+static void talk(const struct family *f)
+{
+	if (f->talk)
+		atomic_fetch_add(&f->talk->count, 1);
+}
+
 /* ---- which there are ---- */
 
 struct kinship *kinship_add(struct family *f, struct vfs_obj *socket)
 {
 	uint8_t used = kinships_but(f, NULL);
-	struct kinship *c = used == UINT8_MAX ? NULL : calloc(1, sizeof *c), **at = &f->kinships;
+	bool can = used != UINT8_MAX && begin_talk(f);
+	struct kinship *c = can ? calloc(1, sizeof *c) : NULL, **at = &f->kinships;
 	if (!c) {
 		vfs_unref(socket);
 		return NULL;
 	}
 	c->socket = socket;
+	c->family = f;
 	for (c->bit = 1; used & c->bit; c->bit = (uint8_t)(c->bit << 1))
 		;
 	while (*at && (*at)->bit < c->bit)
@@ -146,6 +190,7 @@ static bool put_message(struct kinship *c, const struct wr *w, bool at_end)
 	uint64_t end;
 	if (!wr_ok(w) || (!at_end && !socket_takes(c->socket, w->size)))
 		return false;
+	talk(c->family);
 	if (at_end)
 		return socket_push(c->socket, w->data, w->size);
 	return vfs_write(c->socket, 0, 0, &iov, 1, &done, &end) == FE_OK && done == w->size;
@@ -555,6 +600,8 @@ static bool hear_some(struct wali *k, struct kinship *c, size_t *taken)
 		return false;
 	if (err == ERR_AGAIN)
 		atomic_store(&k->family->has_news, true);
+	if (*taken)
+		talk(k->family);
 	iov.size = *taken;
 	r = (struct socket_receive){.iov = &iov, .n = 1};
 	return !*taken || socket_receive(c->socket, &r, &size) == FE_OK;
@@ -637,7 +684,7 @@ void kinships_show(struct wali *k)
 			describe(t, &list[n++]);
 	if (n)
 		qsort(list, n, sizeof *list, by_number);
-	k->host.elsewhere(k->host.ctx, list, n);
+	k->host.elsewhere(k->host.ctx, list, n, f->talk);
 	f->elsewhere_changed = false;
 	free(list);
 }

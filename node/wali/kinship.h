@@ -41,6 +41,13 @@ struct wali;
 
 enum { KINSHIPS_MAX = 8 };
 
+/* How much a family and its other parts have told each other: an image that is behind that does not fit its connections any more. Counted
+ * references; any thread. */
+struct kinship_talk;
+struct kinship_talk *kinship_talk_ref(struct kinship_talk *t);
+void kinship_talk_unref(struct kinship_talk *t);
+uint64_t kinship_talk_count(const struct kinship_talk *t);
+
 /* One more, by this end of a connection, which is taken also on failure. NULL: too many, no memory. It is heard from kinships_go() on. */
 struct kinship *kinship_add(struct family *f, struct vfs_obj *socket);
 /* One that nobody has heard of yet. */

@@ -151,17 +151,25 @@ void wali_child_free(struct wali_child *c)
 	free(c);
 }
 
-/* The child has its number, or there will be none. */
-static int64_t born(struct wali *k)
+/* The child has its number, or there will be none. It may have ended by now, and somebody may have waited for it. */
+int64_t wali_born(struct wali *k)
 {
 	struct task *t = k->born;
 	if (!t->pid && t->state != TASK_ZOMBIE)
 		return WALI_BLOCK;
-	int64_t r = t->pid ? t->pid : NO(AGAIN);
+	int64_t r = t->pid ? (int64_t)t->pid : NO(AGAIN);
 	k->born = NULL;
 	if (!t->pid)
 		family_remove(k->family, t);
+	family_let_go(t);
 	return r;
+}
+
+void wali_disown_born(struct wali *k)
+{
+	if (k->born)
+		family_let_go(k->born);
+	k->born = NULL;
 }
 
 static int64_t make_child(struct wali *k)
@@ -176,15 +184,16 @@ static int64_t make_child(struct wali *k)
 	}
 	wali_charge(c->wali, k->charged_bytes);
 	k->born = c->wali->task;
+	family_hold(k->born);
 	k->mother = k->me;
 	k->host.fork(k->host.ctx, c);
-	return born(k);
+	return wali_born(k);
 }
 
 int64_t wali_fork(struct wali *k, const uint64_t *a)
 {
 	if (k->born)
-		return k->mother == k->me ? born(k) : WALI_BLOCK;
+		return k->mother == k->me ? wali_born(k) : WALI_BLOCK;
 	if (!k->host.fork)
 		return NO(NOSYS);
 	if (k->family->alive >= FAMILY_MAX || k->family->alive >= k->rlimits[LIMIT_NPROC][0] ||

@@ -117,6 +117,7 @@ void wali_ended(struct wali *k, int status, int signal)
 	wali_locks_end(k);
 	wasi_close_files(k->w);
 	wali_disown_epolls(k);
+	wali_disown_born(k);
 	k->w->family = NULL;
 	k->task = NULL;
 	if (!family_end(k->family, task, signal ? signal : (status & 0xff) << 8))

@@ -37,6 +37,7 @@ struct family_image;
 struct family_terminal;
 struct fdset;
 struct fdtable_loader;
+struct kinship_talk;
 struct memories;
 struct module;
 struct net;
@@ -99,8 +100,9 @@ struct wali_host {
 	void (*about)(void *ctx, struct wali_about *out);
 	/* It gives its control up, for good. */
 	void (*confine)(void *ctx);
-	/* Those of the family that are elsewhere have changed: all of them now. */
-	void (*elsewhere)(void *ctx, const struct wali_elsewhere *list, uint32_t count);
+	/* Those of the family that are elsewhere have changed: all of them now. talk: kinship.h; NULL: there never was one. */
+	void (*elsewhere)(void *ctx, const struct wali_elsewhere *list, uint32_t count,
+	                  struct kinship_talk *talk);
 	/* A question to the node: "processes", "peers", "device", "control PID COMMAND", "state PID DEVICE". INPROGRESS: the process is woken when the
 	 * answer is there, and asks again. asked: it has asked before, so when nobody knows of it the process has moved meanwhile: OK. The
 	 * answer's text is added to out, also when an error is answered. */

@@ -119,7 +119,7 @@ struct wali {
 	struct wali_action actions[LINUX_SIGNALS + 1];
 	struct wali_timer alarm;
 	int end_signal;    /* what ended the process; 0: nothing */
-	struct task *born; /* a child that is being made by ...; NULL: none is */
+	struct task *born; /* a child that is being made by ..., held; NULL: none is */
 	struct wali_thread *mother;
 	const void *waits_for; /* of the call under way: as a task's */
 	const void
@@ -230,6 +230,12 @@ int64_t wali_terminal_may_read(struct wali *k, struct vfs_file *f, uint64_t room
 int64_t wali_terminal_may_write(struct wali *k, const struct vfs_obj *o);
 /* A session's leader that has no terminal gets the one it opens. */
 void wali_terminal_opened(struct wali *k, const struct vfs_obj *o);
+
+/* ---- process.c ---- */
+/* What fork answers, once its child is made or will not be: that is let go of. WALI_BLOCK: not yet. */
+int64_t wali_born(struct wali *k);
+/* The process ends: nobody waits for that answer. */
+void wali_disown_born(struct wali *k);
 
 /* ---- limits.c ---- */
 void wali_limits_reset(struct wali *k, uint64_t memory_bytes);

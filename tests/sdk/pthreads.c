@@ -292,6 +292,40 @@ static void a_thousand_at_once(void)
 	printf("%d met, %d was the last\n", made, serial);
 }
 
+static volatile int all_forked;
+
+static void *wait_for_all(void *arg)
+{
+	intptr_t got = 0;
+	for (;;) {
+		int forked = all_forked; /* before the look: then none comes after it */
+		pid_t pid = waitpid(-1, NULL, WNOHANG);
+		if (pid > 0)
+			got++;
+		else if (forked && pid < 0)
+			return (void *)got;
+	}
+}
+
+/* A child may be gone, and waited for, before the thread that made it hears its number. */
+static void another_waits_for_what_one_forks(void)
+{
+	enum { CHILDREN = 50 };
+	pthread_t waiter;
+	void *got;
+	int good = 0;
+	pthread_create(&waiter, NULL, wait_for_all, NULL);
+	for (int i = 0; i < CHILDREN; i++) {
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(0);
+		good += pid > 0;
+	}
+	all_forked = 1;
+	pthread_join(waiter, &got);
+	printf("%d forked, %d waited for\n", good, (int)(intptr_t)got);
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -301,6 +335,7 @@ int main(int argc, char **argv)
 	threads_are_cancelled();
 	a_thread_forks();
 	many_come_and_go();
+	another_waits_for_what_one_forks();
 	if (argc <= 2)
 		a_thousand_at_once();
 	eight_compute(argc > 1 ? (uint32_t)atoi(argv[1]) : 200);

@@ -537,6 +537,30 @@ def test_who_stays_is_checkpointed_when_a_part_leaves(a, b):
     crash_of_a_new_part(a, b, False)
 
 
+def checkpoints(node, number):
+    return (node.process(number) or {}).get('checkpoints', 0)
+
+
+def test_parts_whose_devices_crash_in_turn_find_each_other_again(a, b):
+    pid = script(a, 'dash -c "sleep 20; exit 9" & wait $!; echo "status $?"', '--checkpoint', '3000')
+    until('it sleeps', lambda: named(a, 'sleep'))
+    child = next(r['parent'] for r in a.living() if r['name'] == 'sleep')
+    there = a.migrate(child, b, '--alone')['pid']
+    until('both have one', lambda: checkpoints(a, pid) and checkpoints(b, there))
+    time.sleep(1)  # what was told while one was made gives another
+    for node, number, other, its in ((a, pid, b, there), (b, there, a, pid)):
+        before = checkpoints(other, its)
+        node.kill9()
+        node.up('--listen', '127.0.0.1:0', '--display', 'headless')
+        nodes.wait_for_link(a, b)
+        until('it is back', lambda n=node: n.living())
+        until('what it told is kept', lambda o=other, i=its, n=before: checkpoints(o, i) > n)
+        until('it is kept again', lambda n=node, i=number: checkpoints(n, i))
+    assert a.wait(pid)['status'] == 0
+    assert 'status 9' in a.output(pid), a.output(pid)
+    all_over(a, b)
+
+
 def test_the_rest_that_was_killed_with_its_node_comes_back_once(a, b):
     pid = script(a, 'sleep 1000 & j=$!; sleep 12; kill $j; wait $j; echo "status $?"', '--checkpoint', '1')
     until('a checkpoint', lambda: (a.process(pid) or {}).get('checkpoints'))
