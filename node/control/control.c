@@ -10,6 +10,7 @@
 #include "node/links/link.h"
 #include "node/moves/moves.h"
 #include "node/node.h"
+#include "node/process/kin.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -410,14 +411,13 @@ struct process *control_arg_process(struct control_call *c)
 }
 
 /* It runs again by itself: after a copy for a checkpoint, when the device it came from has confirmed. */
-static bool stands_for_a_moment(const struct process *p)
+static bool stands_for_a_moment(struct process *p)
 {
 	struct move_status st;
 	const struct owner *o = moves_record(p->node, p->uid);
 	bool arriving = moves_status(p->node, p->uid, &st) && !st.leaving;
 	return process_alive(p) &&
-	       (arriving || (p->state == PROCESS_FROZEN && p->hold == HOLD_NONE) ||
-	        (o && o->state == OWNER_OWNED && o->pending));
+	       (arriving || kin_stands_briefly(p) || (o && o->state == OWNER_OWNED && o->pending));
 }
 
 struct process *control_arg_running(struct control_call *c)
@@ -425,7 +425,7 @@ struct process *control_arg_running(struct control_call *c)
 	struct process *p = control_arg_process(c);
 	if (!p || !stands_for_a_moment(p))
 		return p;
-	wait_for(c, p->pid, p->state == PROCESS_FROZEN ? "is frozen" : "is just arriving");
+	wait_for(c, p->pid, kin_stands_briefly(p) ? "is frozen" : "is just arriving");
 	return NULL;
 }
 

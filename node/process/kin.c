@@ -170,6 +170,14 @@ enum err kin_is_free(struct process *leader, struct errmsg *msg)
 	return ERR_OK;
 }
 
+bool kin_stands_briefly(struct process *p)
+{
+	EACH_RELATIVE(r, p)
+	if (r->state == PROCESS_FROZEN && (r->hold == HOLD_NONE || r->hold == HOLD_EXEC))
+		return true;
+	return false;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	const struct process *x = *(struct process *const *)a, *y = *(struct process *const *)b;

@@ -46,6 +46,8 @@ struct process *kin_leader(struct process *p);
 bool kin_is_alone(const struct process *p);
 /* STATE: it, or a relative, has ended, is moving, asleep ... */
 enum err kin_is_free(struct process *leader, struct errmsg *msg);
+/* It, or a relative, stands only for a moment: a copy for a checkpoint is made. */
+bool kin_stands_briefly(struct process *p);
 /* The leader first, then the others by the numbers that they know themselves by: those that are here, alive and not forgotten. LIMIT. */
 enum err kin_list(struct process *leader, struct process *out[KIN_MAX], uint32_t *count);
 /* p has ended: if it led, a relative that lives leads from now on, under p's uid. */
