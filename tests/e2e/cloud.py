@@ -2,6 +2,7 @@
 
 	python3 tests/e2e/cloud.py build/shell/wasmos cloud_guest.wasm [CASE...]
 	python3 tests/e2e/cloud.py build/tests/cloud/vault-devices vault
+	python3 tests/e2e/cloud.py build/tests/cloud/cloud-random random SEED COUNT        (or random-s3)
 
 WebDAV is `rclone serve webdav` (Debian's rclone), S3 is OpenStack's object store (Debian's python3-swift, tests/cloud/s3_server.py), which
 verifies signatures. What is not there is skipped with words; exit code 77 when nothing can be tried.
@@ -384,26 +385,46 @@ def tls(node, server, folder):
 CASES = [accounts, files, conflict, backup, away, again, tls, s3]
 
 
-def vault(program):
-    """tests/cloud/vault_devices.c beside a server."""
-    folder = tempfile.mkdtemp(prefix='wasmos-vault-')
+def beside(program, *last):
+    """A program of tests/cloud beside a server; the last words: the server's folder, or a seed and a number of operations."""
+    folder = tempfile.mkdtemp(prefix='wasmos-cloud-')
     server = WebDav(folder + '/store', '--dir-cache-time', '0s')
     try:
         os.mkdir(folder + '/cache', 0o700)
-        return subprocess.run([program, f'http://127.0.0.1:{server.port}/', 'anna', SECRET, folder + '/cache', server.folder + '/vault'],
-                              timeout=100).returncode
+        return subprocess.run([program, f'http://127.0.0.1:{server.port}/', 'anna', SECRET, folder + '/cache',
+                               *(last or [server.folder + '/vault'])], timeout=3600).returncode
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def random_s3(program, *last):
+    """Random operations on storage of S3."""
+    folder = tempfile.mkdtemp(prefix='wasmos-cloud-')
+    try:
+        store = S3(folder + '/s3')
+        try:
+            os.mkdir(folder + '/cache', 0o700)
+            return subprocess.run([program, 's3://bucket/in', store.access, SECRET, folder + '/cache', *last,
+                                   f'http://127.0.0.1:{store.port}'], timeout=3600).returncode
+        finally:
+            store.stop()
+    except Missing as e:
+        print('1..0 # SKIP', e)
+        return 77
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main():
     wanted = sys.argv[3:]
+    if sys.argv[2] == 'random-s3':
+        sys.exit(random_s3(os.path.abspath(sys.argv[1]), *wanted))
     if not shutil.which('rclone'):
         print('1..0 # SKIP rclone is not installed (scripts/setup)')
         sys.exit(77)
-    if sys.argv[2] == 'vault':
-        sys.exit(vault(os.path.abspath(sys.argv[1])))
+    if sys.argv[2] in ('vault', 'random'):
+        sys.exit(beside(os.path.abspath(sys.argv[1]), *wanted))
     folder = tempfile.mkdtemp(prefix='wasmos-cloud-')
     node = Node(folder + '/home', 'desk')
     server = WebDav(folder + '/store')
