@@ -109,6 +109,7 @@ static void free_cloud(struct cloud *c)
 	http_free(c->http);
 	free(c->cache_path);
 	free(c->items);
+	pthread_cond_destroy(&c->settled);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
@@ -128,6 +129,15 @@ void cloud_unref(struct cloud *c)
 void cloud_stop(struct cloud *c)
 {
 	http_stop(c->http);
+}
+
+void cloud_settle(struct cloud *c, uint64_t limit_ms)
+{
+	uint64_t end = os_monotonic_ns() + limit_ms * UINT64_C(1000000);
+	pthread_mutex_lock(&c->lock);
+	while (c->closers && os_cond_wait(&c->settled, &c->lock, end))
+		;
+	pthread_mutex_unlock(&c->lock);
 }
 
 static bool is_kept(const char *name)
@@ -196,6 +206,7 @@ enum err cloud_new(const struct cloud_config *config, struct cloud **out, struct
 		return err_set(msg, ERR_NOMEM, "out of memory");
 	atomic_init(&c->refs, 1);
 	pthread_mutex_init(&c->lock, NULL);
+	os_cond_init(&c->settled);
 	snprintf(c->name, sizeof c->name, "%s", config->name);
 	c->tell = config->tell;
 	c->tell_ctx = config->tell_ctx;

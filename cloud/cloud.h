@@ -57,10 +57,12 @@ struct cloud_config {
 /* INVALID, UNSUPPORTED (no libcurl here), IO (the cache folder). Asks no server. Strings are copied. */
 enum err cloud_new(const struct cloud_config *config, struct cloud **out, struct errmsg *msg);
 struct cloud *cloud_ref(struct cloud *c);
-/* The last reference waits for nothing: cloud_stop() first. NULL is fine. */
+/* NULL is fine. Waits for nothing. */
 void cloud_unref(struct cloud *c);
 /* Requests under way end, later ones fail at once. */
 void cloud_stop(struct cloud *c);
+/* Waits until what was written by programs that have ended is on the server, or kept; limit_ms at most. */
+void cloud_settle(struct cloud *c, uint64_t limit_ms);
 /* A reference to a folder. NULL: out of memory. */
 struct vfs_obj *cloud_root(struct cloud *c);
 /* Asks the server whether name and secret are right and the folder is there: NOTFOUND, DENIED, CLOSED, TIMEOUT, AUTH, IO. */

@@ -15,6 +15,7 @@ enum {
 	FILES_IDLE_BYTES = 512 << 20, /* and what they take on disk, at most */
 	ITEM_SLOTS = 4096,
 	LOCAL_NAME_MAX = 80,
+	CLOSER_STACK = 512 << 10,
 };
 
 /* What the server said of a name a moment ago. */
@@ -61,6 +62,9 @@ struct cloud {
 	struct cloud_file *files;
 	struct item_slot *items; /* ITEM_SLOTS */
 	uint64_t next_local;
+	unsigned
+	    closers; /* threads that bring files to the server which nobody has open any more */
+	pthread_cond_t settled;
 };
 
 /* ---- cloud.c ---- */

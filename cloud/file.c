@@ -653,21 +653,12 @@ static void keep(struct cloud_file *f)
 }
 
 /* The last object goes while the list may still find it: another may come meanwhile. */
-void file_unref(struct cloud_file *f)
+static void let_go(struct cloud_file *f)
 {
 	struct cloud *c = f->cloud;
-	pthread_mutex_lock(&f->lock);
-	bool try = f->is_dirty && !f->was_tried;
-	pthread_mutex_unlock(&f->lock);
 	pthread_mutex_lock(&c->lock);
-	bool is_last = f->refs == 1;
-	pthread_mutex_unlock(&c->lock);
-	if (is_last && try)
-		file_flush(f);
-	pthread_mutex_lock(&c->lock);
-	if (--f->refs == 0 && f->is_dirty)
-		f->is_gone = true; /* nobody finds it any more */
-	bool lost = !f->refs && f->is_dirty;
+	bool lost = --f->refs == 0 && f->is_dirty;
+	f->is_gone |= lost; /* nobody finds it any more */
 	if (lost)
 		take_out(c, f);
 	pthread_mutex_unlock(&c->lock);
@@ -676,4 +667,52 @@ void file_unref(struct cloud_file *f)
 		free_file(f);
 	}
 	trim(c);
+}
+
+/* A program that ended without closing it, or that goes on elsewhere: whoever frees its files must not wait for the server. */
+static void *flush_later(void *ctx)
+{
+	struct cloud_file *f = ctx;
+	struct cloud *c = f->cloud;
+	file_flush(f);
+	let_go(f);
+	pthread_mutex_lock(&c->lock);
+	c->closers--;
+	pthread_cond_broadcast(&c->settled);
+	pthread_mutex_unlock(&c->lock);
+	cloud_unref(c);
+	return NULL;
+}
+
+static bool start_closer(struct cloud_file *f)
+{
+	struct cloud *c = f->cloud;
+	pthread_t thread;
+	pthread_mutex_lock(&c->lock);
+	c->closers++;
+	pthread_mutex_unlock(&c->lock);
+	cloud_ref(c);
+	if (os_thread_start(&thread, CLOSER_STACK, flush_later, f)) {
+		pthread_detach(thread);
+		return true;
+	}
+	pthread_mutex_lock(&c->lock);
+	c->closers--;
+	pthread_mutex_unlock(&c->lock);
+	cloud_unref(c);
+	return false;
+}
+
+void file_unref(struct cloud_file *f)
+{
+	struct cloud *c = f->cloud;
+	pthread_mutex_lock(&f->lock);
+	bool try = f->is_dirty && !f->was_tried;
+	f->was_tried |= try;
+	pthread_mutex_unlock(&f->lock);
+	pthread_mutex_lock(&c->lock);
+	bool is_last = f->refs == 1;
+	pthread_mutex_unlock(&c->lock);
+	if (!is_last || !try || !start_closer(f))
+		let_go(f);
 }

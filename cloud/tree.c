@@ -19,8 +19,8 @@ struct object {
 	struct vfs_obj base;
 	struct cloud *cloud;
 	struct cloud_file *file; /* of a file */
-	char *path;              /* of a folder; "" is the root */
-	struct row *rows;        /* of the listing that is being given out */
+	char *path;       /* of a folder, "" is the root; of a file of an image until it is used */
+	struct row *rows; /* of the listing that is being given out */
 	uint32_t count, cap;
 };
 
@@ -166,9 +166,20 @@ static enum ferr done(struct cloud *c, const char *path, enum ferr e, const stru
 
 /* ---- files ---- */
 
+/* A file that an image named is opened when it is first used: loading asks nobody. */
+static enum ferr use(struct vfs_obj *b)
+{
+	struct object *o = object_of(b);
+	if (o->file)
+		return FE_OK;
+	enum ferr e = file_open_newest(o->cloud, o->path, NULL, &o->file);
+	return e == FE_NOENT || e == FE_ISDIR ? FE_STALE : e;
+}
+
 static enum ferr tree_read(struct vfs_obj *o, uint64_t offset, const struct vfs_iov *iov, size_t n,
                            size_t *got)
 {
+	FTRY(use(o));
 	return file_read_at(object_of(o)->file, offset, iov, n, got);
 }
 
@@ -180,6 +191,7 @@ static enum ferr tree_flush(struct vfs_obj *o)
 static enum ferr tree_write(struct vfs_obj *o, uint64_t offset, unsigned flags,
                             const struct vfs_iov *iov, size_t n, size_t *put, uint64_t *end)
 {
+	FTRY(use(o));
 	FTRY(file_write_at(object_of(o)->file, offset, flags & VFS_APPEND, iov, n, put, end));
 	return flags & (VFS_SYNC | VFS_DSYNC) ? tree_flush(o) : FE_OK;
 }
@@ -191,6 +203,7 @@ static enum ferr tree_sync(struct vfs_obj *o, bool data_only)
 
 static enum ferr tree_set_size(struct vfs_obj *o, uint64_t size_bytes)
 {
+	FTRY(use(o));
 	return file_set_size(object_of(o)->file, size_bytes);
 }
 
@@ -198,6 +211,7 @@ static enum ferr tree_set_size(struct vfs_obj *o, uint64_t size_bytes)
 static enum ferr tree_allocate(struct vfs_obj *o, uint64_t offset, uint64_t size_bytes)
 {
 	struct cloud_item item;
+	FTRY(use(o));
 	file_item(object_of(o)->file, &item);
 	return offset + size_bytes > item.size_bytes ? tree_set_size(o, offset + size_bytes)
 	                                             : FE_OK;
@@ -220,11 +234,12 @@ static enum ferr tree_stat(struct vfs_obj *b, struct vfs_stat *out)
 {
 	struct object *o = object_of(b);
 	struct cloud_item item = {.is_folder = true};
-	if (!o->file) {
+	if (b->type == VFS_TYPE_DIR) {
 		FTRY(cloud_item(o->cloud, o->path, &item));
 		put_stat(o->cloud, o->path, &item, out);
 		return FE_OK;
 	}
+	FTRY(use(b));
 	char *path = file_path(o->file);
 	if (!path)
 		return FE_NOMEM;
@@ -255,8 +270,9 @@ static enum ferr tree_set_times(struct vfs_obj *b, const struct vfs_times *t)
 {
 	bool touch;
 	FTRY(check_times(t, &touch));
-	if (!touch || !object_of(b)->file)
+	if (!touch || b->type == VFS_TYPE_DIR)
 		return FE_OK;
+	FTRY(use(b));
 	file_touch(object_of(b)->file);
 	return tree_flush(b);
 }
@@ -548,15 +564,17 @@ static enum ferr tree_rename(struct vfs_obj *from, const char *from_path, struct
 /* A file of the same name: other storage knows no file ids. */
 static enum ferr tree_reopen(struct vfs_obj *root, const struct vfs_saved *s, struct vfs_obj **out)
 {
-	struct vfs_obj *o;
-	enum ferr e = tree_open(root, s->path, s->flags & (VFS_READ | VFS_WRITE), &o);
-	if (e == FE_OK && o->type != s->type) {
-		vfs_unref(o);
-		e = FE_STALE;
+	struct cloud *c = object_of(root)->cloud;
+	struct place p;
+	if (place_of(root, s->path, &p) != FE_OK)
+		return FE_STALE;
+	FTRY(folder_new(c, p.path, out));
+	if (s->type != VFS_TYPE_FILE && s->type != VFS_TYPE_DIR) {
+		vfs_unref(*out);
+		return FE_STALE;
 	}
-	if (e == FE_OK)
-		*out = o;
-	return e == FE_NOENT ? FE_STALE : e;
+	(*out)->type = s->type;
+	return FE_OK;
 }
 
 /* In a larger mount it is below the storage's name. */

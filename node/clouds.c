@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW_VERSION = 2, TEXT_MAX = 2048 };
+enum { ROW_VERSION = 2, TEXT_MAX = 2048, SETTLE_MS = 10000 };
 _Static_assert(CLOUDS_NAME_MAX == CLOUD_NAME_MAX, "names");
 static const char key_prefix[] = "cloud/";
 enum { KEY_PREFIX = sizeof key_prefix - 1 };
@@ -616,12 +616,20 @@ enum err clouds_open(struct node *n, struct errmsg *msg)
 	return e;
 }
 
+/* What programs that were just ended have written still gets there, if the server answers; else it is kept. */
+static void close_cloud(struct cloud *c)
+{
+	cloud_settle(c, SETTLE_MS);
+	cloud_stop(c);
+	cloud_settle(c, SETTLE_MS);
+}
+
 void clouds_close(struct node *n)
 {
 	struct clouds *s = n->clouds;
 	for (uint32_t i = 0; i < s->count; i++)
 		if (s->list[i].cloud)
-			cloud_stop(s->list[i].cloud);
+			close_cloud(s->list[i].cloud);
 	work_wait(n, &s->jobs);
 	uv_mutex_lock(&s->lock);
 	uint32_t count = s->count;

@@ -24,7 +24,7 @@ import urllib.request
 
 os.environ['WASMOS'] = os.path.abspath(sys.argv[1])
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'scripts'))
-from nodes import Failed, Node  # noqa: E402
+from nodes import Failed, Node, pair  # noqa: E402
 
 GUEST = os.path.abspath(sys.argv[2])
 SECRET = 'not-in-any-list'
@@ -326,6 +326,49 @@ def backup(node, server, folder):
     ok(mode == 0o600, 'the key is readable by its user only', oct(mode))
 
 
+def until(server, name, want, limit_s=60):
+    """What the server has when that is it, or at last. While a file is being replaced it may have none."""
+    end = time.monotonic() + limit_s
+    while True:
+        try:
+            now = server.get(name)
+        except OSError as e:
+            now = e
+        if now == want or time.monotonic() > end:
+            return now
+        time.sleep(0.1)
+
+
+def moved(node, server, folder):
+    other = Node(folder + '/moved', 'tablet')
+    other.up('--listen', '127.0.0.1:0', '--display', 'headless')
+    try:
+        pair(node, other)
+        add(other, 'photos', f'http://127.0.0.1:{server.port}/')
+        server.put('trip', b'before and after')
+        p = node.spawn('run', '--dir', 'net:', GUEST, 'edit', '/net/photos/trip', 'BEFORE', stdin=subprocess.PIPE,
+                       stdout=subprocess.PIPE, text=True)
+        line = p.stdout.readline()
+        node.migrate(node.living()[0]['pid'], other)
+        out = p.communicate('go\n', timeout=60)[0]
+        now = until(server, 'trip', b'BEFORE and after')
+        ok(line == 'written\n' and out == 'ok\n' and now == b'BEFORE and after',
+           'a program that moves has its file there, and what it wrote gets to the server', f'{line}{out}{now}')
+    finally:
+        other.down()
+
+
+def ended(node, server, folder):
+    server.put('left', b'as it was')
+    p = node.spawn('run', '--dir', 'net:', GUEST, 'edit', '/net/photos/left', 'IS', stdin=subprocess.PIPE,
+                   stdout=subprocess.PIPE, text=True)
+    line = p.stdout.readline()
+    node.call('kill', node.living()[0]['pid'])
+    p.communicate(timeout=60)
+    now = until(server, 'left', b'IS it was')
+    ok(line == 'written\n' and now == b'IS it was', 'what a program has written that is killed gets to the server', now)
+
+
 def away(node, server, folder):
     server.stop()
     begin = time.monotonic()
@@ -382,7 +425,7 @@ def tls(node, server, folder):
         secure.stop()
 
 
-CASES = [accounts, files, conflict, backup, away, again, tls, s3]
+CASES = [accounts, files, conflict, backup, moved, ended, away, again, tls, s3]
 
 
 def beside(program, *last):
