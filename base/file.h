@@ -72,6 +72,8 @@ enum err file_open_in(struct dir *d, const char *name, bool make, struct file **
 enum err file_write(struct file *f, const void *bytes, size_t size, uint64_t offset,
                     struct errmsg *msg);
 enum err file_cut(struct file *f, uint64_t size_bytes, struct errmsg *msg);
+/* The bytes there read as zeros from now on and take no room, as far as the file system can: UNSUPPORTED. */
+enum err file_punch(struct file *f, uint64_t offset, uint64_t size_bytes);
 /* What was written is on the disk when it returns ERR_OK. */
 enum err file_sync(struct file *f, struct errmsg *msg);
 void file_close(struct file *f);

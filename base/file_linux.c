@@ -387,6 +387,13 @@ enum err file_cut(struct file *f, uint64_t size_bytes, struct errmsg *msg)
 	return ftruncate(f->fd, (off_t)size_bytes) == 0 ? ERR_OK : fail(msg, "cutting a file");
 }
 
+enum err file_punch(struct file *f, uint64_t offset, uint64_t size_bytes)
+{
+	int how = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	return fallocate(f->fd, how, (off_t)offset, (off_t)size_bytes) == 0 ? ERR_OK
+	                                                                    : ERR_UNSUPPORTED;
+}
+
 enum err file_sync(struct file *f, struct errmsg *msg)
 {
 	return fdatasync(f->fd) == 0 ? ERR_OK : fail(msg, "syncing a file");

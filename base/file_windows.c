@@ -489,6 +489,12 @@ enum err file_cut(struct file *f, uint64_t size_bytes, struct errmsg *msg)
 	           : fail(msg, "cutting a file");
 }
 
+/* Files would have to be made sparse for it. */
+enum err file_punch(struct file *f, uint64_t offset, uint64_t size_bytes)
+{
+	return ERR_UNSUPPORTED;
+}
+
 enum err file_sync(struct file *f, struct errmsg *msg)
 {
 	return FlushFileBuffers(f->handle) ? ERR_OK : fail(msg, "syncing a file");

@@ -27,7 +27,7 @@ enum {
 	PACK_CHUNK_MIN = 1024,     /* smaller ones lie well in LMDB's pages */
 	PACK_WRITE_MIN = 64 << 10, /* fewer bytes at once are not worth a sync of their own */
 	GROUP_MAX = 64 << 20,
-	PACK_FIRST_MAX = 64 << 20,
+	PACK_FIRST_MAX = 16 << 20,
 };
 
 #define MAP_FIRST ((size_t)64 << 20)

@@ -52,7 +52,7 @@ enum {
 /* Creates dir (0700) when missing. Once in a process, and never before a fork (LMDB's rules).
  * ERR_MALFORMED: of a newer version, damaged, cut short, or empty though it was used before; the message says which. */
 enum err depot_open(const char *dir, struct depot **out, struct errmsg *msg);
-/* No pack grows beyond so many bytes (at first 64 MiB), but for a batch that is larger. */
+/* No pack grows beyond so many bytes (at first 16 MiB), but for a batch that is larger. */
 void depot_pack_size(struct depot *d, uint32_t bytes);
 /* No batch, hold or reader may be left. NULL is fine. */
 void depot_close(struct depot *d);
@@ -112,7 +112,7 @@ uint64_t depot_chunk_count(struct depot *d);
 void depot_hold(struct depot *d);
 void depot_release(struct depot *d);
 
-/* Something beside the ownership records that names chunks which are to stay: its function calls mark for each, from any thread, while
+/* Something beside the ownership records that names chunks which are to stay: its function calls mark for each (also for some that are not here), from any thread, while
  * depot_gc() runs. Registered before the first depot_gc(); at most 8 (asserted). name is static. */
 typedef void (*depot_mark_fn)(void *gc, const struct chunk_addr *addr);
 typedef enum err (*depot_keeper_fn)(void *ctx, depot_mark_fn mark, void *gc, struct errmsg *msg);

@@ -15,8 +15,12 @@ enum {
 	GC_STEP = 512,             /* rows looked at in a step */
 	GC_STEP_NS = 4000000,      /* and the time for it */
 	GC_MOVE_BYTES = 512 << 10, /* copied in a step */
+	PUNCH_MIN = 8 << 10,       /* between live records, to be worth a call */
 	GC_TAIL_PART = 16,         /* less of the pack that is written to waits for more */
 };
+
+/* Behind the last record of any pack. */
+#define PUNCH_END ((uint64_t)1 << 33)
 
 /* ---- what is spared ---- */
 
@@ -228,13 +232,17 @@ static void read_live(struct rd *r, uint64_t *n, struct place *p)
 	rd_u32(r, &p->raw);
 }
 
-/* The record's bytes as they are: what is damaged stays so. False: nothing was added. */
+/* The record's bytes as they are: what is damaged stays so, and is known then. False: nothing was added. */
 static bool add_record(struct depot *d, const struct place *p)
 {
 	size_t before = d->records.size, size = PACK_RECORD_HEAD + p->size;
 	uint8_t *room = wr_space(&d->records, size);
-	if (room && packs_read(d->packs, p->pack, p->offset, room, size, NULL) == ERR_OK)
+	if (room && packs_read(d->packs, p->pack, p->offset, room, size, NULL) == ERR_OK) {
+		struct chunk_addr addr = pack_record_addr(room);
+		if (!pack_record_is_whole(room, size))
+			depot_rotten(d, &addr);
 		return true;
+	}
 	d->records.size = before;
 	return false;
 }
@@ -334,6 +342,67 @@ static enum err find_live(struct depot *d, struct emptying *em, struct errmsg *m
 	return depot_err(rc, msg, "looking for packs to empty");
 }
 
+/* ---- a full disk: nothing can be copied ---- */
+
+static int by_place(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	if (x->pack != y->pack)
+		return x->pack < y->pack ? -1 : 1;
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* Of a pack all that lies between its live records. */
+static void punch_pack(struct depot *d, uint32_t pack, const struct place *live, size_t count)
+{
+	uint64_t at = 0;
+	for (size_t i = 0; i <= count; i++) {
+		bool end = i == count || live[i].pack > pack;
+		if (!end && live[i].pack < pack)
+			continue;
+		uint64_t to = end ? at + PUNCH_END : live[i].offset;
+		if (to >= at + PUNCH_MIN)
+			packs_punch(d->packs, pack, at, to - at);
+		if (end)
+			return;
+		at = live[i].offset + PACK_RECORD_HEAD + live[i].size;
+	}
+}
+
+static void punch_all(struct depot *d, const struct emptying *em)
+{
+	size_t count = em->rows.size / LIVE_ROW;
+	struct place *live = calloc(count + 1, sizeof *live);
+	struct rd rows = rd_of(em->rows.data, em->rows.size);
+	struct rd packs = rd_of(em->packs.data, em->packs.size);
+	uint64_t n;
+	uint32_t pack;
+	if (!live)
+		return;
+	for (size_t i = 0; i < count; i++)
+		read_live(&rows, &n, &live[i]);
+	qsort(live, count, sizeof *live, by_place);
+	while (rd_u32(&packs, &pack) == ERR_OK)
+		if (pack != d->tail)
+			punch_pack(d, pack, live, count);
+	free(live);
+}
+
+/* Dead records give their room back where they lie. Readers that began before may still want them: none is left (P2). */
+static void punch_packs(struct depot *d, struct depot_gc_result *res)
+{
+	struct emptying em = {0};
+	uint64_t began = step_begin(d);
+	if (find_live(d, &em, NULL) == ERR_OK) {
+		uv_rwlock_wrlock(&d->gate);
+		punch_all(d, &em);
+		uv_rwlock_wrunlock(&d->gate);
+	}
+	step_end(d, began, res);
+	wr_free(&em.rows);
+	wr_free(&em.packs);
+}
+
 static enum err empty_packs(struct depot *d, struct depot_gc_result *res, struct errmsg *msg)
 {
 	struct emptying em = {0};
@@ -429,7 +498,13 @@ static enum err clear_packs(struct depot *d, struct depot_gc_result *res, struct
 {
 	end_tail(d, res);
 	TRY(drop_packs(d, res, msg));
-	TRY(empty_packs(d, res, msg));
+	enum err e = empty_packs(d, res, msg);
+	if (e == ERR_FULL) {
+		punch_packs(d, res);
+		e = empty_packs(d, res, msg);
+	}
+	if (e != ERR_OK && e != ERR_FULL) /* there may be room the next time */
+		return e;
 	return drop_packs(d, res, msg);
 }
 

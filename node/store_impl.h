@@ -114,7 +114,7 @@ struct marking {
 	struct marks marks;
 	struct wr owners; /* images to look at, 33 bytes each */
 	struct errmsg *msg;
-	enum err kept_err; /* a keeper names what is not here */
+	enum err kept_err; /* of what a keeper names */
 };
 
 bool marks_has(const struct marks *marks, uint64_t n);

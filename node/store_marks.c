@@ -85,7 +85,10 @@ static bool collect_image(void *ctx, const uint8_t *key, size_t key_size, const 
 static void mark_kept(void *gc, const struct chunk_addr *addr)
 {
 	struct marking *m = gc;
-	mark(m, addr, &m->kept_err);
+	enum err e = ERR_OK;
+	mark(m, addr, &e);
+	if (e != ERR_OK && e != ERR_NOTFOUND) /* what is not here needs no keeping */
+		m->kept_err = e;
 }
 
 enum err marking_keeper(struct marking *m, unsigned i)

@@ -55,19 +55,30 @@ void pack_record_end(struct wr *w, size_t begin)
 	checksum(w->data + begin + SUM_AT, w->data + begin, size);
 }
 
-enum err pack_record_check(const uint8_t *record, size_t size, const struct chunk_addr *addr)
+bool pack_record_is(const uint8_t *record, size_t size, const struct chunk_addr *addr)
 {
 	struct rd r = rd_of(record, size);
 	uint32_t magic = 0, payload = 0;
-	uint8_t sum[SUM_SIZE];
 	rd_u32(&r, &magic);
 	rd_u32(&r, &payload);
-	if (size < PACK_RECORD_HEAD || magic != RECORD_MAGIC ||
-	    payload != size - PACK_RECORD_HEAD ||
-	    memcmp(record + PACK_RECORD_ADDR, addr->bytes, CHUNK_ADDR_SIZE) != 0)
-		return ERR_MALFORMED;
+	return size >= PACK_RECORD_HEAD && magic == RECORD_MAGIC &&
+	       payload == size - PACK_RECORD_HEAD &&
+	       !memcmp(record + PACK_RECORD_ADDR, addr->bytes, CHUNK_ADDR_SIZE);
+}
+
+struct chunk_addr pack_record_addr(const uint8_t *record)
+{
+	struct chunk_addr addr;
+	memcpy(addr.bytes, record + PACK_RECORD_ADDR, CHUNK_ADDR_SIZE);
+	return addr;
+}
+
+bool pack_record_is_whole(const uint8_t *record, size_t size)
+{
+	uint8_t sum[SUM_SIZE];
+	struct chunk_addr addr = pack_record_addr(record);
 	checksum(sum, record, size);
-	return memcmp(sum, record + SUM_AT, SUM_SIZE) == 0 ? ERR_OK : ERR_MALFORMED;
+	return pack_record_is(record, size, &addr) && !memcmp(sum, record + SUM_AT, SUM_SIZE);
 }
 
 /* ---- files ---- */
@@ -220,6 +231,15 @@ void packs_cut(struct packs *p, uint32_t number, uint64_t size)
 	if (take(p, number, false, &o, NULL) != ERR_OK)
 		return;
 	file_cut(o->file, size, NULL);
+	give(p, o);
+}
+
+void packs_punch(struct packs *p, uint32_t number, uint64_t offset, uint64_t size)
+{
+	struct open_pack *o;
+	if (take(p, number, false, &o, NULL) != ERR_OK)
+		return;
+	file_punch(o->file, offset, size);
 	give(p, o);
 }
 

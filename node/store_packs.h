@@ -40,6 +40,8 @@ enum err packs_write(struct packs *p, uint32_t number, uint64_t offset, const vo
 enum err packs_sync(struct packs *p, uint32_t number, struct errmsg *msg);
 /* What is behind size goes; that it cannot is no harm. */
 void packs_cut(struct packs *p, uint32_t number, uint64_t size);
+/* What is there takes no room any more, where the system can do that. Nothing is read meanwhile. */
+void packs_punch(struct packs *p, uint32_t number, uint64_t offset, uint64_t size);
 enum err packs_read(struct packs *p, uint32_t number, uint64_t offset, void *buf, size_t size,
                     struct errmsg *msg);
 void packs_remove(struct packs *p, uint32_t number);
@@ -50,5 +52,9 @@ void packs_remove(struct packs *p, uint32_t number);
 size_t pack_record_begin(struct wr *w, const struct chunk_addr *addr);
 /* All of the payload is in w: length and checksum are put in their places. */
 void pack_record_end(struct wr *w, size_t begin);
-/* MALFORMED: it is not the whole record of this chunk. */
-enum err pack_record_check(const uint8_t *record, size_t size, const struct chunk_addr *addr);
+/* Whether it begins as the record of this chunk; whether its payload is right the chunk's own hash tells who unpacks it. */
+bool pack_record_is(const uint8_t *record, size_t size, const struct chunk_addr *addr);
+/* The address of a record, as it says. */
+struct chunk_addr pack_record_addr(const uint8_t *record);
+/* For who does not unpack it: whether all of it is as it was written. */
+bool pack_record_is_whole(const uint8_t *record, size_t size);

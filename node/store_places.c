@@ -55,7 +55,7 @@ static enum err read_record(struct depot *d, const struct chunk_addr *addr, cons
 {
 	size_t size = PACK_RECORD_HEAD + p->size;
 	TRY(packs_read(d->packs, p->pack, p->offset, record, size, msg));
-	return pack_record_check(record, size, addr);
+	return pack_record_is(record, size, addr) ? ERR_OK : ERR_MALFORMED;
 }
 
 enum err depot_read_place(struct depot *d, const struct chunk_addr *addr, const struct place *p,

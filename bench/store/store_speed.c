@@ -3,7 +3,8 @@
  *	build/bench/store-speed DIR [MIB]      DIR is made, and is best on the disk that is meant; MIB of each kind, default 64
  *
  * Kinds: pages of programs (4 KiB, packed to a third), pages that do not pack, pieces of files (128 KiB, that do not pack), each in batches of 1 MiB;
- * and single pages, a batch each, as a move's last moments write them. The last line is JSON.
+ * and single pages, a batch each, as a move's last moments write them. Then three quarters of the pages that do not pack become garbage, and all that is not one of the
+ * others: the time of a collection, and the longest that a writer may have to wait for one of its steps. The last line is JSON.
  */
 #include "base/os.h"
 #include "node/store.h"
@@ -96,6 +97,34 @@ static void measure(struct depot *d, const char *name, uint64_t kind, size_t siz
 	         (double)used / (1 << 20));
 }
 
+/* Every fourth of the pages that do not pack stays. */
+static enum err keep(void *ctx, depot_mark_fn mark, void *gc, struct errmsg *msg)
+{
+	uint8_t bytes[4096];
+	for (uint64_t i = 0; i < *(uint64_t *)ctx; i += 4) {
+		struct chunk_addr a = chunk(bytes, sizeof bytes, 2ull << 32 | i, false);
+		mark(gc, &a);
+	}
+	return ERR_OK;
+}
+
+static void collect(struct depot *d, uint64_t pages, char *json, size_t room)
+{
+	struct depot_gc_result res;
+	struct errmsg msg;
+	depot_keeper(d, "bench", keep, &pages);
+	uint64_t began = os_monotonic_ns();
+	if (depot_gc(d, 0, &res, &msg) != ERR_OK)
+		die(&msg);
+	double took = (double)(os_monotonic_ns() - began) / 1e9,
+	       longest = (double)res.longest_ns / 1e6;
+	printf("%-22s %.2f s, %llu chunks removed, %llu MiB copied, longest step %.1f ms\n",
+	       "collection", took, (unsigned long long)res.removed,
+	       (unsigned long long)(res.moved_bytes >> 20), longest);
+	snprintf(json + strlen(json), room - strlen(json),
+	         "\"gc_s\": %.2f, \"gc_longest_ms\": %.1f, ", took, longest);
+}
+
 int main(int argc, char **argv)
 {
 	struct depot *d;
@@ -113,6 +142,7 @@ int main(int argc, char **argv)
 	measure(d, "pieces of 128 KiB", 3, PIECE, mib, false, json, sizeof json);
 	double single = put_all(d, 4, 4096, SINGLES, false, 1) / SINGLES * 1e3;
 	printf("%-22s %.2f ms each\n", "a page a batch", single);
+	collect(d, (mib << 20) / 4096, json, sizeof json);
 	printf("%s\"single_ms\": %.2f}\n", json, single);
 	depot_close(d);
 	return 0;

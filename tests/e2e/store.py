@@ -1,10 +1,13 @@
 """store.py - `wasmos store check|gc|du`, and a disk that loses bits: noticed, and healed from a device that has them (person.py says how to run it)."""
+import contextlib
 import glob
 import json
 import os
+import subprocess
 import sys
+import tempfile
 
-from person import GUEST, main, paired, until
+from person import GUEST, Home, main, paired, until
 
 MIB = 6
 
@@ -13,9 +16,9 @@ def up(h):
     h.ok('up', '--listen', '127.0.0.1:0', '--display', 'headless')
 
 
-def start(h):
+def start(h, mib=MIB):
     """A program with so many pages that do not pack."""
-    pid = int(h.ok('run', '-d', GUEST, MIB, 1, 1000000, 'full'))
+    pid = int(h.ok('run', '-d', '--checkpoint', 0, GUEST, mib, 1, 1000000, 'full'))
     until(lambda: 'ready' in h.ok('logs', pid), timeout=60)
     return pid
 
@@ -85,6 +88,50 @@ def test_du_says_what_takes_the_room_and_gc_gives_it_back(h):
     assert next(r for r in rows if r['kind'] == 'chunks')['kib'] < 1024, rows
     status, row, _ = check(h)
     assert status == 0 and row['sound']
+
+
+def on_a_small_disk(do):
+    disk = tempfile.mkdtemp(prefix='wasmos-disk-')
+    if os.getuid() != 0 or subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=40m', 'none', disk], check=False,
+                                          stderr=subprocess.DEVNULL).returncode != 0:
+        os.rmdir(disk)
+        print('# only root mounts a small file system: not tried')
+        return
+    small = Home(disk + '/home')
+    try:
+        do(small)
+    finally:
+        small.end()
+        subprocess.run(['umount', '-l', disk], check=False)
+        os.rmdir(disk)
+
+
+def fill_up(h):
+    up(h)
+    small, large = start(h, 4), start(h, 60)
+    h.ok('suspend', small, timeout=60)
+    for _ in range(3):
+        status, _, err = h.run('suspend', large, timeout=60)
+        assert status == 1 and 'no space' in err.lower(), err
+        assert h.ps()[large]['state'] in ('running', 'waiting'), 'it goes on'
+    status, row, err = check(h)
+    assert status == 0 and row['sound'], (row, err)
+    h.ok('kill', large)
+    h.ok('store', 'gc', '--all', timeout=60)
+    h.ok('resume', small, timeout=60)
+    h.ok('suspend', small, timeout=60)
+    h.ok('down')
+    up(h)
+    status, row, err = check(h)
+    assert status == 0 and row['sound'], (row, err)
+    h.ok('resume', small, timeout=60)
+    h.ok('kill', small)
+    with contextlib.suppress(AssertionError):
+        h.ok('down')
+
+
+def test_a_full_disk_refuses_what_does_not_fit_and_nothing_else_breaks(_h):
+    on_a_small_disk(fill_up)
 
 
 if __name__ == '__main__':
