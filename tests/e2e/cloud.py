@@ -10,6 +10,7 @@ verifies signatures. What is not there is skipped with words; exit code 77 when 
 import base64
 import hashlib
 import hmac
+import http.client
 import os
 import shutil
 import signal
@@ -332,7 +333,7 @@ def until(server, name, want, limit_s=60):
     while True:
         try:
             now = server.get(name)
-        except OSError as e:
+        except (OSError, http.client.HTTPException) as e:
             now = e
         if now == want or time.monotonic() > end:
             return now
