@@ -205,10 +205,19 @@ static void on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *a, int what,
 	reply_attributes(req, failed, &st);
 }
 
-/* The sizes of what the shares lie in are not known. */
+/* The sizes of what the shares lie in are not known: programs that look for room first find a TiB, and ENOSPC tells when there is none. */
 static void on_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-	struct statvfs out = {.f_bsize = 4096, .f_frsize = 4096, .f_namemax = VFS_NAME_MAX};
+	enum { BLOCKS = 1 << 28, FILES = 1 << 30 };
+	struct statvfs out = {.f_bsize = 4096,
+	                      .f_frsize = 4096,
+	                      .f_blocks = BLOCKS,
+	                      .f_bfree = BLOCKS,
+	                      .f_bavail = BLOCKS,
+	                      .f_files = FILES,
+	                      .f_ffree = FILES,
+	                      .f_favail = FILES,
+	                      .f_namemax = VFS_NAME_MAX};
 	fuse_reply_statfs(req, &out);
 }
 
