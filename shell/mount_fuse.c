@@ -1,6 +1,6 @@
 /* mount_fuse.c - the tree of all devices by FUSE: each call of a host program becomes one or two of vfs/vfs.h (mount_inodes.h says in which order).
  *
- * The kernel believes a name for a second and attributes never; pages are dropped when a file is opened. So what was written elsewhere is seen by who
+ * The kernel believes a name for a second, a folder's for five, and attributes never; pages are dropped when a file is opened. So what was written elsewhere is seen by who
  * opens the file after that. An open file knows its own attributes for a second, unless something was changed in its lane.
  * Locks are the kernel's: among the programs of this host.
  */
@@ -197,8 +197,10 @@ static void on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *a, int what,
 	} else {
 		failed = mount_begin(req, ino, NULL, &at);
 	}
+	/* truncate() of another name of it: what is open may be open to be read only, so the kernel looks that name up. */
+	bool is_lost = !failed && !fi && at.open && what & FUSE_SET_ATTR_SIZE;
 	if (!failed)
-		failed = mount_end_change(&at, set_attributes(&at, a, what));
+		failed = mount_end_change(&at, is_lost ? FE_STALE : set_attributes(&at, a, what));
 	if (!failed)
 		failed =
 		    fi ? stat_open(mount_of(req), handle_of(fi), &st) : stat_named(req, ino, &st);
@@ -228,7 +230,7 @@ static enum ferr enter(struct at *at, struct fuse_entry_param *out, struct inode
 {
 	struct vfs_stat st;
 	FTRY(vfs_stat_at(at->root, at->path, false, &st));
-	*out = (struct fuse_entry_param){.entry_timeout = 1};
+	*out = (struct fuse_entry_param){.entry_timeout = st.type == VFS_TYPE_DIR ? 5 : 1};
 	put_stat(at->m, at->lane, &st, &out->attr);
 	pthread_mutex_lock(&at->m->lock);
 	*inode = mount_look_up(at->m, out->attr.st_ino, at->path);

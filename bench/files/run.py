@@ -85,7 +85,8 @@ class Rclone:
     def __init__(self, folder, share, mnt):
         port, self.at, self.mnt = free_port(), mnt, mnt
         env = dict(os.environ, XDG_CACHE_HOME=folder + '/cache', RCLONE_CONFIG=folder + '/none')
-        self.server = subprocess.Popen(['rclone', 'serve', 'webdav', share, '--addr', f'127.0.0.1:{port}'], env=env, stderr=subprocess.DEVNULL)
+        self.server = subprocess.Popen(['rclone', 'serve', 'webdav', share, '--addr', f'127.0.0.1:{port}', '--dir-cache-time', '0s'],
+                                       env=env, stderr=subprocess.DEVNULL)
         time.sleep(1)
         self.mount = subprocess.Popen(['rclone', 'mount', ':webdav:', mnt, '--webdav-url', f'http://127.0.0.1:{port}', '--vfs-cache-mode', 'writes',
                                        '--dir-cache-time', '0s'],
@@ -193,6 +194,9 @@ def run(kind, mib, files):
             return None
         try:
             return measure(server.at, share, mib, files)
+        except OSError as e:
+            print(f'{kind}: not measured to the end: {e}')
+            return None
         finally:
             server.end()
 
