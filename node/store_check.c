@@ -255,7 +255,7 @@ static int check_pack(struct checking *k, const struct live *l)
 	return depot_put_pack_row(k->depot, k->txn, l->pack, &row);
 }
 
-/* With `writing`: files and rows belong together. */
+/* No file goes meanwhile (P2); what is written meanwhile is behind what this transaction counts. */
 static int check_places(struct checking *k)
 {
 	struct lives lives = {0};
@@ -267,10 +267,11 @@ static int check_places(struct checking *k)
 	return rc == 0 && lives.failed ? ENOMEM : rc;
 }
 
-static int check_locked(struct checking *k)
+static int check_at_once(struct checking *k)
 {
 	struct depot *d = k->depot;
-	uv_mutex_lock(&d->writing);
+	if (k->repair)
+		uv_mutex_lock(&d->writing);
 	uv_rwlock_rdlock(&d->gate);
 	int rc = mdb_txn_begin(d->env, NULL, k->repair ? 0 : MDB_RDONLY, &k->txn);
 	if (rc == 0) {
@@ -281,7 +282,8 @@ static int check_locked(struct checking *k)
 			mdb_txn_abort(k->txn);
 	}
 	uv_rwlock_rdunlock(&d->gate);
-	uv_mutex_unlock(&d->writing);
+	if (k->repair)
+		uv_mutex_unlock(&d->writing);
 	return rc;
 }
 
@@ -312,7 +314,7 @@ enum err depot_check(struct depot *d, bool repair, struct depot_soundness *out, 
 {
 	struct checking k = {.depot = d, .out = out, .repair = repair};
 	*out = (struct depot_soundness){0};
-	int rc = check_locked(&k);
+	int rc = check_at_once(&k);
 	if (rc != 0)
 		return depot_err(rc, msg, "checking");
 	return depot_each(d, DEPOT_OWNERS, check_image, &k);

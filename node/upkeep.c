@@ -210,6 +210,17 @@ static void read_all(struct job *j)
 		    depot_scrub(node_depot(u->node), &from, SCRUB_RATE, &j->sum, &end, &j->msg);
 }
 
+/* In as many goes as bring something. */
+static void heal_all(struct job *j)
+{
+	struct upkeep *u = j->upkeep;
+	uint32_t healed = 0;
+	do {
+		heal_chunks(u->node, &j->peers, &u->stop, &healed, &j->left);
+		j->healed += healed;
+	} while (healed && !u->stop && !j->gone);
+}
+
 static void check_run(void *ctx)
 {
 	struct job *j = ctx;
@@ -217,7 +228,7 @@ static void check_run(void *ctx)
 	struct depot *d = node_depot(u->node);
 	read_all(j);
 	if (j->err == ERR_OK && j->repair)
-		heal_chunks(u->node, &j->peers, &u->stop, &j->healed, &j->left);
+		heal_all(j);
 	else
 		j->left = (uint32_t)j->sum.damaged;
 	if (j->err == ERR_OK && j->repair)
