@@ -94,7 +94,7 @@ static bool next_request(struct session *s)
 	return goes_on;
 }
 
-static void tell(struct session *s, bool *what)
+static void say_so(struct session *s, bool *what)
 {
 	pthread_mutex_lock(&s->trees->lock);
 	*what = true;
@@ -112,10 +112,10 @@ static void *serve(void *arg)
 		s->err = made != ERR_OK
 		             ? made
 		             : vfs_export_request(x, s->request.data, s->request.size, &s->answer);
-		tell(s, &s->answered);
+		say_so(s, &s->answered);
 	}
 	vfs_export_free(x);
-	tell(s, &s->ended);
+	say_so(s, &s->ended);
 	return NULL;
 }
 

@@ -41,8 +41,9 @@ static int copy_one(struct files *f, const struct place *from, const struct plac
 
 static int move_one(struct files *f, const struct place *from, const struct place *to)
 {
-	enum ferr e =
-	    from->far == to->far ? vfs_rename(from->root, from->path, to->root, to->path) : FE_XDEV;
+	enum ferr e = from->is_far == to->is_far
+	                  ? vfs_rename(from->root, from->path, to->root, to->path)
+	                  : FE_XDEV;
 	if (e == FE_OK)
 		return 0;
 	if (e != FE_XDEV)
@@ -107,7 +108,7 @@ static int remove_one(struct files *f, const char *given)
 	int status = files_place(f, given, &p);
 	if (status)
 		return status;
-	if (!p.far)
+	if (!p.is_far)
 		return shell_usage(f->sh, "%s is a file of this host: rm removes those of devices",
 		                   given);
 	enum ferr e = vfs_stat_at(p.root, p.path, false, &st);

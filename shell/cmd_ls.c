@@ -107,8 +107,8 @@ static void print_row(struct listing *l, const struct vfs_stat *st, const char *
 /* The path as it is typed. */
 static void typed(const struct place *p, char out[VFS_PATH_MAX + 2])
 {
-	snprintf(out, VFS_PATH_MAX + 2, "%s%s", p->far ? ":/" : "",
-	         p->far && !strcmp(p->path, ".") ? "" : p->path);
+	snprintf(out, VFS_PATH_MAX + 2, "%s%s", p->is_far ? ":/" : "",
+	         p->is_far && !strcmp(p->path, ".") ? "" : p->path);
 }
 
 /* ---- ls ---- */

@@ -117,7 +117,7 @@ static int host_place(struct files *f, const char *given, struct place *out)
 int files_place(struct files *f, const char *given, struct place *out)
 {
 	int device = device_size(given);
-	*out = (struct place){.given = given, .far = device >= 0};
+	*out = (struct place){.given = given, .is_far = device >= 0};
 	if (!given[0])
 		return shell_usage(f->sh, "an empty name");
 	return device >= 0 ? far_place(f, given, device, out) : host_place(f, given, out);
@@ -141,7 +141,7 @@ enum ferr files_below(const struct place *dir, const char *name, struct place *o
 		path[n++] = '/';
 	memcpy(path + n, name, size + 1);
 	out->root = dir->root;
-	out->far = dir->far;
+	out->is_far = dir->is_far;
 	out->given = dir->given;
 	strcpy(out->path, path);
 	strcpy(out->name, name);
@@ -172,8 +172,8 @@ int files_fail(const struct files *f, const char *given, enum ferr e)
 int files_fail_at(const struct files *f, const struct place *p, const char *path, enum ferr e)
 {
 	char name[VFS_PATH_MAX + 2];
-	snprintf(name, sizeof name, "%s%s", p->far ? ":/" : "", path);
-	return files_fail(f, p->far ? name : path, e);
+	snprintf(name, sizeof name, "%s%s", p->is_far ? ":/" : "", path);
+	return files_fail(f, p->is_far ? name : path, e);
 }
 
 static int fail(const struct files *f, const struct place *p, enum ferr e)
@@ -470,9 +470,9 @@ static bool lies_in(const struct place *inner, const struct place *outer)
 {
 	struct vfs_stat a, b;
 	size_t n = strlen(outer->path);
-	if (inner->far != outer->far)
+	if (inner->is_far != outer->is_far)
 		return false;
-	if (inner->far)
+	if (inner->is_far)
 		return !strncmp(inner->path, outer->path, n) &&
 		       (!inner->path[n] || inner->path[n] == '/');
 	return vfs_stat_at(inner->root, ".", true, &a) == FE_OK &&
@@ -483,16 +483,17 @@ static bool lies_in(const struct place *inner, const struct place *outer)
 static bool is_same(const struct place *from, const struct vfs_stat *st, const struct place *to)
 {
 	struct vfs_stat there;
-	return from->far == to->far && vfs_stat_at(to->root, to->path, false, &there) == FE_OK &&
-	       there.dev == st->dev && there.ino == st->ino && !strcmp(from->name, to->name) &&
-	       (from->far ? !strcmp(from->path, to->path) : true);
+	return from->is_far == to->is_far &&
+	       vfs_stat_at(to->root, to->path, false, &there) == FE_OK && there.dev == st->dev &&
+	       there.ino == st->ino && !strcmp(from->name, to->name) &&
+	       (from->is_far ? !strcmp(from->path, to->path) : true);
 }
 
 /* Of a copy's two sides the one that an error is likely about. */
 static const struct place *side_of(enum ferr e, const struct place *from, const struct place *to)
 {
 	bool is_target = e == FE_ISDIR || e == FE_ROFS || e == FE_NOSPC || e == FE_DQUOT ||
-	                 (to->far && !from->far);
+	                 (to->is_far && !from->is_far);
 	return is_target ? to : from;
 }
 

@@ -24,7 +24,7 @@ struct tree;
 /* A name: path below root. */
 struct place {
 	struct vfs_obj *root; /* borrowed from files */
-	bool far;             /* of the tree */
+	bool is_far;          /* of the tree */
 	const char *given;    /* as it was typed */
 	char path[VFS_PATH_MAX];
 	char name[VFS_NAME_MAX + 1]; /* the last one; empty for a root */
