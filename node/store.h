@@ -29,13 +29,15 @@ struct depot;
 struct depot_batch;
 
 /* DEPOT(name, what its keys and values are): small tables of bytes by key. */
-#define DEPOT_TABLES(DEPOT)                                                              \
-	DEPOT(PEERS, "device id (32 bytes) -> what proto keeps about a paired device")   \
-	DEPOT(OWNERS, "process uid (16 bytes) -> struct owner record (migrate/owner.h)") \
-	DEPOT(DEVICES, "number (4 bytes, big-endian) -> an entry of the log of devices " \
-	               "(node/links/devices.c)")                                         \
-	DEPOT(SETTINGS, "name -> bytes")                                                 \
-	DEPOT(GRANTS, "process uid (16 bytes) -> folders given to it (node/links/fs_remote.h)")
+#define DEPOT_TABLES(DEPOT)                                                                     \
+	DEPOT(PEERS, "device id (32 bytes) -> what proto keeps about a paired device")          \
+	DEPOT(OWNERS, "process uid (16 bytes) -> struct owner record (migrate/owner.h)")        \
+	DEPOT(DEVICES, "number (4 bytes, big-endian) -> an entry of the log of devices "        \
+	               "(node/links/devices.c)")                                                \
+	DEPOT(SETTINGS, "name -> bytes")                                                        \
+	DEPOT(GRANTS, "process uid (16 bytes) -> folders given to it (node/links/fs_remote.h)") \
+	DEPOT(FOLDERS, "folder id (16 bytes), kind (1), key (32) -> a record of a replicated "  \
+	               "folder (docs/formats/folder.md)")
 
 enum depot_table {
 #define DEPOT(name, what) DEPOT_##name,

@@ -7,6 +7,7 @@
 #include "base/crypto.h"
 #include "base/os_thread.h"
 #include "node/control/control.h"
+#include "node/folders/folders.h"
 #include "node/links/net_files.h"
 #include "node/node.h"
 #include "vfs/mount.h"
@@ -51,10 +52,21 @@ static enum err add_net(struct node *n, struct vfs_ns *ns)
 	return add(ns, NET_GUEST_PATH, NET_HOST_PATH, root);
 }
 
+/* Each replicated folder by its name. */
+static enum err add_folder(void *ctx, const char *name, const char *host, struct vfs_obj *root)
+{
+	if (strcmp(name, NET_GUEST_PATH) != 0)
+		return add(ctx, name, host, root);
+	vfs_unref(root);
+	return ERR_EXISTS;
+}
+
 enum err tree_build(struct node *n, struct vfs_obj **root, struct errmsg *msg)
 {
 	struct vfs_ns *ns = vfs_ns_new();
 	enum err e = ns ? add_net(n, ns) : ERR_NOMEM;
+	if (e == ERR_OK)
+		folders_each_root(n, add_folder, ns);
 	if (e != ERR_OK) {
 		vfs_ns_free(ns);
 		return err_set(msg, e, "the tree: %s", err_text(e));

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "node/folders/folders.h"
 #include "node/links/net_files.h"
 #include "node/process/process.h"
 #include "shell/shell.h"
@@ -32,6 +33,20 @@ static char *guest_path(struct arena *a, const char *text)
 	return out;
 }
 
+/* "folder:NAME" or "folder:NAME::GUEST" */
+static int parse_folder(struct shell *sh, struct arena *a, char *text, struct process_mount *out)
+{
+	char *split = strstr(text, "::");
+	if (split)
+		*split = 0;
+	const char *name = text + strlen(FOLDERS_HOST_PREFIX);
+	char path[96];
+	snprintf(path, sizeof path, "/folders/%s", name);
+	out->host = text;
+	out->guest = split ? guest_path(a, split + 2) : arena_copy(a, path, strlen(path));
+	return out->guest ? 0 : shell_fail(sh, "out of memory");
+}
+
 /* "HOST::GUEST:ro" */
 static int parse_mount(struct shell *sh, struct arena *a, const char *text,
                        struct process_mount *out)
@@ -48,6 +63,8 @@ static int parse_mount(struct shell *sh, struct arena *a, const char *text,
 		out->guest = NET_GUEST_PATH;
 		return 0;
 	}
+	if (!strncmp(copy, FOLDERS_HOST_PREFIX, strlen(FOLDERS_HOST_PREFIX)))
+		return parse_folder(sh, a, copy, out);
 	char *split = strstr(copy + path_drive_size(copy), "::");
 	if (split)
 		*split = 0;

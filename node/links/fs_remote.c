@@ -8,6 +8,7 @@
 #include "migrate/owner.h"
 #include "node/disk.h"
 #include "node/process/kin.h"
+#include "node/folders/folders.h"
 #include "node/links/link.h"
 #include "node/links/net_files.h"
 #include "node/node.h"
@@ -499,6 +500,8 @@ enum err process_open_mount(struct process *p, struct vfs_mount_config *c, struc
 		enum err e = net_files_new(p->node, c, root);
 		return e == ERR_OK ? e : err_set(msg, e, "folder %s: %s", c->guest, err_text(e));
 	}
+	if (folders_is_mount(c))
+		return folders_open_mount(p->node, c, p->is_copy, root, msg);
 	if (memcmp(c->home, p->node->device->id, sizeof c->home) != 0) {
 		if (p->is_copy)
 			return err_set(msg, ERR_UNSUPPORTED,

@@ -329,7 +329,7 @@ enum err links_message(struct conn *c, const uint8_t *bytes, size_t size, struct
 	link_message_fn fn = c->links->groups[group].fn;
 	if (!fn)
 		return err_set(msg, ERR_UNSUPPORTED, "%s is not wanted here", msg_name(type));
-	if (!devices_may_run(c->links->node, c->peer->id)) {
+	if (group != MSG_GROUP_FOLDER && !devices_may_run(c->links->node, c->peer->id)) {
 		refuse_program(c, type, &any);
 		return ERR_OK;
 	}

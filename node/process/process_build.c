@@ -1,4 +1,5 @@
 /* process_build.c - module, store, WASI and drivers of a process: new ones, or rebuilt from sections. */
+#include "node/folders/folders.h"
 #include "node/links/net_files.h"
 #include "node/process/process_build.h"
 
@@ -318,6 +319,9 @@ static enum err add_mount(struct process *p, const struct process_mount *m, stru
 	if (net_files_is(&c)) {
 		memset(c.home, NET_HOME_BYTE, sizeof c.home);
 		e = net_files_new(p->node, &c, &root);
+	} else if (folders_is_mount(&c)) {
+		memset(c.home, NET_HOME_BYTE, sizeof c.home);
+		e = folders_mount(p->node, &c, &root, msg);
 	} else {
 		memcpy(c.home, p->node->device_id, sizeof c.home);
 		e = vfs_host_new(m->host, VFS_WALK_BEST, &root, msg);
