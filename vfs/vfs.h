@@ -28,7 +28,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/stat.h> /* on Windows `stat` is a macro: the operation of that name must be the same wherever this is included */
 
 enum {
 	VFS_PATH_MAX = 4096, /* bytes of a path, with its end */
