@@ -16,11 +16,13 @@
  */
 #pragma once
 
+/* First: on Windows it makes `stat` a macro, and the operation in vfs.h must be called the same everywhere. */
+#include <uv.h>
+
 #include "folder/folder.h"
 #include "node/store.h"
 #include "vfs/vfs.h"
 
-#include <uv.h>
 
 enum { REPLICA_NAME_MAX = 63 };
 
