@@ -23,7 +23,6 @@
 #include "node/store.h"
 #include "vfs/vfs.h"
 
-
 enum { REPLICA_NAME_MAX = 63 };
 
 struct talk;
