@@ -2,7 +2,7 @@
 """run-tests.py - runs the tests of build/ and build-asan/ and counts them (scripts/test calls it).
 
 The tests are those meson knows. Suites in RELEASE_SUITES run in build/, all others in build-asan/; the suite
-'full' is for --full only; those of the suite 'waits' hardly need the processor and run together. A TAP test
+'full' is for --full, or by its whole name; those of the suite 'waits' hardly need the processor and run together. A TAP test
 counts each of its points, any other one counts as one; exit code 77 is "skipped". A sanitizer's report in the output is a failure even when the program did not notice (Criterion
 prints a leak and passes).
 
@@ -65,11 +65,26 @@ def load_tests(build):
     return [Test(build, raw, targets) for raw in introspect('--tests')]
 
 
+def wanted_of_release():
+    """What build/ must have: all but the programs of tests that only run in build-asan/."""
+    own, others, needed = set(), set(), set()
+    for raw in json.loads(subprocess.check_output(['meson', 'introspect', '--tests', RELEASE])):
+        if {s.split(':')[-1] for s in raw['suite']} & RELEASE_SUITES:
+            own.update(raw['cmd'])
+            needed.update(raw['depends'])
+        else:
+            others.update(raw['cmd'])
+    for t in json.loads(subprocess.check_output(['meson', 'introspect', '--targets', RELEASE])):
+        files = set(t['filename'])
+        if t['id'] in needed or files & own or (t['build_by_default'] and not files & others):
+            yield from (os.path.relpath(f, RELEASE) for f in sorted(files))
+
+
 def select(tests, args):
     def wanted(t):
         if bool(t.suites & RELEASE_SUITES) != (t.build == RELEASE):
             return False
-        if 'full' in t.suites and not args.full:
+        if 'full' in t.suites and not args.full and t.name not in args.names:
             return False
         return not args.names or any(t.name.startswith(n) for n in args.names)
     return [t for t in tests if wanted(t)]
@@ -220,8 +235,12 @@ def main():
     p.add_argument('--full', action='store_true', help='the long tests too')
     p.add_argument('--again', action='store_true', help='also what passed and did not change')
     p.add_argument('-j', type=int, default=os.cpu_count() or 2, metavar='N', help='tests at a time')
+    p.add_argument('--wanted', action='store_true', help='runs nothing: the targets of build/ that the tests want')
     p.add_argument('names', nargs='*', help='only tests whose name starts so')
     args = p.parse_args()
+    if args.wanted:
+        print(*wanted_of_release(), sep='\n')
+        return 0
     os.makedirs(STAMPS, exist_ok=True)
     tests = select(load_tests(RELEASE) + load_tests(ASAN), args)
     if not tests:

@@ -43,7 +43,7 @@ enum {
 	LINK_WATCHERS_MAX = 8,
 	LINK_DRAINED_MAX = 8,
 	CONN_FAREWELL_MS = 1000, /* for last words to a device that was removed */
-	LINK_VERSION = 4,
+	LINK_VERSION = 5,
 	VIA_NUMBER_SIZE = 16,
 	VIA_PIECE_SIZE = 32 * 1024 - 64, /* of a passage, in one frame of the link it goes over */
 	VIA_OVERHEAD_SIZE =
